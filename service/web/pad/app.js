@@ -155,14 +155,12 @@ const reader = new Reader(connectTo, ROW_HEIGHT, {
     const ready = worker.stream?.ready;
     if (ready === undefined) return;
     metrics.showModel(ready.model);
+    element("pages", HTMLElement).hidden = !metrics.readsPages;
     if (worker.kind === "classifier") return bars.setLabels(ready.labels);
     ({ languages, labels } = ready);
     fillMenu(element("language", HTMLSelectElement), languages, pad.settings.language);
   },
-  onError(error) {
-    if (error.code === "unauthorized") status.askForKey(key !== undefined);
-    else status.showError(error);
-  },
+  onError: showError,
   onState() {
     if (reader.state === "open") status.showConnected();
     else if (reader.state === "waiting") status.showWaiting(hasConnected ? t("reconnecting") : t("connecting"));
@@ -172,14 +170,21 @@ const reader = new Reader(connectTo, ROW_HEIGHT, {
 });
 let hasConnected = false;
 new ImageView({
-  connect: () => connectTo(pad.settings.reads === "digit" ? "classifier" : "transcriber"),
+  connect: (asText) => connectTo(!asText && pad.settings.reads === "digit" ? "classifier" : "transcriber"),
+  server: metrics,
   headers: credentials,
   onToggle: showIntro,
   onTexts(texts) {
     if (pad.addTexts(texts)) changed();
   },
-  onError: (error) => status.showError(error),
+  onError: showError,
 });
+
+/** @param {{ code: string, message: string }} error */
+function showError(error) {
+  if (error.code === "unauthorized") status.askForKey(key !== undefined);
+  else status.showError(error);
+}
 
 // Reading
 

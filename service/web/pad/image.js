@@ -15,6 +15,8 @@ const LINE_SHARE = 0.5; // of an image's height: it shows nothing but a line tha
  * @property {Uint8Array[]} lines each line's columns, oldest first, each from top to bottom: 0 = paper, 255 = ink
  * @property {{ width: number, height: number, boxes: Box[] } | undefined} page size and lines of the image, in
  *   its pixels, if it is a page
+ * @property {boolean} looksOther whether it looks like something else than was searched for: a line of writing
+ *   instead of a digit, a page instead of a line
  */
 
 /**
@@ -30,16 +32,18 @@ const LINE_SHARE = 0.5; // of an image's height: it shows nothing but a line tha
  */
 export async function imageLines(file, { model, mayBePage }, headers) {
   if (mayBePage) {
-    const body = await request(file, { model, page: "true" }, headers);
+    const body = await request("columns", file, { model, page: "true" }, headers);
     /** @type {{ width: number, height: number, lines: PageLine[] }} */
-    const { width, height, lines } = JSON.parse(new TextDecoder().decode(body));
+    const { width, height, lines } = parseJson(body);
     const isPage = lines.length > 1 || lines.some((line) => lineHeight(line) < LINE_SHARE * height);
     if (isPage) {
       const page = { width, height, boxes: lines.map(({ box }) => box) };
-      return { lines: lines.map(({ columns }) => decodeBase64(columns)), page };
+      return { lines: lines.map(({ columns }) => decodeBase64(columns)), page, looksOther: false };
     }
   }
-  return { lines: [await request(file, { model }, headers)], page: undefined };
+  const columns = await request("columns", file, { model }, headers);
+  const looksOther = !mayBePage && Boolean(parseJson(await request("recognize", file, { model }, headers)).hint);
+  return { lines: [columns], page: undefined, looksOther };
 }
 
 /** Return the height of a line in pixels of the image. @param {PageLine} line */
@@ -52,9 +56,14 @@ function decodeBase64(base64) {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
-/** @param {Blob} file @param {Record<string, string>} query @param {Record<string, string>} headers */
-async function request(file, query, headers) {
-  const answer = await fetch(`v1/columns?${new URLSearchParams(query)}`, {
+/**
+ * @param {"columns" | "recognize"} call
+ * @param {Blob} file
+ * @param {Record<string, string>} query
+ * @param {Record<string, string>} headers
+ */
+async function request(call, file, query, headers) {
+  const answer = await fetch(`v1/${call}?${new URLSearchParams(query)}`, {
     method: "POST",
     headers: { ...headers, "content-type": "application/octet-stream" },
     body: file,
@@ -64,13 +73,18 @@ async function request(file, query, headers) {
     throw new InkstreamError("no_connection", "the server does not answer");
   }
   if (answer.ok) return new Uint8Array(body);
-  throw parseError(new TextDecoder().decode(body), answer.status);
+  throw parseError(body, answer.status);
 }
 
-/** Parse an error's body, which a proxy may have written. @param {string} text @param {number} status */
-function parseError(text, status) {
+/** @param {BufferSource} body @returns {any} */
+function parseJson(body) {
+  return JSON.parse(new TextDecoder().decode(body));
+}
+
+/** Parse an error's body, which a proxy may have written. @param {BufferSource} body @param {number} status */
+function parseError(body, status) {
   try {
-    const { code, message } = JSON.parse(text).error;
+    const { code, message } = parseJson(body).error;
     return new InkstreamError(code, message);
   } catch {
     return new InkstreamError("internal", t("The server's answer was {status}. Try again later.", { status }));

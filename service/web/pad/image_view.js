@@ -19,7 +19,8 @@ const SHOWN_UNTIL = 0.8; // of the canvas's width: beyond it, the picture is scr
 
 /**
  * @typedef {object} Listener
- * @property {() => Promise<Stream>} connect
+ * @property {(asText: boolean) => Promise<Stream>} connect to the model of text, or to the one that is chosen
+ * @property {{ readsText: boolean, readsPages: boolean }} server what it can read, as far as is known
  * @property {() => Record<string, string>} headers of requests, with the key
  * @property {() => void} onToggle an image is shown, or no longer
  * @property {(texts: string[]) => void} onTexts an image was read: a text for each of its lines
@@ -40,6 +41,8 @@ export class ImageView {
   #isWholeShown = false; // a line of a page was chosen: it does not scroll as one that is played
   /** @type {string[]} */
   #texts = []; // of the lines before the one that is played
+  /** The image, if it was read as a digit and looks like text. @type {Blob | undefined} */
+  #textFile;
   #page = new PageView(element("page", HTMLElement), (index) => this.#showLine(index));
   #number = 0; // of the image: messages and answers for an earlier one are ignored
   #player = new Player({
@@ -54,6 +57,9 @@ export class ImageView {
   constructor(listener) {
     this.#listener = listener;
     element("close-image", HTMLElement).addEventListener("click", () => this.#close());
+    element("read-as-text", HTMLElement).addEventListener("click", () => {
+      if (this.#textFile !== undefined) void this.#load(this.#textFile, true);
+    });
     new ResizeObserver(() => this.#draw()).observe(this.#canvas);
   }
 
@@ -64,24 +70,34 @@ export class ImageView {
     this.#listener.onToggle();
     this.#stream?.close();
     this.#stream = undefined;
+    this.#textFile = undefined;
   }
 
-  /** Have the server convert an image into columns, and play them. @param {Blob} file */
-  async #load(file) {
+  /** Have the server convert an image into columns, and play them. @param {Blob} file @param {boolean} [asText] */
+  async #load(file, asText = false) {
     this.#close();
     const number = this.#number;
     this.#player.countPreparing(1);
+    /** @type {Stream | undefined} */
+    let stream;
     try {
-      const stream = await this.#listener.connect();
+      stream = await this.#listener.connect(asText);
       const { model: { name, kind }, column_height } = stream.ready;
-      const options = { model: name, mayBePage: kind === "transcriber" };
-      const { lines, page } = await imageLines(file, options, this.#listener.headers());
+      const isText = kind === "transcriber";
+      const options = { model: name, mayBePage: isText && this.#listener.server.readsPages };
+      const { lines, page, looksOther } = await imageLines(file, options, this.#listener.headers());
       if (number !== this.#number) return stream.close();
+      if (looksOther && isText) {
+        throw new InkstreamError("no_pages", t("This server reads no whole pages. An image of one line can be read."));
+      }
       this.#stream = stream;
+      if (looksOther && this.#listener.server.readsText) this.#textFile = file;
+      element("looks-like-text", HTMLElement).hidden = this.#textFile === undefined;
       void this.#page.show(file, page);
       void this.#receive(stream);
       this.#play(lines, column_height, 0);
     } catch (error) {
+      stream?.close();
       if (!(error instanceof InkstreamError)) throw error;
       this.#listener.onError(error);
     } finally {
@@ -128,6 +144,7 @@ export class ImageView {
     this.#page.setText(this.#texts.length, text);
     this.#texts.push(text);
     const { lines, columnHeight, lineIndex, isLastLine } = this.#player;
+    if (this.#textFile !== undefined) return; // a digit that is none would be no text
     if (isLastLine) this.#listener.onTexts(this.#texts.filter((text) => text !== ""));
     else this.#play(lines, columnHeight, lineIndex + 1);
   }

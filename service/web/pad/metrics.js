@@ -19,6 +19,9 @@ const CAPTIONS = {
 /** @typedef {"version" | "model" | "measured" | "round-trip" | "rate" | "latency"} Field */
 
 export class Metrics {
+  /** Whether the server reads text, and whole pages of it. */
+  readsText = false;
+  readsPages = false;
   #elementOf;
   /** @type {{ name: string, kind: string, metrics: Record<string, number> }[]} */
   #models = []; // of the server
@@ -76,6 +79,8 @@ export class Metrics {
       .catch(() => undefined);
     if (listing === undefined) return name;
     this.#models = listing.models;
+    this.readsText = this.#models.some(({ kind }) => kind === "transcriber");
+    this.readsPages = this.readsText && listing.pages === true;
     this.#set("version", listing.version);
     const kind = name === "digits" ? "classifier" : "transcriber";
     const ofKind = this.#models.filter((model) => model.kind === kind);

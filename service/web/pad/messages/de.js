@@ -42,6 +42,8 @@ export default {
   "Columns per second": "Spalten pro Sekunde",
   "no limit": "ohne Grenze",
   Close: "Schließen",
+  "This looks like more than a digit.": "Das sieht nach mehr als einer Ziffer aus.",
+  "Read as text": "Als Text lesen",
   Text: "Text",
   "API key": "API-Schlüssel",
   Connect: "Verbinden",
@@ -73,8 +75,9 @@ export default {
   Light: "Hell",
   Dark: "Dunkel",
   "Left-handed": "Linkshändig",
-  "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste an image of a line, a page or a digit.":
-    "Zurück: Strg+Z. Wieder: Strg+Y. Neue Zeile: Eingabe. Ein Bild einer Zeile, einer Seite oder einer Ziffer kann auch hierher gezogen oder eingefügt werden.",
+  "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste an image of a line or a digit.":
+    "Zurück: Strg+Z. Wieder: Strg+Y. Neue Zeile: Eingabe. Ein Bild einer Zeile oder einer Ziffer kann auch hierher gezogen oder eingefügt werden.",
+  "An image of a page is read line by line.": "Das Bild einer Seite wird Zeile für Zeile gelesen.",
   Word: "Wort",
   "It may also be": "Es kann auch heißen",
   "Correct text": "Text korrigieren",
@@ -91,6 +94,8 @@ export default {
   Copied: "Kopiert",
   "The server's answer was {status}. Try again later.":
     "Die Antwort des Servers war {status}. Versuche es später noch einmal.",
+  "This server reads no whole pages. An image of one line can be read.":
+    "Dieser Server liest keine ganzen Seiten. Das Bild einer einzelnen Zeile kann gelesen werden.",
   "No writing was found in this image.": "In diesem Bild wurde keine Schrift gefunden.",
   "Automatic: no language": "Automatisch: keine Sprache",
   "Automatic: {language}": "Automatisch: {language}",
@@ -119,6 +124,8 @@ export default {
   "The server does not have this model: choose the other one.": "Der Server hat dieses Modell nicht: Wähle das andere.",
   "The server cannot read this image. Another photo or scan of the same paper may help.":
     "Der Server kann dieses Bild nicht lesen. Ein anderes Foto oder ein anderer Scan desselben Papiers hilft vielleicht.",
+  "This file is not an image of writing, or it is damaged or blank. A photo or a scan can be read.":
+    "Diese Datei ist kein Bild einer Schrift, oder sie ist beschädigt oder leer. Ein Foto oder ein Scan kann gelesen werden.",
   "The server does not accept pages of this address. Its setting `origins` allows others.":
     "Der Server nimmt keine Seiten dieser Adresse an. Seine Einstellung `origins` erlaubt weitere.",
   connected: "verbunden",

@@ -40,6 +40,8 @@ export default {
   "Columns per second": "Columnas por segundo",
   "no limit": "sin límite",
   Close: "Cerrar",
+  "This looks like more than a digit.": "Esto parece más que una cifra.",
+  "Read as text": "Leer como texto",
   Text: "Texto",
   "API key": "Clave de API",
   Connect: "Conectar",
@@ -71,8 +73,9 @@ export default {
   Light: "Claros",
   Dark: "Oscuros",
   "Left-handed": "Para zurdos",
-  "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste an image of a line, a page or a digit.":
-    "Deshacer: Ctrl+Z. Rehacer: Ctrl+Y. Nueva línea: Intro. También puedes soltar o pegar una imagen de una línea, una página o una cifra.",
+  "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste an image of a line or a digit.":
+    "Deshacer: Ctrl+Z. Rehacer: Ctrl+Y. Nueva línea: Intro. También puedes soltar o pegar una imagen de una línea o una cifra.",
+  "An image of a page is read line by line.": "La imagen de una página se lee línea por línea.",
   Word: "Palabra",
   "It may also be": "También puede ser",
   "Correct text": "Corregir el texto",
@@ -88,6 +91,8 @@ export default {
     "Este archivo no tiene tinta que se pueda leer. Tiene que ser líneas JSON o InkML.",
   Copied: "Copiado",
   "The server's answer was {status}. Try again later.": "La respuesta del servidor fue {status}. Inténtalo más tarde.",
+  "This server reads no whole pages. An image of one line can be read.":
+    "Este servidor no lee páginas enteras. Se puede leer la imagen de una sola línea.",
   "No writing was found in this image.": "No se encontró escritura en esta imagen.",
   "Automatic: no language": "Automático: ningún idioma",
   "Automatic: {language}": "Automático: {language}",
@@ -116,6 +121,8 @@ export default {
   "The server does not have this model: choose the other one.": "El servidor no tiene este modelo: elige el otro.",
   "The server cannot read this image. Another photo or scan of the same paper may help.":
     "El servidor no puede leer esta imagen. Otra foto u otro escaneo del mismo papel puede ayudar.",
+  "This file is not an image of writing, or it is damaged or blank. A photo or a scan can be read.":
+    "Este archivo no es una imagen de escritura, o está dañado o en blanco. Se puede leer una foto o un escaneo.",
   "The server does not accept pages of this address. Its setting `origins` allows others.":
     "El servidor no acepta páginas de esta dirección. Su ajuste `origins` permite otras.",
   connected: "conectado",

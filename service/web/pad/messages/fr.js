@@ -41,6 +41,8 @@ export default {
   "Columns per second": "Colonnes par seconde",
   "no limit": "sans limite",
   Close: "Fermer",
+  "This looks like more than a digit.": "Cela ressemble à plus qu’un chiffre.",
+  "Read as text": "Lire comme du texte",
   Text: "Texte",
   "API key": "Clé d’API",
   Connect: "Connecter",
@@ -72,8 +74,9 @@ export default {
   Light: "Claires",
   Dark: "Sombres",
   "Left-handed": "Pour gauchers",
-  "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste an image of a line, a page or a digit.":
-    "Annuler : Ctrl+Z. Rétablir : Ctrl+Y. Nouvelle ligne : Entrée. Vous pouvez aussi déposer ou coller l’image d’une ligne, d’une page ou d’un chiffre.",
+  "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste an image of a line or a digit.":
+    "Annuler : Ctrl+Z. Rétablir : Ctrl+Y. Nouvelle ligne : Entrée. Vous pouvez aussi déposer ou coller l’image d’une ligne ou d’un chiffre.",
+  "An image of a page is read line by line.": "L’image d’une page est lue ligne par ligne.",
   Word: "Mot",
   "It may also be": "Ce peut être aussi",
   "Correct text": "Corriger le texte",
@@ -89,6 +92,8 @@ export default {
     "Ce fichier n’a pas d’encre lisible. Il doit contenir des lignes JSON ou de l’InkML.",
   Copied: "Copié",
   "The server's answer was {status}. Try again later.": "La réponse du serveur était {status}. Réessayez plus tard.",
+  "This server reads no whole pages. An image of one line can be read.":
+    "Ce serveur ne lit pas de pages entières. L’image d’une seule ligne peut être lue.",
   "No writing was found in this image.": "Aucune écriture n’a été trouvée dans cette image.",
   "Automatic: no language": "Automatique : aucune langue",
   "Automatic: {language}": "Automatique : {language}",
@@ -117,6 +122,8 @@ export default {
   "The server does not have this model: choose the other one.": "Le serveur n’a pas ce modèle : choisissez l’autre.",
   "The server cannot read this image. Another photo or scan of the same paper may help.":
     "Le serveur ne peut pas lire cette image. Une autre photo ou un autre scan du même papier peut aider.",
+  "This file is not an image of writing, or it is damaged or blank. A photo or a scan can be read.":
+    "Ce fichier n’est pas une image d’écriture, ou il est endommagé ou vide. Une photo ou un scan peut être lu.",
   "The server does not accept pages of this address. Its setting `origins` allows others.":
     "Le serveur n’accepte pas les pages de cette adresse. Son réglage `origins` en permet d’autres.",
   connected: "connecté",

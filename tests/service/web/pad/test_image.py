@@ -6,13 +6,13 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image, ImageChops, ImageDraw
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, Route, expect
 
 from inkstream.service.protocol.errors import UnreadableError
 from inkstream.service.rest.bodies import BodyReader
 from tests.helpers.command_line import EXAMPLES
 from tests.helpers.pad_page import CHROMIUM, HELLO, Pad
-from tests.helpers.running_server import Running
+from tests.helpers.running_server import Running, server
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
@@ -77,6 +77,61 @@ def test_an_image_of_a_digit_can_be_pasted(running: Running, pad: Pad) -> None:
     expect(pad.page.locator("#image-text")).to_have_text(
         str(answer(running, DIGIT, "digits")["label"])
     )
+
+
+def test_a_word_that_came_as_a_digit_is_offered_as_text(running: Running, pad: Pad) -> None:
+    pad.read_as("A digit")
+    transfer(pad, LINE, "drop")
+    expect(pad.page.locator("#image-text")).to_have_text(
+        str(answer(running, LINE, "digits")["label"])
+    )
+    pad.page.wait_for_timeout(300)
+    expect(pad.page.locator("#text li")).to_have_count(0)
+    pad.page.get_by_role("button", name="Read as text").click()
+    expect(pad.page.locator("#text li")).to_have_text(str(answer(running, LINE, "lines")["text"]))
+    expect(pad.page.get_by_role("button", name="Read as text")).to_be_hidden()
+
+
+def test_a_page_that_came_as_a_digit_is_offered_as_text(pad: Pad) -> None:
+    pad.read_as("A digit")
+    pad.page.locator("#file").set_input_files(PAGE)
+    pad.page.get_by_role("button", name="Read as text").click()
+    expect(pad.page.locator("#page button").last).to_be_enabled()
+
+
+def test_a_server_without_text_offers_none(browser: Browser, tmp_path: Path) -> None:
+    with server(tmp_path, models="digits") as running:
+        page = browser.new_page(service_workers="block")
+        page.goto(f"http://127.0.0.1:{running.port}/")
+        page.get_by_role("button", name="Settings").click()
+        page.locator("#reads").select_option("A digit")
+        page.keyboard.press("Escape")
+        page.locator("#file").set_input_files(LINE)
+        expect(page.locator("#image-text")).not_to_have_text("")
+        expect(page.locator("#looks-like-text")).to_be_hidden()
+        expect(page.locator("#pages")).to_have_attribute("hidden", "")
+        page.close()
+
+
+def without_pages(route: Route) -> None:
+    """Answer as a server that does not read pages."""
+    answered = route.fetch()
+    route.fulfill(response=answered, json=answered.json() | {"pages": False})
+
+
+def test_a_server_without_pages_promises_none_and_gets_none(pad: Pad) -> None:
+    expect(pad.page.locator("#pages")).not_to_have_attribute("hidden", "")
+    pad.page.route("**/v1/models", without_pages)
+    pad.page.reload()
+    expect(pad.page.locator("#state-words")).to_have_text("connected")
+    expect(pad.page.locator("#pages")).to_have_attribute("hidden", "")
+    pad.page.locator("#file").set_input_files(PAGE)
+    expect(pad.page.locator("#error")).to_contain_text("reads no whole pages")
+    expect(pad.page.locator("#player")).to_be_hidden()
+    pad.choose_speed("all")
+    pad.page.locator("#file").set_input_files(LINE)
+    expect(pad.page.locator("#text li")).to_have_text("hello, world!")
+    assert not any("page=true" in url for url in pad.requested_urls)
 
 
 def test_playing_can_be_paused_stepped_and_resumed(pad: Pad) -> None:
