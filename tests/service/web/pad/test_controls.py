@@ -386,3 +386,19 @@ def test_the_training_data_have_the_corrected_text(pad: Pad, tmp_path: Path) -> 
     (line,) = (tmp_path / "lines.jsonl").read_text().splitlines()
     assert json.loads(line)["label"] == text
     assert len(json.loads(line)["strokes"]) == len(HELLO)
+
+
+@pytest.mark.parametrize(
+    ("limit", "explained"),
+    [("max_sessions", "ist ausgelastet"), ("max_sessions_per_client", "Zu viele dieser Seiten")],
+)
+def test_a_server_that_admits_no_more_is_explained_in_the_browsers_language(
+    browser: Browser, tmp_path: Path, limit: str, explained: str
+) -> None:
+    with server(tmp_path, models="lines", **{limit: 1}) as running:
+        pad = Pad(browser, f"http://127.0.0.1:{running.port}/")
+        page = browser.new_page(locale="de-DE", service_workers="block")
+        page.goto(pad.page.url)
+        expect(page.locator("#error")).to_contain_text(explained)
+        page.close()
+        pad.page.close()
