@@ -1,6 +1,6 @@
-"""Measure the writing pad with words of test writers: `make pad`.
+"""Measure the writing pad with words and lines of test writers: `make pad`.
 
-A mouse writes the words on the page, in a browser on this machine, as the writers' pens moved. The
+A mouse writes them on the page, in a browser on this machine, as the writers' pens moved. The
 page's text is compared with that of the Python client for the same ink, latencies, changes of the
 text, frame rate and layout shifts are measured, and the pictures of the page for the documents are
 taken. This needs UNIPEN, converted once by `inkstream data unipen`.
@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Response
 
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.sources import unipen
-from inkstream.model.evaluation.evaluation_set import WORDS, EvaluationSet
+from inkstream.model.evaluation.evaluation_set import TEXT, WORDS, EvaluationSet
 from tests.helpers.pad_page import ROW_HEIGHT, Pad, chromium, recognize_at_once
 from tests.helpers.running_server import Running, server
 from tools import pad_pictures
@@ -33,29 +33,40 @@ REPORT: Final = Path(__file__).parent.parent / "docs" / "reports" / "pad"
 PROBE: Final = Path(__file__).with_name("pad_probe.js").read_text()
 AXE: Final = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 SCREEN: Final = {"width": 1100, "height": 800}
-N_WORDS: Final = 30
-N_LATE: Final = 20
-MAX_COLUMNS: Final = 170  # of a word: the width of the pad
+N_WORDS: Final = 50
+N_LATE: Final = 30
+N_LINES: Final = 10
+N_PHONE: Final = 10  # words that are written on a phone's page
+MAX_COLUMNS: Final = 170  # of a word: half the width of the pad
+LINE_COLUMNS: Final = (150, 340)  # of a line: up to the width of the pad
+PHONE_COLUMNS: Final = (0, 105)  # of a word: up to the width of a phone's pad
 MIN_BACKWARD: Final = 10.0  # columns between the furthest ink and the start of a late stroke
-N_INSERTED: Final = 10
+N_INSERTED: Final = 20
 MAX_INSERTED_COLUMNS: Final = 80  # of each of three words that stand in one line
 GAP: Final = 32.0  # CSS pixels between them
-N_LINES: Final = 20  # on the page on which frames are counted
+N_FULL: Final = 20  # lines on the page on which frames are counted
 TRACE_CATEGORIES: Final = ["disabled-by-default-devtools.timeline.frame", "devtools.timeline.frame"]
 
 
-def words() -> tuple[EvaluationSet, list[Strokes]]:
-    """Return words of test writers that fit on the pad, in random order."""
-    net = read(find("lines"))
-    config = net.metadata.config
-    evaluation_set = EvaluationSet(
-        unipen.read(None)[0], "test", config.labels, config.column_height
-    )
-    indices = np.random.default_rng(0).permutation(evaluation_set.indices(WORDS))
-    strokes = [evaluation_set.strokes(index) for index in indices[:1000].tolist()]
-    return evaluation_set, [
-        each for each in strokes if max(stroke[:, 0].max() for stroke in each) < MAX_COLUMNS
-    ]
+def ink_of_test_writers() -> EvaluationSet:
+    """Return what test writers wrote."""
+    config = read(find("lines")).metadata.config
+    return EvaluationSet(unipen.read(None)[0], "test", config.labels, config.column_height)
+
+
+def ink_of(
+    evaluation_set: EvaluationSet, category: str, columns: tuple[float, float]
+) -> list[Strokes]:
+    """Return pieces of a category, of a width between two numbers of columns, in random order."""
+    indices = np.random.default_rng(0).permutation(evaluation_set.indices(category))
+    pieces = [evaluation_set.strokes(index) for index in indices[:1000].tolist()]
+    least, most = columns
+    return [piece for piece in pieces if least <= width(piece) < most]
+
+
+def width(strokes: Strokes) -> float:
+    """Return how many columns strokes take."""
+    return float(max(stroke[:, 0].max() for stroke in strokes))
 
 
 def goes_back(strokes: Strokes) -> bool:
@@ -69,19 +80,24 @@ def goes_back(strokes: Strokes) -> bool:
 
 
 class Written(NamedTuple):
-    """What the page showed of words that were written on it."""
+    """What the page showed of words or lines that were written on it."""
 
-    n_same: int  # words with the text that the Python client gets
+    n_same: int  # of them with the text that the Python client gets
     n_letters: int  # of the final texts
     n_changed: int  # letters that were shown as decided and changed afterwards
-    last_letter_ms: list[float]  # from the end of each word's ink until its text stood, decided
+    last_letter_ms: list[float]  # from the end of the ink of each until its text stood, decided
+
+    @property
+    def changed_per_100(self) -> float:
+        """How many letters of 100 changed after they were shown as decided."""
+        return 100 * self.n_changed / self.n_letters
 
 
-def write_words(running: Running, pad: Pad, ink_of_words: Sequence[Strokes], rows: int) -> Written:
-    """Write words, each on an empty page, and record what the page shows."""
+def write_each(running: Running, pad: Pad, pieces: Sequence[Strokes], rows: int) -> Written:
+    """Write words or lines, each on an empty page, and record what the page shows."""
     n_same = n_letters = n_changed = 0
     last_letter_ms = []
-    for strokes in ink_of_words:
+    for strokes in pieces:
         pad.page.get_by_role("button", name="Clear").click()
         pad.page.evaluate("texts.length = 0")
         pad.write_at_speed(strokes, rows)
@@ -121,15 +137,11 @@ def insertion(
     running: Running, pad: Pad, ink_of_words: Sequence[Strokes], rows: int
 ) -> dict[str, Any]:
     """Measure the milliseconds from the end of a word between two others to the right text."""
-    short = [
-        each
-        for each in ink_of_words
-        if max(stroke[:, 0].max() for stroke in each) < MAX_INSERTED_COLUMNS
-    ]
+    short = [each for each in ink_of_words if width(each) < MAX_INSERTED_COLUMNS]
     times, n_same = [], 0
     for first, between, last in zip(*[iter(short[: 3 * N_INSERTED])] * 3, strict=True):
         pad.page.get_by_role("button", name="Clear").click()
-        room = ROW_HEIGHT / rows * float(max(stroke[:, 0].max() for stroke in between))
+        room = ROW_HEIGHT / rows * width(between)
         start = pad.write_at_speed(first, rows) + GAP
         pad.write_at_speed(last, rows, left=start + room + GAP)
         pad.settle()
@@ -170,7 +182,7 @@ def frame_rate(
 ) -> dict[str, float]:
     """Measure the frames per second while a full page is being written, by the browser's trace."""
     pad.page.get_by_role("button", name="Clear").click()
-    for number in range(N_LINES):
+    for number in range(N_FULL):
         if number:
             pad.page.get_by_role("button", name="New line").click()
         pad.write_at_speed(next(ink_of_words), rows, row=row_in_view(pad, number))
@@ -180,12 +192,12 @@ def frame_rate(
     )  # asks for frames in pauses too
     pad.page.get_by_role("button", name="New line").click()
     browser.start_tracing(page=pad.page, categories=TRACE_CATEGORIES)
-    pad.write_at_speed(next(ink_of_words), rows, row=row_in_view(pad, N_LINES))
+    pad.write_at_speed(next(ink_of_words), rows, row=row_in_view(pad, N_FULL))
     events = json.loads(browser.stop_tracing())["traceEvents"]
     frame_times = sorted(event["ts"] for event in events if event["name"] == "BeginMainThreadFrame")
     return {
         "frames_per_s": 1e6 * (len(frame_times) - 1) / (frame_times[-1] - frame_times[0]),
-        "at_lines": N_LINES,
+        "at_lines": N_FULL,
     }
 
 
@@ -246,24 +258,35 @@ def url_of(running: Running) -> str:
 
 def measure(running: Running, browser: Browser) -> dict[str, Any]:
     """Measure all figures of the report."""
-    evaluation_set, ink_of_words = words()
+    evaluation_set = ink_of_test_writers()
     rows, url = evaluation_set.column_height, url_of(running)
+    ink_of_words = ink_of(evaluation_set, WORDS, (0, MAX_COLUMNS))
+    ink_of_lines = ink_of(evaluation_set, TEXT, LINE_COLUMNS)[:N_LINES]
     late = [strokes for strokes in ink_of_words if goes_back(strokes)][:N_LATE]
     pad = Pad(browser, url, PROBE, viewport=SCREEN)
     pad.see()
-    written = write_words(running, pad, ink_of_words[:N_WORDS], rows)
+    written = write_each(running, pad, ink_of_words[:N_WORDS], rows)
+    lines = write_each(running, pad, ink_of_lines, rows)
+    phone = Pad(browser, url, PROBE, viewport=pad_pictures.PHONE, has_touch=True)
+    on_phone = ink_of(evaluation_set, WORDS, PHONE_COLUMNS)[-N_PHONE:]
     found: dict[str, Any] = {
         "model_digest": read(find("lines")).digest,
         "data_digest": evaluation_set.pieces.ink.digest,
         "browser": browser.version,
         "words": N_WORDS,
         "words_same": written.n_same,
-        "changed_per_100": 100 * written.n_changed / written.n_letters,
+        "changed_per_100": written.changed_per_100,
         "last_letter_ms": median(written.last_letter_ms),
         "last_letter_ms_90": float(np.quantile(written.last_letter_ms, 0.9)),
         "late": len(late),
-        "late_same": write_words(running, pad, late, rows).n_same,
+        "late_same": write_each(running, pad, late, rows).n_same,
+        "lines": N_LINES,
+        "lines_same": lines.n_same,
+        "lines_changed_per_100": lines.changed_per_100,
+        "phone": N_PHONE,
+        "phone_same": write_each(running, phone, on_phone, rows).n_same,
     }
+    phone.page.close()
     found |= (
         latencies(pad)
         | insertion(running, pad, ink_of_words, rows)
