@@ -9,7 +9,15 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Locator, Page, WebSocket, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    WebSocket,
+    expect,
+    sync_playwright,
+)
 
 from inkstream.service.client import connect_sync
 from tests.helpers.command_line import EXAMPLES
@@ -50,10 +58,16 @@ def chromium() -> Iterator[Browser]:
 class Pad:
     """The page, with a mouse that writes on it and a record of the messages."""
 
-    def __init__(self, browser: Browser, url: str, script: str = "", **options: Any) -> None:
-        """Open the page; run `script` before the page's own scripts."""
-        # Requests that pass a service worker cannot be changed by tests.
-        options.setdefault("service_workers", "block")
+    def __init__(
+        self, browser: Browser | BrowserContext, url: str, script: str = "", **options: Any
+    ) -> None:
+        """Open the page; run `script` before the page's own scripts.
+
+        In a browser it has storage of its own, in a context that of the context's other pages.
+        """
+        if isinstance(browser, Browser):
+            # Requests that pass a service worker cannot be changed by tests.
+            options.setdefault("service_workers", "block")
         self.page: Page = browser.new_page(**options)
         self.page.add_init_script(script)
         self.console_texts: list[str] = []  # with uncaught errors

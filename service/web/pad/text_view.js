@@ -73,14 +73,18 @@ export class TextView {
     const lines = document.lines;
     const items = [...this.#list.children];
     const known = new Map(items.map((item) => [/** @type {HTMLElement} */ (item).dataset["line"], item]));
+    /** @type {HTMLElement | undefined} */
+    let changed; // of the active line
     const wanted = lines.map((line) => {
       const item = /** @type {HTMLElement} */ (known.get(String(line.id)) ?? this.#createItem(line));
-      this.#fill(item, line);
-      item.toggleAttribute("data-active", line.row === activeRow);
+      const isActive = line.row === activeRow;
+      if ((this.#fill(item, line) || !item.hasAttribute("data-active")) && isActive) changed = item;
+      item.toggleAttribute("data-active", isActive);
       return item;
     });
     const isSame = wanted.length === items.length && wanted.every((item, i) => item === items[i]);
     if (!isSame) this.#list.replaceChildren(...wanted);
+    if (changed !== undefined) reveal(changed);
   }
 
   /** @param {DocumentLine} line */
@@ -90,13 +94,13 @@ export class TextView {
     return item;
   }
 
-  /** @param {HTMLElement} item @param {DocumentLine} line */
+  /** @param {HTMLElement} item @param {DocumentLine} line @returns {boolean} whether the text has changed */
   #fill(item, line) {
     const pad = /** @type {PadDocument} */ (this.#document);
     const { text, origins } = pad.corrected(line);
     const nDecided = decidedLength(pad, line);
     const key = `${text}\n${nDecided}`;
-    if (item.dataset["key"] === key) return;
+    if (item.dataset["key"] === key) return false;
     item.dataset["key"] = key;
     /** @type {(Node | string)[]} */
     const parts = [];
@@ -106,6 +110,7 @@ export class TextView {
       position = token.end;
     }
     item.replaceChildren(...parts, text.slice(position));
+    return true;
   }
 
   /** @param {number} lineId @param {Token} token @param {number} nDecided */
@@ -158,6 +163,13 @@ export class TextView {
     const isRemoved = replacement === "";
     this.#listener.onText(open.line, isRemoved ? (before.trimEnd() + after).trim() : before + replacement + after);
   }
+}
+
+/** Scroll the text so that a line of it is seen; `scrollIntoView` would move the paper too. @param {HTMLElement} item */
+function reveal({ offsetParent, offsetTop, offsetHeight }) {
+  if (offsetParent === null) return; // the text is hidden
+  const { scrollTop, clientHeight } = offsetParent;
+  offsetParent.scrollTop = Math.min(offsetTop, Math.max(scrollTop, offsetTop + offsetHeight - clientHeight));
 }
 
 /** Find a word again in a text that may have changed since. @param {string} text @param {Token} token */
