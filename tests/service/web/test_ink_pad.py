@@ -1,4 +1,7 @@
-"""The element `<ink-pad>` in a page of another origin, under a strict content security policy."""
+"""The element `<ink-pad>` in a page of another origin, under a strict content security policy.
+
+The page is the example for users, which brings its policy along.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -9,29 +12,26 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.helpers.command_line import EXAMPLES
 from tests.helpers.pad_page import CHROMIUM, EXAMPLE_HEIGHT, HELLO
 from tests.helpers.running_server import server
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
+EXAMPLE = EXAMPLES / "ink-pad.html"
 HEIGHT = 118.0  # of the field without its border
 
 
 @contextmanager
 def foreign_page(inkstream: str, listening: ThreadingHTTPServer) -> Iterator[str]:
-    """Serve a page with the element of the server at `inkstream`; yield the page's address."""
-    body = (
-        f'<!doctype html><script type="module" src="{inkstream}/web/client/ink_pad.js"></script>'
-        f'<ink-pad server="{inkstream}"></ink-pad>'
-    ).encode()
-    socket = inkstream.replace("http", "ws")
-    policy = f"default-src 'none'; script-src {inkstream}; connect-src {socket}"
+    """Serve the example with the element of the server at `inkstream`; yield the page's address."""
+    text = EXAMPLE.read_text()
+    body = text.replace("127.0.0.1:8000", inkstream.removeprefix("http://")).encode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200 if self.path == "/" else 404)
             self.send_header("content-type", "text/html")
-            self.send_header("content-security-policy", policy)
             self.end_headers()
             self.wfile.write(body if self.path == "/" else b"")
 
@@ -90,6 +90,7 @@ def test_a_foreign_page_embeds_the_element(browser: Browser, tmp_path: Path) -> 
             kinds = {kind for kind, _ in page.evaluate("events")}
             assert kinds == {"input", "change"}
             assert page.evaluate("document.querySelector('ink-pad').text") == "hello, world!"
+            expect(page.locator("output")).to_have_text("hello, world!")
             page.evaluate("document.querySelector('ink-pad').clear()")
             assert page.evaluate("document.querySelector('ink-pad').text") == ""
             assert [each for each in violations if "favicon" not in each] == []
