@@ -1,0 +1,156 @@
+"""The writing pad at 200 % zoom, and by keyboard alone."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.helpers.pad_page import CHROMIUM, HELLO, Pad
+
+AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+MAX_TABS = 60  # until the focus has been everywhere
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
+
+MAIN_CONTROLS = {
+    "Documents",
+    "image",
+    "Export",
+    "Settings",
+    "paper",
+    "undo",
+    "eraser",
+    "next",
+    "clear",
+    "hello,",
+    "world!",
+    "copy",
+}
+
+
+@pytest.fixture(params=[(640, 400), (512, 384)], ids=["1280 pixels", "1024 pixels"])
+def zoomed(request: pytest.FixtureRequest, browser: Browser, url: str) -> Iterator[Pad]:
+    """Open the page at 200 %, which halves the window, and write a line."""
+    width, height = request.param
+    viewport = {"width": width, "height": height}
+    pad = Pad(browser, url, viewport=viewport, device_scale_factor=2)
+    pad.write(*HELLO, scale=0.4)
+    pad.settle()
+    yield pad
+    pad.page.close()
+    assert not pad.console_texts
+
+
+def test_at_200_percent_nothing_is_cut_off(zoomed: Pad) -> None:
+    assert zoomed.text == "hello, world!"
+    wide = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
+    assert zoomed.page.evaluate(wide) == 0
+    for name in ("Documents", "Image", "Export", "Settings", "Undo", "Eraser", "Copy"):
+        button = zoomed.page.get_by_role("button", name=name, exact=True)
+        expect(button).to_be_in_viewport(ratio=1)
+    paper = zoomed.page.locator("#pad").bounding_box()
+    assert paper is not None
+    assert paper["height"] > 96  # a line and more
+    for name, popover in (("Settings", "#settings"), ("Documents", "#documents")):
+        zoomed.page.get_by_role("button", name=name).click()
+        expect(zoomed.page.locator(popover)).to_be_in_viewport(ratio=1)
+        zoomed.page.keyboard.press("Escape")
+    zoomed.page.locator("#text button").first.click()
+    expect(zoomed.page.locator("#word")).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.needs(AXE.exists())
+def test_at_200_percent_the_page_is_accessible(zoomed: Pad) -> None:
+    for name in ("Settings", "Documents", "Export"):
+        zoomed.page.get_by_role("button", name=name).click()
+        zoomed.page.evaluate(AXE.read_text())
+        found = zoomed.page.evaluate("axe.run()")
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
+        zoomed.page.keyboard.press("Escape")
+
+
+def focused(pad: Pad) -> str:
+    """Return the id of what has the focus, or its text."""
+    return str(
+        pad.page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()")
+    )
+
+
+def tab_to(pad: Pad, name: str) -> None:
+    """Press Tab until something has the focus."""
+    for _ in range(MAX_TABS):
+        pad.page.keyboard.press("Tab")
+        if focused(pad) == name:
+            return
+    raise AssertionError(f"Tab does not reach {name}")
+
+
+def test_the_keyboard_alone_reaches_and_operates_the_main_controls(pad: Pad) -> None:
+    press = pad.page.keyboard.press
+    tab_to(pad, "example")
+    press("Enter")
+    expect(pad.page.locator("#text li")).to_have_text("hello, world!")
+    expect(pad.page.locator("#text")).to_have_attribute("aria-busy", "false")
+    reached = set()
+    for _ in range(MAX_TABS):
+        press("Tab")
+        reached.add(focused(pad))
+    assert reached >= MAIN_CONTROLS
+
+    tab_to(pad, "undo")
+    press("Enter")
+    expect(pad.page.locator("#text li")).to_have_count(0)
+    tab_to(pad, "redo")
+    press("Space")
+    expect(pad.page.locator("#text li")).to_have_text("hello, world!")
+    tab_to(pad, "eraser")
+    press("Enter")
+    expect(pad.page.locator("#eraser")).to_have_attribute("aria-pressed", "true")
+
+    tab_to(pad, "hello,")
+    press("Enter")
+    first = pad.page.locator("#choices button").first
+    chosen = first.inner_text()
+    tab_to(pad, chosen)
+    press("Enter")
+    expect(pad.page.locator("#text button").first).to_have_text(chosen)
+
+    tab_to(pad, "world!")
+    press("Enter")
+    tab_to(pad, "correct")
+    press("Control+a")
+    pad.page.keyboard.type("moon!")
+    press("Enter")
+    expect(pad.page.locator("#text li")).to_have_text(f"{chosen} moon!")
+    expect(pad.page.locator("#word")).to_be_hidden()
+
+    tab_to(pad, "Settings")
+    press("Enter")
+    tab_to(pad, "reads")
+    press("ArrowDown")
+    expect(pad.page.locator("#reads")).to_have_value("digit")
+    press("Escape")
+    expect(pad.page.locator("#settings")).to_be_hidden()
+    assert focused(pad) == "Settings"
+    tab_to(pad, "copy")
+    press("Enter")
+    expect(pad.page.locator("#copy")).to_have_text("Copied")
+
+    tab_to(pad, "Documents")
+    press("Enter")
+    tab_to(pad, "new-document")
+    press("Enter")
+    expect(pad.page.locator("#intro")).to_be_visible()
+
+
+def test_the_focus_is_always_seen(pad: Pad) -> None:
+    ring = "[document.activeElement.tagName, getComputedStyle(document.activeElement).outlineStyle]"
+    found = []
+    for _ in range(12):
+        pad.page.keyboard.press("Tab")
+        found.append(pad.page.evaluate(ring))
+    in_page = [style for name, style in found if name != "BODY"]
+    assert len(in_page) > 8
+    assert set(in_page) == {"solid"}
