@@ -19,7 +19,8 @@ from tests.helpers.pad_page import EXAMPLE_HEIGHT, HELLO, Pad
 
 WIDE: Final = {"width": 1000, "height": 640}
 PHONE: Final = {"width": 360, "height": 740}
-RECORDED: Final = {"width": 900, "height": 560}
+RECORDED: Final = {"width": 900, "height": 660}
+RECORDED_TOP: Final = 20.0  # units of the example, above its ink
 EVERY_NTH_FRAME: Final = 4  # of the browser is recorded
 UPSAMPLING: Final = 3  # points of the recorded pen for each of the example
 LANDSCAPE: Final = {"width": 740, "height": 360}
@@ -60,7 +61,7 @@ def alternatives(browser: Browser, url: str) -> Pad:
 
 def seen(browser: Browser, url: str) -> Pad:
     """Return the page with a line as the model sees it."""
-    pad = Pad(browser, url, viewport=WIDE)
+    pad = Pad(browser, url, viewport=WIDE | {"height": 760})
     pad.see()
     pad.write(*HELLO, scale=0.65, steps=3)
     pad.settle()
@@ -74,7 +75,7 @@ def empty(browser: Browser, url: str) -> Pad:
 
 def digit(browser: Browser, url: str) -> Pad:
     """Return the page with a digit."""
-    pad = Pad(browser, url, viewport=WIDE)
+    pad = Pad(browser, url, viewport=WIDE | {"height": 900})
     pad.see()
     pad.read_as("A digit")
     pad.write(*SEVEN, steps=8)
@@ -144,6 +145,10 @@ def record(browser: Browser, url: str, path: Path) -> None:
     """Record the writing of a line as a GIF."""
     pad = Pad(browser, url, viewport=RECORDED)
     pad.see()
+    pad.page.evaluate("document.activeElement.blur()")
+    first, *others = [_upsample(stroke) for stroke in HELLO]
+    rows = round(EXAMPLE_HEIGHT / 0.65)
+    pad.write_at_speed([first], rows)  # the example of the empty page is gone
     taken: list[tuple[float, bytes]] = []  # seconds, PNG
 
     def add_frame(frame: dict[str, Any]) -> None:
@@ -153,7 +158,7 @@ def record(browser: Browser, url: str, path: Path) -> None:
     devtools = pad.page.context.new_cdp_session(pad.page)
     devtools.on("Page.screencastFrame", add_frame)
     devtools.send("Page.startScreencast", {"format": "png", "everyNthFrame": EVERY_NTH_FRAME})
-    pad.write_at_speed([_upsample(stroke) for stroke in HELLO], rows=round(EXAMPLE_HEIGHT / 0.65))
+    pad.write_at_speed(others, rows)
     pad.settle()
     devtools.send("Page.stopScreencast")
     taken.append((time.time(), pad.page.screenshot()))  # the flushed line
@@ -172,7 +177,8 @@ def record(browser: Browser, url: str, path: Path) -> None:
 
 
 def _upsample(stroke: list[list[float]]) -> NDArray[np.float32]:
-    """Return a stroke [n, 2] with interpolated points."""
+    """Return a stroke [n, 2] with interpolated points, moved down by `RECORDED_TOP`."""
     points = np.array(stroke, np.float32)
     positions = np.linspace(0, len(points) - 1, UPSAMPLING * (len(points) - 1) + 1)
+    points[:, 1] += RECORDED_TOP
     return np.stack([np.interp(positions, range(len(points)), each) for each in points.T], 1)

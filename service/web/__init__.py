@@ -8,8 +8,11 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
+from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 WEB: Final = Path(__file__).resolve().parent
@@ -38,9 +41,12 @@ class Files(StaticFiles):
 def add_pages(app: FastAPI) -> None:
     """Serve the pad at `/`, Swagger UI at `/docs`, and their files below `/web`."""
 
-    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
-    async def pad() -> FileResponse:
+    async def pad(_request: Request) -> FileResponse:
         return FileResponse(WEB / "pad" / "index.html", headers=HEADERS)
+
+    zipped = [Middleware(GZipMiddleware)]
+    page = Route("/", pad, methods=["GET", "HEAD"], include_in_schema=False, middleware=zipped)
+    app.router.routes.append(page)
 
     # Beside the page, because a service worker serves only what lies below its own address.
     @app.api_route("/service_worker.js", methods=["GET", "HEAD"], include_in_schema=False)
