@@ -357,6 +357,10 @@ def _pad() -> str:
             f"{pad['words_same']} of {pad['words']}",
         ),
         (
+            "their lines; words on a page as narrow as a phone",
+            f"{pad['lines_same']} of {pad['lines']}; {pad['phone_same']} of {pad['phone']}",
+        ),
+        (
             "words with late dots and bars that get the same text as without delay",
             f"{pad['late_same']} of {pad['late']}",
         ),
@@ -376,12 +380,13 @@ def _pad() -> str:
             f"{pad['last_letter_ms'] / 1000:.2f} s; {pad['last_letter_ms_90'] / 1000:.2f} s",
         ),
         (
-            f"the same of a word between two others, {pad['inserted']} times",
+            f"the same of a word between two others ({pad['inserted_same']} of "
+            f"{pad['inserted']} get the Python client's text)",
             f"{pad['inserted_ms'] / 1000:.2f} s; {pad['inserted_ms_90'] / 1000:.2f} s",
         ),
         (
-            "letters shown as decided that changed, of 100",
-            f"{pad['changed_per_100']:.1f}",
+            "letters shown as decided that changed, of 100, in words; in lines",
+            f"{pad['changed_per_100']:.1f}; {pad['lines_changed_per_100']:.1f}",
         ),
         (
             "from a pen point to the probabilities on the screen: median; 90 %",
