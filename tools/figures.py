@@ -236,7 +236,8 @@ def _summary() -> str:
     footprint = _load("footprint.json")
     baseline, baseline_errors = next(iter(lines["baselines"].items()))
     ruled = {
-        name: each["folded"]["cer"] for name, each in _load("ruled/report.json")["readers"].items()
+        name: each["cer_accents"]["cer"]
+        for name, each in _load("ruled/report.json")["readers"].items()
     }
     speeds = [
         {ratio.name: f"{median(values):.2f} times" for ratio, values in of.ratios()}
@@ -275,9 +276,10 @@ def _summary() -> str:
             "`inkstream evaluate lines --baselines`",
         ),
         (
-            f"CER of real pages on ruled paper, accents folded; of {baseline}",
-            f"{ruled['inkstream']:.1%}; {ruled[baseline]:.1%}",
-            "`inkstream evaluate pages --real FOLDER --baselines`",
+            f"CER of real French pages on ruled paper; with the French model; of {baseline}",
+            f"{ruled['inkstream']:.1%}; {ruled['inkstream with french']:.1%};"
+            f" {ruled[baseline]:.1%}",
+            "`inkstream evaluate pages --real FOLDER --baselines --language french`",
         ),
         (
             "CER of scanned and photographed pages; of the same ink as strokes",
