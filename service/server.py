@@ -42,6 +42,7 @@ CLIENT_FAULTS: Final = {  # which uvicorn logs as errors of the application; the
 SIGNAL_CHECK_S: Final = 0.1  # a signal only sets a flag, which uvicorn checks as often
 FIRST_CHECK_S: Final = 0.02
 COLLECT_EVERY_S: Final = 2  # with few sessions open, else
+COLLECT_REST: Final = 500  # times as long as a collection takes, until the next one
 COLLECT_AT_LEAST_S: Final = 600.0
 FEW_SESSIONS: Final = 32  # whose objects are walked over in about 1 ms
 NEVER: Final = 1_000_000_000
@@ -125,7 +126,7 @@ class Server(uvicorn.Server):
         gc.freeze()  # what is loaded stays: collections need not walk over it again
         self._thresholds = gc.get_threshold()
         gc.set_threshold(*self._thresholds[:2], NEVER)
-        self._collected_s = time.monotonic()
+        self._collected_s = self._collect_next_s = time.monotonic()
         connections = Connections(self._service.settings, self._service.metrics, self._balance)
         self._acceptor = Acceptor(sockets or [], connections, self._new_connection)
         self._acceptor.start()
@@ -140,11 +141,14 @@ class Server(uvicorn.Server):
 
         Of 500 sessions this takes 15 ms and more, for nothing: they make no reference cycles.
         After a flood glibc would keep 90 MB that are free.
+
+        The longer it takes, the rarer it is: much else may live in a process that others use too.
         """
         now_s = time.monotonic()
-        is_few = len(self._service.sessions) <= FEW_SESSIONS
+        is_few = len(self._service.sessions) <= FEW_SESSIONS and now_s >= self._collect_next_s
         if is_few or now_s >= self._collected_s + COLLECT_AT_LEAST_S:
             gc.collect()
+            self._collect_next_s = now_s + COLLECT_REST * (time.monotonic() - now_s)
             await asyncio.sleep(0)  # others have their turn between the two
             if TRIM is not None:
                 TRIM(0)

@@ -5,6 +5,7 @@ import gc
 import itertools
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -415,6 +416,26 @@ def test_a_session_that_ended_leaves_nothing_to_the_garbage_collector(tmp_path: 
             assert gc.collect() == 0
         finally:
             gc.enable()
+
+
+def test_slow_collections_of_garbage_are_rare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkstream.service.server.COLLECT_EVERY_S", 0.1)
+    begun: list[float] = []
+
+    def slow(phase: str, info: dict[str, int]) -> None:
+        if phase == "start" and info["generation"] == 2:
+            begun.append(time.monotonic())
+            time.sleep(0.02)
+
+    with server(tmp_path):
+        gc.callbacks.append(slow)
+        try:
+            time.sleep(3.5)  # it would be collected once a second
+        finally:
+            gc.callbacks.remove(slow)
+    assert len(begun) == 1
 
 
 def test_client_errors_are_not_logged_as_warnings(
