@@ -4,31 +4,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { PadDocument } from "../../../../service/web/pad/document.js";
+import { letterOf, randomNumbers } from "./sequences.js";
 
 /** @import { DocumentData, Reads } from "../../../../service/web/pad/document.js" */
 
 const N_SEQUENCES = 10_000;
 const N_STEPS = 30;
 
-/** Return a generator of numbers from 0 to 1 (mulberry32). @param {number} seed */
-function randomNumbers(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /**
  * The model: what the document should hold, as a text for each line, a letter for each stroke.
  * @typedef {{ row: number, strokes: number[], typed: string | null }} ModelLine
  * @typedef {{ lines: Record<number, ModelLine>, reads: Reads }} State
  */
-
-/** Return the letter that a stroke is read as. @param {number} id */
-const letterOf = (id) => String.fromCharCode(97 + (id % 26));
 
 /** Read all lines that are out of date, as a server would. @param {PadDocument} pad */
 function read(pad) {

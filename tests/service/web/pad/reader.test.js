@@ -9,6 +9,7 @@ import { mock, test } from "node:test";
 import { InkstreamError } from "../../../../service/web/client/inkstream.js";
 import { PadDocument } from "../../../../service/web/pad/document.js";
 import { Reader } from "../../../../service/web/pad/reader.js";
+import { letterOf, randomNumbers } from "./sequences.js";
 
 /** @import { Source } from "../../../../service/web/pad/reader.js" */
 
@@ -17,21 +18,7 @@ const ANSWER_MS = 20; // from a message to its answer
 const N_STEPS = 30;
 const MAX_TURNS = 60; // until all is read
 
-/** Return a generator of numbers from 0 to 1 (mulberry32). @param {number} seed */
-function randomNumbers(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** @param {number} id */
-const letterOf = (id) => String.fromCharCode(97 + (id % 26));
-
-/** A server that reads each finished stroke as a letter; a connection is lost when it is told so. */
+/** A server that reads each finished stroke as a letter; `lose` ends its connections. */
 class Server {
   isThere = true;
   nFlushes = 0;
