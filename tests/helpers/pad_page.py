@@ -63,7 +63,7 @@ class Pad:
     ) -> None:
         """Open the page; run `script` before the page's own scripts.
 
-        In a browser it has storage of its own, in a context that of the context's other pages.
+        Given a browser, it shares its storage with no page; given a context, with the context's pages.
         """
         if isinstance(browser, Browser):
             # Requests that pass a service worker cannot be changed by tests.

@@ -86,7 +86,8 @@ const paper = new Paper(
     onEnd({ id, line: lineId, row, points, pressures }) {
       const scratched = scratchedOut(points, row, pad.lines);
       pad.addStroke({ id, points, pressures }, { id: lineId, row });
-      if (scratched.size > 0) pad.erase(scratched.add(id)); // an operation of its own: undo brings the stroke back
+      // One operation more: undo brings back what was struck out, and this stroke with it.
+      if (scratched.size > 0) pad.erase(scratched.add(id));
       changed();
     },
     onCancel: changed,

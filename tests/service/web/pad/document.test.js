@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { PadDocument } from "../../../../service/web/pad/document.js";
-import { letterOf, randomNumbers } from "./sequences.js";
+import { letterOf, randomNumbers, States } from "./sequences.js";
 
 /** @import { DocumentData, Reads } from "../../../../service/web/pad/document.js" */
 
@@ -46,21 +46,11 @@ function runSequence(seed) {
   const below = (/** @type {number} */ n) => Math.floor(random() * n);
   let pad = new PadDocument("a");
   let isServerThere = true;
-  /** @type {State[]} */
-  let past = [];
-  /** @type {State[]} */
-  let future = [];
-  /** @type {State} */
-  let now = { lines: {}, reads: "text" };
-  const commit = (/** @type {State} */ next) => {
-    past.push(now);
-    now = next;
-    future = [];
-  };
+  const states = new States(/** @type {State} */ ({ lines: {}, reads: "text" }));
   for (let step = 0; step < N_STEPS; step += 1) {
-    const ids = Object.keys(now.lines).map(Number);
+    const ids = Object.keys(states.now.lines).map(Number);
     const id = ids[below(ids.length)];
-    const next = structuredClone(now);
+    const next = structuredClone(states.now);
     const line = id === undefined ? undefined : next.lines[id];
     switch (below(11)) {
       case 0:
@@ -74,7 +64,7 @@ function runSequence(seed) {
         pad.addStroke(stroke(strokeId, x), { id: lineId, row });
         next.lines[lineId] ??= { row, strokes: [], typed: null };
         next.lines[lineId]?.strokes.push(strokeId);
-        commit(next);
+        states.commit(next);
         break;
       }
       case 3: {
@@ -84,13 +74,13 @@ function runSequence(seed) {
         if (line === undefined || victim === undefined || id === undefined) break;
         line.strokes = line.strokes.filter((each) => each !== victim);
         if (line.strokes.length === 0) delete next.lines[id];
-        commit(next);
+        states.commit(next);
         break;
       }
       case 4: {
         const isCleared = pad.clear();
         assert.equal(isCleared, ids.length > 0);
-        if (isCleared) commit({ ...next, lines: {} });
+        if (isCleared) states.commit({ ...next, lines: {} });
         break;
       }
       case 5: {
@@ -98,7 +88,7 @@ function runSequence(seed) {
         const typed = `typed ${below(100)}`;
         if (pad.setText(id, typed)) {
           line.typed = typed;
-          commit(next);
+          states.commit(next);
         }
         break;
       }
@@ -107,36 +97,26 @@ function runSequence(seed) {
         const moved = Object.values(next.lines).filter((each) => each.row >= row);
         for (const each of moved) each.row += 1;
         pad.insertRow(row);
-        if (moved.length > 0) commit(next);
+        if (moved.length > 0) states.commit(next);
         break;
       }
       case 7: {
         const reads = /** @type {Reads[]} */ (["text", "digit", "number"])[below(3)] ?? "text";
-        if (pad.set({ reads })) commit({ ...next, reads });
+        if (pad.set({ reads })) states.commit({ ...next, reads });
         break;
       }
-      case 8: {
-        const before = past.pop();
-        assert.equal(pad.undo(), before !== undefined);
-        if (before === undefined) break;
-        future.push(now);
-        now = before;
+      case 8:
+        assert.equal(pad.undo(), states.undo());
         break;
-      }
-      case 9: {
-        const after = future.pop();
-        assert.equal(pad.redo(), after !== undefined);
-        if (after === undefined) break;
-        past.push(now);
-        now = after;
+      case 9:
+        assert.equal(pad.redo(), states.redo());
         break;
-      }
       default:
         pad = new PadDocument("a", structuredClone(pad.toData())); // a reload
         isServerThere = random() < 0.5;
     }
     if (isServerThere) read(pad);
-    assert.deepEqual(stateOf(pad), now, `seed ${seed}, step ${step}`);
+    assert.deepEqual(stateOf(pad), states.now, `seed ${seed}, step ${step}`);
   }
   read(pad);
   for (const line of pad.lines) {
@@ -146,7 +126,7 @@ function runSequence(seed) {
     }
   }
   const stored = JSON.parse(JSON.stringify(pad.toData()));
-  assert.deepEqual(stateOf(new PadDocument("a", stored)), now);
+  assert.deepEqual(stateOf(new PadDocument("a", stored)), states.now);
 }
 
 test("random sequences of operations leave what their model holds", () => {

@@ -9,7 +9,7 @@ import { mock, test } from "node:test";
 import { InkstreamError } from "../../../../service/web/client/inkstream.js";
 import { PadDocument } from "../../../../service/web/pad/document.js";
 import { Reader } from "../../../../service/web/pad/reader.js";
-import { letterOf, randomNumbers } from "./sequences.js";
+import { letterOf, randomNumbers, States } from "./sequences.js";
 
 /** @import { Source } from "../../../../service/web/pad/reader.js" */
 
@@ -152,17 +152,7 @@ async function runSequence(seed) {
   const below = (/** @type {number} */ n) => Math.floor(random() * n);
   const server = new Server();
   let pad = new PadDocument("a");
-  /** @type {Model} */
-  let now = {};
-  /** @type {Model[]} */
-  let past = [];
-  /** @type {Model[]} */
-  let future = [];
-  const commit = (/** @type {Model} */ next) => {
-    past.push(now);
-    now = next;
-    future = [];
-  };
+  const states = new States(/** @type {Model} */ ({}));
   /** @type {{ id: number, line: number, row: number, points: [number, number][] } | undefined} */
   let live;
   /** @type {number | undefined} */
@@ -187,9 +177,9 @@ async function runSequence(seed) {
     live = undefined;
     restedRow = random() < 0.5 ? row : undefined;
     pad.addStroke({ id, points, pressures: [] }, { id: line, row });
-    const next = structuredClone(now);
+    const next = structuredClone(states.now);
     (next[line] ??= { row, strokes: [], typed: null }).strokes.push(id);
-    commit(next);
+    states.commit(next);
   };
   for (let step = 0; step < N_STEPS; step += 1) {
     switch (below(13)) {
@@ -208,35 +198,25 @@ async function runSequence(seed) {
       case 5:
         lift();
         break;
-      case 6: {
-        const before = past.pop();
-        assert.equal(pad.undo(), before !== undefined);
-        if (before === undefined) break;
-        future.push(now);
-        now = before;
+      case 6:
+        assert.equal(pad.undo(), states.undo());
         break;
-      }
-      case 7: {
-        const after = future.pop();
-        assert.equal(pad.redo(), after !== undefined);
-        if (after === undefined) break;
-        past.push(now);
-        now = after;
+      case 7:
+        assert.equal(pad.redo(), states.redo());
         break;
-      }
       case 8:
-        if (pad.set({ language: ["", "english"][below(2)] ?? "" })) commit(now);
+        if (pad.set({ language: ["", "english"][below(2)] ?? "" })) states.commit(states.now);
         break;
       case 9:
-        if (random() < 0.3 && pad.clear()) commit({});
+        if (random() < 0.3 && pad.clear()) states.commit({});
         break;
       case 10: {
         const id = pad.lines[below(pad.lines.length)]?.id;
         const typed = `typed ${below(100)}`;
         if (id === undefined || !pad.setText(id, typed)) break;
-        const next = structuredClone(now);
+        const next = structuredClone(states.now);
         /** @type {ModelLine} */ (next[id]).typed = typed;
-        commit(next);
+        states.commit(next);
         break;
       }
       case 11:
@@ -264,7 +244,7 @@ async function runSequence(seed) {
     mock.timers.tick(500);
     await turn();
   }
-  assert.deepEqual(contentOf(pad), now, `seed ${seed}`);
+  assert.deepEqual(contentOf(pad), states.now, `seed ${seed}`);
   for (const line of pad.lines) {
     assert.ok(pad.isRead(line), `seed ${seed}: a line is not read`);
     if (line.correction !== null) continue;
