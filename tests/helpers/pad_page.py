@@ -63,7 +63,7 @@ class Pad:
     ) -> None:
         """Open the page; run `script` before the page's own scripts.
 
-        Given a browser, it shares its storage with no page; given a context, with the context's pages.
+        Given a browser, it shares its storage with no page; given a context, with its pages.
         """
         if isinstance(browser, Browser):
             # Requests that pass a service worker cannot be changed by tests.
