@@ -478,16 +478,19 @@ def test_the_trainer_is_measured_beside_its_products(
         for n in range(40)
     ]
     ink.write_text("\n".join(map(json.dumps, pieces)), "utf-8")
-    options = ["--data", str(ink), "--rounds", "1", "--json", str(out)]
+    options = ["--data", str(ink), "--rounds", "3", "--json", str(out)]
     result = CliRunner().invoke(cli, ["bench", "training", *options])
     assert result.exit_code == 0, result.output
     report = training.Report(**json.loads(out.read_text("utf-8")))
     assert report.rounds.keys() == {"float32", "bfloat16"}
     assert report.loader_s > 0
-    for (measured,) in report.rounds.values():
-        assert 0 < measured.columns_per_s < measured.products_per_s
-        assert 0.3 < measured.useful < 1
-        assert 0 <= measured.waited < 1
+    for rounds in report.rounds.values():
+        for measured in rounds:
+            assert measured.columns_per_s > 0
+            assert 0.3 < measured.useful < 1
+            assert 0 <= measured.waited < 1
+        # other work on the machine may slow the products of one round, hardly those of each
+        assert min(each.columns_per_s / each.products_per_s for each in rounds) < 1
 
 
 # History

@@ -75,10 +75,12 @@ def one_round(running: Running) -> None:
 def test_rounds_of_300_clients_half_of_them_cut_by_reset_leak_no_memory(running: Running) -> None:
     for _ in range(WARM_UP_ROUNDS):
         one_round(running)
-    before = resident_bytes()
-    for _ in range(3):
-        one_round(running)
-    grown = resident_bytes() - before
+    for _ in range(3):  # a leak grows each time, what an allocator reserves does not
+        before = resident_bytes()
+        for _ in range(3):
+            one_round(running)
+        if (grown := resident_bytes() - before) < ALLOWED_GROWTH_BYTES:
+            break
     gc.collect()
     assert not [
         each for each in gc.get_objects() if type(each) is Stream
