@@ -387,6 +387,16 @@ def _pad() -> str:
             f"{pad['inserted_ms'] / 1000:.2f} s; {pad['inserted_ms_90'] / 1000:.2f} s",
         ),
         (
+            f"lines of {pad['layouts']} layouts (slanted, small, large, close) that get all their "
+            "strokes and no others",
+            f"{pad['whole']} of {pad['laid_out']}",
+        ),
+        (
+            f"character error rate of {pad['sized']} words in {pad['sizes']} sizes: in the row's "
+            "frame; in the one that fits; in the one of the two that is kept",
+            "; ".join(f"{100 * pad[name]:.1f} %" for name in ("cer_row", "cer_fit", "cer_kept")),
+        ),
+        (
             "letters shown as decided that changed, of 100, in words; in lines",
             f"{pad['changed_per_100']:.1f}; {pad['lines_changed_per_100']:.1f}",
         ),

@@ -23,7 +23,16 @@ from playwright.sync_api import Browser, Response
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.sources import unipen
 from inkstream.model.evaluation.evaluation_set import TEXT, WORDS, EvaluationSet
-from tests.helpers.pad_page import ROW_HEIGHT, Pad, chromium, recognize_at_once
+from inkstream.model.metrics import errors
+from inkstream.service.client import connect_sync
+from tests.helpers.pad_page import (
+    ROW_HEIGHT,
+    Pad,
+    chromium,
+    kept,
+    read_in_both_frames,
+    recognize_at_once,
+)
 from tests.helpers.running_server import Running, server
 from tools import pad_pictures
 
@@ -44,6 +53,32 @@ MIN_BACKWARD: Final = 10.0  # columns between the furthest ink and the start of 
 N_INSERTED: Final = 20
 MAX_INSERTED_COLUMNS: Final = 80  # of each of three words that stand in one line
 GAP: Final = 32.0  # CSS pixels between them
+# Of a page of lines: from one to the next and their size, in heights of a row, and their slope.
+LAYOUTS: Final = (
+    (0.85, 0.85, 0.0),
+    (0.7, 0.7, 0.0),
+    (1.0, 1.0, 0.05),
+    (1.0, 1.0, -0.05),
+    (1.0, 0.7, 0.1),
+    (1.0, 0.7, -0.1),
+    (2.0, 1.8, 0.0),
+)
+N_PAGES: Final = 30  # of each layout
+LINES_PER_PAGE: Final = 4
+ROWS: Final = """async (strokes) => {
+  const { findRow } = await import("./web/pad/rows.js");
+  const { ROW_HEIGHT } = await import("./web/pad/document.js");
+  const lines = new Map();
+  let activeRow = 0;
+  return strokes.map((points) => {
+    const row = findRow(points, [...lines.values()], activeRow);
+    const moved = points.map(([x, y]) => [x, y - row * ROW_HEIGHT]);
+    lines.set(row, { row, strokes: [...(lines.get(row)?.strokes ?? []), { points: moved }] });
+    return (activeRow = row);
+  });
+}"""
+SIZES: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 1.0, 1.2, 1.4)  # of words, in heights of a row
+N_SIZED: Final = 400  # words
 N_FULL: Final = 20  # lines on the page on which frames are counted
 TRACE_CATEGORIES: Final = ["disabled-by-default-devtools.timeline.frame", "devtools.timeline.frame"]
 
@@ -156,6 +191,63 @@ def insertion(
         "inserted_ms": median(times),
         "inserted_ms_90": float(np.quantile(times, 0.9)),
     }
+
+
+def lines_told_apart(pad: Pad, lines: Sequence[Strokes], rows: int) -> dict[str, Any]:
+    """Count the lines all of whose strokes get one row, which no other line of the page gets.
+
+    They are written in several layouts: slanted, small, large, and closer together than the rules.
+    """
+    pages = [lines[n : n + LINES_PER_PAGE] for n in range(0, len(lines), LINES_PER_PAGE)][:N_PAGES]
+    n_whole = 0
+    for pitch, size, slope in LAYOUTS:
+        scale = size * ROW_HEIGHT / rows
+        for page in pages:
+            top = max(0.0, -slope) * scale * max(map(width, page))
+            strokes = [
+                [
+                    [scale * x, top + number * pitch * ROW_HEIGHT + scale * (y + slope * x)]
+                    for x, y in stroke.tolist()
+                ]
+                for number, line in enumerate(page)
+                for stroke in line
+            ]
+            found = iter(pad.page.evaluate(ROWS, strokes))
+            rows_of = [{next(found) for _ in line} for line in page]
+            n_whole += sum(
+                len(own) == 1 and sum(not own.isdisjoint(other) for other in rows_of) == 1
+                for own in rows_of
+            )
+    return {
+        "layouts": len(LAYOUTS),
+        "laid_out": len(LAYOUTS) * sum(map(len, pages)),
+        "whole": n_whole,
+    }
+
+
+def frames(
+    running: Running, words: EvaluationSet, language: str | None = "english"
+) -> dict[str, Any]:
+    """Measure the CER of words in several sizes, each in the middle of a row.
+
+    They are read in the row's frame, in the one that fits them, and in that of the two that the
+    page keeps.
+    """
+    indices = np.random.default_rng(0).permutation(words.indices(WORDS))[:N_SIZED].tolist()
+    texts: dict[str, list[str]] = {"row": [], "fit": [], "kept": []}
+    with connect_sync(running.url, model="lines") as stream:
+        for number, index in enumerate(indices):
+            stream.reset()
+            stream.configure(language_model=language)
+            size = SIZES[number % len(SIZES)]
+            scale, top = size * ROW_HEIGHT / words.column_height, ROW_HEIGHT * (1 - size) / 2
+            ink = [scale * stroke + (0, top) for stroke in words.strokes(index)]
+            row, fit = read_in_both_frames(stream, ink, ROW_HEIGHT)
+            for read, (_, text) in zip(texts.values(), (row, fit, kept(row, fit)), strict=True):
+                read.append(text)
+    labels = words.labels(indices)
+    cer = {f"cer_{name}": errors(read, labels)["cer"] for name, read in texts.items()}
+    return {"sized": len(indices), "sizes": len(SIZES)} | cer
 
 
 def latencies(pad: Pad) -> dict[str, float]:
@@ -290,6 +382,8 @@ def measure(running: Running, browser: Browser) -> dict[str, Any]:
     found |= (
         latencies(pad)
         | insertion(running, pad, ink_of_words, rows)
+        | frames(running, evaluation_set)
+        | lines_told_apart(pad, ink_of(evaluation_set, TEXT, LINE_COLUMNS), rows)
         | frame_rate(browser, pad, iter(ink_of_words), rows)
         | {"layout_shift": pad.page.evaluate("shifts"), "console_errors": len(pad.console_texts)}
         | page_size(browser, url)

@@ -1,10 +1,12 @@
 """Control of the writing pad in a browser: writes with the mouse and records the messages."""
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from statistics import fmean
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +21,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from inkstream.service.client import connect_sync
+from inkstream.service.client import Stream, connect_sync
 from tests.helpers.command_line import EXAMPLES
 from tests.helpers.running_server import Running
 
@@ -42,6 +44,7 @@ POINTS_PER_S: Final = 100  # of a pen
 LIFT_S: Final = 0.1  # from a stroke's end to the next one's beginning
 LEFT: Final = 20.0  # CSS pixels from the pad's left side
 EXAMPLE_HEIGHT: Final = 175.0  # of the strokes of `HELLO`, in their units
+SURER: Final = 0.1  # as in `reader.js`
 ROW_HEIGHT: Final = 96.0  # of a line of the paper, CSS pixels
 HINTS: Final = ("language_model", "words", "characters", "pattern")  # options of `configure`
 
@@ -72,7 +75,6 @@ class Pad:
         self.page.add_init_script(script)
         self.console_texts: list[str] = []  # with uncaught errors
         self.requested_urls: list[str] = []
-        self.streams: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = []
         self.page.on("console", lambda message: self._log(message.text))
         self.page.on("pageerror", lambda error: self.console_texts.append(str(error)))
         self.page.on("request", lambda request: self.requested_urls.append(request.url))
@@ -90,19 +92,25 @@ class Pad:
         self.requested_urls.append(socket.url)
         sent: list[dict[str, Any]] = []
         received: list[dict[str, Any]] = []
-        self.streams.append((sent, received))
-        socket.on("framesent", lambda payload: sent.append(_message(payload)))
+
+        def send(payload: str | bytes) -> None:
+            sent.append(_message(payload))
+            if sent[-1]["type"] in ("ink", "columns"):
+                self._written = (sent, received)
+
+        self._written = (sent, received)
+        socket.on("framesent", send)
         socket.on("framereceived", lambda payload: received.append(json.loads(payload)))
 
     @property
     def sent(self) -> list[dict[str, Any]]:
-        """The messages that the newest stream has sent."""
-        return self.streams[-1][0]
+        """The messages that the stream has sent that was written to last, or opened since."""
+        return self._written[0]
 
     @property
     def received(self) -> list[dict[str, Any]]:
-        """The messages that the newest stream has received."""
-        return self.streams[-1][1]
+        """The messages that this stream has received."""
+        return self._written[1]
 
     @property
     def text(self) -> str:
@@ -198,14 +206,13 @@ class Pad:
         raise AssertionError("the ink was not flushed in time")
 
     def _is_settled(self) -> bool:
-        """Return whether the newest stream with ink has flushed all of it."""
-        for sent, received in reversed(self.streams):
-            relevant = [each for each in sent if each["type"] in ("ink", "flush")]
-            if len(relevant) > 1:
-                before, last = relevant[-2:]
-                answered = {m["id"] for m in received if m["type"] == "flushed"}
-                return "fit" in before and last["type"] == "flush" and last["id"] in answered
-        return False
+        """Return whether the stream that was written to last has flushed all ink."""
+        relevant = [each for each in self.sent if each["type"] in ("ink", "flush")]
+        if len(relevant) < 2:
+            return False
+        before, last = relevant[-2:]
+        answered = {each["id"] for each in self.received if each["type"] == "flushed"}
+        return "fit" in before and last["type"] == "flush" and last["id"] in answered
 
     def wait_to_send(self, field: str) -> None:
         """Wait until a message with this field is recorded: the browser reports frames late."""
@@ -248,10 +255,39 @@ def _message(payload: str | bytes) -> dict[str, Any]:
 
 
 def recognize_at_once(running: Running, pad: Pad, model: str = "lines", **options: Any) -> str:
-    """Return the text that the Python client gets for the same ink and options of `configure`."""
-    strokes, height = pad.strokes()
+    """Return the text that the Python client gets for the same ink and options of `configure`.
+
+    It is read in the frame that the page would keep, the line's own or the one that fits.
+    """
     with connect_sync(running.url, model=model) as stream:
         stream.configure(**pad.hints() | options)
-        list(stream.ink(strokes, height, pause=True, fit=True))
+        return kept(*read_in_both_frames(stream, *pad.strokes()))[1]
+
+
+def kept(own: tuple[float, str], fitted: tuple[float, str]) -> tuple[float, str]:
+    """Return what the page keeps of `read_in_both_frames`."""
+    return own if own[0] >= fitted[0] + SURER else fitted
+
+
+def read_in_both_frames(
+    stream: Stream, strokes: Sequence[Any], height: float
+) -> list[tuple[float, str]]:
+    """Read a line in its own frame, then in the one that fits it.
+
+    Return of both how sure the model is, as the page computes it (the mean logarithm of the
+    letters' probabilities, or that of a digit's; -inf if that frame is the line's own), and the
+    text.
+    """
+    found = []
+    for ink, fit in ((strokes, False), ([], True)):
+        confidences: dict[int, float] = {}  # by the letter's id; a word has ids of its own
+        label: list[float] = []
+        for result in stream.ink(ink, height, pause=True, fit=fit):
+            label = [max(result.probabilities.values())]
+            confidences |= {e.id: e.confidence for e in result.events if e.type != "word"}
         flushed = stream.flush()
-    return flushed.text if flushed.text is not None else str(flushed.label)
+        confidences |= {e.id: e.confidence for e in flushed.events if e.type != "word"}
+        text = flushed.text if flushed.text is not None else str(flushed.label)
+        values = list(confidences.values())[: len(text.replace(" ", ""))] or label
+        found.append((fmean(map(math.log, values)) if values else -math.inf, text))
+    return found

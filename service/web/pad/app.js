@@ -75,10 +75,11 @@ const paper = new Paper(
   },
   {
     lines: () => pad.lines,
-    onBegin(row, x) {
+    onBegin() {
       showIntro();
-      return { id: pad.takeId(), line: pad.lineAt(row, x)?.id ?? pad.takeId() };
+      return pad.takeId();
     },
+    lineOf: (row, x) => pad.lineAt(row, x)?.id ?? pad.takeId(),
     onInk(since) {
       metrics.recordInk(since);
       reader.update();
@@ -147,8 +148,8 @@ const reader = new Reader(connectTo, ROW_HEIGHT, {
   },
   onMessage(worker, message) {
     if (message.type === "result") metrics.recordResult();
-    if (message.type === "rewound" && message.frame !== undefined) areLettersAligned = false;
-    if (message.type === "reset_done") areLettersAligned = false;
+    // Only these change the frame, or have the line in another one kept.
+    if (["rewound", "reset_done", "flushed"].includes(message.type)) areLettersAligned = false;
     if (message.type === "goaway") status.showWaiting(t("the server is about to stop"));
     redraw();
   },

@@ -54,7 +54,7 @@ export class Curve {
       results.forEach(({ probabilities }, column) => {
         points.push([(column + 1) * columnWidth, y(probabilities[label] ?? 0)]);
       });
-      context.strokeStyle = context.fillStyle = labelColour(label);
+      context.strokeStyle = context.fillStyle = labelColour(label, style.getPropertyValue("--curve-lightness"));
       polyline(context, points);
       if (p >= MIN_NAMED) context.fillText(label, results.length * columnWidth + 6, y(p));
     }

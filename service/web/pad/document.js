@@ -6,6 +6,7 @@
  * @import { Correction } from "./merge.js"
  */
 
+import { boxOf } from "./box.js";
 import { correct } from "./merge.js";
 
 export const VERSION = 1; // of the stored data
@@ -330,10 +331,10 @@ export class PadDocument {
 
 /** Return the left end of a line's ink. @param {DocumentLine} line */
 export function left({ strokes }) {
-  return strokes.reduce((least, { points }) => points.reduce((x, point) => Math.min(x, point[0]), least), Infinity);
+  return strokes.reduce((least, { points }) => Math.min(least, boxOf(points).left), Infinity);
 }
 
 /** Return the right end of a line's ink. @param {DocumentLine} line */
 export function right({ strokes }) {
-  return strokes.reduce((most, { points }) => points.reduce((x, point) => Math.max(x, point[0]), most), -Infinity);
+  return strokes.reduce((most, { points }) => Math.max(most, boxOf(points).right), -Infinity);
 }

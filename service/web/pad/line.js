@@ -78,6 +78,17 @@ export class Line {
     }
   }
 
+  /** Return a copy of what was read. */
+  copy() {
+    const { results, letters, words, text, height } = this;
+    return { results: [...results], letters: [...letters], words: [...words], text, height };
+  }
+
+  /** Have what was read be a copy. @param {ReturnType<Line["copy"]>} copy */
+  restore(copy) {
+    Object.assign(this, copy, { changedFrom: 0, lettersChanged: true });
+  }
+
   /** The text in two parts. @returns {[decided: string, tentative: string]} */
   get parts() {
     let end = 0;

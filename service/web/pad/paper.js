@@ -5,16 +5,15 @@
  * @import { Point } from "../client/protocol.d.ts"
  */
 
+import { boxOf } from "./box.js";
 import { ROW_HEIGHT } from "./document.js";
+import { findRow } from "./rows.js";
 
 const SEND_INTERVAL_MS = 12; // at least; points that come meanwhile are read together
 const PEN_WIDTH = 2.2; // CSS pixels at half pressure
 const WIDTH_STEP = 0.25; // CSS pixels between two widths of a stroke
 const BASELINE = 0.72; // of the height of a line
 const SPARE_ROWS = 2; // below the last line with ink
-const SAME_LINE_MS = 1500; // so soon after a stroke one beside it belongs to its line even if it begins
-const SAME_LINE_MARGIN = 0.35; // so far above or below the line, in heights of a line
-const SAME_LINE_GAP = 0.5; // and so far to the left or right of that stroke, the same
 const ERASER_RADIUS = 10; // CSS pixels
 const PAN_MS = 200; // a second finger that comes so soon after the first one moves the paper
 const MIN_ZOOM = 0.5;
@@ -29,8 +28,8 @@ const WHEEL_ZOOM = 0.002; // of one pixel of a wheel, as a power of e
 /**
  * @typedef {object} Listener
  * @property {() => DocumentLine[]} lines
- * @property {(row: number, x: number) => { id: number, line: number }} onBegin a stroke begins: returns its
- *   id and that of its line
+ * @property {() => number} onBegin a stroke begins: returns its id
+ * @property {(row: number, x: number) => number} lineOf returns the id of the line that a stroke in a row belongs to
  * @property {(since: number) => void} onInk points came; when the first of them was written
  * @property {(stroke: LiveStroke) => void} onEnd the pen has left the paper
  * @property {() => void} onCancel the stroke came from the palm, or moved the paper
@@ -56,9 +55,8 @@ export class Paper {
   #pointerId; // of the pointer that is writing
   #penSeen = false; // if true, a touch is a palm
   #liftedAt = -Infinity; // when the pen left the paper last
-  /** The ends of the newest stroke. @type {[left: number, right: number]} */
-  #newest = [0, 0];
   #beganAt = 0; // when the live stroke was begun
+  #rowBefore = 0; // that was written in before it
   /** Fingers that move the paper: where each was last. @type {Map<number, { x: number, y: number }>} */
   #fingers = new Map();
   #isPanning = false;
@@ -194,23 +192,12 @@ export class Paper {
     this.#canvas.setPointerCapture(event.pointerId);
     if (this.isErasing || event.buttons === 32) return this.#erase(event);
     const [x, y] = this.#position(event);
-    const row = this.#rowAt(x, y);
-    this.live = { ...this.#listener.onBegin(row, x), row, points: [], pressures: [] };
+    this.#rowBefore = this.activeRow;
+    const row = findRow([[x, y]], this.#listener.lines(), this.#rowBefore);
+    this.live = { id: this.#listener.onBegin(), line: this.#listener.lineOf(row, x), row, points: [], pressures: [] };
     this.#beganAt = event.timeStamp;
     this.activeRow = row;
     this.#addPoints([event]);
-  }
-
-  /** Return the row that a stroke belongs to. @param {number} x @param {number} y where it begins on the paper */
-  #rowAt(x, y) {
-    const [left, right] = this.#newest;
-    const gap = SAME_LINE_GAP * ROW_HEIGHT;
-    const isBeside = left - gap <= x && x <= right + gap;
-    const top = this.activeRow * ROW_HEIGHT;
-    const margin = SAME_LINE_MARGIN * ROW_HEIGHT;
-    const isNear = top - margin <= y && y < top + ROW_HEIGHT + margin;
-    if (isNear && isBeside && this.restedMs < SAME_LINE_MS) return this.activeRow;
-    return Math.max(0, Math.floor(y / ROW_HEIGHT));
   }
 
   /**
@@ -286,9 +273,18 @@ export class Paper {
     this.#stopTimer();
     this.#pointerId = this.live = undefined;
     this.#liftedAt = performance.now();
-    const xs = stroke.points.map(([x]) => x);
-    this.#newest = [Math.min(...xs), Math.max(...xs)];
-    this.#listener.onEnd(stroke);
+    this.#listener.onEnd(this.#placed(stroke));
+  }
+
+  /** Place a whole stroke: where it began did not show that it belongs to another row. @param {LiveStroke} stroke @returns {LiveStroke} */
+  #placed(stroke) {
+    const points = stroke.points.map(([x, y]) => /** @type {Point} */ ([x, y + stroke.row * ROW_HEIGHT]));
+    const row = findRow(points, this.#listener.lines(), this.#rowBefore);
+    if (row === stroke.row) return stroke;
+    this.activeRow = row;
+    const [[x]] = /** @type {[Point]} */ (points);
+    const moved = points.map(([x, y]) => /** @type {Point} */ ([x, y - row * ROW_HEIGHT]));
+    return { ...stroke, row, line: this.#listener.lineOf(row, x), points: moved };
   }
 
   #cancel() {
@@ -363,8 +359,11 @@ export class Paper {
     }
     this.#setColour();
     for (const { row, strokes } of this.#listener.lines()) {
-      if (row < first - 1 || row > last + 1) continue;
-      for (const stroke of strokes) this.#drawStroke(stroke, row, 0);
+      for (const stroke of strokes) {
+        const { top, bottom } = boxOf(stroke.points);
+        const isInView = row + bottom / ROW_HEIGHT >= first && row + top / ROW_HEIGHT <= last + 1;
+        if (isInView) this.#drawStroke(stroke, row, 0);
+      }
     }
     if (this.live !== undefined) this.#drawStroke(this.live, this.live.row, 0);
     context.strokeStyle = style.getPropertyValue("--soft");

@@ -16,6 +16,7 @@ const MAX_STREAMS = 3; // of each kind of model
 const MAX_UNDONE = 8; // strokes: if more are gone, the line is read from its beginning
 const BEHIND = 0.5; // of a line's height: ink further to the left of what was sent has columns read again
 const RETRY_MS = 2000;
+const SURER = 0.1; // nats a letter: so much surer the model must be in a line's own frame to stay in it
 /** Codes of errors after which another stream reads the line. */
 const ENDS_OF_SESSIONS = new Set(["no_connection", "stopping", "server_full", "idle", "not_resumable"]);
 
@@ -172,6 +173,10 @@ export class LineReader {
   #version = 0; // of what was sent, counted
   /** Flushes that are not answered: of which version, and whether in the frame that fits. @type {{ version: number, isFitted: boolean }[]} */
   #flushes = [];
+  #decided = 0; // version whose ink was decided in the line's own frame
+  /** What was read so, while the frame that fits is tried. @type {ReturnType<Line["copy"]> | undefined} */
+  #before;
+  #isFitUndone = false; // the stream reads in the frame that fits, but the model was surer in the line's own
   #timer;
 
   /**
@@ -193,7 +198,7 @@ export class LineReader {
         this.stream?.pause().catch(() => {});
       },
       onFlush: () => this.#flush(false),
-      onFit: () => this.#flush(true),
+      onFit: () => this.#fit(),
     });
   }
 
@@ -257,11 +262,13 @@ export class LineReader {
     if (!isOther && source.name === this.#name && !source.isWriting && this.#sentAll(source)) return;
     const wanted = new Set(source.strokes.map(({ id }) => id));
     const gone = [...this.#sent.keys()].filter((id) => !wanted.has(id));
-    const isBegun = isOther || gone.length > MAX_UNDONE;
-    if (isBegun) this.#begin(source);
+    const isBegun = isOther || gone.length > MAX_UNDONE || this.#isFitUndone;
+    const nToReadAgain = this.#isFitUndone && !isOther ? this.line.results.length : 0;
+    if (isBegun) this.#begin(source, nToReadAgain);
     else for (const id of gone) this.#undo(id);
     this.#name = source.name;
     this.#isPublished = false;
+    this.#before = undefined;
     this.#version += 1;
     this.usedAt = performance.now();
     const isWritten = source.isWriting || source.restedMs < FIT_MS; // else it was undone and done again, for instance
@@ -270,22 +277,22 @@ export class LineReader {
     if (!isBehind) this.#sendHeld();
     // Where the pen has just left the line, more of the word may come: half a word would be decided.
     if (source.isWriting) this.#timer.stop();
-    else if (isBegun && source.restedMs >= FIT_MS) this.#flush(true);
+    else if (isBegun && source.restedMs >= FIT_MS) this.#fit();
     else this.#timer.start();
   }
 
-  /** @param {Source} source */
-  #begin(source) {
+  /** @param {Source} source @param {number} nToReadAgain columns until the text that is shown may change; 0: all, if there is a text */
+  #begin(source, nToReadAgain) {
     const { stream } = this;
     this.lineId = source.id;
     this.#settings = source.settings;
     this.#sent.clear();
     this.#held = [];
-    this.#nToReadAgain = 0;
-    this.#isUndone = false;
+    this.#nToReadAgain = nToReadAgain;
+    this.#isUndone = this.#isFitUndone = false;
     this.#flushes = [];
     this.#timer.stop();
-    this.#isCatchingUp = source.hasText;
+    this.#isCatchingUp = source.hasText && nToReadAgain === 0;
     stream?.configure(this.#listener.options(source)).catch((error) => {
       if (!ENDS_OF_SESSIONS.has(error.code)) this.#listener.onError(error); // a pattern that is none, for instance
     });
@@ -362,6 +369,13 @@ export class LineReader {
     stream.flush().catch(() => {});
   }
 
+  /** Decide the whole line in the frame that fits it, after its own. */
+  #fit() {
+    const { version, isFitted } = this.#flushes.at(-1) ?? { version: this.#decided, isFitted: false };
+    if (version !== this.#version || isFitted) this.#flush(false);
+    this.#flush(true);
+  }
+
   /** @param {Message} message */
   #receive(message) {
     const nColumns = this.line.results.length; // before this message
@@ -375,12 +389,33 @@ export class LineReader {
       if (!this.line.isCurrent) return;
       if (this.#isUndone && message.code === "bad_ink") this.#readAgain();
       else this.#listener.onError(message);
-    } else if (this.line.update(message)) {
-      this.#countToReadAgain(message, nColumns);
-      const flush = message.type === "flushed" ? this.#flushes.shift() : undefined;
-      this.#publish(flush !== undefined && flush.isFitted && flush.version === this.#version);
+    } else {
+      this.#keepBefore(message);
+      if (this.line.update(message)) {
+        this.#countToReadAgain(message, nColumns);
+        this.#publish(message.type === "flushed" && this.#isDecided());
+      }
     }
     this.#listener.onMessage(this, message);
+  }
+
+  /** Keep what was read if it is about to be read in another frame. @param {Message} message */
+  #keepBefore(message) {
+    const isFitted = message.type === "rewound" && message.frame !== undefined && this.line.isCurrent;
+    if (isFitted && this.#decided === this.#version) this.#before = this.line.copy();
+  }
+
+  /** Take the answer to a flush. @returns {boolean} whether all ink was decided, in the better frame */
+  #isDecided() {
+    const { version, isFitted } = this.#flushes.shift() ?? { version: 0, isFitted: false };
+    if (version !== this.#version) return false;
+    if (!isFitted) this.#decided = version;
+    if (isFitted && this.#before !== undefined && certainty(this.#before) >= certainty(this.line) + SURER) {
+      this.line.restore(this.#before);
+      this.#isFitUndone = true;
+    }
+    this.#before = undefined;
+    return isFitted;
   }
 
   /** @param {Message} message @param {number} nColumns that were read before it */
@@ -416,4 +451,16 @@ export class LineReader {
     this.state = state;
     this.#listener.onState();
   }
+}
+
+/**
+ * Return how sure the model is of a line: the mean of the logarithms of the probabilities of its letters, or
+ * that of a digit's label.
+ *
+ * @param {ReturnType<Line["copy"]>} line
+ */
+function certainty({ letters, results }) {
+  const { probabilities = {} } = results.at(-1) ?? {};
+  const sure = letters.length > 0 ? letters.map(({ confidence }) => confidence) : [Math.max(0, ...Object.values(probabilities))];
+  return sure.reduce((sum, p) => sum + Math.log(p), 0) / sure.length;
 }

@@ -58,13 +58,15 @@ export class Ribbon {
     const start = Math.max(runStart, Math.floor(this.#offset / columnWidth));
     this.#context.clearRect(start * columnWidth - this.#offset, 0, width, height);
     const end = Math.min(results.length, Math.ceil((this.#offset + width) / columnWidth));
-    const colour = getComputedStyle(this.#canvas).getPropertyValue("--end");
+    const style = getComputedStyle(this.#canvas);
+    const colour = style.getPropertyValue("--end");
+    const lightness = style.getPropertyValue("--bar-lightness");
     for (let column = start; column < end; column += 1) {
       const result = results[column];
       if (result === undefined) continue; // it was merged with a later one
       const x = column * columnWidth - this.#offset;
       const top = height * (result.letter_end === undefined ? 0 : LETTER_ENDS);
-      this.#drawColumn(result, x, columnWidth, top, height);
+      this.#drawColumn(result, lightness, x, columnWidth, top, height);
       if (result.letter_end !== undefined) {
         this.#context.fillStyle = colour;
         this.#context.globalAlpha = result.letter_end;
@@ -106,11 +108,7 @@ export class Ribbon {
    */
   #drawLabels(start, end, columnWidth, height) {
     const context = this.#context;
-    const style = getComputedStyle(this.#canvas);
-    context.fillStyle = style.getPropertyValue("--ink");
-    context.strokeStyle = style.getPropertyValue("--paper");
-    context.lineWidth = 4; // an outline in the colour of the paper: the letter is legible on any bar
-    context.lineJoin = "round";
+    context.fillStyle = getComputedStyle(this.#canvas).getPropertyValue("--ink");
     context.font = "600 13px ui-monospace, monospace";
     context.textAlign = "center";
     for (let first = start, next; first < end; first = next) {
@@ -118,7 +116,6 @@ export class Ribbon {
       for (next = first + 1; next < end && this.#labelAt(next) === label; ) next += 1;
       if (label === undefined || label === " " || (next - first) * columnWidth < 12) continue;
       const x = ((first + next) / 2) * columnWidth - this.#offset;
-      context.strokeText(label, x, height - 6);
       context.fillText(label, x, height - 6);
     }
   }
@@ -127,17 +124,18 @@ export class Ribbon {
    * Draw one column's labels as a stacked bar, the most probable at the bottom.
    *
    * @param {Result} result
+   * @param {string} lightness
    * @param {number} x
    * @param {number} columnWidth
    * @param {number} top
    * @param {number} height
    */
-  #drawColumn({ probabilities }, x, columnWidth, top, height) {
+  #drawColumn({ probabilities }, lightness, x, columnWidth, top, height) {
     let y = height;
     const sorted = Object.entries(probabilities).sort(([, one], [, other]) => other - one);
     for (const [label, p] of sorted) {
       const barHeight = p * (height - top);
-      this.#context.fillStyle = labelColour(label);
+      this.#context.fillStyle = labelColour(label, lightness);
       this.#context.globalAlpha = MIN_OPACITY + (1 - MIN_OPACITY) * p;
       this.#context.fillRect(x, y - barHeight, columnWidth - (columnWidth > 3 ? 0.6 : 0), barHeight);
       y -= barHeight;
@@ -154,8 +152,13 @@ function mostProbable(result) {
   );
 }
 
-/** Return a colour for a label; neighbours in the alphabet differ, and so do e and r. @param {string} label */
-export function labelColour(label) {
+/**
+ * Return a colour for a label; neighbours in the alphabet differ, and so do e and r.
+ *
+ * @param {string} label
+ * @param {string} lightness from 0 to 1, as a person sees it: with that of a bar, ink is legible on each colour
+ */
+export function labelColour(label, lightness) {
   const code = label.codePointAt(0) ?? 0;
-  return label === " " ? "#8884" : `hsl(${((code * HUE_STEP) % N_HUES) * (360 / N_HUES)} 55% 50%)`;
+  return label === " " ? "#8884" : `oklch(${lightness} 0.11 ${((code * HUE_STEP) % N_HUES) * (360 / N_HUES)})`;
 }

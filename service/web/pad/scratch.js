@@ -5,6 +5,7 @@
  * @import { DocumentLine } from "./document.js"
  */
 
+import { boxOf } from "./box.js";
 import { ROW_HEIGHT } from "./document.js";
 
 const MIN_LEGS = 6; // from side to side: letters have fewer that cover one another
@@ -23,14 +24,13 @@ const MIN_COVERED = 0.6; // of a stroke's points: so many lie within the scratch
 export function scratchedOut(points, row, lines) {
   /** @type {Set<number>} */
   const found = new Set();
-  const [left, right] = range(points.map(([x]) => x));
-  const [top, bottom] = range(points.map(([, y]) => y + row * ROW_HEIGHT));
+  const { left, right, top, bottom } = boxOf(points);
   const least = Math.max(MIN_LEG * ROW_HEIGHT, MIN_SHARED * (right - left));
   if (legs(points).filter((length) => length >= least).length < MIN_LEGS) return found;
   for (const line of lines) {
     for (const stroke of line.strokes) {
       const within = stroke.points.filter(([x, y]) => {
-        const at = y + line.row * ROW_HEIGHT;
+        const at = y + (line.row - row) * ROW_HEIGHT;
         return left <= x && x <= right && top <= at && at <= bottom;
       });
       if (within.length >= MIN_COVERED * stroke.points.length) found.add(stroke.id);
@@ -54,9 +54,4 @@ function legs(points) {
   }
   lengths.push(Math.abs(furthest - turn));
   return lengths;
-}
-
-/** @param {readonly number[]} values @returns {[number, number]} the least and the greatest */
-function range(values) {
-  return [Math.min(...values), Math.max(...values)];
 }

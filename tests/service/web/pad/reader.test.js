@@ -22,6 +22,8 @@ const MAX_TURNS = 60; // until all is read
 class Server {
   isThere = true;
   nFlushes = 0;
+  /** Confidence of a letter in the line's own frame, and in the one that fits, if there is another. @type {[number, number] | undefined} */
+  confidences;
   /** The ids of the strokes of each message. @type {number[][]} */
   inks = [];
   /** @type {Set<FakeStream>} */
@@ -51,6 +53,7 @@ class FakeStream {
   #wake = () => {};
   /** @type {InkstreamError | undefined} */
   #error;
+  #isFitted = false;
   #server;
 
   /** @param {Server} server */
@@ -81,13 +84,15 @@ class FakeStream {
   }
 
   get #text() {
-    return [...this.#strokes.keys()].map(letterOf).join("");
+    const text = [...this.#strokes.keys()].map(letterOf).join("");
+    return this.#isFitted ? text.toUpperCase() : text;
   }
 
   async configure() {}
 
   reset() {
     this.#strokes.clear();
+    this.#isFitted = false;
     return this.#answer({ type: "reset_done" });
   }
 
@@ -108,11 +113,18 @@ class FakeStream {
     return this.#answer({ type: "rewound", column: 0, letters: 0, words: 0, text: this.#text });
   }
 
-  async pause() {}
+  /** @param {{ fit?: boolean }} [options] */
+  async pause({ fit = false } = {}) {
+    if (!fit || this.#isFitted || this.#server.confidences === undefined) return;
+    this.#isFitted = true;
+    await this.#answer({ type: "rewound", column: 0, letters: 0, words: 0, text: "", frame: { top: 0, height: 50 } });
+  }
 
-  flush() {
+  async flush() {
     this.#server.nFlushes += 1;
-    return this.#answer({ type: "flushed", text: this.#text });
+    const confidence = this.#server.confidences?.[Number(this.#isFitted)];
+    if (confidence !== undefined) await this.#answer({ type: "letter", id: 0, confidence });
+    await this.#answer({ type: "flushed", text: this.#text });
   }
 
   close() {
@@ -384,3 +396,28 @@ test("the text stays as it is while columns are read again", async () => {
   for (const worker of reader.workers) worker.close();
   mock.timers.reset();
 });
+
+for (const [confidences, kept] of /** @type {[[number, number], string][]} */ ([
+  [[0.6, 0.9], "C"],
+  [[0.9, 0.85], "C"],
+  [[0.9, 0.6], "c"],
+])) {
+  test(`a line stays in its own frame if the model is much surer there: ${confidences}`, async () => {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    const { server, pad, texts, reader, write } = opened();
+    server.confidences = confidences;
+    reader.open("transcriber");
+    await turn();
+    write(2, 0);
+    await pass(500); // decided in the frame of the line
+    await pass(700); // in the one that fits
+    for (let i = 0; i < 4; i += 1) await pass(ANSWER_MS);
+    assert.equal(texts.at(-1), kept);
+    assert.ok(pad.lines.every((line) => pad.isRead(line)));
+    write(3, 10);
+    await pass(ANSWER_MS);
+    assert.equal(texts.at(-1), kept === "C" ? "CD" : "cd"); // goes on in the frame that was kept
+    for (const worker of reader.workers) worker.close();
+    mock.timers.reset();
+  });
+}

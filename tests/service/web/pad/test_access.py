@@ -1,5 +1,8 @@
 """The writing pad at 200 % zoom, and by keyboard alone."""
 
+import json
+import math
+import string
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +14,25 @@ from tests.helpers.pad_page import CHROMIUM, HELLO, Pad
 
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 MAX_TABS = 60  # until the focus has been everywhere
+MIN_CONTRAST = 4.5  # of text (WCAG 2.2, 1.4.3)
+MIN_DIFFERENCE = 100  # of the colours of e and r, Euclidean, in steps of red, green and blue
+# The colours of labels on bars, those of curves, and what stands on the one and behind the other.
+COLOURS = """async () => {
+  const { labelColour } = await import("./web/pad/ribbon.js");
+  const style = getComputedStyle(document.documentElement);
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (colour) => {
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+  };
+  const get = (name) => style.getPropertyValue(name);
+  const of = (name) => [...LABELS].map((label) => rgb(labelColour(label, get(name))));
+  return {
+    ink: rgb(get("--ink")), paper: rgb(get("--paper")),
+    bars: of("--bar-lightness"), curves: of("--curve-lightness"),
+  };
+}"""
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
@@ -28,6 +50,36 @@ MAIN_CONTROLS = {
     "world!",
     "copy",
 }
+
+
+def luminance(rgb: list[int]) -> float:
+    """Return the relative luminance of a colour (WCAG 2.2)."""
+    shares = [value / 255 for value in rgb]
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    return sum(
+        weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
+    )
+
+
+def contrast(one: list[int], other: list[int]) -> float:
+    """Return the contrast of two colours (WCAG 2.2)."""
+    darker, brighter = sorted([luminance(one), luminance(other)])
+    return (brighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_ribbon_carries_its_letters_and_e_and_r_differ(
+    browser: Browser, url: str, scheme: str
+) -> None:
+    labels = string.ascii_letters + string.digits + string.punctuation + "éüñß"
+    page = browser.new_page(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(url)
+    colours = page.evaluate(COLOURS.replace("LABELS", json.dumps(labels)))
+    page.close()
+    assert min(contrast(colours["ink"], each) for each in colours["bars"]) >= MIN_CONTRAST
+    assert min(contrast(colours["paper"], each) for each in colours["curves"]) >= MIN_CONTRAST
+    for of in (colours["bars"], colours["curves"]):
+        assert math.dist(of[labels.index("e")], of[labels.index("r")]) >= MIN_DIFFERENCE
 
 
 @pytest.fixture(params=[(640, 400), (512, 384)], ids=["1280 pixels", "1024 pixels"])

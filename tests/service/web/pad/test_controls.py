@@ -28,6 +28,7 @@ def correct(pad: Pad, word: int, text: str) -> None:
     pad.page.locator("#text button").nth(word).click()
     pad.page.get_by_label("Correct text").fill(text)
     pad.page.get_by_role("button", name="Change").click()
+    expect(pad.page.locator("#text")).to_contain_text(text)
 
 
 def test_escape_closes_the_popover_and_keeps_the_line(pad: Pad) -> None:

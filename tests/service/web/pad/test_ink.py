@@ -82,10 +82,26 @@ def test_lines_have_streams_of_their_own_and_can_be_gone_back_to(
     second = pad.text
     assert second == recognize_at_once(running, pad) != ""
     assert pad.texts == [first, second]
-    pad.page.wait_for_timeout(1500)  # after which a stroke begins the line that it lies in
     pad.write(*HELLO[half:], scale=0.6)
     expect(pad.page.locator("#text li").first).to_have_text(second)
     expect(pad.page.locator("#text li").nth(1)).to_have_text(second)
+
+
+@pytest.mark.parametrize("slope", [0.2, -0.2])
+def test_a_slanted_line_is_one_line(running: Running, pad: Pad, slope: float) -> None:
+    top = 0 if slope > 0 else 210  # it falls or rises by a row
+    pad.write(*([[x, top + y + slope * x] for x, y in stroke] for stroke in HELLO))
+    pad.settle()
+    assert pad.texts == [recognize_at_once(running, pad)]
+    assert len(pad.strokes()[0]) == len(HELLO)
+
+
+def test_rows_closer_together_than_the_rules_are_lines_of_their_own(pad: Pad) -> None:
+    pitch = 220.0  # units of the example: half a row
+    for number in range(4):
+        lower = [[[x, y + number * pitch] for x, y in stroke] for stroke in HELLO]
+        pad.write(*lower, scale=0.4, left=100)
+    expect(pad.page.locator("#text li")).to_have_text(["hello, world!"] * 4)
 
 
 def test_a_new_line_between_two_moves_the_ink_below_down(pad: Pad) -> None:
@@ -96,7 +112,6 @@ def test_a_new_line_between_two_moves_the_ink_below_down(pad: Pad) -> None:
     pad.page.keyboard.press("Escape")
     pad.page.get_by_role("button", name="New line").click()
     first, last = pad.texts
-    pad.page.wait_for_timeout(1500)  # after which a stroke begins the line that it lies in
     pad.write(*HELLO[:2], scale=0.6, row=1)
     expect(pad.page.locator("#text li")).to_have_count(3)
     assert [pad.texts[0], pad.texts[2]] == [first, last]
