@@ -82,6 +82,17 @@ def test_the_ribbon_carries_its_letters_and_e_and_r_differ(
         assert math.dist(of[labels.index("e")], of[labels.index("r")]) >= MIN_DIFFERENCE
 
 
+def test_with_reduced_motion_the_example_stands_still(browser: Browser, url: str) -> None:
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto(url)
+    expect(page.locator("#state-words")).to_have_text("connected")
+    expect(page.locator("#example-text")).not_to_be_empty()
+    before = page.screenshot()
+    page.wait_for_timeout(700)
+    assert page.screenshot() == before
+    page.close()
+
+
 @pytest.fixture(params=[(640, 400), (512, 384)], ids=["1280 pixels", "1024 pixels"])
 def zoomed(request: pytest.FixtureRequest, browser: Browser, url: str) -> Iterator[Pad]:
     """Open the page at 200 %, which halves the window, and write a line."""
