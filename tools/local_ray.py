@@ -1,15 +1,17 @@
 """Ray on this machine, of one or several nodes, for measurements and tests."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 import psutil
 import ray
 from ray import serve
 
-from inkstream.service.bench.processes import free_port
+from inkstream.service.bench.processes import describe_machine, free_port
 
 STORE_BYTES: Final = 100 * 1024 * 1024
 PATIENCE: Final = {  # of Ray, on a machine that has other work
@@ -57,6 +59,13 @@ def raylet_of(node: Any) -> int:
     ((raylet,),) = [processes for kind, processes in node.all_processes.items() if kind == "raylet"]
     pid: int = raylet.process.pid
     return pid
+
+
+def write_report(path: Path, figures: Mapping[str, Any]) -> None:
+    """Write and print figures, with the version of Ray and the machine that they are of."""
+    report = {**figures, "ray": ray.__version__, "machine": describe_machine()}
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report, indent=2))
 
 
 @contextmanager

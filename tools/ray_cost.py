@@ -15,15 +15,14 @@ from statistics import median
 from typing import Any, Final
 
 import click
-import ray
 from ray import serve
 
 from inkstream.model.checkpoint import find, read
 from inkstream.service.bench.kernels import ENDLESS_COLUMNS
 from inkstream.service.bench.load import Load
-from inkstream.service.bench.processes import describe_machine, free_port, put, serving
+from inkstream.service.bench.processes import free_port, put, serving
 from inkstream.service.ray_serve import Arguments, app, proxied
-from tools.local_ray import local_ray, raylet_of
+from tools.local_ray import local_ray, raylet_of, write_report
 
 REPORT: Final = Path(__file__).parent.parent / "docs" / "reports" / "ray.json"
 MODEL: Final = "lines"
@@ -77,14 +76,7 @@ def main(rounds: int, seconds: float) -> None:
         )
         for way in ("replica", "proxy")
     }
-    report = {
-        "ratios_of_server_us": ratios,
-        **costs,
-        "ray": ray.__version__,
-        "machine": describe_machine(),
-    }
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(report, indent=2))
+    write_report(REPORT, {"ratios_of_server_us": ratios, **costs})
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python -m tools.ray_pages --pages 40 --rounds 3
 
-Copies of the page in `examples/` are read by `inkstream recognize --page --jsonl`: by two processes
-of its own, and with `--ray` by one, two and four readers of a cluster on this machine. The four
+Copies of the page in `examples/` are read by `inkstream recognize --page --jsonl`: without Ray by
+two processes, and with `--ray` by one, two and four readers of a cluster on this machine. The four
 ways are measured in turn, so that other load hits all alike. Pages a second are those from the
 first row to the last; the seconds of a whole command, with its start, stand beside them. Writes
 `docs/reports/ray_pages.json`. It needs the extra `ray`.
@@ -18,13 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import click
-import ray
 
-from inkstream.service.bench.processes import describe_machine
-from tools.local_ray import local_ray
+from tools.local_ray import local_ray, write_report
 
 ROOT: Final = Path(__file__).parent.parent
 REPORT: Final = ROOT / "docs" / "reports" / "ray_pages.json"
@@ -83,7 +81,7 @@ def main(pages: int, rounds: int) -> None:
             for way, options in WAYS.items():
                 found[way].append(read(folder, options, cluster.address))
                 print(way, json.dumps(found[way][-1]), flush=True)
-    report: dict[str, Any] = {
+    report = {
         "pages": pages,
         "ratios_of_pages_per_s": {
             way: median(
@@ -93,11 +91,8 @@ def main(pages: int, rounds: int) -> None:
             for way, of_way in found.items()
         },
         "rounds": found,
-        "ray": ray.__version__,
-        "machine": describe_machine(),
     }
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(report, indent=2))
+    write_report(REPORT, report)
 
 
 if __name__ == "__main__":

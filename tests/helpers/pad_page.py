@@ -280,7 +280,7 @@ def read_in_both_frames(
     """
     found = []
     for ink, fit in ((strokes, False), ([], True)):
-        confidences: dict[int, float] = {}  # by the letter's id; a word has ids of its own
+        confidences: dict[int, float] = {}  # by the letter's id; words are numbered apart
         label: list[float] = []
         for result in stream.ink(ink, height, pause=True, fit=fit):
             label = [max(result.probabilities.values())]
