@@ -16,6 +16,7 @@ import math
 import socket
 import struct
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -24,6 +25,8 @@ from typing import Any, Final, Self
 import click
 import psutil
 
+from inkstream.model.checkpoint import find, read
+from inkstream.model.runtime import Runtime
 from inkstream.service import installed_version
 from inkstream.service.bench.pens import ink_messages
 from inkstream.service.bench.processes import allow_connections, describe_machine, serving
@@ -34,6 +37,7 @@ REPORTS: Final = Path(__file__).parent.parent / "docs" / "reports"
 REPORT: Final = REPORTS / "scaling.json"
 MODEL: Final = "lines"
 FEW_WRITERS, WRITERS = 8, 48
+FEW_IDLE, IDLE = 50, 450  # sessions that read a column and then wait
 SECONDS: Final = 15.0  # of writing
 TCP_BYTES: Final = struct.Struct("=QQ")  # tcpi_bytes_acked and tcpi_bytes_received of tcp_info
 TCP_BYTES_AT: Final = 120
@@ -58,6 +62,8 @@ class Measured:
     messages_per_s: float
     up_bytes_per_s: float
     down_bytes_per_s: float
+    idle_session_bytes: float  # of one that waits
+    state_bytes: float  # of these, the net's state
 
     @classmethod
     def read(cls) -> Self:
@@ -65,11 +71,13 @@ class Measured:
         bench = REPORTS / "bench" / installed_version() / f"writers-{MODEL}.json"
         counted = json.loads(bench.read_text("utf-8"))
         footprint = json.loads((REPORTS / "footprint.json").read_text("utf-8"))
-        writer = json.loads(REPORT.read_text("utf-8"))["writer"]
+        report = json.loads(REPORT.read_text("utf-8"))
         return cls(
             writers_per_core=median(counted["writers"]) / int(counted["machine"]["cores"]),
             idle_bytes=1e6 * footprint["both_resident_mb"],
-            **writer,
+            **report["writer"],
+            idle_session_bytes=report["idle_session_bytes"],
+            state_bytes=report["state_bytes"],
         )
 
 
@@ -131,7 +139,12 @@ def figures_table(measured: Measured) -> str:
             "from the rows above and below",
         ),
         ("memory of a process without sessions", mega(measured.idle_bytes), "`make footprint`"),
-        ("memory of a session", f"{measured.session_bytes / 1e3:.0f} kB", ours),
+        ("memory of a session", kilo(measured.session_bytes), ours),
+        (
+            "memory of a session that waits; of it, the net's state",
+            f"{kilo(measured.idle_session_bytes)}; {kilo(measured.state_bytes)}",
+            ours,
+        ),
         ("columns of a writer a second", f"{measured.columns_per_s:.0f}", ours),
         ("messages of a writer a second", f"{measured.messages_per_s:.0f}", ours),
         ("bytes of a writer a second, up", f"{measured.up_bytes_per_s:,.0f}", ours),
@@ -163,6 +176,10 @@ def needs_table(measured: Measured) -> str:
         ("core-seconds to move all lines", *(f"{need.deploy_core_s:,.0f}" for need in needs)),
     ]
     return table(("people who write at once", *(f"{writers:,}" for writers in SIZES)), rows)
+
+
+def kilo(n_bytes: float) -> str:
+    return f"{n_bytes / 1e3:.0f} kB"
 
 
 def mega(n_bytes: float) -> str:
@@ -225,11 +242,23 @@ async def write(url: str, pid: int, n_writers: int, seconds: float) -> Written:
     return found
 
 
+async def idle_memory(url: str, pid: int, sessions: int) -> int:
+    """Return the bytes of the server while so many sessions have read a column and wait."""
+    async with AsyncExitStack() as streams:
+        for _ in range(sessions):
+            stream = await streams.enter_async_context(connect(url, model=MODEL))
+            async for _ in stream.send(bytes(stream.ready.column_height)):
+                pass
+        return int(psutil.Process(pid).memory_full_info().uss)
+
+
 def measure() -> dict[str, Any]:
     """Return the report: what a writer takes of a server that serves nothing else."""
     allow_connections()
     with serving(MODEL) as server:
         url = f"ws://127.0.0.1:{server.port}"
+        few_idle = asyncio.run(idle_memory(url, server.pid, FEW_IDLE))
+        idle = asyncio.run(idle_memory(url, server.pid, IDLE))
         few = asyncio.run(write(url, server.pid, FEW_WRITERS, SECONDS))
         many = asyncio.run(write(url, server.pid, WRITERS, SECONDS))
     return {
@@ -242,6 +271,8 @@ def measure() -> dict[str, Any]:
             "up_bytes_per_s": many.up_bytes / many.seconds,
             "down_bytes_per_s": many.down_bytes / many.seconds,
         },
+        "idle_session_bytes": (idle - few_idle) / (IDLE - FEW_IDLE),
+        "state_bytes": Runtime(read(find(MODEL))).state_size,
         "machine": describe_machine(),
     }
 

@@ -21,6 +21,8 @@ MEASURED = Measured(
     messages_per_s=30,
     up_bytes_per_s=1000,
     down_bytes_per_s=5000,
+    idle_session_bytes=30e3,
+    state_bytes=10e3,
 )
 
 
