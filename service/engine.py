@@ -43,7 +43,8 @@ from inkstream.service.session import (
     shown_of,
 )
 
-INITIAL_CAPACITY: Final = 16  # rows of the state table, which doubles whenever it is full
+ROOM: Final = 1024  # rows of the state table; once all are in use, it is copied to a larger one
+MORE_ROWS: Final = 16  # come into use at once
 INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
 ANSWERING_S: Final = 0.003  # for handing scores out, in one turn
 MOST_BESIDE: Final = 64  # columns that a client brings to a run where others have sessions: 2 ms
@@ -61,17 +62,25 @@ class StateTable:
     """The recurrent states of many sessions in one array, a row of D bytes for each."""
 
     def __init__(self, size: int) -> None:
-        self.rows = np.zeros((INITIAL_CAPACITY, size), np.uint8)
-        self.free = list(range(INITIAL_CAPACITY))  # numbers of rows that no session has
+        # The system gives memory to pages that are written to: to copy 512 rows took 20 ms.
+        self._room = np.zeros((ROOM, size), np.uint8)
+        self.rows = self._room[:0]
+        self.free: list[int] = []  # numbers of rows that no session has
 
     def add(self) -> int:
         """Return the number of a row that was free, now at the start of a line: all zeros."""
         if not self.free:
-            self.free = list(range(len(self.rows), 2 * len(self.rows)))
-            self.rows = np.concatenate([self.rows, np.zeros_like(self.rows)])
+            self._grow()
         row = self.free.pop()
         self.rows[row] = 0
         return row
+
+    def _grow(self) -> None:
+        n_rows = len(self.rows)
+        if n_rows == len(self._room):
+            self._room = np.concatenate([self._room, np.zeros_like(self._room)])
+        self.rows = self._room[: n_rows + MORE_ROWS]
+        self.free = list(range(n_rows, n_rows + MORE_ROWS))
 
 
 # What a run found for a session: its scores, the state after them, and what results show of them;

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inkstream.model import checkpoint
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from inkstream.service.engine import EngineSession, StateTable, in_turns
+from inkstream.service.engine import ROOM, EngineSession, StateTable, in_turns
 from inkstream.service.logs import get_logger
 from inkstream.service.protocol.server_messages import (
     Error,
@@ -358,17 +358,17 @@ async def test_a_session_that_left_is_freed_at_once(net: Net) -> None:
 
 def test_a_full_table_of_states_grows_and_keeps_each_state() -> None:
     table = StateTable(3)
-    rows = [table.add() for _ in range(100)]
-    assert len(set(rows)) == 100
+    rows = [table.add() for _ in range(ROOM + 100)]
+    assert len(set(rows)) == ROOM + 100
     for row in rows:
         assert not table.rows[row].any()
-        table.rows[row] = row
+        table.rows[row] = row % 255 + 1
     kept = rows[::2]
     table.free += rows[1::2]
     again = [table.add() for _ in range(70)]
     assert not {*again} & {*kept}
     assert not table.rows[again].any()
-    assert table.rows[kept].tolist() == [[row] * 3 for row in kept]
+    assert table.rows[kept].tolist() == [[row % 255 + 1] * 3 for row in kept]
 
 
 async def test_a_closed_session_is_run_no_more(net: Net) -> None:
