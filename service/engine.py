@@ -14,7 +14,6 @@ left waits for the next turn.
 
 import asyncio
 import contextvars
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -46,9 +45,9 @@ from inkstream.service.session import (
 ROOM: Final = 1024  # rows of the state table; once all are in use, it is copied to a larger one
 MORE_ROWS: Final = 16  # come into use at once
 INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
-ANSWERING_S: Final = 0.003  # for handing scores out, in one turn
+ANSWERING_S: Final = 0.004  # for handing scores out, in one turn, and what clients sent after
 MOST_BESIDE: Final = 64  # columns that a client brings to a run where others have sessions: 2 ms
-CHEAP: Final = 64  # columns without hints, whose scores are handed out in one turn
+CHEAP: Final = 64  # columns without hints, for whose scores there is time in a turn
 
 Deliver = Callable[[list[Effect]], None]
 Columns = list[NDArray[np.uint8]]  # [n_i, H] of each session in a run
@@ -388,9 +387,7 @@ class Engine:
         end_s = time.perf_counter() + ANSWERING_S
         members = [member for member in self._answered if not member.gone]
         costs = [len(each.answer[0]) * each.session.line.decoder.column_cost for each in members]
-        if sum(costs) <= CHEAP:
-            end_s = math.inf
-        else:
+        if sum(costs) > CHEAP:
             members = in_turns(members, costs)
         for n_answered, member in enumerate(members):
             if n_answered and time.perf_counter() > end_s:

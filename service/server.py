@@ -41,10 +41,10 @@ CLIENT_FAULTS: Final = {  # which uvicorn logs as errors of the application; the
 }
 SIGNAL_CHECK_S: Final = 0.1  # a signal only sets a flag, which uvicorn checks as often
 FIRST_CHECK_S: Final = 0.02
-COLLECT_EVERY_S: Final = 2  # with few sessions open, else
+COLLECT_EVERY_S: Final = 2  # with few connections open, else
 COLLECT_REST: Final = 500  # times as long as a collection takes, until the next one
 COLLECT_AT_LEAST_S: Final = 600.0
-FEW_SESSIONS: Final = 32  # whose objects are walked over in about 1 ms
+FEW_CONNECTIONS: Final = 32  # whose objects are walked over in about 1 ms
 NEVER: Final = 1_000_000_000
 TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
 SPARE_DESCRIPTORS: Final = 64  # beside connections: files, listeners, connections to be refused
@@ -127,8 +127,10 @@ class Server(uvicorn.Server):
         self._thresholds = gc.get_threshold()
         gc.set_threshold(*self._thresholds[:2], NEVER)
         self._collected_s = self._collect_next_s = time.monotonic()
-        connections = Connections(self._service.settings, self._service.metrics, self._balance)
-        self._acceptor = Acceptor(sockets or [], connections, self._new_connection)
+        self._connections = Connections(
+            self._service.settings, self._service.metrics, self._balance
+        )
+        self._acceptor = Acceptor(sockets or [], self._connections, self._new_connection)
         self._acceptor.start()
         self._service.metrics.accepts(True)
         for listener in sockets or []:
@@ -137,15 +139,15 @@ class Server(uvicorn.Server):
             log.info("serving", url=f"http://{name}:{port}")
 
     async def _collect(self) -> None:
-        """Collect the garbage of all generations when few sessions are open, and give memory back.
+        """Collect the garbage of all generations when few clients are there, and give memory back.
 
-        Of 500 sessions this takes 15 ms and more, for nothing: they make no reference cycles.
+        With 500 connections this takes 15 ms and more, for nothing: they make no reference cycles.
         After a flood glibc would keep 90 MB that are free.
 
         The longer it takes, the rarer it is: much else may live in a process that others use too.
         """
         now_s = time.monotonic()
-        is_few = len(self._service.sessions) <= FEW_SESSIONS and now_s >= self._collect_next_s
+        is_few = len(self._connections) <= FEW_CONNECTIONS and now_s >= self._collect_next_s
         if is_few or now_s >= self._collected_s + COLLECT_AT_LEAST_S:
             gc.collect()
             self._collect_next_s = now_s + COLLECT_REST * (time.monotonic() - now_s)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inkstream.model import checkpoint
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from inkstream.service.engine import ROOM, EngineSession, StateTable, in_turns
+from inkstream.service.engine import CHEAP, ROOM, EngineSession, StateTable, in_turns
 from inkstream.service.logs import get_logger
 from inkstream.service.protocol.server_messages import (
     Error,
@@ -422,15 +422,18 @@ async def test_a_client_with_many_sessions_delays_no_other_client(net: Net) -> N
     assert max(columns for _, columns in metrics.runs[1:5]) <= 16 + 1  # the flood has half of it
 
 
+@pytest.mark.parametrize("cheap", [0, CHEAP])
 async def test_scores_that_a_turn_has_no_time_for_wait_for_the_next(
-    net: Net, monkeypatch: pytest.MonkeyPatch
+    net: Net, monkeypatch: pytest.MonkeyPatch, cheap: int
 ) -> None:
     monkeypatch.setattr("inkstream.service.engine.ANSWERING_S", 0.0)
-    monkeypatch.setattr("inkstream.service.engine.CHEAP", 0)
+    monkeypatch.setattr("inkstream.service.engine.CHEAP", cheap)
     async with running(net) as engine:
         clients = [EngineClient(engine, net, client=str(i % 2)) for i in range(5)]
         for seed, client in enumerate(clients):
             client.send(line(6, seed))
+        await asyncio.sleep(0)
+        assert [len(client.received) > 1 for client in clients].count(True) == 1
         clients[3].leave()
         for seed, client in enumerate(clients):
             if seed != 3:
