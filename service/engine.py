@@ -45,8 +45,9 @@ from inkstream.service.session import (
 ROOM: Final = 1024  # rows of the state table; once all are in use, it is copied to a larger one
 MORE_ROWS: Final = 16  # come into use at once
 INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
-ANSWERING_S: Final = 0.004  # for handing scores out, in one turn, and what clients sent after
-MOST_BESIDE: Final = 64  # columns that a client brings to a run where others have sessions: 2 ms
+ANSWERING_S: Final = 0.003  # for handing scores out, in one turn, and what clients sent after
+# Sessions in a run, and columns that a client brings to it, if there are several clients: 1 ms.
+MOST_BESIDE: Final = 32
 CHEAP: Final = 64  # columns without hints, for whose scores there is time in a turn
 
 Deliver = Callable[[list[Effect]], None]
@@ -289,9 +290,11 @@ class Engine:
     def _next_batch(self) -> tuple[list[EngineSession], Columns]:
         """Return the sessions at the head of the queue, and their columns."""
         waiting, self._queue = [each for each in self._queue if not each.gone], []
-        if len(waiting) > self._max_batch:
+        is_shared = len(self._clients) > 1
+        most_sessions = min(self._max_batch, MOST_BESIDE) if is_shared else self._max_batch
+        if len(waiting) > most_sessions:
             costs = [min(each.ready_columns, self._max_columns) for each in waiting]
-            first = in_turns(waiting, costs)[: self._max_batch]
+            first = in_turns(waiting, costs)[:most_sessions]
             chosen = {*first}
             self._queue = [each for each in waiting if each not in chosen]
             waiting = first
