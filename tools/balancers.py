@@ -58,6 +58,7 @@ TRUSTED: Final = "SSL_CERT_FILE"  # where OpenSSL finds the certificates that cl
 FLUSH: Final = '{"type":"flush"}'
 # On a test's machine no other Caddy may run, and port 80 may be taken.
 CADDY_OPTIONS: Final = "{\n\tadmin off\n\tauto_https disable_redirects\n}\n"
+LOG_CHARACTERS: Final = 4000  # of a balancer's log, shown after a failure
 DRAIN_S: Final = 15.0  # sessions move sooner, but for a machine that is very busy
 BETWEEN_S: Final = 2.0  # a balancer's probe finds a replica that has come back within one second
 
@@ -254,6 +255,9 @@ def balancing(
                     raise RuntimeError(f"{name} does not serve: {log.read_text('utf-8')}")
                 time.sleep(POLL_S)
             yield port
+        except BaseException:
+            print(f"{name}: {log.read_text('utf-8')[-LOG_CHARACTERS:]}", file=sys.stderr)
+            raise
         finally:
             process.terminate()
             process.wait(STOP_TIMEOUT_S)

@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import ssl
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from inkstream.service.bench.load import TEXT, frame
+from inkstream.service.bench.processes import POLL_S
 from inkstream.service.settings import Settings
 from tests.helpers.engine_sessions import DEADLINE_S
 from tools.balancers import (
@@ -28,6 +30,7 @@ from tools.balancers import (
     Replica,
     balancing,
     configure,
+    get,
     make_certificate,
     replicas,
     restart_all,
@@ -166,6 +169,35 @@ async def test_a_full_replica_gets_no_new_sessions_and_keeps_those_it_has(
         for stream in through:
             await stream.send('{"type":"ping"}')
             assert json.loads(await stream.recv())["type"] == "pong"
+
+
+def sessions_of(replica: Replica) -> int:
+    with get(f"http://{LOOPBACK}:{replica.port}/metrics") as metrics:
+        found = re.search(rb"^inkstream_sessions (\d+)", metrics.read(), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def wait_until_empty(upstreams: Sequence[Replica]) -> None:
+    end_s = time.monotonic() + DEADLINE_S
+    while any(map(sessions_of, upstreams)):
+        assert time.monotonic() < end_s
+        time.sleep(POLL_S)
+
+
+@needs_balancers
+@pytest.mark.slow
+async def test_nginx_gives_replicas_that_have_room_again_all_that_come(site: Site) -> None:
+    async with AsyncExitStack() as stack:
+        for replica in site.replicas:
+            with suppress(InvalidStatus):
+                while True:
+                    await opened(stack, f"ws://{LOOPBACK}:{replica.port}")
+        with pytest.raises(InvalidStatus):
+            await opened(stack, site.url("nginx"))
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(wait_until_empty, site.replicas)
+        for _ in range(N_REPLICAS * (MAX_SESSIONS - 1)):
+            await opened(stack, site.url("nginx"))
 
 
 @needs_balancers
