@@ -45,7 +45,7 @@ from inkstream.service.session import (
 ROOM: Final = 1024  # rows of the state table; once all are in use, it is copied to a larger one
 MORE_ROWS: Final = 16  # come into use at once
 INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
-ANSWERING_S: Final = 0.003  # for handing scores out, in one turn, and what clients sent after
+ANSWERING_S: Final = 0.004  # for handing scores out, in one turn, and what clients sent after
 # Sessions in a run, and columns that a client brings to it, if there are several clients: 1 ms.
 MOST_BESIDE: Final = 32
 CHEAP: Final = 64  # columns without hints, for whose scores there is time in a turn
