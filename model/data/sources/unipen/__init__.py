@@ -7,6 +7,7 @@ cleans the labels by rules, which are counted.
 
 import lzma
 import os
+import shutil
 import tarfile
 import tempfile
 import zlib
@@ -63,10 +64,12 @@ def read(source: Path | None = None) -> tuple[InkSet, Statistics]:
 
 
 def _unpack(source: Path, folder: str) -> None:
-    size = source.stat().st_size
     with (
-        source.open("rb") as file,
-        tqdm.wrapattr(file, "read", size, desc="unpacking", disable=None) as read_file,
+        source.open("rb") as opened,
+        _seekable(opened) as file,
+        tqdm.wrapattr(
+            file, "read", os.fstat(file.fileno()).st_size, desc="unpacking", disable=None
+        ) as read_file,
     ):
         try:
             archive = tarfile.open(fileobj=cast(IO[bytes], read_file))  # noqa: SIM115 - closed below
@@ -79,6 +82,16 @@ def _unpack(source: Path, folder: str) -> None:
                 archive.extractall(folder, filter="data")
             except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
                 raise DataError(f"{source} is incomplete or damaged: {error}") from error
+
+
+def _seekable(file: IO[bytes]) -> IO[bytes]:
+    """Return a file, or a temporary copy of what a pipe gives: `tarfile` goes back in its input."""
+    if file.seekable():
+        return file
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    shutil.copyfileobj(file, copy)
+    copy.seek(0)
+    return copy
 
 
 def keep(ink: InkSet, counts: Statistics, folder: Path) -> None:
