@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.decoding.ngrams import LanguageFile
@@ -71,8 +71,23 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
     app.state.service = service
     add_rest(app, service)
     add_pages(app)
-    app.router.routes.insert(0, WebSocketRoute("/{path:path}", StreamEndpoint(service)))
+    app.add_middleware(StreamsFirst, endpoint=StreamEndpoint(service))
     return app
+
+
+class StreamsFirst:
+    """Pass WebSockets to their endpoint, past the middlewares and routes of REST.
+
+    All of them would wait on each session's stack, in 4 kB.
+    """
+
+    def __init__(self, app: ASGIApp, endpoint: StreamEndpoint) -> None:
+        self._app = app
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._endpoint if scope["type"] == "websocket" else self._app
+        await app(scope, receive, send)
 
 
 def _languages(loading: Loading) -> dict[str, LanguageFile]:
@@ -125,4 +140,4 @@ def _served(
     engine = Engine(
         runtime, max_batch=settings.max_batch, max_columns=settings.max_run_columns, metrics=metrics
     )
-    return RunningModel(model, engine)
+    return RunningModel.of(model, engine)

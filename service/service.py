@@ -21,6 +21,12 @@ class RunningModel:
 
     session_model: SessionModel
     engine: Engine
+    options: Options  # of a stream whose query gives none
+
+    @classmethod
+    def of(cls, session_model: SessionModel, engine: Engine) -> "RunningModel":
+        """Return a model that an engine runs."""
+        return cls(session_model, engine, Options.first(session_model))
 
     @property
     def info(self) -> ModelInfo:
@@ -31,7 +37,9 @@ class RunningModel:
         """Return the options that a stream's query gives; raise as `configure` is refused."""
         chosen = options_in(query)
         check_hints(chosen, self.session_model.limits)
-        return Options.first(self.session_model).changed(chosen, self.session_model)
+        if chosen.model_fields_set == {"type"}:
+            return self.options
+        return self.options.changed(chosen, self.session_model)
 
     def new_session(
         self, session_id: str, client: bytes = b"", options: Options | None = None

@@ -9,9 +9,7 @@ and no message is lost.
 
 import asyncio
 import secrets
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from contextlib import ExitStack
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
@@ -96,11 +94,10 @@ class Stream:
         self._send = send
         self._loop = asyncio.get_running_loop()
         self._connection: DirectConnection | None = None
-        self._outbox: deque[ServerMessage] = deque()  # what could not be sent at once
+        self._outbox: list[ServerMessage] = []  # what could not be sent at once
         self._posted: asyncio.Future[None] | None = None  # awaited by a writer that is idle
         self._close: Close | None = None  # once set, it is the last to be sent
-        self._may_read = asyncio.Event()  # cleared while the client is paused
-        self._may_read.set()
+        self._paused: asyncio.Future[None] | None = None  # while the client is; awaited to read on
         self._timer: asyncio.TimerHandle | None = None  # of the deadlines
         self._pause_timer: asyncio.TimerHandle | None = None  # while too many messages came
 
@@ -162,7 +159,8 @@ class Stream:
     async def _read(self) -> int:
         """Take what comes by `receive` until the connection ends; return the closing code."""
         while True:
-            await self._may_read.wait()
+            if self._paused is not None:
+                await self._paused
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
                 return int(event["code"])
@@ -179,8 +177,8 @@ class Stream:
         except Exception:
             self._fail()
         owes = self._session.paused_until_s > self._received_s
-        if self._may_read.is_set() and (owes or self._is_behind(self._max_waiting, PAUSE_FROM)):
-            self._may_read.clear()
+        if self._paused is None and (owes or self._is_behind(self._max_waiting, PAUSE_FROM)):
+            self._paused = self._loop.create_future()
             if self._connection is not None:
                 self._connection.pause_reading()
             self._resume()
@@ -201,7 +199,9 @@ class Stream:
                 return
             if self._is_behind(self._max_waiting // 2, PAUSE_FROM // 2):
                 return
-        self._may_read.set()
+        if self._paused is not None and not self._paused.done():  # it is cancelled with its reader
+            self._paused.set_result(None)
+        self._paused = None
         if self._connection is not None:
             self._connection.resume_reading()
 
@@ -228,7 +228,7 @@ class Stream:
                 self._post(message)
         if idle is not None and (self._outbox or self._close) and not idle.done():
             idle.set_result(None)
-        if not self._may_read.is_set():
+        if self._paused is not None:
             self._resume()
 
     def _post(self, message: ServerMessage) -> None:
@@ -253,7 +253,7 @@ class Stream:
             while self._close is None or outbox:
                 if outbox:
                     await self._send_oldest()
-                    if not self._may_read.is_set():
+                    if self._paused is not None:
                         self._resume()
                 else:
                     self._posted = self._loop.create_future()
@@ -269,10 +269,10 @@ class Stream:
         """Send the oldest messages of the outbox at once, or one as soon as that is possible."""
         outbox, direct = self._outbox, self._connection
         if direct is not None and direct.may_write:
-            n_messages = min(len(outbox), AT_ONCE)
-            direct.send_now([encode(outbox.popleft()) for _ in range(n_messages)])
+            direct.send_now([encode(message) for message in outbox[:AT_ONCE]])
+            del outbox[:AT_ONCE]
         else:
-            await self._send_event({"type": "websocket.send", "text": encode(outbox.popleft())})
+            await self._send_event({"type": "websocket.send", "text": encode(outbox.pop(0))})
 
     async def _send_event(self, event: AsgiEvent) -> None:
         """Send by ASGI; raise `ConnectionError` where the server has closed by itself meanwhile.
@@ -289,7 +289,7 @@ class Stream:
     def _check_deadlines(self) -> None:
         """Close the session at its deadline; until then, check again when it may be due."""
         now_s = self._loop.time()
-        if not self._may_read.is_set():  # paused: the client is silent because of us
+        if self._paused is not None:  # the client is silent because of us
             self._received_s = now_s
         longest_s, idle_s = self._limits.max_session_s, self._limits.idle_timeout_s
         expiry_s = self._opened_s + longest_s
@@ -312,28 +312,32 @@ class StreamEndpoint:
 
     async def __call__(self, scope: AsgiEvent, receive: Receive, send: SendEvent) -> None:
         await receive()  # websocket.connect
+        try:
+            stream, credential = self._new_stream(scope, receive, send)
+            client = _address(scope) or "unknown"
+            with self._service.sessions.admit(client, stream.send_goaway) as session_id:
+                await stream.run(session_id, scope, client, credential)
+        except InkstreamError as error:
+            await self._refuse(scope, send, error)
+
+    def _new_stream(
+        self, scope: AsgiEvent, receive: Receive, send: SendEvent
+    ) -> tuple[Stream, bytes]:
+        """Return a stream as its query asks, and its client's credential.
+
+        Raises an `InkstreamError` if access is refused, or the query.
+        """
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        query = {
-            name: values[-1]
-            for name, values in parse_qs(
-                scope["query_string"].decode("latin-1"), keep_blank_values=True
-            ).items()
-        }
-        trace = trace_of(headers.get(TRACEPARENT.encode()), query.get(TRACEPARENT))
-        with structlog.contextvars.bound_contextvars(**trace), ExitStack() as stack:
-            try:
-                credential = self._check_access(scope, headers)
-                model = self._choose_model(query)
-                options = model.options_of(query)
-                stream = Stream(model, options, self._service, receive, send)
-                client = _address(scope) or "unknown"
-                session_id = stack.enter_context(
-                    self._service.sessions.admit(client, stream.send_goaway)
-                )
-            except InkstreamError as error:
-                await self._refuse(scope, send, error)
-                return
-            await stream.run(session_id, scope, client, credential)
+        given = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        query = {name: values[-1] for name, values in given.items()}
+        # Each connection has a task of its own, and with it a context.
+        structlog.contextvars.bind_contextvars(
+            **trace_of(headers.get(TRACEPARENT.encode()), query.get(TRACEPARENT))
+        )
+        credential = self._check_access(scope, headers)
+        model = self._choose_model(query)
+        stream = Stream(model, model.options_of(query), self._service, receive, send)
+        return stream, credential
 
     def _check_access(self, scope: AsgiEvent, headers: Mapping[bytes, str]) -> bytes:
         """Return the client's credential; raise an `InkstreamError` if access is refused."""

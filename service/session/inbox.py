@@ -120,7 +120,7 @@ class Inbox:
         self.begun_columns = 0  # of these, the rest of a message of which some were taken
         # Columns of one message, or another message.
         self._queue: deque[bytes | Control | PackedInk] = deque()
-        self._refs: deque[tuple[int, Ref]] = deque()  # index and id of messages of columns in JSON
+        self._refs: list[tuple[int, Ref]] = []  # index and id of messages of columns in JSON
         self.n_controls = 0  # control messages in the queue
         self._after_ink = False  # whether ink has come since the newest reset
         self._ping_is_free = False  # whether ink has come since the newest ping
@@ -148,7 +148,7 @@ class Inbox:
             return
         if ref is not None:
             while self._refs and self._refs[0][0] < index - len(self._queue):
-                self._refs.popleft()  # it was read
+                self._refs.pop(0)  # it was read
             self._refs.append((index, ref))
         self._queue.append(data)
         self.waiting_columns += n_columns

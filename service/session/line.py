@@ -12,7 +12,6 @@ and runs again what came since. The memory is bounded by how far a rewind may go
 length of the line.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -80,12 +79,15 @@ class Line:
         self._column_height = column_height
         self._reach = reach
         self.letters_before = self.words_before = 0  # decided in earlier lines
-        self._pieces: deque[Piece] = deque()  # to run before new columns
+        self._pieces: list[Piece] = []  # to run before new columns
         self._blank_left: int | None = None  # of the flush being run; None if none is
         self.set_decoder(decoder)
 
     def begin(self, decoder: Decoder) -> bool:
-        """Begin a new line; return whether the net's state must be set back to the start."""
+        """Begin a new line with a copy of this decoder.
+
+        Returns whether the net's state must be set back to the start.
+        """
         had_columns = self.column > 0
         self.letters_before += self.decoder.letters
         self.words_before += self.decoder.words
@@ -95,9 +97,9 @@ class Line:
         return had_columns
 
     def set_decoder(self, decoder: Decoder) -> None:
-        """Use this decoder for a line of which no column has been read."""
-        self.decoder = decoder
-        self._snapshots = [Snapshot(0, None, 0, decoder.copy())]
+        """Use a copy of this decoder for a line of which no column has been read."""
+        self.decoder = decoder.copy()
+        self._snapshots = [Snapshot(0, None, 0, decoder)]
         self._furthest = 0  # columns before a rewind, at the most
 
     @property
@@ -183,7 +185,7 @@ class Line:
     def _go_on_from(self, snapshot: Snapshot, pieces: list[Piece]) -> State | None:
         """Let pieces be run from a snapshot on, the newest now; return its state."""
         snapshot.pieces = []
-        self._pieces = deque(pieces)
+        self._pieces = pieces
         self.column, self.ink_end = snapshot.column, snapshot.ink_end
         self.decoder = snapshot.decoder.copy()
         self._apply_marks()
@@ -205,15 +207,15 @@ class Line:
         if isinstance(self._pieces[0], bytes):
             n_columns = min(n_columns, SNAPSHOT_SPACING - self.column % SNAPSHOT_SPACING)
         size, rest = n_columns * self._column_height, self.piece_columns - n_columns
-        piece = self._pieces.popleft()
+        piece = self._pieces.pop(0)
         if isinstance(piece, bytes):
             self._blank_left = None
             if rest:
-                self._pieces.appendleft(piece[size:])
+                self._pieces.insert(0, piece[size:])
             return piece[:size]
         self._blank_left = rest
         if rest:
-            self._pieces.appendleft(BlankColumns(rest))
+            self._pieces.insert(0, BlankColumns(rest))
         return bytes(size)
 
     def read_piece(self, scores: Scores, state: State, data: bytes) -> list[Event]:
@@ -233,7 +235,7 @@ class Line:
         while self._pieces and isinstance(mark := self._pieces[0], AllowLabels):
             self.decoder.allowed = mark.allowed
             self._snapshots[-1].pieces.append(mark)
-            self._pieces.popleft()
+            self._pieces.pop(0)
 
     # To go on elsewhere
 

@@ -117,7 +117,7 @@ class Session:
         self.model = model
         self.options = options or Options.first(model)
         self.ink = LineInk(model)
-        self.line = Line(self.options.decoder.copy(), info.column_height, limits.max_rewind_columns)
+        self.line = Line(self.options.decoder, info.column_height, limits.max_rewind_columns)
         self.picked: Sequence[int] = ()  # which of the columns being run get a result
         self.newest_row = b""  # the scores that were shown last
         self.newest_shown = Shown({})  # and what was shown
@@ -405,7 +405,7 @@ class Session:
                 self.options = self.options.changed(message, self.model)
                 self.newest_row, self.stable = b"", 0
                 if not self.line.column:
-                    self.line.set_decoder(self.options.decoder.copy())
+                    self.line.set_decoder(self.options.decoder)
                     self._read_with = self.options.in_force
                 self.line.allow(self.options.decoder.allowed)
                 self._plan_snapshot()
@@ -524,7 +524,7 @@ class Session:
         self._revisions.begin()
         self.newest_row, self.stable = b"", 0
         self._read_with = self.options.in_force
-        return [Restore(None)] if self.line.begin(self.options.decoder.copy()) else []
+        return [Restore(None)] if self.line.begin(self.options.decoder) else []
 
     # To go on elsewhere
 

@@ -123,7 +123,7 @@ async def serving(
     net, chosen = Net(checkpoint), Settings.load(**settings)
     engine = PausableEngine(net, max_batch=8, max_columns=64, metrics=metrics)
     model = SessionModel.of(net.metadata, chosen.limits)
-    models = {"tiny": RunningModel(model, engine)}
+    models = {"tiny": RunningModel.of(model, engine)}
     sessions = Sessions(chosen.limits, metrics)
     page_workers = PageWorkers(work.__name__, chosen)
     access = Access(chosen, Sealer([random_key()], "token"))

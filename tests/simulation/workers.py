@@ -46,7 +46,7 @@ class Worker:
         self.service = Service(
             settings,
             limits,
-            {model.info.name: RunningModel(model, self._engine)},
+            {model.info.name: RunningModel.of(model, self._engine)},
             Sessions(limits, METRICS),
             Access(settings, Sealer(keys, "token")),
             METRICS,
