@@ -52,7 +52,7 @@ class Search:
 # Chosen on the validation writers: `docs/experiments.md`. Where anything may follow, 0.9 decides
 # letters too early and 0.999 brings nothing more. In a closed list what was decided too early leads
 # to few other words, so that one mistake brings the next.
-SWIFT: Final = Search(width=16, agreed=0.95, latest=30)
+SWIFT: Final = Search(width=16, agreed=0.95, latest=36)
 PATIENT: Final = Search(width=32, agreed=0.999, latest=60)
 
 # A letter that the beam agrees on although the net alone finds another one likelier is right six

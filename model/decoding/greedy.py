@@ -50,7 +50,7 @@ SURE: Final = math.log(0.5)  # a symbol as probable as this is decided at once
 QUIET: Final = math.log(0.99)  # a step whose blank is as probable as this holds no letter
 ENOUGH: Final = 0.7  # summed odds against the blank from which on a label is a letter
 LIKELY_END: Final = math.log(0.1)  # from this score on the end of a letter counts as seen
-END_REACH: Final = 5  # steps before a run's first one in which its letter may have ended
+END_REACH: Final = 8  # steps before a run's first one in which its letter may have ended
 
 LEAST: Final = 1e-30  # stands for no probability where a logarithm is taken
 NO_ODDS: Final = np.zeros(1, np.float32)  # broadcast to [1 + K]
