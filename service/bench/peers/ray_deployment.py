@@ -52,7 +52,7 @@ class Peer:
 
 
 if __name__ == "__main__":
-    ray.init(include_dashboard=False, log_to_driver=False)
+    ray.init("local", include_dashboard=False, log_to_driver=False)  # not what runs here already
     serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[2])})
     serve.run(Peer.bind(sys.argv[1]))  # type: ignore[attr-defined]
     while True:
