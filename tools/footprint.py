@@ -32,7 +32,10 @@ INSTALLED: dict[
     "uvloop": "uvloop",
     "pydantic": "pydantic",
     "cryptography": ("cryptography", "cffi", "_cffi"),
-    "the detector of text": "inkstream/model/pages/detector.onnx",
+    "the detector of text": (
+        "inkstream/model/pages/detector.onnx",
+        "inkstream/model/pages/detector.weights",
+    ),
     "`lines`": "inkstream/model/weights/lines.onnx",
     "`digits`": "inkstream/model/weights/digits.onnx",
     "`english`": "inkstream/model/weights/english.ngrams",

@@ -31,6 +31,7 @@ STRIP: Final = 1.5  # heights of the text that a strip is high
 PIECE: Final = 0.5  # heights: a strip is composed of pieces as long
 ROOM: Final = 0.6  # of the way to the next line: what lies beyond is not looked at
 ENDS: Final = 0.65  # heights that the ink of a line goes on beyond the ends of its course
+ROWS: Final = 64  # of the page that are evened at once
 CELL: Final = 4  # pixels of the map: the paper's tone is that of the brightest in such a square
 PAPER_REACH: Final = 0.6  # heights around a pixel in which paper is seen
 
@@ -139,9 +140,12 @@ def _evened(page: Image.Image, text: TextMap, height: float) -> Image.Image:
     for kind in [ImageFilter.MaxFilter] * reach + [ImageFilter.MinFilter] * reach:
         paper = paper.filter(kind(3))
     paper = paper.filter(ImageFilter.GaussianBlur(reach)).resize(page.size)
-    light = np.maximum(np.asarray(paper, np.float32), 1)
-    even = np.asarray(page, np.float32) * (255 / light)
-    return Image.fromarray(np.minimum(even, 255).astype(np.uint8))
+    tones, light = np.array(page), np.asarray(paper)
+    for start in range(0, len(tones), ROWS):  # floats take four times as much memory
+        rows = np.s_[start : start + ROWS]
+        even = tones[rows] * (255 / np.maximum(light[rows], np.float32(1)))
+        tones[rows] = np.minimum(even, 255)
+    return Image.fromarray(tones)
 
 
 def _largest(image: Grey, side: int) -> Grey:

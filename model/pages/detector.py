@@ -6,6 +6,7 @@ of a line of text, with half of the line's height or less, so that neighbouring 
 """
 
 import math
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +20,11 @@ from inkstream.model.checkpoint import load_graph
 TextMap = NDArray[np.uint8]  # [h, w], probability of the middle of a line of text, 255 = sure
 
 DETECTOR: Final = Path(__file__).parent / "detector.onnx"
+WEIGHTS: Final = "detector.weights"  # the file beside it
 STRIDE: Final = 32  # pixels: the sides of what the net reads are multiples of it
 MARGIN: Final = 16  # pixels of paper around the page, for text at its edge
+BAND_PIXELS: Final = 15 << 14  # that the net reads at once, about: more are read in bands
+OVERLAP: Final = 16  # pixels of a band on each side that the next band has too
 THREADS: Final = 2  # of a run, where nothing else is asked for
 
 
@@ -34,17 +38,36 @@ def text_map(
     height, width = grey.shape
     scale = min(1.0, math.sqrt(n_pixels / grey.size))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX), np.float32)
+    small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
     behind = [MARGIN + -(length + 2 * MARGIN) % STRIDE for length in small.shape]
     ends = [(MARGIN, each) for each in behind]
-    padded = np.pad(small, ends, constant_values=np.float32(np.median(small)))
-    planes = np.broadcast_to(padded / 127.5 - 1, (1, 3, *padded.shape))
-    (found,) = _session(threads).run(None, {"x": np.ascontiguousarray(planes)})
-    inner = np.s_[MARGIN : MARGIN + size[1], MARGIN : MARGIN + size[0]]
-    return np.rint(found[0, 0][inner] * 255).astype(np.uint8), scale
+    padded = np.pad(small, ends, constant_values=np.uint8(np.median(small)))
+    text = np.empty_like(padded)
+    along = int(np.argmax(padded.shape))  # bands are rows, or columns of a wide page
+    page, found = (np.moveaxis(each, along, 0) for each in (padded, text))
+    for band, kept in bands(len(page), page.shape[1]):
+        planes = np.moveaxis(page[band], 0, along).astype(np.float32)[None, None] / 127.5 - 1
+        (own,) = _session(threads).run(None, {"x": planes})
+        found[band][kept] = np.rint(np.moveaxis(own[0, 0], along, 0)[kept] * 255)
+    return text[MARGIN : MARGIN + size[1], MARGIN : MARGIN + size[0]], scale
+
+
+def bands(height: int, width: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the rows of each band of an image, and which rows of the band are kept.
+
+    All bands have the same height, a multiple of `STRIDE` like that of the image.
+    """
+    inner = height - 2 * OVERLAP
+    most = max(STRIDE, (BAND_PIXELS // width - 2 * OVERLAP) // STRIDE * STRIDE)
+    step = math.ceil(inner / math.ceil(inner / most) / STRIDE) * STRIDE
+    for start in range(0, inner, step):
+        first, is_last = min(start, inner - step), start + step >= inner
+        kept_from = start - first + OVERLAP if start else 0
+        kept_to = step + 2 * OVERLAP if is_last else step + OVERLAP
+        yield slice(first, first + step + 2 * OVERLAP), slice(kept_from, kept_to)
 
 
 @cache
 def _session(threads: int) -> Any:
     """Return the net, loaded when the first page is read."""
-    return load_graph(DETECTOR.read_bytes(), threads)
+    return load_graph(DETECTOR.read_bytes(), threads, DETECTOR.parent)

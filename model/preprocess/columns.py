@@ -341,25 +341,26 @@ def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float])
     return np.where(whole > 0, ink, np.float32(0))
 
 
-def components(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+def components(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Return a number for each connected component of `mask`, corners connect; 0 outside.
 
     Each number gives way to the largest that it touches, and that one to its own (Shiloach and
     Vishkin, J. Algorithms 3, 1982): two rounds halve a component's numbers, however it winds.
     """
-    numbers = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
+    all_numbers = np.arange(1, mask.size + 1, dtype=np.int32).reshape(mask.shape)
+    numbers = np.where(mask, all_numbers, np.int32(0))
     while True:
-        grown = np.where(mask, _dilated(numbers), 0)
+        grown = np.where(mask, _dilated(numbers), np.int32(0))
         if np.array_equal(grown, numbers):
             return numbers
-        larger = np.arange(mask.size + 1)
+        larger = np.arange(mask.size + 1, dtype=np.int32)
         np.maximum.at(larger, numbers, grown)
         while not np.array_equal(larger, following := larger[larger]):
             larger = following
         numbers = larger[numbers]
 
 
-def _dilated(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+def _dilated(cells: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return the largest number of each cell and its eight neighbours."""
     tall = cells.copy()
     np.maximum(tall[1:], cells[:-1], out=tall[1:])

@@ -28,7 +28,7 @@ HEAD = (
     "POST {} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: image/png\r\ncontent-length: {}\r\n\r\n"
 )
 TIMEOUT_S = 120
-MAX_BYTES = 700 << 20  # of the server and two page workers, each of which holds the detector
+MAX_BYTES = 200 << 20
 
 
 @cache

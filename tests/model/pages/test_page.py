@@ -14,7 +14,7 @@ from inkstream.model.evaluation.pages import match_boxes, overlap
 from inkstream.model.evaluation.streaming import least_s
 from inkstream.model.metrics import errors
 from inkstream.model.pages import Page, find_page
-from inkstream.model.pages.detector import DETECTOR
+from inkstream.model.pages.detector import DETECTOR, WEIGHTS
 from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.preprocess.image import upright_size
 from inkstream.model.recognizer import Recognizer, load
@@ -176,9 +176,10 @@ def test_a_rule_under_a_word_keeps_its_feet_and_does_not_stretch_its_box() -> No
     assert (line.columns > 50).any(1).mean() > 0.95  # the rule is seen all along the line
 
 
-def test_the_detector_is_the_file_whose_licence_and_digest_are_stated() -> None:
-    digest = hashlib.sha256(DETECTOR.read_bytes()).hexdigest()
-    assert f"`{digest}`" in (DETECTOR.parent / "README.md").read_text()
+@pytest.mark.parametrize("name", [DETECTOR.name, WEIGHTS])
+def test_the_detector_has_the_files_whose_licence_and_digests_are_stated(name: str) -> None:
+    digest = hashlib.sha256((DETECTOR.parent / name).read_bytes()).hexdigest()
+    assert f"`{name}` | `{digest}` |" in (DETECTOR.parent / "README.md").read_text()
 
 
 @pytest.mark.slow
