@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 NICENESS: Final = 10  # the event loop goes first
-MALLOC_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
 
 
 def serve(answer: Callable[[bytes, bytes], bytes]) -> None:
@@ -39,5 +39,5 @@ def serve(answer: Callable[[bytes, bytes], bytes]) -> None:
             until_s = math.ceil(used.ru_utime + used.ru_stime) + cpu_s
             resource.setrlimit(resource.RLIMIT_CPU, (until_s, resource.RLIM_INFINITY))
             connection.send_bytes(answer(*request))
-            if MALLOC_TRIM is not None:  # what is free would lie in pieces between what is not
-                MALLOC_TRIM(0)
+            if TRIM is not None:  # what is free would lie in pieces between what is not
+                TRIM(0)

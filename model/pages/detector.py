@@ -23,7 +23,7 @@ DETECTOR: Final = Path(__file__).parent / "detector.onnx"
 WEIGHTS: Final = "detector.weights"  # the file beside it
 STRIDE: Final = 32  # pixels: the sides of what the net reads are multiples of it
 MARGIN: Final = 16  # pixels of paper around the page, for text at its edge
-BAND_PIXELS: Final = 15 << 14  # that the net reads at once, about: more are read in bands
+BAND_PIXELS: Final = 1 << 18  # that the net reads at once: 44 MB; more are read in bands
 OVERLAP: Final = 16  # pixels of a band on each side that the next band has too
 THREADS: Final = 2  # of a run, where nothing else is asked for
 
