@@ -335,7 +335,7 @@ def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float])
     own = components(cells.max((1, 3)) > 0.5)
     mass = np.bincount(own.ravel(), cells.sum((1, 3)).ravel())
     mass[0] = 0
-    kept = (mass >= least(mass))[own].astype(np.int64)
+    kept = (mass >= least(mass))[own].astype(np.int32)
     kept = _dilated(kept)  # the faint rim of a stroke may lie in the next cell
     whole = np.kron(kept, np.ones((cell, cell)))[: ink.shape[0], : ink.shape[1]]
     return np.where(whole > 0, ink, np.float32(0))
