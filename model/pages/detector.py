@@ -24,7 +24,8 @@ DETECTOR: Final = Path(__file__).parent / "detector.onnx"
 WEIGHTS: Final = "detector.weights"  # the file beside it
 STRIDE: Final = 32  # pixels: the sides of what the net reads are multiples of it
 MARGIN: Final = 16  # pixels of paper around the page, for text at its edge
-BAND_PIXELS: Final = 1 << 18  # that the net reads at once: 44 MB; more are read in bands
+WHOLE_PIXELS: Final = 1 << 18  # of an image that the net reads at once; more are read in bands
+BAND_PIXELS: Final = 3 << 16  # of a band at most: 30 MB
 OVERLAP: Final = 16  # pixels of a band on each side that the next band has too
 TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
 THREADS: Final = 2  # of a run, where nothing else is asked for
@@ -62,8 +63,9 @@ def bands(height: int, width: int) -> Iterator[tuple[slice, slice]]:
 
     All bands have the same height, a multiple of `STRIDE` like that of the image.
     """
+    n_pixels = WHOLE_PIXELS if height * width <= WHOLE_PIXELS else BAND_PIXELS
     inner = height - 2 * OVERLAP
-    most = max(STRIDE, (BAND_PIXELS // width - 2 * OVERLAP) // STRIDE * STRIDE)
+    most = max(STRIDE, (n_pixels // width - 2 * OVERLAP) // STRIDE * STRIDE)
     step = math.ceil(inner / math.ceil(inner / most) / STRIDE) * STRIDE
     for start in range(0, inner, step):
         first, is_last = min(start, inner - step), start + step >= inner
