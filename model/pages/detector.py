@@ -5,7 +5,6 @@ of a line of text, with half of the line's height or less, so that neighbouring 
 (Liao et al., Real-time scene text detection with differentiable binarization, AAAI 2020).
 """
 
-import ctypes
 import math
 from collections.abc import Iterator
 from functools import cache
@@ -27,7 +26,6 @@ MARGIN: Final = 16  # pixels of paper around the page, for text at its edge
 WHOLE_PIXELS: Final = 1 << 18  # of an image that the net reads at once; more are read in bands
 BAND_PIXELS: Final = 3 << 16  # of a band at most: 30 MB
 OVERLAP: Final = 16  # pixels of a band on each side that the next band has too
-TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
 THREADS: Final = 2  # of a run, where nothing else is asked for
 
 
@@ -48,10 +46,7 @@ def text_map(
     text = np.empty_like(padded)
     along = int(np.argmax(padded.shape))  # bands are rows, or columns of a wide page
     page, found = (np.moveaxis(each, along, 0) for each in (padded, text))
-    all_bands = list(bands(len(page), page.shape[1]))
-    if len(all_bands) > 1 and TRIM is not None:
-        TRIM(0)  # what is free lies in pieces, too small for what the net needs
-    for band, kept in all_bands:
+    for band, kept in bands(len(page), page.shape[1]):
         planes = np.moveaxis(page[band], 0, along).astype(np.float32)[None, None] / 127.5 - 1
         (own,) = _session(threads).run(None, {"x": planes})
         found[band][kept] = np.rint(np.moveaxis(own[0, 0], along, 0)[kept] * 255)

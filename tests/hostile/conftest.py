@@ -42,7 +42,7 @@ class Unnoticed:
             os.sched_setscheduler(0, before, os.sched_param(0))
 
     @contextmanager
-    def attack(self, *, settle_s: float = 1.0, max_bytes: int = MAX_BYTES) -> Iterator[Target]:
+    def attack(self, *, settle_s: float = 1.0) -> Iterator[Target]:
         """Attack in the block, beside neighbours; afterwards check all figures.
 
         Their texts must be those of a line that nobody disturbs, and no traceback may be logged.
@@ -68,7 +68,7 @@ class Unnoticed:
         assert len(self._neighbours.lines) <= 1
         assert target.stalls(MAX_STALL_S) == stalls
         assert p99_ms < MAX_P99_MS
-        assert peak - before < max_bytes
+        assert peak - before < MAX_BYTES
         assert target.memory.own_bytes - before < MAX_BYTES_AFTER
 
 

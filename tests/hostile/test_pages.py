@@ -28,7 +28,6 @@ HEAD = (
     "POST {} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: image/png\r\ncontent-length: {}\r\n\r\n"
 )
 TIMEOUT_S = 120
-MAX_BYTES = 200 << 20
 
 
 @cache
@@ -71,7 +70,7 @@ def asked(target: Target, content: bytes, count: int, host: str = "127.0.0.1") -
 
 def test_nobody_notices_pages_that_take_long(unnoticed: Unnoticed) -> None:
     with (
-        unnoticed.attack(settle_s=12, max_bytes=MAX_BYTES) as target,
+        unnoticed.attack(settle_s=12) as target,
         ThreadPoolExecutor(4) as pool,
     ):
 
@@ -83,14 +82,14 @@ def test_nobody_notices_pages_that_take_long(unnoticed: Unnoticed) -> None:
 
 @pytest.mark.parametrize("form", ["json", "hocr", "alto"])
 def test_nobody_notices_the_answer_about_a_large_page(unnoticed: Unnoticed, form: str) -> None:
-    with unnoticed.attack(settle_s=12, max_bytes=MAX_BYTES) as target:
+    with unnoticed.attack(settle_s=12) as target:
         url = f"{target.http}{PAGE}&format={form}"
         assert httpx.post(url, content=full(), timeout=TIMEOUT_S).status_code == 200
 
 
 def test_an_innocent_page_waits_for_nobody_elses(unnoticed: Unnoticed) -> None:
     innocent = encoded(page(n_lines=3).image, "PNG")
-    with unnoticed.attack(settle_s=12, max_bytes=MAX_BYTES) as target:
+    with unnoticed.attack(settle_s=12) as target:
         transport = httpx.HTTPTransport(local_address="127.0.0.9")
         with asked(target, words(), 8), httpx.Client(transport=transport) as client:
             time.sleep(1)
@@ -102,7 +101,7 @@ def test_an_innocent_page_waits_for_nobody_elses(unnoticed: Unnoticed) -> None:
 
 
 def test_a_client_that_hangs_up_ends_its_work(unnoticed: Unnoticed) -> None:
-    with unnoticed.attack(settle_s=12, max_bytes=MAX_BYTES) as target:
+    with unnoticed.attack(settle_s=12) as target:
         for _ in range(5):
             with asked(target, words(), 3):
                 end_s = time.monotonic() + DEADLINE_S
