@@ -210,6 +210,16 @@ class Sessions:
         if len(self) >= self._limits.max_sessions:
             raise ServerFullError(f"{len(self)} sessions are connected, all that are allowed")
 
+    def check(self, client: str) -> None:
+        """Raise what `admit` would raise for a session of the address `client`."""
+        client = network_of(client)
+        if self.stopped:
+            raise StoppingError("the server has stopped")
+        self.check_room()
+        own = self._per_client[client]
+        if own >= self._limits.max_sessions_per_client:
+            raise ClientFullError(f"{own} sessions of {client} are connected, all that are allowed")
+
     @contextmanager
     def admit(self, client: str, send_goaway: SendGoaway) -> Iterator[str]:
         """Count one session of the address `client` while the block runs; yield its id.
@@ -218,13 +228,8 @@ class Sessions:
         to stop, and again when it stops. Raises `ServerFullError`, `ClientFullError` or
         `StoppingError`; then nothing is counted.
         """
+        self.check(client)
         client = network_of(client)
-        if self.stopped:
-            raise StoppingError("the server has stopped")
-        self.check_room()
-        own = self._per_client[client]
-        if own >= self._limits.max_sessions_per_client:
-            raise ClientFullError(f"{own} sessions of {client} are connected, all that are allowed")
         session_id = secrets.token_urlsafe(ID_BYTES)
         self._open[session_id] = send_goaway
         self._per_client[client] += 1

@@ -78,7 +78,7 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
 class StreamsFirst:
     """Pass WebSockets to their endpoint, past the middlewares and routes of REST.
 
-    All of them would wait on each session's stack, in 4 kB.
+    Otherwise each session would keep the frames of all their calls in memory until it ends.
     """
 
     def __init__(self, app: ASGIApp, endpoint: StreamEndpoint) -> None:

@@ -3,7 +3,6 @@
 `page_workers.py` starts such processes.
 """
 
-import ctypes
 import math
 import os
 import resource
@@ -13,8 +12,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Final
 
+from inkstream.service import memory
+
 NICENESS: Final = 10  # the event loop goes first
-TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
 
 
 def serve(answer: Callable[[bytes, bytes], bytes]) -> None:
@@ -39,5 +39,4 @@ def serve(answer: Callable[[bytes, bytes], bytes]) -> None:
             until_s = math.ceil(used.ru_utime + used.ru_stime) + cpu_s
             resource.setrlimit(resource.RLIMIT_CPU, (until_s, resource.RLIM_INFINITY))
             connection.send_bytes(answer(*request))
-            if TRIM is not None:  # what is free would lie in pieces between what is not
-                TRIM(0)
+            memory.give_back()

@@ -5,7 +5,6 @@ named by a test, and pyproject.toml bounds their versions.
 """
 
 import asyncio
-import ctypes
 import gc
 import logging
 import signal
@@ -18,7 +17,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from inkstream.service import logs
+from inkstream.service import logs, memory
 from inkstream.service.app import create_app
 from inkstream.service.balance import Balance
 from inkstream.service.connections import Acceptor, Connections, Peer
@@ -46,7 +45,6 @@ COLLECT_REST: Final = 500  # times as long as a collection takes, until the next
 COLLECT_AT_LEAST_S: Final = 600.0
 FEW_CONNECTIONS: Final = 32  # whose objects are walked over in about 1 ms
 NEVER: Final = 1_000_000_000
-TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
 SPARE_DESCRIPTORS: Final = 64  # beside connections: files, listeners, connections to be refused
 
 log = logs.get_logger()
@@ -151,8 +149,7 @@ class Server(uvicorn.Server):
         if is_few or now_s >= self._collected_s + COLLECT_AT_LEAST_S:
             gc.collect()
             self._collect_next_s = now_s + COLLECT_REST * (time.monotonic() - now_s)
-            if TRIM is not None:
-                await asyncio.to_thread(TRIM, 0)  # 5 ms for 90 MB
+            await asyncio.to_thread(memory.give_back)
             self._collected_s = now_s
 
     def _new_connection(self, peer: Peer) -> HttpConnection:

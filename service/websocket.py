@@ -312,13 +312,15 @@ class StreamEndpoint:
 
     async def __call__(self, scope: AsgiEvent, receive: Receive, send: SendEvent) -> None:
         await receive()  # websocket.connect
+        client = _address(scope) or "unknown"
         try:
             stream, credential = self._new_stream(scope, receive, send)
-            client = _address(scope) or "unknown"
-            with self._service.sessions.admit(client, stream.send_goaway) as session_id:
-                await stream.run(session_id, scope, client, credential)
+            self._service.sessions.check(client)
         except InkstreamError as error:
             await self._refuse(scope, send, error)
+            return
+        with self._service.sessions.admit(client, stream.send_goaway) as session_id:
+            await stream.run(session_id, scope, client, credential)
 
     def _new_stream(
         self, scope: AsgiEvent, receive: Receive, send: SendEvent
@@ -330,7 +332,7 @@ class StreamEndpoint:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         given = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         query = {name: values[-1] for name, values in given.items()}
-        # Each connection has a task of its own, and with it a context.
+        # The server runs each connection in a separate task, so this binds to its log lines alone.
         structlog.contextvars.bind_contextvars(
             **trace_of(headers.get(TRACEPARENT.encode()), query.get(TRACEPARENT))
         )
