@@ -3,25 +3,33 @@
     python -m tools.fuzz messages --seconds 3600
 
 A target may raise an `InkstreamError` and nothing else. Bytes that make it raise another error, or
-take longer than some seconds, are kept in the folder of findings. This needs Atheris, which is no
-dependency of ours: `pip install atheris`.
+take too long, are kept in the folder of findings. Times are those of the processor, so other
+programs may run beside it. This needs Atheris, which is no dependency of ours:
+`pip install atheris`.
 """
 
 import asyncio
 import contextlib
 import io
+import itertools
 import json
+import os
+import re
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import click
 
-SLOW_S: Final = 3  # of the clock, and other processes may have the processor meanwhile
+SLOW_S: Final = 1.0  # of the processor
+HANGING_S: Final = 300  # of the clock: what computes nothing is found too
 MOST_BYTES: Final = 65_536
 LABELS: Final = tuple("abcdefghijklmnopqrstuvwxyz .,")
+WORD: Final = re.compile(rb'"(\w+)"')
 INKML: Final = b"""<ink xmlns="http://www.w3.org/2003/InkML">
 <traceFormat><channel name="X" type="decimal"/><channel name="Y" type="decimal"/></traceFormat>
 <annotation type="writer">w</annotation><trace id="a">1 2, 3 4, '1 '1</trace>
@@ -170,7 +178,7 @@ TARGETS: Final = {
 
 @click.command()
 @click.argument("name", type=click.Choice(sorted(TARGETS)))
-@click.option("--seconds", default=60, type=click.IntRange(1), help="how long")
+@click.option("--seconds", default=60, type=click.IntRange(1), help="of the processor")
 @click.option("--seed", default=1, type=click.IntRange(1), help="of the random numbers")
 @click.option("--findings", default="findings", help="folder for inputs that fail")
 def fuzz(name: str, seconds: int, seed: int, findings: str) -> None:
@@ -182,28 +190,51 @@ def fuzz(name: str, seconds: int, seed: int, findings: str) -> None:
     with atheris.instrument_imports(include=["inkstream"]):
         target, seeds = TARGETS[name]()
 
-    def run(data: bytes) -> None:
-        with contextlib.suppress(InkstreamError):
-            target(data)
-
     found = Path(findings) / name
     found.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as corpus:
-        for number, seed_bytes in enumerate(seeds):
-            (Path(corpus) / f"{number}").write_bytes(seed_bytes)
-        arguments = [
-            sys.argv[0],
-            f"-max_total_time={seconds}",
-            f"-seed={seed}",
-            f"-timeout={SLOW_S}",
-            f"-max_len={MOST_BYTES}",
-            f"-artifact_prefix={found}/",
-            "-rss_limit_mb=1024",
-            "-print_final_stats=1",
-            corpus,
-        ]
-        atheris.Setup(arguments, run)
-        atheris.Fuzz()
+    folder = Path(tempfile.mkdtemp())
+    corpus, words = folder / "corpus", folder / "words"
+    corpus.mkdir()
+    for number, seed_bytes in enumerate(seeds):
+        (corpus / f"{number}").write_bytes(seed_bytes)
+    words.write_text(_words(seeds))
+    counted = itertools.count(1)
+    end_s = time.process_time() + seconds
+
+    def run(data: bytes) -> None:
+        start_s = time.process_time()
+        with contextlib.suppress(InkstreamError):
+            target(data)
+        now_s = time.process_time()
+        if now_s - start_s > SLOW_S:
+            raise TimeoutError(f"took {now_s - start_s:.1f} s, allowed: {SLOW_S:g} s")
+        n_runs = next(counted)
+        if now_s > end_s:
+            shutil.rmtree(folder)
+            click.echo(f"{name}: nothing found in {n_runs:,} runs, {seconds} s")
+            sys.stdout.flush()
+            os._exit(0)  # libFuzzer cannot be asked to end
+
+    arguments = [
+        sys.argv[0],
+        f"-seed={seed}",
+        f"-timeout={HANGING_S}",
+        f"-max_len={MOST_BYTES}",
+        f"-artifact_prefix={found}/",
+        f"-dict={words}",
+        "-keep_seed=1",  # also where branches in C, which are not seen, make the difference
+        "-rss_limit_mb=1024",
+        str(corpus),
+    ]
+    atheris.Setup(arguments, run)
+    atheris.Fuzz()
+
+
+def _words(seeds: list[bytes]) -> str:
+    """Return a dictionary of libFuzzer, which puts its entries anywhere: words of JSON."""
+    words = {word.decode() for seed in seeds for word in WORD.findall(seed)}
+    lines = [f'"\\"{word}\\""' for word in sorted(words)]
+    return "\n".join(["# words", *lines, ""])
 
 
 if __name__ == "__main__":
