@@ -28,6 +28,7 @@ import click
 SLOW_S: Final = 1.0  # of the processor
 HANGING_S: Final = 300  # of the clock: what computes nothing is found too
 MOST_BYTES: Final = 65_536
+MOST_MB: Final = 4096  # Atheris 3.0 keeps all arrays that are compared: 4 kB a run of `ink`
 LABELS: Final = tuple("abcdefghijklmnopqrstuvwxyz .,")
 WORD: Final = re.compile(rb'"(\w+)"')
 INKML: Final = b"""<ink xmlns="http://www.w3.org/2003/InkML">
@@ -223,7 +224,7 @@ def fuzz(name: str, seconds: int, seed: int, findings: str) -> None:
         f"-artifact_prefix={found}/",
         f"-dict={words}",
         "-keep_seed=1",  # also where branches in C, which are not seen, make the difference
-        "-rss_limit_mb=1024",
+        f"-rss_limit_mb={MOST_MB}",
         str(corpus),
     ]
     atheris.Setup(arguments, run)
