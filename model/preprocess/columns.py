@@ -146,7 +146,7 @@ def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     return to_columns(_in_rows(ink, column_height))
 
 
-def strip_columns(grey: Grey, column_height: int) -> NDArray[np.uint8]:
+def strip_columns(grey: Grey, column_height: int, width: float = 1.0) -> NDArray[np.uint8]:
     """Return columns of a straight strip of paper, dark on light, cut about a line of writing.
 
     Nothing is erased: rules and what reaches in of other lines stay, for the net has learned to
@@ -155,13 +155,14 @@ def strip_columns(grey: Grey, column_height: int) -> NDArray[np.uint8]:
     Args:
         grey: [h, w], 0 = black, as high as the writing with its tall letters and tails, about.
         column_height: H, pixels.
+        width: that of the columns, as a multiple of what the scale of the rows makes it.
 
     Returns:
-        [T, H], 0 = paper, 255 = the body of a stroke, with T as the scale of the rows makes it.
+        [T, H], 0 = paper, 255 = the body of a stroke.
     """
-    height, width = grey.shape
     absorbed = 1 - np.minimum(grey / np.maximum(_paper_along(grey), 1), 1)
-    size = max(1, round(width * column_height / height)), column_height
+    scale = column_height / grey.shape[0]
+    size = max(1, round(width * scale * grey.shape[1])), column_height
     image = Image.fromarray(absorbed.astype(np.float32))
     ink = np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float32)
     paper = float(np.median(ink))
