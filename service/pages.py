@@ -9,6 +9,7 @@ hOCR: https://kba.github.io/hocr-spec/1.2/; ALTO: https://www.loc.gov/standards/
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as Tree
@@ -145,9 +146,28 @@ def read_line(line: PageLine, text: str, events: Iterable[Event]) -> ReadLine:
 
 def transcription(page: Page, lines: Sequence[ReadLine]) -> PageTranscription:
     """Return a page whose lines were read."""
-    blocks = groupby(lines, key=lambda line: line.block)
-    text = "\n\n".join("\n".join(line.text for line in block) for _, block in blocks)
-    return PageTranscription(text=text, width=page.width, height=page.height, lines=tuple(lines))
+    return PageTranscription(
+        text=_text([(line.block, line.text) for line in lines]),
+        width=page.width,
+        height=page.height,
+        lines=tuple(lines),
+    )
+
+
+def _text(lines: Iterable[tuple[int, str]]) -> str:
+    """Return the text of a page of the blocks and texts of its lines."""
+    blocks = groupby(lines, key=itemgetter(0))
+    return "\n\n".join("\n".join(text for _, text in block) for _, block in blocks)
+
+
+def json_of(page: Page, lines: Iterable[ReadLine]) -> str:
+    """Return what `transcription` does, as JSON; each line is needed only until the next comes."""
+    texts, parts = [], []
+    for line in lines:
+        texts.append((line.block, line.text))
+        parts.append(line.model_dump_json())
+    empty = PageTranscription(text=_text(texts), width=page.width, height=page.height, lines=())
+    return empty.model_dump_json().removesuffix("]}") + ",".join(parts) + "]}"
 
 
 def columns_of(page: Page, column_height: int) -> PageColumns:
@@ -171,7 +191,7 @@ def corners(box: NDArray[np.float64]) -> Box:
     return one, two, three, four
 
 
-# hOCR and ALTO
+# hOCR and ALTO: here too each line is needed only until the next comes
 
 XHTML: Final = "http://www.w3.org/1999/xhtml"
 ALTO: Final = "http://www.loc.gov/standards/alto/ns-v4#"
@@ -180,8 +200,8 @@ HOCR_TYPE: Final = "text/vnd.hocr+html; charset=utf-8"
 ALTO_TYPE: Final = "application/xml; charset=utf-8"
 
 
-def hocr(page: PageTranscription, name: str = "") -> str:
-    """Return a page as hOCR, which is XHTML; `name` is that of the image."""
+def hocr(page: Page | PageTranscription, lines: Iterable[ReadLine], name: str = "") -> str:
+    """Return a page and its lines as hOCR, which is XHTML; `name` is that of the image."""
     root = Tree.Element("html", {"xmlns": XHTML, "lang": "und"})
     head = Tree.SubElement(root, "head")
     Tree.SubElement(head, "title").text = name or "page"
@@ -193,12 +213,15 @@ def hocr(page: PageTranscription, name: str = "") -> str:
     image = f'image "{quoted}"; ' if name else ""
     title = f"{image}bbox 0 0 {page.width} {page.height}; ppageno 0"
     whole = _hocr(Tree.SubElement(root, "body"), "div", "ocr_page", title, "page_1")
-    for number, lines in _blocks(page):
-        bounds = f"bbox {_bbox(*(line.box for _, line in lines))}"
-        area = _hocr(whole, "div", "ocr_carea", bounds, f"block_1_{number}")
-        paragraph = _hocr(area, "p", "ocr_par", bounds, f"par_1_{number}")
-        for place, line in lines:
+    for number, own in _blocks(lines):
+        area = _hocr(whole, "div", "ocr_carea", "", f"block_1_{number}")
+        paragraph = _hocr(area, "p", "ocr_par", "", f"par_1_{number}")
+        boxes = []
+        for place, line in own:
             _hocr_line(paragraph, line, place)
+            boxes.append(line.box)
+        for element in area, paragraph:
+            element.set("title", f"bbox {_bbox(*boxes)}")
     return "<!DOCTYPE html>\n" + Tree.tostring(root, encoding="unicode") + "\n"
 
 
@@ -227,8 +250,8 @@ def _hocr(
     return Tree.SubElement(parent, tag, {"class": kind, **own, "title": title})
 
 
-def alto(page: PageTranscription, name: str = "") -> str:
-    """Return a page as ALTO; `name` is that of the image."""
+def alto(page: Page | PageTranscription, lines: Iterable[ReadLine], name: str = "") -> str:
+    """Return a page and its lines as ALTO; `name` is that of the image."""
     about = {
         "xmlns": ALTO,
         "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
@@ -250,11 +273,13 @@ def alto(page: PageTranscription, name: str = "") -> str:
         Tree.SubElement(root, "Layout"), "Page", {"ID": "page_1", "PHYSICAL_IMG_NR": "1", **size}
     )
     space = Tree.SubElement(sheet, "PrintSpace", {"HPOS": "0", "VPOS": "0", **size})
-    for number, lines in _blocks(page):
-        upright = _upright(*(line.box for _, line in lines))
-        block = Tree.SubElement(space, "TextBlock", {"ID": f"block_{number}", **upright})
-        for place, line in lines:
+    for number, own in _blocks(lines):
+        block = Tree.SubElement(space, "TextBlock", {"ID": f"block_{number}"})
+        boxes = []
+        for place, line in own:
             _alto_line(block, line, place)
+            boxes.append(line.box)
+        block.attrib.update(_upright(*boxes))
     declaration = '<?xml version="1.0" encoding="UTF-8"?>\n'
     return declaration + Tree.tostring(root, encoding="unicode") + "\n"
 
@@ -284,12 +309,12 @@ def _alto(parent: Tree.Element, tag: str, box: Box, attributes: dict[str, str]) 
     return own
 
 
-def _blocks(page: PageTranscription) -> Iterator[tuple[int, list[tuple[int, ReadLine]]]]:
+def _blocks(lines: Iterable[ReadLine]) -> Iterator[tuple[int, Iterator[tuple[int, ReadLine]]]]:
     """Yield blocks of the lines on which something was read, all numbered from 1."""
-    read = [(place, line) for place, line in enumerate(page.lines, 1) if line.words]
+    read = ((place, line) for place, line in enumerate(lines, 1) if line.words)
     grouped = groupby(read, key=lambda numbered: numbered[1].block)
-    for number, (_, lines) in enumerate(grouped, 1):
-        yield number, list(lines)
+    for number, (_, own) in enumerate(grouped, 1):
+        yield number, own
 
 
 def _letters(line: ReadLine, word: BoxedWord) -> Iterator[BoxedLetter | BoxedMark]:

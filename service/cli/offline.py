@@ -164,8 +164,8 @@ def _text(name: str, answer: Recognition | pages.PageTranscription, kind: Kind, 
             for place, line in enumerate(answer.lines)
         )
     if form == "hocr":
-        return pages.hocr(answer, name)
-    return pages.alto(answer, name) if form == "alto" else answer.text
+        return pages.hocr(answer, answer.lines, name)
+    return pages.alto(answer, answer.lines, name) if form == "alto" else answer.text
 
 
 def _json(name: str, answer: Answer, kind: Kind) -> str:

@@ -4,7 +4,7 @@ It is apart from `answers` so that page workers need not import the engine and t
 would take 13 MB in each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -37,15 +37,14 @@ class Rendering:
 
 
 def render(rendering: Rendering) -> str:
-    """Return the answer about a page."""
-    lines = [
-        pages.read_line(line, read.text, _EVENTS.validate_json(read.events))
-        for line, read in zip(rendering.page.lines, rendering.lines, strict=True)
-    ]
-    page = pages.transcription(rendering.page, lines)
-    forms: dict[PageForm, Callable[[pages.PageTranscription], str]] = {
-        "json": pages.PageTranscription.model_dump_json,
+    """Return the answer about a page; its lines are made one by one, for their memory's sake."""
+    forms: dict[PageForm, Callable[[Page, Iterable[pages.ReadLine]], str]] = {
+        "json": pages.json_of,
         "hocr": pages.hocr,
         "alto": pages.alto,
     }
-    return forms[rendering.form](page)
+    lines = (
+        pages.read_line(line, read.text, _EVENTS.validate_json(read.events))
+        for line, read in zip(rendering.page.lines, rendering.lines, strict=True)
+    )
+    return forms[rendering.form](rendering.page, lines)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as Tree
 import pytest
 import xmlschema
 
-from inkstream.model.pages import find_page
+from inkstream.model.pages import Page, find_page
 from inkstream.model.recognizer import load
 from inkstream.service import pages
 from inkstream.service.cli.offline import read_page
@@ -45,8 +45,18 @@ def schema() -> xmlschema.XMLSchema:
     return xmlschema.XMLSchema(str(DATA / "alto-4-2.xsd"), locations=locations, allow="local")
 
 
+def test_json_that_is_made_line_by_line_is_that_of_the_whole_page(
+    read: PageTranscription,
+) -> None:
+    assert len(read.lines) > 1
+    page = Page(read.width, read.height, [])
+    for lines in read.lines, ():
+        whole = read.model_copy(update={"lines": lines, "text": read.text if lines else ""})
+        assert pages.json_of(page, iter(lines)) == whole.model_dump_json()
+
+
 def test_hocr_is_well_formed_and_has_the_classes_of_the_standard(read: PageTranscription) -> None:
-    root = Tree.fromstring(pages.hocr(read, "a page.png"))
+    root = Tree.fromstring(pages.hocr(read, read.lines, "a page.png"))
     assert root.tag == f"{XHTML}html"
     metas = {each.get("name"): each.get("content", "") for each in root.iter(f"{XHTML}meta")}
     assert metas["ocr-system"].startswith("inkstream ")
@@ -79,21 +89,21 @@ def test_each_element_of_hocr_lies_in_the_one_around_it(read: PageTranscription)
         for child in element:
             check(child, depth, bounds)
 
-    body = Tree.fromstring(pages.hocr(read)).find(f"{XHTML}body")
+    body = Tree.fromstring(pages.hocr(read, read.lines)).find(f"{XHTML}body")
     assert body is not None
     check(body, 0, None)
 
 
 def test_alto_is_valid_by_its_schema(read: PageTranscription, schema: xmlschema.XMLSchema) -> None:
     empty = PageTranscription(text="", width=10, height=20, lines=())
-    for text in (pages.alto(read, "a <page>.png"), pages.alto(empty)):
+    for text in (pages.alto(read, read.lines, "a <page>.png"), pages.alto(empty, empty.lines)):
         schema.validate(text)
 
 
 def test_the_schema_refuses_invalid_alto(
     read: PageTranscription, schema: xmlschema.XMLSchema
 ) -> None:
-    text = pages.alto(read)
+    text = pages.alto(read, read.lines)
     for wrong in (
         text.replace(" PHYSICAL_IMG_NR=", " PHYSICAL="),
         re.sub(r'GC="[^"]*"', 'GC="7"', text, count=1),
@@ -103,7 +113,7 @@ def test_the_schema_refuses_invalid_alto(
 
 
 def test_alto_holds_every_line_word_and_letter(read: PageTranscription) -> None:
-    root = Tree.fromstring(pages.alto(read, "page.png"))
+    root = Tree.fromstring(pages.alto(read, read.lines, "page.png"))
     lines = list(root.iter(f"{ALTO}TextLine"))
     assert len(lines) == len(read.lines) == 8
     assert len(list(root.iter(f"{ALTO}TextBlock"))) == 2
@@ -122,7 +132,10 @@ def test_alto_holds_every_line_word_and_letter(read: PageTranscription) -> None:
 def test_recognised_text_cannot_become_markup() -> None:
     name = '"><script>alert(1)</script>'
     nothing = PageTranscription(text="", width=1, height=1, lines=())
-    for text in (pages.hocr(nothing, name), pages.alto(nothing, name)):
+    for text in (
+        pages.hocr(nothing, nothing.lines, name),
+        pages.alto(nothing, nothing.lines, name),
+    ):
         assert "<script" not in text
         Tree.fromstring(text)
 
@@ -133,8 +146,8 @@ def test_lines_on_which_nothing_was_read_are_left_out_of_both() -> None:
     from inkstream.service.pages import read_line
 
     unread = transcription(found, [read_line(line, "", ()) for line in found.lines])
-    assert "TextLine" not in pages.alto(unread)
-    assert 'ocr_line"' not in pages.hocr(unread)
+    assert "TextLine" not in pages.alto(unread, unread.lines)
+    assert 'ocr_line"' not in pages.hocr(unread, unread.lines)
     assert unread.text == "\n\n"
 
 
