@@ -192,7 +192,7 @@ def test_a_container_that_is_stopped_announces_it_to_clients_and_exits_with_0(
     container: Container,
 ) -> None:
     started_s = time.monotonic()
-    with connect_sync(f"ws://127.0.0.1:{container.port}") as stream:
+    with connect_sync(f"ws://127.0.0.1:{container.port}", reconnect=False) as stream:
         stopping = subprocess.Popen([*COMPOSE, "stop"], env=os.environ | container.environment)
         while stream.going_away is None:
             list(stream.send(bytes(28)))

@@ -49,7 +49,7 @@ def dense() -> bytes:
 
 @cache
 def full() -> bytes:
-    """Return a PNG of a page that is as full as one that is read: 238 lines, 34,680 columns."""
+    """Return a PNG of a page that is as full as one that is read: 238 lines, 41,622 columns."""
     return encoded(tiled_writing(0.6, 2339, 1654), "PNG")
 
 
@@ -85,6 +85,17 @@ def test_nobody_notices_the_answer_about_a_large_page(unnoticed: Unnoticed, form
     with unnoticed.attack(settle_s=12) as target:
         url = f"{target.http}{PAGE}&format={form}"
         assert httpx.post(url, content=full(), timeout=TIMEOUT_S).status_code == 200
+
+
+def test_nobody_notices_the_largest_pages_of_two_clients(unnoticed: Unnoticed) -> None:
+    def post(address: str) -> list[int]:
+        transport = httpx.HTTPTransport(local_address=address)
+        with httpx.Client(transport=transport, timeout=TIMEOUT_S) as client:
+            urls = [f"{target.http}{PAGE}&format={form}" for form in ("alto", "json")] * 2
+            return [client.post(url, content=full()).status_code for url in urls]
+
+    with unnoticed.attack(settle_s=12) as target, ThreadPoolExecutor(2) as pool:
+        assert [*pool.map(post, ["127.0.0.2", "127.0.0.3"])] == [[200] * 4] * 2
 
 
 def test_an_innocent_page_waits_for_nobody_elses(unnoticed: Unnoticed) -> None:
