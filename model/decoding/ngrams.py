@@ -234,6 +234,9 @@ def load(name_or_path: str | Path) -> Language:
 # Chosen on the validation writers: `docs/experiments.md`.
 WEIGHT: Final = 0.5  # of the language's log-probabilities, against the net's
 BONUS: Final = 1.4  # for each character, without which short texts would win
+# For each letter that the language has beyond ASCII: it is rarer in what nets learn from than in
+# the language's own texts, and where its accent is hardly seen only the language can tell.
+ACCENT_BONUS: Final = 2.0
 LEAST: Final = -9.0  # log-probability of a character, at the least: nothing is impossible
 MOST_ROWS: Final = 20_000  # kept, of all languages together: 27 MB for 170 labels
 MOST_LANGUAGES: Final = 32  # for each net, whose labels are mapped to characters
@@ -247,6 +250,8 @@ class _Spelling:
         self.language = language
         self.own = np.array([language.index.get(label, -1) for label in labels])  # [K]
         self.known = self.own >= 0
+        accented = np.array([label in language.about.letters for label in labels])
+        self.bonus = BONUS + ACCENT_BONUS * accented
 
 
 _spelling = lru_cache(MOST_LANGUAGES)(_Spelling)
@@ -261,7 +266,7 @@ def _label_row(spelling: _Spelling, node: int) -> tuple[Row, Following]:
     log_p, following = spelling.language.rows(node)
     log_p = np.where(spelling.known, np.maximum(log_p[spelling.own], LEAST), LEAST)
     nodes = np.where(spelling.known, following[spelling.own], ROOT).astype(np.int32)
-    return (WEIGHT * log_p + BONUS).astype(np.float32), nodes
+    return (WEIGHT * log_p + spelling.bonus).astype(np.float32), nodes
 
 
 class LanguageGuide(Guide):

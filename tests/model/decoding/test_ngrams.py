@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.decoding import ngrams as languages
 from inkstream.model.decoding.ngrams import (
+    ACCENT_BONUS,
+    BONUS,
     FORMAT,
+    LEAST,
     NODE,
     ROOT,
+    WEIGHT,
     About,
     Language,
     LanguageFile,
@@ -311,6 +315,16 @@ def test_letters_that_the_language_lacks_are_never_impossible(tmp_path: Path) ->
     assert np.isfinite(row).all()
     assert row[WESTERN.index("é")] > row[WESTERN.index("ñ")]
     assert guide.follow(guide.begin("ç"), WESTERN.index("ñ")) == ROOT
+
+
+def test_letters_with_accents_that_the_language_needs_get_a_bonus_more(tmp_path: Path) -> None:
+    language = Language.load(french(tmp_path))
+    node = language.after(" l")
+    log_p = {each: language.rows(node)[0][language.index[each]] for each in "aàé"}
+    row = LanguageGuide(language, WESTERN).row(node)
+    for letter, bonus in ("a", BONUS), ("à", BONUS + ACCENT_BONUS), ("é", BONUS + ACCENT_BONUS):
+        expected = WEIGHT * max(log_p[letter], LEAST) + bonus
+        assert row[WESTERN.index(letter)] == pytest.approx(expected, abs=1e-3)
 
 
 def test_the_context_may_be_decomposed_or_typographic(tmp_path: Path) -> None:
