@@ -7,6 +7,7 @@ import json
 import math
 import socket
 import time
+import venv
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -283,7 +284,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """Run one short bench of a tiny net and of the shipped one for lines."""
     folder = tmp_path_factory.mktemp("bench")
     path = builders.checkpoint(folder / "tiny.onnx").path
+    venv.create(folder / "empty", symlinks=True)  # without other servers, whatever is installed
     options = ["--model", str(path), "--model", "lines", "--before", str(ROOT)]
+    options += ["--peers", str(folder / "empty" / "bin" / "python")]
     options += ["--sessions", "8", "--seconds", "0.2", "--rounds", "1"]
     options += ["--json", str(folder / "bench.json"), "--plot", str(folder / "bench.png")]
     result = CliRunner().invoke(cli, ["bench", "compare", *options])
