@@ -27,7 +27,11 @@ KERNEL_STEPS: Final = 3  # steps that each of its convolutions sees, the newest 
 KERNEL_ROWS: Final = 4  # rows that each of them sees, at every second row
 END_DELAY: Final = 2  # steps from a letter's last one to the score that it has ended
 
-_OPTIONAL: Final = {"channels", "flush_columns"}  # dimensions that the first checkpoints lack
+# Of a column that tells where the pen went.
+DRAWN_PLANES: Final = 3  # of H bytes: ink; right or left; down or up
+SEEN_PLANES: Final = 5  # that its net sees
+
+_OPTIONAL: Final = {"channels", "flush_columns", "directions"}  # that older checkpoints lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class ModelConfig:
     units: int = 256  # U, cells of one LSTM layer
     channels: tuple[int, ...] = ()  # of a transcriber's convolutions, each of which halves the rows
     flush_columns: int = 0  # blank columns after which a transcriber holds no letter back
+    directions: bool = False  # whether a transcriber sees where the pen goes
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -66,8 +71,8 @@ class ModelConfig:
                 raise ConfigError(f"{name} is {value}, allowed: 1..{most}")
         if self.kind == "transcriber":
             self._check_transcriber()
-        elif self.channels or self.flush_columns:
-            raise ConfigError("a classifier has no channels and no flush_columns")
+        elif self.channels or self.flush_columns or self.directions:
+            raise ConfigError("a classifier has no channels, flush_columns or directions")
 
     def _check_transcriber(self) -> None:
         """Raise `ConfigError` unless the convolutions fit the rows."""
@@ -87,6 +92,16 @@ class ModelConfig:
             raise ConfigError(f"features are {self.features}, expected as many as units")
         if any(len(label) != 1 for label in self.labels):
             raise ConfigError("labels of a transcriber are single characters")
+
+    @property
+    def column_size(self) -> int:
+        """Bytes of a column as the net is given it: see `inkstream.model.preprocess.ink`."""
+        return self.column_height * (DRAWN_PLANES if self.directions else 1)
+
+    @property
+    def seen_size(self) -> int:
+        """Numbers of a column as the net sees it, plane after plane: see `seen_by` there."""
+        return self.column_height * (SEEN_PLANES if self.directions else 1)
 
     @property
     def step_columns(self) -> int:

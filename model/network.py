@@ -126,10 +126,12 @@ class LineLSTM(CausalNet):
         columns [B, T, H] -> convolutions [B, T/2, C * rows] -> features [B, T/2, U]
           -> LSTM layers [B, T/2, U] -> scores [B, T/2, 1 + K] and letter ends [B, T/2]
 
-    It takes two columns a step and answers after each pair. The scores are those of CTC (Graves et
-    al., ICML 2006), the blank first. A letter end is the score that a letter ended `END_DELAY`
-    steps ago: what follows a letter tells that it has ended. The convolutions, causal in time,
-    halve the rows: pixels by themselves have no tolerance for the height at which someone writes.
+    It takes two columns a step and answers after each pair. A net that knows directions sees five
+    planes of each column, not one: see `inkstream.model.preprocess.ink.seen_by`. The scores are
+    those of CTC (Graves et al., ICML 2006), the blank first. A letter end is the score that a
+    letter ended `END_DELAY` steps ago: what follows a letter tells that it has ended. The
+    convolutions, causal in time, halve the rows: pixels by themselves have no tolerance for the
+    height at which someone writes.
     Features are normalised (Ba et al., arXiv 1607.06450): without it they grew until the first
     layer's cells were saturated, and nothing more was learned. Each layer adds to what it reads (He
     et al., CVPR 2016): without it three layers learn slower at first than one.
@@ -147,7 +149,7 @@ class LineLSTM(CausalNet):
         super().__init__(config)
         self.dropout = dropout
         self.convolutions = nn.ModuleList()
-        inputs, rows = 1, config.column_height
+        inputs, rows = config.seen_size // config.column_height, config.column_height
         for channels in config.channels:
             stride = 1 if self.convolutions else STEP_COLUMNS
             kernel = (KERNEL_ROWS, KERNEL_STEPS - 1 + stride)
@@ -176,7 +178,7 @@ class LineLSTM(CausalNet):
             for index, channels in enumerate(config.channels[:-1], 1)
         ]
         cells = (config.layers, config.units)
-        return ((1, STEP_COLUMNS * config.column_height), *earlier, cells, cells)
+        return ((1, STEP_COLUMNS * config.seen_size), *earlier, cells, cells)
 
     def forward(
         self, columns: Tensor, state: Tensor | None = None, rng: torch.Generator | None = None
@@ -184,7 +186,7 @@ class LineLSTM(CausalNet):
         """Read T columns and go on from `state`; a bidirectional net reads whole lines alone.
 
         Args:
-            columns: [B, T, H], 0 = paper, 1 = ink, T even.
+            columns: [B, T, H], or [B, T, 5 H] with directions; 0 = paper, 1 = ink; T even.
             state: [B, D], or None for the start of a line.
             rng: draws what is dropped out in training.
 
@@ -194,13 +196,18 @@ class LineLSTM(CausalNet):
         """
         rng = rng if self.training else None
         *earlier, hidden, cell = self._split_state(state, len(columns))
-        after = []
-        maps = columns.transpose(1, 2).unsqueeze(1)  # [B, 1, H, T]
+        after: list[Tensor] = []
+        rows = self.config.column_height
+        planes = columns.reshape(*columns.shape[:2], -1, rows)  # [B, T, planes, H]
+        maps = planes.permute(0, 2, 3, 1)
         for convolution, past in zip(self.convolutions, earlier, strict=True):
-            past_steps = past.view(len(past), KERNEL_STEPS - 1, maps.shape[2], -1)
-            maps = torch.cat([past_steps.permute(0, 3, 2, 1), maps], 3)  # two columns more
+            order = (0, 3, 2, 1) if after else (0, 3, 1, 2)  # [B, 2, rows, C]; or planes first
+            sizes = [maps.shape[axis] for axis in order]
+            past_steps = past.view(sizes[0], KERNEL_STEPS - 1, *sizes[2:])
+            back = (0, 3, 2, 1) if after else (0, 2, 3, 1)
+            maps = torch.cat([past_steps.permute(back), maps], 3)  # two columns more
             maps = maps.contiguous(memory_format=torch.channels_last)
-            after.append(maps[..., 1 - KERNEL_STEPS :].permute(0, 3, 2, 1))  # [B, 2, rows, C]
+            after.append(maps[..., 1 - KERNEL_STEPS :].permute(order))
             maps = torch.relu(convolution(maps))  # [B, C, rows, T/2]
         steps = maps.permute(0, 3, 1, 2).flatten(2)  # [B, T/2, C * rows]
         steps = torch.relu(self.norm(self.features(steps)))

@@ -125,11 +125,11 @@ class Reader:
         return len(line.columns) + self.config.flush_columns
 
     def _padded(self, batch: Sequence[LineSample]) -> NDArray[np.uint8]:
-        """Return lines followed by blank columns, all as long as the longest: [T, B, H]."""
-        shape = (max(map(self._length, batch)), len(batch), self.config.column_height)
+        """Return lines followed by blank columns, all as long as the longest: [T, B, .]."""
+        shape = (max(map(self._length, batch)), len(batch), self.config.column_size)
         columns = np.zeros(shape, np.uint8)
         for index, line in enumerate(batch):
-            columns[: len(line.columns), index] = line.columns
+            columns[: len(line.columns), index, : line.columns.shape[1]] = line.columns
         return columns
 
 

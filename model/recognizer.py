@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inkstream.model import checkpoint as checkpoints
 from inkstream.model.checkpoint import Checkpoint, Metadata
+from inkstream.model.config import ModelConfig
 from inkstream.model.decoding import ngrams as languages
 from inkstream.model.decoding.base import Decoder, Event, Letter, Word, decode_line
 from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
@@ -34,7 +35,7 @@ from inkstream.model.errors import InputError
 from inkstream.model.files import write_whole
 from inkstream.model.preprocess.columns import image_columns, ink_hint
 from inkstream.model.preprocess.image import ImageSource
-from inkstream.model.preprocess.ink import stroke_columns
+from inkstream.model.preprocess.ink import stroke_columns, with_directions
 from inkstream.model.runtime import Runtime
 
 _MAGIC: Final = b"inkstream state 5"  # first line of a state's file
@@ -147,10 +148,11 @@ class Stream(Iterator[Result]):
     def push(self, column: ArrayLike) -> Result:
         """Read one column of H whole numbers, 0 = paper and 255 = ink, top to bottom.
 
-        Raises `InputError` for anything else, and leaves the stream where it was.
+        It has 3 H where ink was drawn with directions. Raises `InputError` for anything else, and
+        leaves the stream where it was.
         """
         config, index = self._runtime.config, self.state.columns
-        pixels = _pixels(column, config.column_height)[None]
+        pixels = _pixels(column, config)[None]
         scores, after = self._runtime.run(pixels[:, None], self.state.row[None])
         decoded = self._decoder.step(scores[:, 0], pixels)
         probabilities = self._decoder.probabilities(scores[:, 0])[0]
@@ -169,7 +171,7 @@ class Stream(Iterator[Result]):
         """
         if self._decoder.settled:
             return ()
-        blank = _blank(self._decoder, self._runtime.config.column_height)
+        blank = _blank(self._decoder, self._runtime.config)
         scores, after = self._runtime.run(blank[:, None], self.state.row[None])
         events = self._decoder.flush(scores[:, 0])
         self._go_on(after[0], self.state.columns)
@@ -246,14 +248,19 @@ class Recognizer:
         return self.read_all([columns])[0]
 
     def read_all(self, lines: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
-        """Read several lines side by side; `InputError` unless each is [T, H] uint8, T > 0."""
+        """Read several lines side by side, each [T, H] or, of ink with directions, [T, 3 H].
+
+        Raises `InputError` for other shapes, no columns, and other numbers than uint8.
+        """
         if wrong := {str(line.dtype) for line in lines} - {"uint8"}:
             raise InputError(f"columns hold {', '.join(sorted(wrong))}, expected uint8")
+        config = self._runtime.config
         for shape in (line.shape for line in lines):
-            if len(shape) != 2 or not shape[0] or shape[1] != self.column_height:
+            if len(shape) != 2 or not shape[0] or shape[1] not in _sizes(config):
                 raise InputError(
                     f"columns have shape {shape}, expected (T, {self.column_height}), T at least 1"
                 )
+        lines = [_sized(line, config) for line in lines]
         n_groups = min(self.threads, len(lines))
         if n_groups < 2:
             return self._read_together(lines)
@@ -267,7 +274,7 @@ class Recognizer:
 
     def _read_together(self, lines: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
         """Read lines in one batch, each with the blank columns that flush it behind it."""
-        blank = _blank(self._decoder, self.column_height)
+        blank = _blank(self._decoder, self._runtime.config)
         ended = [np.concatenate([line, blank]) for line in lines]
         scores, _ = self._runtime.run_ragged(ended, self._runtime.initial_state(len(lines)))
         return [self._recognition(*own) for own in zip(lines, scores, strict=True)]
@@ -333,24 +340,34 @@ def load(
     return Recognizer(checkpoint, Hints(model, **known), characters, threads)
 
 
-def _pixels(column: ArrayLike, height: int) -> NDArray[np.uint8]:
-    """Return one column as bytes, [H]; raise `InputError` saying what came."""
+def _sizes(config: ModelConfig) -> set[int]:
+    """Return how many bytes a column may have: one with directions, if the net knows them, more."""
+    return {config.column_height, config.column_size}
+
+
+def _sized(columns: NDArray[np.uint8], config: ModelConfig) -> NDArray[np.uint8]:
+    """Return columns [..., H or 3 H] as the net takes them."""
+    return columns if columns.shape[-1] == config.column_size else with_directions(columns)
+
+
+def _pixels(column: ArrayLike, config: ModelConfig) -> NDArray[np.uint8]:
+    """Return one column as bytes, as the net takes them; raise `InputError` saying what came."""
     try:
         pixels: NDArray[Any] = np.asarray(column)
     except ValueError as error:
         raise InputError(f"column is not an array of numbers: {error}") from error
-    if pixels.shape != (height,):
-        raise InputError(f"column has shape {pixels.shape}, expected ({height},)")
+    if pixels.shape not in {(size,) for size in _sizes(config)}:
+        raise InputError(f"column has shape {pixels.shape}, expected ({config.column_height},)")
     if pixels.dtype == np.uint8:
-        return pixels
+        return _sized(pixels, config)
     if pixels.dtype.kind not in "ui" or pixels.min() < 0 or pixels.max() > 255:
         raise InputError(f"column holds {pixels.dtype}, expected whole numbers 0..255")
-    return pixels.astype(np.uint8)
+    return _sized(pixels.astype(np.uint8), config)
 
 
-def _blank(decoder: Decoder, height: int) -> NDArray[np.uint8]:
+def _blank(decoder: Decoder, config: ModelConfig) -> NDArray[np.uint8]:
     """Return the blank columns that a decoder is flushed with."""
-    return np.zeros((decoder.flush_columns, height), np.uint8)
+    return np.zeros((decoder.flush_columns, config.column_size), np.uint8)
 
 
 def _answer(decoder: Decoder) -> str:

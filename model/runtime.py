@@ -4,7 +4,7 @@ A stream's state is a row of bytes: one behind the other all that the graph take
 
 A transcriber takes two columns a step, but a stream's columns come one at a time, so one may wait
 for its partner. A stream's state therefore holds, behind the net's own: the newest scores, [S]; the
-column that waits, [H]; whether one waits; and whether there were scores before. The first column
+column that waits; whether one waits; and whether there were scores before. The first column
 of a pair repeats the scores before it; before any step all is blank.
 """
 
@@ -20,7 +20,7 @@ from inkstream.model.errors import CheckpointError, InputError
 
 Scores = NDArray[np.float32]  # [T, B, S], see `Runtime.run`
 States = NDArray[np.uint8]  # [B, D]
-Columns = NDArray[np.uint8]  # [T, B, H], 0 = paper, 255 = ink
+Columns = NDArray[np.uint8]  # [T, B, bytes of a column], 0 = paper, 255 = ink
 
 IMPROBABLE: Final = -30.0  # log-probability of all but the blank before the first step
 
@@ -58,7 +58,7 @@ class Runtime:
         self.state_size = own  # D
         if config.step_columns > 1:
             self._newest = slice(own, own + 4 * config.n_scores)
-            self._held = slice(self._newest.stop, self._newest.stop + config.column_height)
+            self._held = slice(self._newest.stop, self._newest.stop + config.column_size)
             self.state_size = self._held.stop + 2
             self._before_any = np.full(config.n_scores, IMPROBABLE, np.float32)
             self._before_any[0] = 0  # blank, and no letter's end
@@ -72,7 +72,7 @@ class Runtime:
             for values in (self._session.get_inputs(), self._session.get_outputs())
         )
         expected = {
-            "columns": ("tensor(uint8)", ["T", "B", config.step_columns * config.column_height]),
+            "columns": ("tensor(uint8)", ["T", "B", config.step_columns * config.column_size]),
             "scores": ("tensor(float)", ["T", "B", config.n_scores]),
         }
         states = {part: value for part, value in found.items() if part != "columns"}
@@ -92,7 +92,7 @@ class Runtime:
     def _try(self, name: str) -> None:
         """Run a step on paper; raise `CheckpointError` if that fails, or gives no finite scores."""
         config = self.config
-        columns = np.zeros((1, 1, config.step_columns * config.column_height), np.uint8)
+        columns = np.zeros((1, 1, config.step_columns * config.column_size), np.uint8)
         try:
             scores, _ = self._run_net(columns, self.initial_state(1))
         except MODEL_ERRORS as error:
@@ -110,7 +110,8 @@ class Runtime:
         """Read T columns in each of B streams.
 
         Args:
-            columns: [T, B, H], 0 = paper, 255 = ink; T and B at least 1.
+            columns: [T, B, H] or, where the net knows directions, [T, B, 3 H]; 0 = paper,
+                255 = ink; T and B at least 1.
             state: [B, D], left as it is.
 
         Returns:
@@ -126,9 +127,9 @@ class Runtime:
         if state.shape != (batch, self.state_size):
             expected = (batch, self.state_size)
             raise InputError(f"state has shape {state.shape}, expected {expected}")
-        if columns.shape[2] != self.config.column_height:
+        if columns.shape[2] != self.config.column_size:
             raise InputError(
-                f"columns have {columns.shape[2]} pixels, expected {self.config.column_height}"
+                f"columns have {columns.shape[2]} bytes, expected {self.config.column_size}"
             )
         if self.config.step_columns > 1:
             return self._run_strided(columns, state)
@@ -157,7 +158,7 @@ class Runtime:
         streams have is run together, then the rest of those that have more, and so on.
 
         Args:
-            columns: one [n_i, H] per stream, n_i at least 1.
+            columns: one [n_i, .] per stream, as for `run`, n_i at least 1.
             state: [B, D], left as it is.
 
         Returns:
@@ -243,14 +244,14 @@ class Runtime:
         self, columns: Columns, state: States, *, waiting: bool
     ) -> tuple[Scores, States]:
         """Read columns of streams that all have a column waiting, or none."""
-        n_columns, batch, height = columns.shape
+        n_columns, batch, size = columns.shape
         stride = self.config.step_columns
         if waiting:
-            columns = np.concatenate([state[None, :, self._held], columns])  # [T + 1, B, H]
+            columns = np.concatenate([state[None, :, self._held], columns])  # [T + 1, B, .]
         n_steps, rest = divmod(len(columns), stride)
         if n_steps:
-            whole = columns[: n_steps * stride].reshape(n_steps, stride, batch, height)
-            steps = whole.swapaxes(1, 2).reshape(n_steps, batch, stride * height)
+            whole = columns[: n_steps * stride].reshape(n_steps, stride, batch, size)
+            steps = whole.swapaxes(1, 2).reshape(n_steps, batch, stride * size)
             answers, after = self._run_net(steps, state)  # [n_steps, B, S]
             after[:, self._newest] = np.ascontiguousarray(answers[-1]).view(np.uint8)
             after[:, _ANSWERED] = 1
@@ -276,7 +277,7 @@ class Runtime:
         return begins
 
     def hold(self, column: NDArray[np.uint8], state: NDArray[np.uint8], rows: Any = ...) -> Scores:
-        """Read one column of each stream, [..., H], which begins a step: that takes no run.
+        """Read one column of each stream, which begins a step: that takes no run.
 
         `state` [..., D], or its `rows`, become those after the column. Returns the scores
         [..., 1, S]: those before it.
@@ -287,5 +288,5 @@ class Runtime:
 
 
 def _side_by_side(columns: Sequence[NDArray[np.uint8]]) -> Columns:
-    """Return columns [n, H] of B streams as [n, B, H]; faster than `np.stack` where n is 1."""
+    """Return columns [n, .] of B streams as [n, B, .]; faster than `np.stack` where n is 1."""
     return np.concatenate(columns).reshape(len(columns), *columns[0].shape).swapaxes(0, 1)

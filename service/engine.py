@@ -249,9 +249,9 @@ class Engine:
         members, costs = [*due], [changes.due_cost + MESSAGE_PATH for changes in due.values()]
         if sum(costs) > PORTION_PATH:
             members = in_turns(members, costs)
-        height, alone = self._runtime.config.column_height, False
+        alone = False
         try:
-            draw_due([due[member] for member in members], height)
+            draw_due([due[member] for member in members], self._runtime.config)
         except Exception as error:  # of one session, whose own turn finds it again
             log.error("strokes failed together", sessions=len(members), exc_info=error)
             alone = True
@@ -268,7 +268,7 @@ class Engine:
         """Give a session its ink if it is complete, after drawing a portion of it if `alone`."""
         try:
             if alone:
-                draw_due([changes], self._runtime.config.column_height)
+                draw_due([changes], self._runtime.config)
             if changes.is_drawn:
                 self.apply(member, member.session.draw())
             else:

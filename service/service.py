@@ -42,10 +42,18 @@ class RunningModel:
         return self.options.changed(chosen, self.session_model)
 
     def new_session(
-        self, session_id: str, client: bytes = b"", options: Options | None = None
+        self,
+        session_id: str,
+        client: bytes = b"",
+        options: Options | None = None,
+        *,
+        column_size: int = 0,
     ) -> Session:
-        """Return a session of this model, not opened yet, for a client with this credential."""
-        return Session(session_id, self.session_model, client, options)
+        """Return a session of this model, not opened yet, for a client with this credential.
+
+        For the other arguments see `Session`.
+        """
+        return Session(session_id, self.session_model, client, options, column_size=column_size)
 
 
 @dataclass(frozen=True, slots=True)

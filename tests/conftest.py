@@ -60,6 +60,13 @@ def tiny_lines(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     return builders.line_checkpoint(path)
 
 
+@pytest.fixture(scope="session")
+def tiny_directed(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """Return a checkpoint `tiny_directed.onnx` like `tiny_lines` that sees where a pen goes."""
+    path: Path = tmp_path_factory.mktemp("weights") / "tiny_directed.onnx"
+    return builders.line_checkpoint(path, directions=True)
+
+
 @pytest.fixture
 def mnist_excerpt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use 400 real digits instead of the 70,000 of MNIST."""

@@ -69,7 +69,8 @@ def ink(pens: Pens, n_columns: int = N_COLUMNS) -> Iterator[str]:
 
 def columns(pens: Pens, config: ModelConfig, n_columns: int = N_COLUMNS) -> Iterator[bytes]:
     """Yield the columns of a line, some a message."""
-    pixels = stroke_columns(line(pens, n_columns), config, frame(pens))[:n_columns]
+    drawn = stroke_columns(line(pens, n_columns), config, frame(pens))
+    pixels = drawn[:n_columns, : config.column_height]
     for start in range(0, len(pixels), MESSAGE_COLUMNS):
         yield pixels[start : start + MESSAGE_COLUMNS].tobytes()
 

@@ -60,7 +60,7 @@ BLOCK: Final = 0.5  # share of made-up ink without small letters that gets this 
 class LineBatch:
     """B lines of up to T columns, in steps of two."""
 
-    columns: NDArray[np.uint8]  # [B, T, H]
+    columns: NDArray[np.uint8]  # [B, T, H], or [B, T, 3 H] if any line has directions
     steps: Indices  # [B], of each line, blank columns before and behind included
     labels: tuple[str, ...]  # B
     letters: NDArray[np.float32]  # [B, L], column where each letter ends; NaN = not known
@@ -70,7 +70,7 @@ class LineBatch:
 class LineSample:
     """One line as columns."""
 
-    columns: NDArray[np.uint8]  # [T, H]
+    columns: NDArray[np.uint8]  # [T, H], or [T, 3 H] with directions
     label: str
     ends: NDArray[np.float32]  # [letters], column where the ink of each ends; NaN = not known
 
@@ -86,6 +86,7 @@ class AugmentedRenderer:
 
     column_height: int
     strength: float  # of the augmentation, 0 to 1
+    directions: bool = False  # whether columns tell where the pen goes
 
     def __call__(self, line: InkLine, frame: Frame, random: np.random.Generator) -> LineSample:
         """Augment and draw `line`, whose frame is brought into the rows."""
@@ -96,7 +97,7 @@ class AugmentedRenderer:
             line.points, line.stroke_starts, frame, height, random,
             strength=self.strength, left=left,
         )  # fmt: skip
-        return _sample(line, points, height, pen_width)
+        return _sample(line, points, height, pen_width, directions=self.directions)
 
 
 class InkPieces:
@@ -230,21 +231,33 @@ class LineBatches:
 
 
 def degraded(
-    lines: Sequence[LineSample], share: float, random: np.random.Generator
+    lines: Sequence[LineSample], share: float, random: np.random.Generator, column_height: int
 ) -> list[LineSample]:
     """Give a share of lines the looks of paper, scanners and cameras; the others stay plain.
 
     Some get blank columns behind their ink first, since a sheet goes on where its writing ends.
+    What was scanned tells no directions.
     """
-    degradation, neighbours = Degradation(), [line.columns for line in lines]
+    degradation, neighbours = Degradation(), [line.columns[:, :column_height] for line in lines]
     drawn = []
     for line in lines:
         columns = line.columns
         if random.random() < share:
+            columns = columns[:, :column_height]
             after = int(random.integers(MOST_AFTER)) if random.random() < AFTER else 0
             columns = degradation(np.pad(columns, ((0, after), (0, 0))), random, neighbours)
         drawn.append(replace(line, columns=columns))
     return drawn
+
+
+def without_directions(
+    lines: Sequence[LineSample], share: float, random: np.random.Generator, column_height: int
+) -> list[LineSample]:
+    """Take their directions from a share of lines: columns of clients have none."""
+    return [
+        replace(line, columns=line.columns[:, :column_height]) if random.random() < share else line
+        for line in lines
+    ]
 
 
 def width(line: LineSample) -> int:
@@ -364,23 +377,30 @@ def draw_piece(
     size: float = 1.0,
     at: float = 0.5,
     tight: bool = False,
+    directions: bool = False,
 ) -> LineSample:
     """Draw the piece at `place` without augmentation: what every evaluation reads.
 
     Its frame fills the share `size` of the rows and lies `at` 0 for their top to 1 for their
-    bottom. If `tight`, the frame is that of its ink alone, as in a cropped image.
+    bottom. If `tight`, the frame is that of its ink alone, as in a cropped image. With `directions`
+    its columns tell where the pen goes.
     """
     piece = pieces.ink.piece(int(pieces.indices[place]))
     frame = pieces.frame(place, tight=tight)
     points = fit(piece.points, frame, column_height, size=size, place=at)
-    return _sample(piece, points, column_height)
+    return _sample(piece, points, column_height, directions=directions)
 
 
 def _sample(
-    line: InkLine, points: Points, column_height: int, pen_width: float = PEN_WIDTH
+    line: InkLine,
+    points: Points,
+    column_height: int,
+    pen_width: float = PEN_WIDTH,
+    *,
+    directions: bool,
 ) -> LineSample:
     """Draw a line whose points [P, 2] have been brought into the rows."""
-    columns = rasterise(points, line.stroke_starts, column_height, pen_width)
+    columns = rasterise(points, line.stroke_starts, column_height, pen_width, directions=directions)
     # The column in which each letter's ink ends; NaN where not known.
     ends = np.full(len(line.label), -np.inf, np.float32)
     known = line.letter_of_point >= 0
@@ -392,11 +412,11 @@ def _sample(
 def collate(drawn: Sequence[LineSample]) -> LineBatch:
     """Pad lines to one batch, with the blank columns that each needs after it."""
     steps = [math.ceil(width(line) / STEP_COLUMNS) for line in drawn]
-    height = drawn[0].columns.shape[1]
-    columns = np.zeros((len(drawn), STEP_COLUMNS * max(steps), height), np.uint8)
+    size = max(line.columns.shape[1] for line in drawn)
+    columns = np.zeros((len(drawn), STEP_COLUMNS * max(steps), size), np.uint8)
     letters = np.full((len(drawn), max(len(line.label) for line in drawn)), np.nan, np.float32)
     for row, line in enumerate(drawn):
-        columns[row, : len(line.columns)] = line.columns
+        columns[row, : len(line.columns), : line.columns.shape[1]] = line.columns
         letters[row, : len(line.ends)] = line.ends
     labels = tuple(line.label for line in drawn)
     return LineBatch(columns, np.array(steps, np.int64), labels, letters)

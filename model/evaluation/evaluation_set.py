@@ -38,14 +38,18 @@ class EvaluationSet:
         labels: Sequence[str],
         column_height: int,
         limit: int | None = None,
+        *,
+        directions: bool = False,
     ) -> None:
         """Select the pieces, `limit` of a category at most, drawn at random; None is all.
 
-        `ink` is all of it: the texts of the training writers decide which texts are unseen.
+        With `directions` their columns tell where the pen goes. `ink` is all of it: the texts of
+        the training writers decide which texts are unseen.
         """
         parts = split.parts(ink)
         self.pieces = InkPieces(ink, parts[part], labels)
         self.column_height = column_height
+        self._directions = directions
         self.n_left_out = len(parts[part]) - len(self.pieces.indices)  # labels that cannot be spelt
         self._limit = limit
         self._trained = frozenset(ink.labels[index] for index in parts["train"])
@@ -72,18 +76,27 @@ class EvaluationSet:
         return sorted(chosen.tolist(), key=lambda index: float(self.pieces.aspect[index]))
 
     def samples(
-        self, indices: Sequence[int], size: float = 1.0, *, tight: bool = False
+        self,
+        indices: Sequence[int],
+        size: float = 1.0,
+        *,
+        tight: bool = False,
+        directions: bool = True,
     ) -> list[LineSample]:
         """Return pieces as line samples, whose frames fill a share `size` of the rows.
 
-        Smaller ones lie anywhere in the rows. If `tight`, the ink fills the rows instead.
+        Smaller ones lie anywhere in the rows. If `tight`, the ink fills the rows instead. Without
+        `directions` they are as in images, whatever this set was made for.
         """
         rng = np.random.default_rng(SEED)
-        height = self.column_height
+        height, directions = self.column_height, directions and self._directions
         return [
-            draw_piece(self.pieces, index, height, size=size, at=rng.random(), tight=tight)
+            draw_piece(
+                self.pieces, index, height,
+                size=size, at=rng.random(), tight=tight, directions=directions,
+            )
             for index in indices
-        ]
+        ]  # fmt: skip
 
     def columns(self, index: int, rows: int, *, tight: bool = False) -> NDArray[np.uint8]:
         """Return one piece as [T, rows], which its frame fills or, if `tight`, its ink."""
@@ -149,10 +162,9 @@ class EvaluationSet:
         }
 
 
-def concatenated(lines: Sequence[LineSample]) -> LineSample:
+def concatenated(lines: Sequence[LineSample], column_height: int) -> LineSample:
     """Return lines as one, with a gap and a space between each and the next."""
-    height = lines[0].columns.shape[1]
-    gap = np.zeros((round(GAP * height), height), np.uint8)
+    gap = np.zeros((round(GAP * column_height), lines[0].columns.shape[1]), np.uint8)
     parts = [part for line in lines for part in (gap, line.columns)]
     return LineSample(np.concatenate(parts[1:]), " ".join(line.label for line in lines), NO_ENDS)
 

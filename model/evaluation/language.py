@@ -60,7 +60,10 @@ def report(
     `limit` is the number of pieces of a category at most; None is all.
     """
     reader = Reader(checkpoint)
-    pieces = EvaluationSet(ink, part, reader.config.labels, reader.config.column_height, limit)
+    config = reader.config
+    pieces = EvaluationSet(
+        ink, part, config.labels, config.column_height, limit, directions=config.directions
+    )
     hints = {"plain": NO_HINTS, "guided": Hints(language)}
     found: dict[str, Any] = {
         "model": checkpoint.metadata.name,

@@ -98,7 +98,10 @@ def report(
             from it, if it is of the same ink and pieces, and where they need it of the same net.
     """
     reader = Reader(checkpoint)
-    pieces = EvaluationSet(ink, part, reader.config.labels, reader.config.column_height, limit)
+    config = reader.config
+    pieces = EvaluationSet(
+        ink, part, config.labels, config.column_height, limit, directions=config.directions
+    )
     # First, so that a wrong folder costs no minutes.
     ahead = bidirectional(reference, pieces) if reference else {}
     words, word_readings = _read(reader, pieces, WORDS)
@@ -180,6 +183,9 @@ def _read(reader: Reader, pieces: EvaluationSet, category: str) -> tuple[Figures
     found["by_length"] = errors_by(groups, texts, labels, order)
     others = {f"{size:.0%}": pieces.samples(indices, size) for size in SMALLER}
     others[CUT_OUT] = pieces.samples(indices, tight=True)
+    if reader.config.directions:
+        as_images = reader.read(pieces.samples(indices, directions=False))
+        found["without_directions"] = pieces.errors(indices, [each.text for each in as_images])
     found["by_size"] = {FULL: errors(texts, labels)} | {
         name: reading_errors(reader.read(lines)) for name, lines in others.items()
     }
@@ -252,7 +258,8 @@ def bidirectional(run: Path, pieces: EvaluationSet) -> Figures:
     configuration, weights, digest = finished_run(run, "lines")
     try:
         config, labels = LinesConfig(**configuration["config"]), configuration["labels"]
-        network = LineLSTM(model_config(config, labels), bidirectional=config.bidirectional)
+        dimensions = model_config(config, labels)
+        network = LineLSTM(dimensions, bidirectional=config.bidirectional)
         network.load_state_dict(weights)
         found: Figures = {
             "steps": config.steps,
@@ -267,7 +274,7 @@ def bidirectional(run: Path, pieces: EvaluationSet) -> Figures:
     for side, category in SIDES.items():
         indices = pieces.indices(category)
         with torch.no_grad():
-            texts = transcribe(network.eval(), pieces.samples(indices), labels)
+            texts = transcribe(network.eval(), pieces.samples(indices), dimensions)
         found[side] = errors(texts, pieces.labels(indices))
     return found
 

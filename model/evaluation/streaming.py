@@ -234,10 +234,10 @@ def drift(reader: Reader, pieces: EvaluationSet, indices: Sequence[int], most: i
     for writer in writers[: min(most, LONG_LINES)]:
         samples = pieces.samples(own[writer])
         measured = _some(samples, MEASURED, rng)
-        lengths.append(len(concatenated(measured).label))
+        lengths.append(len(concatenated(measured, reader.config.column_height).label))
         for start in STARTS:
             before = _some(samples, start, rng)
-            lines[start].append(concatenated([*before, *measured]))
+            lines[start].append(concatenated([*before, *measured], reader.config.column_height))
     n_wrong = {
         start: sum(
             errors_from(reading.text, reading.line.label, len(reading.line.label) - length)

@@ -121,6 +121,21 @@ class Graph:
         return model
 
 
+def seen_columns(graph: Graph, config: ModelConfig) -> str:
+    """Return the columns of a run as the net sees them, uint8 [T, B, .]: see `seen_by`."""
+    if not config.directions:
+        return "columns"
+    rows = config.column_height
+    apart = graph.reshape("columns", 0, 0, STEP_COLUMNS, config.column_size)
+    ink, ways = graph.split(apart, [rows, config.column_size - rows], 3)
+    sizes = graph.add("BitwiseAnd", ways, graph.constant(np.uint8(0xFE)))
+    is_back = graph.add("BitwiseAnd", ways, graph.constant(np.uint8(1)))
+    is_back = graph.add("Cast", is_back, to=TensorProto.BOOL)
+    back = graph.add("Where", is_back, sizes, graph.constant(np.uint8(0)))
+    seen = graph.add("Concat", ink, sizes, back, axis=3)
+    return graph.reshape(seen, 0, 0, STEP_COLUMNS * config.seen_size)
+
+
 def convolution_windows(
     graph: Graph, config: ModelConfig, index: int, shifted: Sequence[str], paper: str
 ) -> str:
@@ -136,8 +151,8 @@ def convolution_windows(
         paper: the number that stands for no ink, which goes around the rows.
     """
     rows = config.column_height >> index
-    if index == 0:  # two columns a step: pixels of a row, in the order of their columns
-        apart = [graph.reshape(step, 0, 0, STEP_COLUMNS, rows) for step in shifted]
+    if index == 0:  # two columns a step: pixels of a row, in the order of columns and planes
+        apart = [graph.reshape(step, 0, 0, -1, rows) for step in shifted]
         seen = [graph.add("Transpose", step, perm=(0, 1, 3, 2)) for step in apart]
     else:
         seen = [graph.reshape(step, 0, 0, rows, -1) for step in shifted]

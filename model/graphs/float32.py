@@ -3,6 +3,8 @@
     classifier:  columns uint8 [T, B, H],  state [B, D] -> scores [T, B, K],         state_after
     transcriber: columns uint8 [T, B, 2H], state [B, D] -> scores [T, B, 1 + K + 1], state_after
 
+A transcriber that knows directions takes 6H bytes a step.
+
 Inside a graph the state is [1, B, D]: its parts fit the axis of columns and the LSTM's axis of
 directions.
 """
@@ -23,6 +25,7 @@ from inkstream.model.graphs.base import (
     columns_since_ink,
     convolution_matrix,
     convolution_windows,
+    seen_columns,
 )
 from inkstream.model.network import empty_net
 
@@ -86,11 +89,11 @@ class _FloatGraph(Graph):
         """Return the model, checked by ONNX itself; `parts` make up the state after."""
         after = self.add("Concat", *parts, axis=2)
         self.add("Squeeze", after, self.integers(0), output="state_after")
-        height, state_size = self.config.column_height, self._net.state_size
+        size, state_size = self.config.column_size, self._net.state_size
         return self.model(
             self.config.kind,
             inputs=[
-                ("columns", np.uint8, ("T", "B", columns_a_step * height)),
+                ("columns", np.uint8, ("T", "B", columns_a_step * size)),
                 ("state", np.float32, ("B", state_size)),
             ],
             outputs=[
@@ -132,8 +135,8 @@ def _transcriber(graph: _FloatGraph, temperatures: Sequence[float]) -> onnx.Mode
     config = graph.config
     *earlier, hidden, cell = graph.split_state()
 
-    pixels = graph.add("Cast", "columns", to=TensorProto.FLOAT)
-    sequence = graph.add("Div", pixels, graph.constant(255.0))  # [T, B, 2H], 1 = ink
+    pixels = graph.add("Cast", seen_columns(graph, config), to=TensorProto.FLOAT)
+    sequence = graph.add("Div", pixels, graph.constant(255.0))  # [T, B, .], 1 = ink
     after: list[str] = []
     for index, before in enumerate(earlier):
         shifted, kept = graph.delayed(sequence, before)

@@ -41,6 +41,7 @@ from inkstream.model.graphs.base import (
     columns_since_ink,
     convolution_matrix,
     convolution_windows,
+    seen_columns,
 )
 from inkstream.model.network import empty_net
 
@@ -171,12 +172,12 @@ class _Net(ABC):
         parts = [graph.add("Squeeze", part, graph.integers(0)) for part in read.seen]
         graph.add("Concat", *parts, self._from_zero(read.hidden), axis=1, output="seen_after")
         graph.add("Concat", *read.cells, axis=1, output="cells_after")
-        pixels = config.step_columns * config.column_height
+        n_bytes = config.step_columns * config.column_size
         of_seen, of_cells = ("B", sum(sizes)), ("B", sum(self._cells))
         return graph.model(
             config.kind,
             inputs=[
-                ("columns", np.uint8, ("T", "B", pixels)),
+                ("columns", np.uint8, ("T", "B", n_bytes)),
                 ("seen", np.uint8, of_seen),
                 ("cells", np.float32, of_cells),
             ],
@@ -374,7 +375,7 @@ class _Transcriber(_Net):
     def read(self, seen: list[list[str]], hidden: str, cells: list[str]) -> _Read:
         config, graph = self.config, self.graph
         shape = graph.add("Shape", "columns", end=2)  # T, B
-        values, after = _Bytes("columns", 1 / BYTE, 0), list[str]()
+        values, after = _Bytes(seen_columns(graph, config), 1 / BYTE, 0), list[str]()
         for index, earlier in enumerate(seen):
             shifted, kept = graph.delayed(values.values, earlier)
             after += kept

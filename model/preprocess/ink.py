@@ -8,6 +8,11 @@ union of capsules. The edge is a ramp one pixel wide around that, so a pixel is
 `255 * clip(pen_width / 2 + 0.5 - distance, 0, 1)`, its centre's distance to the nearest segment.
 As that is a maximum over segments, neither their order nor where a stroke is cut in two matters.
 
+For nets that know where a pen goes, a column has its H bytes of ink and then twice as many of the
+direction: H of how far the pen goes to the right or left at a pixel, H of how far down or up. Such
+a byte is twice the tone times that part of the direction, in 127ths, and odd for left and up: the
+greatest byte is that of the segment that goes furthest that way. Dots have no direction.
+
 All numbers are in pixels: x grows to the right and column t covers t <= x < t + 1; y grows
 downwards and row r covers r <= y < r + 1. Ink above and below the rows and left of column 0 is cut
 off.
@@ -22,7 +27,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inkstream.model.config import ModelConfig
+from inkstream.model.config import DRAWN_PLANES, ModelConfig
 from inkstream.model.errors import InputError
 from inkstream.model.preprocess.columns import BOX_SHARE, LINE_SHARE, digit_columns
 
@@ -30,9 +35,11 @@ Point = tuple[float, float]  # x to the right, y downwards
 Points = NDArray[np.float64]  # [P, 2]
 Floats = NDArray[np.float32]
 Places = NDArray[np.floating[Any]]  # float64 where points are: float32 would round far ones
+Field = NDArray[np.uint8]  # [planes, n, H + 2 margins], where strokes are laid
 Boxes = tuple[Places, NDArray[np.uint8]]  # lowest column and row [2, n], ink [box, box, n]
 
 PEN_WIDTH: Final = 2.0  # pixels
+SIZES: Final = 127  # of a part of a direction, beside 0
 
 MAX_COLUMNS: Final = 1 << 16  # up to here a float32 still tells 128 places within one pixel
 MAX_POINTS: Final = 1 << 20  # in one call
@@ -87,6 +94,8 @@ def rasterise(
     stroke_starts: NDArray[Any],
     column_height: int,
     pen_width: float = PEN_WIDTH,
+    *,
+    directions: bool = False,
 ) -> NDArray[np.uint8]:
     """Draw strokes.
 
@@ -96,17 +105,40 @@ def rasterise(
             is a dot.
         column_height: H, pixels.
         pen_width: pixels.
+        directions: whether columns tell the pen's direction too.
 
     Returns:
-        All columns up to the last that the pen touches [T, H], 0 = paper, 255 = ink.
+        All columns up to the last that the pen touches, 0 = paper, 255 = ink: [T, H], or [T, 3 H]
+        with directions.
 
     Raises:
         InputError: a number is not finite, an x is negative, or points or paths are too far.
     """
-    first, ink = _draw(points, stroke_starts, column_height, pen_width)
-    columns = np.zeros((first + len(ink), column_height), np.uint8)
+    first, ink = _draw(points, stroke_starts, column_height, pen_width, directions)
+    columns = np.zeros((first + len(ink), ink.shape[1]), np.uint8)
     columns[first:] = ink
     return columns
+
+
+def with_directions(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return columns [..., H] with the bytes of directions, all 0: [..., 3 H]."""
+    n_bytes = (DRAWN_PLANES - 1) * columns.shape[-1]
+    return np.concatenate([columns, np.zeros((*columns.shape[:-1], n_bytes), np.uint8)], -1)
+
+
+def seen_by(config: ModelConfig, columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return columns [..., H or 3 H] as a net sees them: [..., H], or [..., 5 H] with directions.
+
+    Its planes are then ink, how far the pen goes across and how far down or up, and both once more
+    where it goes left or up.
+    """
+    if not config.directions:
+        return columns[..., : config.column_height]
+    if columns.shape[-1] == config.column_height:
+        columns = with_directions(columns)
+    ink, ways = np.split(columns, [config.column_height], -1)
+    sizes = ways & 0xFE
+    return np.concatenate([ink, sizes, np.where(ways & 1, sizes, 0)], -1, dtype=np.uint8)
 
 
 @dataclass(slots=True, eq=False)
@@ -114,11 +146,13 @@ class Drawn:
     """The ink of a stroke by itself."""
 
     first: int  # the first column that the pen touches
-    ink: NDArray[np.uint8]  # [n, H], of this column and those after it, up to the last one touched
+    ink: NDArray[np.uint8]  # [n, H or 3 H], of this column and all after it that are touched
     pen: int  # the first column that the pen still touches at the stroke's end
 
 
-def draw_apart(strokes: Sequence[Points], column_height: int) -> list[Drawn]:
+def draw_apart(
+    strokes: Sequence[Points], column_height: int, *, directions: bool = False
+) -> list[Drawn]:
     """Draw strokes of at least one point, each by itself: all at once is far cheaper than in turn.
 
     Strokes are points [n, 2] each, pixels. Raises `InputError` where `rasterise` does.
@@ -139,11 +173,9 @@ def draw_apart(strokes: Sequence[Points], column_height: int) -> list[Drawn]:
     sizes = end - first
     places_of = np.cumsum(sizes + margin) - sizes  # in a field where they lie side by side
     shift = np.repeat(places_of - first, lengths)
-    field = np.zeros(
-        (int(places_of[-1]) + int(sizes[-1]) + margin, column_height + 2 * margin), np.uint8
-    )
+    field = _field(int(places_of[-1]) + int(sizes[-1]) + margin, column_height, margin, directions)
     _lay(field, places, starts, shift, reach)
-    rows = field[:, margin:-margin]
+    rows = _columns(field, margin)
     return [
         Drawn(column, rows[place : place + size], last)
         for column, place, size, last in zip(
@@ -165,11 +197,14 @@ class Canvas:
     are those of `rasterise` for all of it.
     """
 
-    def __init__(self, column_height: int, margin: int = 0) -> None:
-        """Prepare; columns are given once the pen is `margin` columns beyond them."""
+    def __init__(self, column_size: int, margin: int = 0) -> None:
+        """Prepare; columns are given once the pen is `margin` columns beyond them.
+
+        A column has `column_size` bytes: H, or 3 H with directions.
+        """
         self._margin = margin
         self._first = 0  # columns before this one are forgotten
-        self._columns = np.zeros((0, column_height), np.uint8)
+        self._columns = np.zeros((0, column_size), np.uint8)
         self._behind = 0  # columns that the pen has left behind
         self.n_taken = 0  # columns that the stream has, as they are now
 
@@ -276,7 +311,7 @@ def stroke_columns(
             x = 0. None takes the ink's own bounds.
 
     Returns:
-        [T, H], 0 = paper, 255 = ink.
+        [T, H] or, for a net that knows directions, [T, 3 H]; 0 = paper, 255 = ink.
 
     Raises:
         InputError: not arrays of points, no point at all, numbers that cannot be drawn, or a height
@@ -287,7 +322,8 @@ def stroke_columns(
     if height is None and config.kind == "classifier":
         fine = _in_rows(points, starts, FINE * rows, FINE * PEN_WIDTH)
         return digit_columns(rasterise(fine, starts, FINE * rows, FINE * PEN_WIDTH).T, rows)
-    return rasterise(_in_frame(points, starts, rows, height), starts, rows)
+    pixels = _in_frame(points, starts, rows, height)
+    return rasterise(pixels, starts, rows, directions=config.directions)
 
 
 def framed(strokes: Sequence[ArrayLike], rows: int, height: float | None = None) -> list[Points]:
@@ -372,21 +408,37 @@ def _is_flat(points: NDArray[Any], starts: NDArray[np.int64]) -> bool:
 
 
 def _draw(
-    points: NDArray[Any], stroke_starts: NDArray[Any], column_height: int, pen_width: float
+    points: NDArray[Any],
+    stroke_starts: NDArray[Any],
+    column_height: int,
+    pen_width: float,
+    directions: bool,
 ) -> tuple[int, NDArray[np.uint8]]:
-    """Draw strokes: return the index of the first column they touch, and the pixels [n, H]."""
+    """Draw strokes: return the index of the first column they touch, and the pixels [n, .]."""
     if not len(points):
-        return 0, np.zeros((0, column_height), np.uint8)
+        return 0, np.zeros((0, column_height * (DRAWN_PLANES if directions else 1)), np.uint8)
     places = np.ascontiguousarray(points.T)  # [2, P]
     left, right = _checked(places)
     first, end = max(0, _touched(left, pen_width)[0]), _touched(right, pen_width)[1]
     reach = (pen_width + 1) / 2
     margin = _margin(reach)
-    field = np.zeros((max(0, end - first) + 2 * margin, column_height + 2 * margin), np.uint8)
+    field = _field(max(0, end - first) + 2 * margin, column_height, margin, directions)
     if places.dtype != np.float64:
         places = places.astype(np.float32)
     _lay(field, places, stroke_starts, np.full(len(points), margin - first), reach)
-    return first, field[margin:-margin, margin:-margin]
+    return first, _columns(field, margin)[margin:-margin]
+
+
+def _field(n_columns: int, column_height: int, margin: int, directions: bool) -> Field:
+    """Return an empty field of so many columns: [1 or 3, n, H + 2 margins]."""
+    planes = DRAWN_PLANES if directions else 1
+    return np.zeros((planes, n_columns, column_height + 2 * margin), np.uint8)
+
+
+def _columns(field: Field, margin: int) -> NDArray[np.uint8]:
+    """Return the columns of a field, [n, H or 3 H]."""
+    rows = field[:, :, margin:-margin]
+    return rows[0] if len(rows) == 1 else np.concatenate(list(rows), 1)
 
 
 def _margin(reach: float) -> int:
@@ -395,7 +447,7 @@ def _margin(reach: float) -> int:
 
 
 def _lay(
-    field: NDArray[np.uint8],
+    field: Field,
     places: Places,
     stroke_starts: NDArray[Any],
     shift: NDArray[np.intp],
@@ -405,11 +457,26 @@ def _lay(
     margin = _margin(reach)
     at_once = max(1, PIXELS // margin**2)
     for part in _parts(places.shape[1], at_once):
-        _stamp(field, margin, shift[part], *_dots(places[:, part], reach))
+        _stamp(field[0], margin, shift[part], *_dots(places[:, part], reach))
     of, cell, middle, half = _cut_segments(places, stroke_starts)
     for part in _parts(len(of), at_once):
-        boxes = _bodies(cell[:, part], middle[:, part], half[:, part], reach)
-        _stamp(field, margin, shift[of[part]], *boxes)
+        way = half[:, part]
+        corner, ink = _bodies(cell[:, part], middle[:, part], way, reach)
+        _stamp(field[0], margin, shift[of[part]], corner, ink)
+        for plane, along, size in zip(field[1:], way, _shares(way), strict=False):
+            _stamp(plane, margin, shift[of[part]], corner, _directed(ink, along, size))
+
+
+def _shares(way: Floats) -> Floats:
+    """Return how much of ways [2, n] is horizontal and how much vertical, 0 to 1, [2, n]."""
+    shares: Floats = abs(way) / np.sqrt(way[0] * way[0] + way[1] * way[1])
+    return shares
+
+
+def _directed(ink: NDArray[np.uint8], along: Floats, share: Floats) -> NDArray[np.uint8]:
+    """Return bytes of direction for boxes of ink [box, box, n]; negative `along` [n] is odd."""
+    sizes = (ink * (share * np.float32(SIZES / 255))).astype(np.uint8)
+    return 2 * sizes + ((along < 0) & (sizes > 0))
 
 
 def _touched(x: float, pen_width: float) -> tuple[int, int]:
@@ -458,10 +525,15 @@ def parts_near(
 
 
 def draw_union(
-    points: NDArray[Any], starts: NDArray[np.intp], first: int, ink: NDArray[np.uint8]
+    points: NDArray[Any],
+    starts: NDArray[np.intp],
+    column_height: int,
+    first: int,
+    ink: NDArray[np.uint8],
 ) -> None:
-    """Lay strokes on the ink [n, H] of the columns from `first` on; what is beyond is cut off."""
-    start, drawn = _draw(points, starts, ink.shape[1], PEN_WIDTH)
+    """Lay strokes on the ink [n, H or 3 H] of the columns from `first` on, and not beyond it."""
+    directions = ink.shape[1] != column_height
+    start, drawn = _draw(points, starts, column_height, PEN_WIDTH, directions)
     low, high = max(first, start), min(first + len(ink), start + len(drawn))
     if low < high:
         here = ink[low - first : high - first]

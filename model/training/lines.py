@@ -49,6 +49,7 @@ from inkstream.model.data.batches import (
     render_composed,
     split_by_width,
     width,
+    without_directions,
 )
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.sources import ink_files, mnist, unipen
@@ -60,6 +61,7 @@ from inkstream.model.errors import ConfigError, DataError
 from inkstream.model.metrics import errors
 from inkstream.model.network import LineLSTM
 from inkstream.model.preprocess.columns import strip_columns
+from inkstream.model.preprocess.ink import seen_by
 from inkstream.model.reader import Reader, batches
 from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.initial import RARER, InitialNet, like_of
@@ -75,6 +77,7 @@ UNIPEN: Final = "UNIPEN train_r01_v07"
 
 BACKWARDS: Final = "backwards."  # prefixes of the weights of layers that read from the end
 FORWARDS: Final = "lstm."  # and of those that read from the start
+SEEING: Final = "convolutions.0.weight"  # of what sees the planes of columns
 SHOWN: Final = 4  # names of weights that an error lists
 
 N_SHARDS: Final = 2  # parts of a batch
@@ -88,6 +91,8 @@ BLANK_WEIGHT: Final = 0.15  # of a blank step in the framewise loss: most steps 
 IGNORED: Final = -100  # as a target
 VALIDATED: Final = {"characters": 600, "words": 400, "text": 60}  # pieces
 ROUGH: Final = "rough"  # validation words with the looks of real paper
+PLAIN: Final = "plain"  # the same without directions
+UNDIRECTED: Final = 0.25  # share of lines of plain ink without directions
 VALIDATION_SEED: Final = 0
 VALIDATION_COLUMNS: Final = 20_000  # of a batch
 
@@ -173,6 +178,7 @@ def model_config(config: LinesConfig, labels: Sequence[str]) -> ModelConfig:
         units=config.units,
         channels=(config.channels // 2, config.channels, config.channels),
         flush_columns=FLUSH_COLUMNS,
+        directions=config.directions,
     )
 
 
@@ -182,8 +188,8 @@ def initialise(network: LineLSTM, initial: InitialNet, *, likes: bool = True) ->
     A label that the initial net lacks begins as its like there, see `LIKE`, but rarer; without one,
     or without `likes`, its row of the head stays as it is.
 
-    Layers that read from the end, which the initial net may lack, add nothing at first: the larger
-    net reads as the smaller one did (Chen et al., Net2Net, ICLR 2016).
+    Layers that read from the end and the planes of directions, which the initial net may lack, add
+    nothing at first: the larger net reads as the smaller one did (Chen et al., Net2Net, ICLR 2016).
 
     Raises `DataError` if the dimensions differ.
     """
@@ -202,6 +208,9 @@ def initialise(network: LineLSTM, initial: InitialNet, *, likes: bool = True) ->
             weights[name] = value.clone()
             weights[name][2 * units : 3 * units] = 0  # of the cells' input
     weights |= initial.weights
+    seen = own[SEEING]
+    if SEEING in weights and weights[SEEING].shape == seen[:, :1].shape:
+        weights[SEEING] = torch.cat([weights[SEEING], torch.zeros_like(seen[:, 1:])], 1)
     for name in ("head.weight", "head.bias"):
         if name in weights and weights[name].shape[1:] == own[name].shape[1:]:
             widened = own[name].clone()
@@ -405,17 +414,15 @@ class LinesTask:
         of_labels, of_ends = UNCHANGED if initial is None else initial.temperatures
         self._temperatures = (of_labels, of_ends)
         self._framewise_steps = 0 if initial else framewise_steps(config, data)
-        renderer = AugmentedRenderer(config.column_height, config.strength)
+        renderer = AugmentedRenderer(config.column_height, config.strength, config.directions)
         sources = synthetic_sources(config, data, self.labels, renderer)
         shares = {name: getattr(config, name) for name in (*SOURCES, MADE, IMAGES, WILLS)}
         pieces = InkPieces(data.ink, data.training, self.labels)
         self.batches = LineBatches(pieces, renderer, shares, config.columns, sources)
         self._buckets = prefetched(self._bucket)
         validated = InkPieces(data.ink, data.validation, self.labels)
-        self.validation = validation_samples(validated, config.column_height)
-        self.validation |= rough_samples(
-            self.validation, data.wills, config.column_height, self.labels
-        )
+        self.validation = validation_samples(validated, self.model_config)
+        self.validation |= undirected_samples(self.validation, data.wills, self.model_config)
         left_out = {**data.skipped, **self.batches.left_out}
         if any(left_out.values()):
             counts = (f"{count} {reason}" for reason, count in left_out.items() if count)
@@ -440,7 +447,8 @@ class LinesTask:
         framewise = self._framewise(step)
         batch = self.part(step, shard)
         device = next(self.network.parameters()).device
-        columns = torch.from_numpy(batch.columns).to(device).float() / 255
+        seen = seen_by(self.model_config, batch.columns)
+        columns = torch.from_numpy(seen).to(device).float() / 255
         dropout = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
         scores, ends, _ = self.network(columns, rng=dropout)
         log_probabilities = scores.float().log_softmax(2)  # [B, T/2, 1 + K]
@@ -468,7 +476,10 @@ class LinesTask:
         for _ in range(BUCKET_STEPS):
             lines += self.batches.draw(rng, source, share)
         if not framewise:  # which finds a character's first ink in its columns
-            lines = degraded(lines, self.config.rough, rng)
+            rows = self.config.column_height
+            lines = degraded(lines, self.config.rough, rng, rows)
+            if self.config.directions:
+                lines = without_directions(lines, UNDIRECTED, rng, rows)
         parts = split_by_width(lines, N_SHARDS * BUCKET_STEPS)
         order = rng.permutation(BUCKET_STEPS)
         return [parts[N_SHARDS * index + shard] for index in order for shard in range(N_SHARDS)]
@@ -503,7 +514,7 @@ class LinesTask:
         """Return the CER of validation pieces by source."""
         figures = {}
         for name, samples in self.validation.items():
-            texts = transcribe(network, samples, self.labels)
+            texts = transcribe(network, samples, self.model_config)
             figures[name] = errors(texts, [sample.label for sample in samples])["cer"]
         return {"held_out": figures}
 
@@ -520,7 +531,8 @@ class LinesTask:
         network = LineLSTM(self.model_config)
         network.load_state_dict(network_weights(folder.path))
         bucket = self._bucket(self.config.cycles * self.config.steps // BUCKET_STEPS)
-        ranges = measured_ranges(network.eval(), [batch.columns for batch in bucket])
+        seen = [seen_by(self.model_config, batch.columns) for batch in bucket]
+        ranges = measured_ranges(network.eval(), seen)
         release = partial(folder.export, self.config.task, self.model_config, metrics)
         with TemporaryDirectory() as scratch:
             reader = Reader(read(release(UNCHANGED, ranges, to=Path(scratch))))
@@ -578,7 +590,7 @@ def synthetic_sources(
     return sources
 
 
-def validation_samples(pieces: InkPieces, column_height: int) -> dict[str, list[LineSample]]:
+def validation_samples(pieces: InkPieces, config: ModelConfig) -> dict[str, list[LineSample]]:
     """Return the pieces that are validated by source, narrow ones first."""
     rng = np.random.default_rng(VALIDATION_SEED)
     samples = {}
@@ -587,24 +599,27 @@ def validation_samples(pieces: InkPieces, column_height: int) -> dict[str, list[
         chosen = rng.permutation(np.flatnonzero(own))[: VALIDATED[name]].tolist()
         if chosen:
             chosen.sort(key=lambda index: float(pieces.aspect[index]))
-            samples[name] = [draw_piece(pieces, index, column_height) for index in chosen]
+            samples[name] = [
+                draw_piece(pieces, index, config.column_height, directions=config.directions)
+                for index in chosen
+            ]
     return samples
 
 
-def rough_samples(
-    plain: Mapping[str, Sequence[LineSample]],
-    wills: Wills | None,
-    column_height: int,
-    labels: Sequence[str],
+def undirected_samples(
+    directed: Mapping[str, Sequence[LineSample]], wills: Wills | None, config: ModelConfig
 ) -> dict[str, list[LineSample]]:
-    """Return the plain validation words with the looks of real paper, and lines of wills.
+    """Return validation words with the looks of real paper, without directions, and lines of wills.
 
-    The texts of wills have accents if `labels` have them.
+    The texts of wills have accents if the labels have them.
     """
-    rng = np.random.default_rng(VALIDATION_SEED)
-    samples = {ROUGH: degraded(plain.get("words", []), 1, rng)}
+    rng, column_height = np.random.default_rng(VALIDATION_SEED), config.column_height
+    words = directed.get("words", [])
+    samples = {ROUGH: degraded(words, 1, rng, column_height)}
+    if config.directions:
+        samples[PLAIN] = without_directions(words, 1, rng, column_height)
     if wills:
-        texts = wills.texts_in(labels)
+        texts = wills.texts_in(config.labels)
         samples[WILLS] = [
             LineSample(strip_columns(wills.images[at], column_height), texts[at], NO_ENDS)
             for at in wills.part("validation").tolist()[::2]
@@ -612,19 +627,18 @@ def rough_samples(
     return {name: sorted(own, key=width) for name, own in samples.items() if own}
 
 
-def transcribe(
-    network: nn.Module, samples: Sequence[LineSample], labels: Sequence[str]
-) -> list[str]:
+def transcribe(network: nn.Module, samples: Sequence[LineSample], config: ModelConfig) -> list[str]:
     """Return the texts of lines, by the served decoder."""
     device = next(network.parameters()).device
     texts = []
     for lines in batches(samples, VALIDATION_COLUMNS):
         batch = collate(lines)
-        logits, end_logits, _ = network(torch.from_numpy(batch.columns).to(device).float() / 255)
+        seen = torch.from_numpy(seen_by(config, batch.columns)).to(device)
+        logits, end_logits, _ = network(seen.float() / 255)
         ends = functional.logsigmoid(end_logits).unsqueeze(2)
         scores = torch.cat([logits.log_softmax(2), ends], 2).cpu()
         for own, columns, steps in zip(scores.numpy(), batch.columns, batch.steps, strict=True):
-            decoder = GreedyDecoder(labels)
+            decoder = GreedyDecoder(config.labels)
             decoder.step(own[:steps].repeat(STEP_COLUMNS, 0), columns[: STEP_COLUMNS * steps])
             decoder.flush()
             texts.append(decoder.text)

@@ -17,7 +17,7 @@ MOST_VALUES: Final = 100_000  # of a layer and a batch, that are looked at
 
 @torch.no_grad()
 def measured_ranges(network: ColumnLSTM | LineLSTM, batches: Iterable[NDArray[np.uint8]]) -> Ranges:
-    """Return the ranges of a net, of columns [B, T, H] of training writers."""
+    """Return the ranges of a net, of what it sees of columns, [B, T, .], of training writers."""
     convolutions: list[nn.Module] = []
     readers: list[nn.Module] = []  # that get numbers of any sign, not those of a ReLU
     if isinstance(network, LineLSTM):

@@ -76,7 +76,7 @@ class LocalSession:
         sent = [effect for effect in effects if not isinstance(effect, Restore | Close)]
         if changes := self._session.ink_due:
             while not changes.is_drawn:
-                draw_due([changes], self._runtime.config.column_height)
+                draw_due([changes], self._runtime.config)
             sent += self._apply(self._session.draw())
         return sent
 

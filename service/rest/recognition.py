@@ -65,13 +65,14 @@ async def recognize(
     columns: NDArray[np.uint8],
     options: Mapping[str, Any],
 ) -> Answers:
-    """Read columns [n, H] by a new session, under the options of a `configure`.
+    """Read columns [n, H or 3 H] by a new session, under the options of a `configure`.
 
     Their number was bounded with the body, so all of them may wait at once. Raises what the session
     sends as an error.
     """
     answers = Answers()
-    member = model.engine.attach(model.new_session(session_id), answers.deliver, client)
+    session = model.new_session(session_id, column_size=columns.shape[1])
+    member = model.engine.attach(session, answers.deliver, client)
     try:
         messages: list[str | bytes] = [json.dumps({"type": "configure", **options})]
         step = model.session_model.limits.max_message_columns

@@ -255,7 +255,8 @@ def _recognition_router(service: Service) -> APIRouter:
                 return Response(body, media_type=JSON)
             came = await input_of(request, query, model)
         headers = {MODEL_HEADER: came.model}
-        return Response(came.columns.tobytes(), 200, headers, "application/octet-stream")
+        columns = came.columns[:, : service.models[came.model].info.column_height]
+        return Response(columns.tobytes(), 200, headers, "application/octet-stream")
 
     @router.get("/v1/models", **openapi.MODELS)
     async def models(_query: Annotated[NoParameters, Query()]) -> Models:

@@ -125,6 +125,7 @@ class Inbox:
         self._after_ink = False  # whether ink has come since the newest reset
         self._ping_is_free = False  # whether ink has come since the newest ping
         self._column_height = column_height
+        self._size = column_height  # bytes of a column at the head
 
     @property
     def n_messages(self) -> int:
@@ -216,6 +217,7 @@ class Inbox:
         if not self.n_controls or isinstance(head := self._queue[0], bytes):
             return None
         self._queue.popleft()
+        self._size = self._column_height
         self.n_controls -= 1
         self.waiting_columns -= head.weight
         if self._queue:
@@ -231,11 +233,12 @@ class Inbox:
         self.waiting_columns += control.weight
         self.head_columns = 0
 
-    def insert(self, data: bytes) -> None:
-        """Put the columns that a control message brings at the head."""
+    def insert(self, data: bytes, size: int) -> None:
+        """Put the columns that a control message brings at the head, each of so many bytes."""
         if not data:
             return
-        n_columns = len(data) // self._column_height
+        self._size = size
+        n_columns = len(data) // size
         self._queue.appendleft(data)
         self.waiting_columns += n_columns
         self.head_columns += n_columns
@@ -243,7 +246,7 @@ class Inbox:
 
     def peek(self, n_columns: int) -> bytes:
         """Return the first columns, at most `head_columns` of them, and leave them in the queue."""
-        size, data = n_columns * self._column_height, b""
+        size, data = n_columns * self._size, b""
         for message in cast(Iterator[bytes], iter(self._queue)):
             data += message[: size - len(data)]
             if len(data) == size:
@@ -252,14 +255,14 @@ class Inbox:
 
     def up_to_message(self, n_columns: int) -> int:
         """Return so many columns, or fewer that end with a message; at most `head_columns`."""
-        size, end = n_columns * self._column_height, 0
+        size, end = n_columns * self._size, 0
         for message in cast(Iterator[bytes], iter(self._queue)):
             if end + len(message) > size:
                 break
             end += len(message)
             if end == size:
                 break
-        return end // self._column_height or n_columns
+        return end // self._size or n_columns
 
     def take(self, n_columns: int) -> tuple[bytes, list[int]]:
         """Remove and return the first columns, at most `head_columns` of them.
@@ -269,7 +272,7 @@ class Inbox:
         self.taken += n_columns
         self.waiting_columns -= n_columns
         self.head_columns -= n_columns
-        size = n_columns * self._column_height
+        size = n_columns * self._size
         data = self._queue.popleft()
         assert isinstance(data, bytes)
         self.begun_columns = 0
@@ -277,7 +280,7 @@ class Inbox:
             return data, [n_columns - 1]
         last = []
         while len(data) < size:
-            last.append(len(data) // self._column_height - 1)
+            last.append(len(data) // self._size - 1)
             following = self._queue.popleft()
             assert isinstance(following, bytes)
             data += following
@@ -285,7 +288,7 @@ class Inbox:
             last.append(n_columns - 1)
         else:
             self._queue.appendleft(data[size:])
-            self.begun_columns = len(data) // self._column_height - n_columns
+            self.begun_columns = len(data) // self._size - n_columns
         return data[:size], last
 
     def clear(self) -> None:

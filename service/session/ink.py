@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.config import ModelConfig
 from inkstream.model.errors import InputError
 from inkstream.model.preprocess.ink import (
     MAX_COLUMNS,
@@ -200,8 +201,8 @@ class InkChanges:
     chunks: list[Chunk] | None = None  # to be drawn again; None: no stroke is undone
     beneath: NDArray[np.uint8] | None = None  # ink of others on the undone stroke's columns
 
-    def prepare(self, column_height: int) -> None:
-        """Find out what is to be drawn."""
+    def prepare(self, column_size: int) -> None:
+        """Find out what is to be drawn; a column has so many bytes."""
         for piece in self.pieces:
             runs = piece.runs()
             self.runs += runs
@@ -211,7 +212,7 @@ class InkChanges:
             first, end = self.undone.columns
             self.chunks = _chunks(self.strokes.values(), first, end)
             self.due_cost += sum([chunk.cost for chunk in self.chunks])
-            self.beneath = np.zeros((end - first, column_height), np.uint8)
+            self.beneath = np.zeros((end - first, column_size), np.uint8)
 
     @property
     def is_drawn(self) -> bool:
@@ -236,7 +237,7 @@ class InkChanges:
         self.drawn += drawn
         self.due_cost -= sum(self.costs[start : len(self.drawn)])
 
-    def draw_again(self, cost: float) -> float:
+    def draw_again(self, cost: float, column_height: int) -> float:
         """Draw the next chunks, of this cost together; return what they cost, which may be more."""
         left = cost
         while self.chunks and left > 0 and self.undone is not None and self.beneath is not None:
@@ -245,7 +246,8 @@ class InkChanges:
             end = min(end, chunk.wiped_from)
             starts = np.cumsum([0, *map(len, chunk.runs)])
             points, starts = parts_near(np.concatenate(chunk.runs), starts, first, end)
-            draw_union(points, starts, first, self.beneath[: max(0, end - first)])
+            beneath = self.beneath[: max(0, end - first)]
+            draw_union(points, starts, column_height, first, beneath)
             self.chunks.pop()
             left -= chunk.cost
         self.due_cost -= cost - left
@@ -275,7 +277,7 @@ class InkChanges:
         return 1 + int(min(path, MAX_KEPT_PATH)) // MESSAGE_PATH
 
 
-def draw_due(due: Sequence[InkChanges], column_height: int) -> None:
+def draw_due(due: Sequence[InkChanges], config: ModelConfig) -> None:
     """Draw the next strokes of changes, about a portion: `is_drawn` says which have all their ink.
 
     The strokes of many are drawn in one pass; those of the first changes come first.
@@ -290,8 +292,8 @@ def draw_due(due: Sequence[InkChanges], column_height: int) -> None:
         start = len(changes.drawn)
         room -= sum(changes.costs[start : start + len(own)])
         if changes.chunks and room > 0:
-            room -= changes.draw_again(room)
-    drawn = iter(draw_apart(runs, column_height))
+            room -= changes.draw_again(room, config.column_height)
+    drawn = iter(draw_apart(runs, config.column_height, directions=config.directions))
     for changes, n_runs in zip(due, numbers, strict=True):
         changes.take(islice(drawn, n_runs))
 
@@ -299,8 +301,10 @@ def draw_due(due: Sequence[InkChanges], column_height: int) -> None:
 class LineInk:
     """The strokes of one line and the columns that they make; `begin` starts the next line."""
 
-    def __init__(self, model: SessionModel) -> None:
+    def __init__(self, model: SessionModel, given_size: int) -> None:
+        """Begin a line; columns that are given to it have so many bytes."""
         self._model = model
+        self._given_size = given_size
         self.begin()
 
     def begin(self) -> None:
@@ -315,9 +319,14 @@ class LineInk:
 
     def _blank_canvas(self) -> Canvas:
         """Return a canvas; a transcriber has a margin between the pen and the columns it reads."""
-        info, limits = self._model.info, self._model.limits
-        margin = limits.ink_margin_columns if info.kind == "transcriber" else 0
-        return Canvas(info.column_height, margin)
+        config = self._model.config
+        margin = self._model.limits.ink_margin_columns if config.kind == "transcriber" else 0
+        return Canvas(config.column_size, margin)
+
+    @property
+    def column_size(self) -> int:
+        """Bytes of a column of this line; another one only where no column has been read."""
+        return self._model.config.column_size if self.has_strokes else self._given_size
 
     def check_columns(self, ref: Ref) -> None:
         """Raise `ColumnsError` if columns that come in a message `ref` are not allowed here."""
@@ -553,13 +562,13 @@ class LineInk:
                 own.wiped_from,
             )
             place = end
-        rows = self._model.info.column_height
+        size = self.column_size
         first = max(saved.first, start)  # what was read before `start` can change no more
         self._canvas.resume(
             first,
             saved.behind,
             saved.n_taken,
-            np.frombuffer(columns, np.uint8).reshape(-1, rows)[first - start :].copy(),
+            np.frombuffer(columns, np.uint8).reshape(-1, size)[first - start :].copy(),
         )
 
     def wipe(self, column: int) -> None:

@@ -71,12 +71,12 @@ class Snapshot:
 class Line:
     """The state of one line after the other: `begin` starts the next one."""
 
-    def __init__(self, decoder: Decoder, column_height: int, reach: int) -> None:
+    def __init__(self, decoder: Decoder, column_size: int, reach: int) -> None:
         """Begin the first line; rewinds go back at most `reach` columns from the furthest one."""
         self.epoch = 0  # rises with every rewind and every new line
         self.column = 0  # columns that were read: the number of the next one
         self.ink_end = 0  # columns up to the last one with ink; 0 before any
-        self._column_height = column_height
+        self.column_size = column_size  # bytes; another one before the first column of a line
         self._reach = reach
         self.letters_before = self.words_before = 0  # decided in earlier lines
         self._pieces: list[Piece] = []  # to run before new columns
@@ -149,7 +149,7 @@ class Line:
     def _decode(self, scores: Scores, data: bytes) -> Decoded:
         ink_bytes = len(data.rstrip(PAPER))
         if ink_bytes:
-            self.ink_end = self.column + -(-ink_bytes // self._column_height)  # rounded up
+            self.ink_end = self.column + -(-ink_bytes // self.column_size)  # rounded up
         self.column += len(scores)
         columns = np.frombuffer(data, np.uint8).reshape(len(scores), -1)
         return self.decoder.step(scores, columns)
@@ -169,7 +169,7 @@ class Line:
         while self._snapshots[-1].column > column:
             self._snapshots.pop()
         snapshot = self._snapshots[-1]
-        left = (column - snapshot.column) * self._column_height
+        left = (column - snapshot.column) * self.column_size
         kept: list[Piece] = []
         for piece in snapshot.pieces:
             if not isinstance(piece, bytes):
@@ -196,7 +196,7 @@ class Line:
         """Columns of the piece to run next; 0 if there is none."""
         for piece in self._pieces:
             if isinstance(piece, bytes):
-                return len(piece) // self._column_height
+                return len(piece) // self.column_size
             if isinstance(piece, BlankColumns):
                 return piece.n_columns
         return 0
@@ -206,7 +206,7 @@ class Line:
         n_columns = min(self.piece_columns, max_columns)
         if isinstance(self._pieces[0], bytes):
             n_columns = min(n_columns, SNAPSHOT_SPACING - self.column % SNAPSHOT_SPACING)
-        size, rest = n_columns * self._column_height, self.piece_columns - n_columns
+        size, rest = n_columns * self.column_size, self.piece_columns - n_columns
         piece = self._pieces.pop(0)
         if isinstance(piece, bytes):
             self._blank_left = None
@@ -254,7 +254,7 @@ class Line:
                 pieces.append(_saved_labels(piece.allowed))
             else:
                 pixels.append(piece)
-                n_columns = len(piece) // self._column_height
+                n_columns = len(piece) // self.column_size
                 if pieces and isinstance(pieces[-1], SavedColumns):
                     pieces[-1].n_columns += n_columns
                 else:
@@ -292,7 +292,7 @@ class Line:
         start = 0
         for piece in saved.pieces:
             if isinstance(piece, SavedColumns):
-                stop = start + piece.n_columns * self._column_height
+                stop = start + piece.n_columns * self.column_size
                 _add_columns(pieces, pixels[start:stop])
                 start = stop
             elif isinstance(piece, SavedBlank):

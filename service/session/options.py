@@ -75,7 +75,7 @@ class Options:
         return data if self.in_force.polarity == "ink-high" else data.translate(INVERSE)
 
     def until_line_end(
-        self, data: bytes, column: int, ink_end: int, column_height: int
+        self, data: bytes, column: int, ink_end: int, column_size: int
     ) -> tuple[int, bool]:
         """Return how many of the columns in `data` belong to the line, and whether it ends there.
 
@@ -85,16 +85,16 @@ class Options:
             data: columns, one after another, with ink as 255.
             column: number of the first of them.
             ink_end: columns of the line up to the last one with ink; 0 if there is none.
-            column_height: bytes of a column.
+            column_size: bytes of a column.
         """
         blank = self.in_force.line_end_columns
-        for end in range(column_height, len(data) + 1, column_height):
+        for end in range(column_size, len(data) + 1, column_size):
             column += 1
-            if data[end - column_height : end].strip(PAPER):
+            if data[end - column_size : end].strip(PAPER):
                 ink_end = column
             elif 0 < ink_end <= column - blank:
-                return end // column_height, True
-        return len(data) // column_height, False
+                return end // column_size, True
+        return len(data) // column_size, False
 
 
 def first_in_force(model: SessionModel) -> Configured:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.errors import InkstreamError, InputError
+from inkstream.model.preprocess.ink import with_directions
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import errors
 from inkstream.service.protocol import server_messages as messages
@@ -103,6 +104,8 @@ class Session:
         model: SessionModel,
         client: bytes = b"",
         options: Options | None = None,
+        *,
+        column_size: int = 0,
     ) -> None:
         """Prepare.
 
@@ -111,19 +114,21 @@ class Session:
             model: which reads.
             client: its credential: what it is given to resume is for it alone.
             options: those in force at first; None is before any `configure`.
+            column_size: bytes of a column that comes as such; 0 is those of a client's, H.
         """
         info, limits = model.info, model.limits
         self.session_id = session_id
         self.model = model
         self.options = options or Options.first(model)
-        self.ink = LineInk(model)
-        self.line = Line(self.options.decoder, info.column_height, limits.max_rewind_columns)
+        column_size = column_size or info.column_height
+        self.ink = LineInk(model, column_size)
+        self.line = Line(self.options.decoder, self.ink.column_size, limits.max_rewind_columns)
         self.picked: Sequence[int] = ()  # which of the columns being run get a result
         self.newest_row = b""  # the scores that were shown last
         self.newest_shown = Shown({})  # and what was shown
         self.stable = 0  # characters of the text that stand, of those that the client was sent
         self.state: State = NEW
-        self._inbox = Inbox(info.column_height)
+        self._inbox = Inbox(column_size)
         self._revisions = Revisions(limits.max_rewind_columns)
         self._in_flight = b""  # the columns being run
         self._ends_line = False  # whether the line ends with them
@@ -241,10 +246,11 @@ class Session:
     # To the engine and back
 
     def take(self, max_columns: int) -> NDArray[np.uint8] | None:
-        """Return columns to run now, [n, H] and read-only, n at most `max_columns`; None if none.
+        """Return columns to run now, n at most `max_columns`, as the net takes them; None if none.
 
-        They end where a snapshot is due, where a line ends, and before a control message, and are
-        no more than their decoder reads in good time.
+        They are read-only, [n, column_size of the net]. They end where a snapshot is due, where a
+        line ends, and before a control message, and are no more than their decoder reads in good
+        time.
         """
         state = TRANSITIONS[self.state][TAKE]
         max_columns = min(max_columns, COST_AT_ONCE // self.line.decoder.column_cost)
@@ -255,7 +261,9 @@ class Session:
         if not data:
             return None
         self.state, self._in_flight = state, data
-        return np.frombuffer(data, np.uint8).reshape(-1, self.model.info.column_height)
+        columns = np.frombuffer(data, np.uint8).reshape(-1, self.line.column_size)
+        is_narrow = self.line.column_size < self.model.config.column_size
+        return with_directions(columns) if is_narrow else columns
 
     def _take_new(self, max_columns: int) -> bytes:
         """Remove and return the next columns of the line; note which of them get a result."""
@@ -277,7 +285,7 @@ class Session:
         if options.in_force.line_end_columns and not self.ink.has_strokes:
             ahead = options.with_high_ink(inbox.peek(n_columns))
             n_columns, self._ends_line = options.until_line_end(
-                ahead, line.column, line.ink_end, self.model.info.column_height
+                ahead, line.column, line.ink_end, line.column_size
             )
         data, message_ends = inbox.take(n_columns)
         self.picked = range(n_columns)
@@ -400,7 +408,7 @@ class Session:
                 effects = [messages.Pong(id=message.id)]
             case HeldColumns():
                 self.ink.check_columns(message.id)
-                self._inbox.insert(message.data)
+                self._inbox.insert(message.data, self.line.column_size)
             case requests.Configure():
                 self.options = self.options.changed(message, self.model)
                 self.newest_row, self.stable = b"", 0
@@ -415,6 +423,7 @@ class Session:
                 if not oldest <= column <= newest:
                     raise ValueRefusedError(f"column is {column}, allowed: {oldest}..{newest}")
                 self.ink.wipe(column)
+                self.line.column_size = self.ink.column_size
                 effects = self._go_back(column, PendingRewind(message.id, column))
             case requests.Reset():
                 effects = self._begin_line()
@@ -434,7 +443,7 @@ class Session:
         """Have the strokes of a message drawn."""
         changes = self.ink.changes(ink, self.line.oldest, self.line.column)
         self._rate_limit.spend(self._newest_s, changes.cost - 1)
-        changes.prepare(self.model.info.column_height)
+        changes.prepare(self.model.config.column_size)
         if changes.is_drawn:
             return self._insert_ink(changes)
         self.state = TRANSITIONS[self.state][Transition.WRITE]
@@ -446,11 +455,12 @@ class Session:
     def _insert_ink(self, changes: InkChanges) -> list[Effect]:
         """Let the columns be read next that a change of ink brings."""
         start, data = self.ink.draw(changes, self.line.oldest, self.line.column)
+        self.line.column_size = self.ink.column_size
         return self._insert_columns(start, data, changes.refits)
 
     def _insert_columns(self, start: int, data: bytes, refits: bool = False) -> list[Effect]:
         """Let columns of ink be read next; those from `start` on replace columns that were read."""
-        self._inbox.insert(data)
+        self._inbox.insert(data, self.line.column_size)
         until = min(self.line.column, start + self._inbox.head_columns)
         if refits or start < self.line.column:
             return self._go_back(start, PendingRewind(None, until))
@@ -521,6 +531,7 @@ class Session:
     def _begin_line(self) -> list[Effect]:
         """Begin a new line; return the effect that sets the net's state back, if it must be."""
         self.ink.begin()
+        self.line.column_size = self.ink.column_size
         self._revisions.begin()
         self.newest_row, self.stable = b"", 0
         self._read_with = self.options.in_force
@@ -614,9 +625,10 @@ class Session:
         self._plan_snapshot()
         self._started_s = self._newest_s - saved.age_s
         pixels = unpack_pixels(saved.pixels)
-        restore = Restore(self.line.resume(saved.line, pixels, decoder))
         if saved.ink is not None:
             self.ink.resume(saved.ink, saved.line.column, pixels)
+            self.line.column_size = self.ink.column_size
+        restore = Restore(self.line.resume(saved.line, pixels, decoder))
         self._pending = PendingResume(saved.spans)
         if not self.line.piece_columns:
             return [restore, *self._complete()]

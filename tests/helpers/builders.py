@@ -90,7 +90,8 @@ def line_checkpoint(path: Path, seed: int = 0, **dimensions: Any) -> Checkpoint:
     random["head.weight"] *= 3
     export(path, random, description)
     uncentred = Runtime(checkpoints.read(path))
-    scores, _ = uncentred.run(columns(500, seed, 16)[:, None], uncentred.initial_state(1))
+    seen = columns(500, seed, of.column_size)[:, None]
+    scores, _ = uncentred.run(seen, uncentred.initial_state(1))
     random["head.bias"] -= scores[:, 0, :-1].mean(0)
     random["ends.bias"] -= scores[:, 0, -1].mean(0) + 1
     export(path, random, description)

@@ -81,10 +81,11 @@ class SessionClient:
         seals: Seals | None = None,
         credential: bytes = b"",
         options: Mapping[str, str] = MappingProxyType({}),
+        column_size: int = 0,
     ) -> None:
         self.model = SessionModel.of(runtime.metadata, limits, languages, seals=seals)
         first = Options.first(self.model).changed(options_in(options), self.model)
-        self.session = Session("test", self.model, credential, first)
+        self.session = Session("test", self.model, credential, first, column_size=column_size)
         self.received: list[ServerMessage] = []  # in order
         self.close: Close | None = None
         self._runtime = runtime
@@ -136,7 +137,7 @@ class SessionClient:
                 self.received.append(effect)
         if changes := self.session.ink_due:
             while not changes.is_drawn:
-                draw_due([changes], self.model.info.column_height)
+                draw_due([changes], self.model.config)
             self.apply(self.session.draw())
 
     def new_messages(self) -> list[ServerMessage]:

@@ -16,7 +16,7 @@ from inkstream.model.export import export, weight_shapes, weights_of
 from inkstream.model.network import ColumnLSTM, LineLSTM, empty_net
 from tests.helpers import builders
 
-CONFIGS = [builders.config(), builders.line_config()]
+CONFIGS = [builders.config(), builders.line_config(), builders.line_config(directions=True)]
 
 
 @pytest.mark.parametrize("of", CONFIGS, ids=lambda of: of.kind)

@@ -99,9 +99,9 @@ def test_lines_of_few_columns_are_degraded(n_columns: int) -> None:
 def test_only_a_share_of_the_lines_is_degraded_and_labels_stay() -> None:
     ends = np.array([5.0], np.float32)
     lines = [LineSample(strokes(), str(number), ends) for number in range(300)]
-    drawn = degraded(lines, 0.5, np.random.default_rng(0))
+    drawn = degraded(lines, 0.5, np.random.default_rng(0), 32)
     assert [line.label for line in drawn] == [line.label for line in lines]
     assert all(np.array_equal(line.ends, ends) for line in drawn)
     same = sum(np.array_equal(line.columns, strokes()) for line in drawn)
     assert 120 < same < 200  # half of them, and those of the others to which nothing happened
-    assert degraded(lines, 0, np.random.default_rng(0))[0].columns is lines[0].columns
+    assert degraded(lines, 0, np.random.default_rng(0), 32)[0].columns is lines[0].columns

@@ -142,7 +142,7 @@ def test_drift_measures_the_same_ink_after_more_and_more_other_ink(reader: Reade
 
 def test_lines_concatenated_are_one_line() -> None:
     first, second = lines(2)
-    joined = concatenated([first, second])
+    joined = concatenated([first, second], HEIGHT)
     gap = len(joined.columns) - len(first.columns) - len(second.columns)
     assert gap == round(0.6 * HEIGHT)
     assert joined.label == "ab c ab c"

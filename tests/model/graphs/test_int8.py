@@ -15,6 +15,7 @@ from inkstream.model.errors import ConfigError
 from inkstream.model.export import export, weights_of
 from inkstream.model.graphs.int8 import BYTE, WEIGHT_LIMIT, Ranges, quantised
 from inkstream.model.network import ColumnLSTM, LineLSTM
+from inkstream.model.preprocess.ink import seen_by
 from inkstream.model.runtime import Runtime
 from inkstream.model.training.ranges import measured_ranges
 from tests.helpers import builders
@@ -23,6 +24,7 @@ CONFIGS = {
     "classifier": builders.config(context=3, layers=2),
     "one column": builders.config(context=1, layers=1),
     "transcriber": builders.line_config(layers=3),
+    "directions": builders.line_config(layers=2, directions=True),
 }
 TEMPERATURES = {"classifier": (1.5, 1.0, 0.8), "transcriber": (1.3, 0.7)}
 
@@ -34,9 +36,9 @@ def torch_net(of: ModelConfig, weights: dict[str, NDArray[np.float32]]) -> Colum
 
 
 def random_columns(of: ModelConfig, n_columns: int, streams: int, seed: int) -> NDArray[np.uint8]:
-    """Return columns [T, B, H] of different streams."""
-    height = of.column_height
-    return np.stack([builders.columns(n_columns, seed + i, height) for i in range(streams)], 1)
+    """Return columns [T, B, .] of different streams."""
+    size = of.column_size
+    return np.stack([builders.columns(n_columns, seed + i, size) for i in range(streams)], 1)
 
 
 @pytest.fixture(scope="module", params=CONFIGS)
@@ -48,7 +50,7 @@ def runtimes(
     weights = {name: value / np.float32(3) for name, value in builders.weights(of, 3).items()}
     metadata = builders.metadata(of, TEMPERATURES[of.kind])
     calibration = random_columns(of, 200, 4, 900).swapaxes(0, 1).copy()
-    ranges = measured_ranges(torch_net(of, weights), [calibration])
+    ranges = measured_ranges(torch_net(of, weights), [seen_by(of, calibration)])
     export(folder / "int8.onnx", weights, metadata, ranges)
     served = checkpoints.read(folder / "int8.onnx")
     export(folder / "float32.onnx", weights_of(served), metadata)

@@ -188,7 +188,8 @@ class MetaNet(torch.nn.Module):
 
 def test_lines_are_validated_on_the_device_of_the_net() -> None:
     samples = batches().draw(np.random.default_rng(0), "words")
-    assert line_data.transcribe(MetaNet(), samples, tuple("loz")) == [""] * len(samples)
+    config = line_data.model_config(SMALL, "loz")
+    assert line_data.transcribe(MetaNet(), samples, config) == [""] * len(samples)
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])

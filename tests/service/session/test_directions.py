@@ -1,0 +1,142 @@
+"""A session of a net that sees where the pen goes: ink tells it, columns do not."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.preprocess.ink import flatten, rasterise, with_directions
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import Flushed, ServerMessage
+from tests.helpers.resuming import Heard, SnapshotClient, resume
+from tests.helpers.single_session import SessionClient, all_probabilities, line, message, results
+from tests.helpers.strokes import BAR, DOT, FAR, HEIGHT, WAVE, H, Stroke, flush, ink, piece
+
+STROKES = [WAVE, BAR, DOT, FAR]
+TOP_K = 5
+
+
+@pytest.fixture
+def net(tiny_directed: Checkpoint) -> Runtime:
+    return Runtime(tiny_directed)
+
+
+def drawn(*strokes: Stroke) -> NDArray[np.uint8]:
+    """Return the columns [T, 3 H] of strokes that are drawn all at once."""
+    points, starts = flatten(strokes)
+    return rasterise(points * (H / HEIGHT), starts, H, directions=True)
+
+
+def read_at_once(net: Runtime, *strokes: Stroke) -> Flushed:
+    """Return what is read of strokes whose columns come all at once, with their directions."""
+    client = SessionClient(net, column_size=3 * H)
+    return flushed(client.ask(drawn(*strokes).tobytes(), message("flush")))
+
+
+def flushed(messages: list[ServerMessage]) -> Flushed:
+    answer = messages[-1]
+    assert isinstance(answer, Flushed)
+    return answer
+
+
+def newest_probabilities(messages: list[ServerMessage]) -> NDArray[np.float32]:
+    newest: NDArray[np.float32] = all_probabilities(messages)[-1]
+    return newest
+
+
+def most_probable(net: Runtime, columns: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the probabilities of the most probable labels after columns, by the net alone."""
+    scores, _ = net.run(columns[:, None], net.initial_state(1))
+    labels = np.exp(scores[-1, 0, 1:-1])
+    probabilities: NDArray[np.float32] = np.sort(labels / labels.sum())
+    return probabilities[-TOP_K:]
+
+
+def test_the_way_of_the_pen_changes_what_is_read(net: Runtime) -> None:
+    there, back = ([piece(1, stroke)] for stroke in (WAVE, WAVE[::-1]))
+    probabilities = [
+        newest_probabilities(SessionClient(net).ask(ink(*strokes), message("flush")))
+        for strokes in (there, back)
+    ]
+    assert abs(probabilities[0] - probabilities[1]).max() > 0.01
+
+
+def test_ink_is_read_as_columns_with_directions_are(net: Runtime) -> None:
+    pieces = [piece(number, stroke) for number, stroke in enumerate(STROKES)]
+    messages = SessionClient(net).ask(*map(ink, pieces), message("flush"))
+    expected = read_at_once(net, *STROKES)
+    assert (flushed(messages).text, flushed(messages).columns) == (expected.text, expected.columns)
+    assert results(messages)[-1].column == len(drawn(*STROKES)) - 1
+    shown = newest_probabilities(messages)
+    np.testing.assert_allclose(np.sort(shown), most_probable(net, drawn(*STROKES)), atol=1e-5)
+
+
+def test_a_stroke_that_is_undone_leaves_no_direction(net: Runtime) -> None:
+    client = SessionClient(net)
+    client.ask(ink(piece(1, WAVE)), ink(piece(2, BAR)), ink(piece(3, FAR)))
+    client.ask(ink(undo=2))
+    expected = read_at_once(net, WAVE, FAR)
+    assert flush(client).text == expected.text
+
+
+def test_a_rewind_cuts_directions_off_with_their_ink(net: Runtime) -> None:
+    client = SessionClient(net)
+    client.ask(ink(piece(1, WAVE)), ink(piece(2, FAR)), message("rewind", column=20))
+    plain = SessionClient(net, column_size=3 * H)
+    columns = drawn(WAVE)[:20].tobytes()
+    assert flush(client).text == flushed(plain.ask(columns, message("flush"))).text
+
+
+def test_columns_are_read_without_directions(net: Runtime) -> None:
+    columns = np.frombuffer(line(40), np.uint8).reshape(-1, H)
+    for polarity, sent in (("ink-high", columns), ("ink-low", 255 - columns)):
+        client = SessionClient(net)
+        client.ask(message("configure", polarity=polarity, every="message"))
+        messages = client.ask(*(column.tobytes() for column in sent))
+        assert [each.column for each in results(messages)] == list(range(len(columns)))
+        expected = most_probable(net, with_directions(columns))
+        np.testing.assert_allclose(np.sort(newest_probabilities(messages)), expected, atol=1e-5)
+
+
+def test_a_line_of_columns_follows_one_of_ink_and_the_other_way_round(net: Runtime) -> None:
+    ask_ink = (ink(piece(1, WAVE)), message("flush"))
+    ask_columns = (line(40), message("flush"))
+    of_ink = flushed(SessionClient(net).ask(*ask_ink)).text
+    of_columns = flushed(SessionClient(net).ask(*ask_columns)).text
+    client = SessionClient(net)
+    for ask, text in ((ask_ink, of_ink), (ask_columns, of_columns), (ask_ink, of_ink)):
+        assert flushed(client.ask(*ask)).text == text
+        client.ask(message("reset"))
+    client.ask(line(30), message("rewind", column=0))
+    assert flushed(client.ask(*ask_ink)).text == of_ink
+    client.ask(message("rewind", column=0))
+    assert flushed(client.ask(*ask_columns)).text == of_columns
+
+
+def test_columns_that_wait_behind_ink_and_a_reset_keep_their_size(net: Runtime) -> None:
+    client = SessionClient(net)
+    client.send(ink(piece(1, WAVE)), message("flush"), message("reset"), line(40), message("flush"))
+    client.drain()
+    texts = [each.text for each in client.received if isinstance(each, Flushed)]
+    assert texts == [
+        read_at_once(net, WAVE).text,
+        flushed(SessionClient(net).ask(line(40), message("flush"))).text,
+    ]
+
+
+@pytest.mark.parametrize("sent", ["ink", "columns"])
+def test_a_line_goes_on_elsewhere(net: Runtime, sent: str) -> None:
+    first: list[str | bytes] = [line(40)]
+    second: list[str | bytes] = [line(20)]
+    if sent == "ink":
+        first = [ink(piece(1, WAVE)), ink(piece(2, BAR[:1], last=False))]
+        second = [ink(piece(2, BAR[1:])), ink(piece(3, FAR))]
+    whole = SnapshotClient(net)
+    expected = flushed(whole.ask(*first, *second, message("flush")))
+    before, after = SnapshotClient(net), SnapshotClient(net)
+    heard = before.ask(*first)
+    blob = before.snapshot()
+    assert blob is not None
+    after.ask(resume(blob.blob, Heard([*heard, *before.received])))
+    found = flushed(after.ask(*second, message("flush")))
+    assert (found.text, found.columns) == (expected.text, expected.columns)
