@@ -11,7 +11,8 @@ As that is a maximum over segments, neither their order nor where a stroke is cu
 For nets that know where a pen goes, a column has its H bytes of ink and then twice as many of the
 direction: H of how far the pen goes to the right or left at a pixel, H of how far down or up. Such
 a byte is twice the tone times that part of the direction, in 127ths, and odd for left and up: the
-greatest byte is that of the segment that goes furthest that way. Dots have no direction.
+greatest byte is that of the segment that goes furthest that way. Dots have no direction. (After
+the directional maps of Bai and Huo, ICDAR 2005.)
 
 All numbers are in pixels: x grows to the right and column t covers t <= x < t + 1; y grows
 downwards and row r covers r <= y < r + 1. Ink above and below the rows and left of column 0 is cut
