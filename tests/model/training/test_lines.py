@@ -26,6 +26,7 @@ from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.split import parts
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import CheckpointError, ConfigError, DataError
+from inkstream.model.preprocess.ink import seen_by
 from inkstream.model.runtime import Runtime
 from inkstream.model.training import lines as line_data
 from inkstream.model.training.config import LinesConfig, Optimiser, RunOptions
@@ -344,7 +345,7 @@ def test_a_bidirectional_net_begins_with_the_outputs_of_the_causal_one_and_learn
     small = LinesTask(SMALL, data)
     start = InitialNet(small.labels, small.network.state_dict(), "digest")
     large = LinesTask(dataclasses.replace(SMALL, bidirectional=True), data, start)
-    columns = torch.rand(2, 40, SMALL.column_height)
+    columns = torch.rand(2, 40, small.model_config.seen_size)
     small.network.eval()
     large.network.eval()
     for outputs, causal_outputs in zip(large.network(columns), small.network(columns), strict=True):
@@ -356,6 +357,38 @@ def test_a_bidirectional_net_begins_with_the_outputs_of_the_causal_one_and_learn
     again = InitialNet(large.labels, large.network.state_dict(), "digest")
     with pytest.raises(DataError, match=r"weights that do not fit: backwards\.0"):
         LinesTask(SMALL, data, again)
+
+
+def test_a_net_that_sees_directions_begins_with_the_outputs_of_one_that_does_not() -> None:
+    data = line_data.own_ink("ink", ink())
+    blind = LinesTask(dataclasses.replace(SMALL, directions=False), data)
+    start = InitialNet(blind.labels, blind.network.state_dict(), "digest")
+    seeing = LinesTask(SMALL, data, start)
+    batch = collate(seeing.batches.draw(np.random.default_rng(0), "words"))
+    assert batch.columns[..., SMALL.column_height :].any()
+    outputs = [
+        task.network.eval()(torch.from_numpy(seen_by(task.model_config, batch.columns)) / 255)
+        for task in (seeing, blind)
+    ]
+    for own, expected in zip(*(each[:2] for each in outputs), strict=True):
+        torch.testing.assert_close(own, expected)
+    seeing.network.train()
+    (slopes,) = torch.autograd.grad(
+        seeing.loss(0, 0), [dict(seeing.network.named_parameters())["convolutions.0.weight"]]
+    )
+    assert slopes[:, 1:].abs().sum() > 0
+
+
+def test_a_look_and_chance_take_the_directions_of_a_line() -> None:
+    data, rows = line_data.own_ink("ink", ink()), SMALL.column_height
+    for rough, share in ((1.0, 0.0), (0.0, 0.75)):
+        config = dataclasses.replace(SMALL, rough=rough, columns=3_000, framewise=0)
+        task = LinesTask(config, data)
+        lines = [part for step in range(8) for part in (task.part(step, 0), task.part(step, 1))]
+        tell = [own.any() for part in lines for own in part.columns[..., rows:]]
+        assert abs(np.mean(tell) - share) < 0.15
+    blind = LinesTask(dataclasses.replace(SMALL, directions=False), data)
+    assert blind.part(0, 0).columns.shape[2] == rows
 
 
 @pytest.mark.parametrize("n_writers", [2, 40])
@@ -394,7 +427,7 @@ def test_a_run_learns_to_read_words_and_another_run_continues_from_its_checkpoin
     assert metadata.metrics["held_out_words_error"] < 0.3
     all_ink = ink()
     held_out = InkPieces(all_ink, parts(all_ink)["test"], tuple("loz"))
-    lines = [draw_piece(held_out, index, 16) for index in range(20)]
+    lines = [draw_piece(held_out, index, 16, directions=True) for index in range(20)]
     n_correct = sum(transcribe(path, line.columns) == line.label for line in lines)
     assert n_correct >= 12
     short = dataclasses.replace(config, steps=2, learning_rate=1e-6, framewise=0)
