@@ -206,7 +206,7 @@ def test_a_run_does_not_change_the_given_state(runtime: Runtime) -> None:
     [
         ((0, 1, 28), (1, 484), "0 columns in 1 streams"),
         ((1, 0, 28), (0, 484), "1 columns in 0 streams"),
-        ((1, 1, 27), (1, 484), "columns have 27 pixels, expected 28"),
+        ((1, 1, 27), (1, 484), "columns have 27 bytes, expected 28"),
         ((1, 2, 28), (1, 484), r"state has shape \(1, 484\), expected \(2, 484\)"),
         ((1, 1, 28), (1, 480), r"state has shape \(1, 480\), expected \(1, 484\)"),
     ],
