@@ -4,8 +4,9 @@
 
 A target may raise an `InkstreamError` and nothing else. Bytes that make it raise another error, or
 take too long, are kept in the folder of findings. Times are those of the processor, so other
-programs may run beside it. This needs Atheris, which is no dependency of ours:
-`pip install atheris`.
+programs may run beside it. What was chosen is kept in `NAME/corpus` there: a run that is stopped
+says how far it came, and the next one goes on from there, best with another seed. This needs
+Atheris, which is no dependency of ours: `pip install atheris`.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import itertools
 import json
 import os
 import re
-import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -192,15 +193,20 @@ def fuzz(name: str, seconds: int, seed: int, findings: str) -> None:
         target, seeds = TARGETS[name]()
 
     found = Path(findings) / name
-    found.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp())
-    corpus, words = folder / "corpus", folder / "words"
-    corpus.mkdir()
+    corpus, words = found / "corpus", found / "words"
+    corpus.mkdir(parents=True, exist_ok=True)
     for number, seed_bytes in enumerate(seeds):
         (corpus / f"{number}").write_bytes(seed_bytes)
     words.write_text(_words(seeds))
     counted = itertools.count(1)
-    end_s = time.process_time() + seconds
+    begin_s = time.process_time()
+    signal.signal(signal.SIGTERM, lambda *_: finish(next(counted) - 1))
+
+    def finish(n_runs: int) -> None:
+        spent_s = time.process_time() - begin_s
+        click.echo(f"{name}: nothing found in {n_runs:,} runs, {spent_s:.0f} s, seed {seed}")
+        sys.stdout.flush()
+        os._exit(0)  # libFuzzer cannot be asked to end
 
     def run(data: bytes) -> None:
         start_s = time.process_time()
@@ -210,11 +216,8 @@ def fuzz(name: str, seconds: int, seed: int, findings: str) -> None:
         if now_s - start_s > SLOW_S:
             raise TimeoutError(f"took {now_s - start_s:.1f} s, allowed: {SLOW_S:g} s")
         n_runs = next(counted)
-        if now_s > end_s:
-            shutil.rmtree(folder)
-            click.echo(f"{name}: nothing found in {n_runs:,} runs, {seconds} s")
-            sys.stdout.flush()
-            os._exit(0)  # libFuzzer cannot be asked to end
+        if now_s > begin_s + seconds:
+            finish(n_runs)
 
     arguments = [
         sys.argv[0],
@@ -225,6 +228,7 @@ def fuzz(name: str, seconds: int, seed: int, findings: str) -> None:
         f"-dict={words}",
         "-keep_seed=1",  # also where branches in C, which are not seen, make the difference
         f"-rss_limit_mb={MOST_MB}",
+        "-handle_term=0",
         str(corpus),
     ]
     atheris.Setup(arguments, run)
