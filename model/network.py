@@ -131,10 +131,10 @@ class LineLSTM(CausalNet):
     those of CTC (Graves et al., ICML 2006), the blank first. A letter end is the score that a
     letter ended `END_DELAY` steps ago: what follows a letter tells that it has ended. The
     convolutions, causal in time, halve the rows: pixels by themselves have no tolerance for the
-    height at which someone writes.
-    Features are normalised (Ba et al., arXiv 1607.06450): without it they grew until the first
-    layer's cells were saturated, and nothing more was learned. Each layer adds to what it reads (He
-    et al., CVPR 2016): without it three layers learn slower at first than one.
+    height at which someone writes. Features are normalised (Ba et al., arXiv 1607.06450): without
+    it they grew until the first layer's cells were saturated, and nothing more was learned. Each
+    layer adds to what it reads (He et al., CVPR 2016): without it three layers learn slower at
+    first than one.
 
     `bidirectional` gives each layer a second LSTM that reads from the end of the line: a reference
     model that knows the future. It cannot stream and is never served.

@@ -35,7 +35,7 @@ from inkstream.model.errors import InputError
 from inkstream.model.files import write_whole
 from inkstream.model.preprocess.columns import image_columns, ink_hint
 from inkstream.model.preprocess.image import ImageSource
-from inkstream.model.preprocess.ink import stroke_columns, with_directions
+from inkstream.model.preprocess.ink import stroke_columns, taken_by
 from inkstream.model.runtime import Runtime
 
 _MAGIC: Final = b"inkstream state 5"  # first line of a state's file
@@ -260,7 +260,7 @@ class Recognizer:
                 raise InputError(
                     f"columns have shape {shape}, expected (T, {self.column_height}), T at least 1"
                 )
-        lines = [_sized(line, config) for line in lines]
+        lines = [taken_by(config, line) for line in lines]
         n_groups = min(self.threads, len(lines))
         if n_groups < 2:
             return self._read_together(lines)
@@ -345,11 +345,6 @@ def _sizes(config: ModelConfig) -> set[int]:
     return {config.column_height, config.column_size}
 
 
-def _sized(columns: NDArray[np.uint8], config: ModelConfig) -> NDArray[np.uint8]:
-    """Return columns [..., H or 3 H] as the net takes them."""
-    return columns if columns.shape[-1] == config.column_size else with_directions(columns)
-
-
 def _pixels(column: ArrayLike, config: ModelConfig) -> NDArray[np.uint8]:
     """Return one column as bytes, as the net takes them; raise `InputError` saying what came."""
     try:
@@ -359,10 +354,10 @@ def _pixels(column: ArrayLike, config: ModelConfig) -> NDArray[np.uint8]:
     if pixels.shape not in {(size,) for size in _sizes(config)}:
         raise InputError(f"column has shape {pixels.shape}, expected ({config.column_height},)")
     if pixels.dtype == np.uint8:
-        return _sized(pixels, config)
+        return taken_by(config, pixels)
     if pixels.dtype.kind not in "ui" or pixels.min() < 0 or pixels.max() > 255:
         raise InputError(f"column holds {pixels.dtype}, expected whole numbers 0..255")
-    return _sized(pixels.astype(np.uint8), config)
+    return taken_by(config, pixels.astype(np.uint8))
 
 
 def _blank(decoder: Decoder, config: ModelConfig) -> NDArray[np.uint8]:

@@ -127,6 +127,11 @@ def with_directions(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.concatenate([columns, np.zeros((*columns.shape[:-1], n_bytes), np.uint8)], -1)
 
 
+def taken_by(config: ModelConfig, columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return columns [..., H or 3 H] as a net takes them: those without directions get zeros."""
+    return columns if columns.shape[-1] == config.column_size else with_directions(columns)
+
+
 def seen_by(config: ModelConfig, columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return columns [..., H or 3 H] as a net sees them: [..., H], or [..., 5 H] with directions.
 
@@ -135,9 +140,7 @@ def seen_by(config: ModelConfig, columns: NDArray[np.uint8]) -> NDArray[np.uint8
     """
     if not config.directions:
         return columns[..., : config.column_height]
-    if columns.shape[-1] == config.column_height:
-        columns = with_directions(columns)
-    ink, ways = np.split(columns, [config.column_height], -1)
+    ink, ways = np.split(taken_by(config, columns), [config.column_height], -1)
     sizes = ways & 0xFE
     return np.concatenate([ink, sizes, np.where(ways & 1, sizes, 0)], -1, dtype=np.uint8)
 

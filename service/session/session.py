@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.errors import InkstreamError, InputError
-from inkstream.model.preprocess.ink import with_directions
+from inkstream.model.preprocess.ink import taken_by
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import errors
 from inkstream.service.protocol import server_messages as messages
@@ -262,8 +262,7 @@ class Session:
             return None
         self.state, self._in_flight = state, data
         columns = np.frombuffer(data, np.uint8).reshape(-1, self.line.column_size)
-        is_narrow = self.line.column_size < self.model.config.column_size
-        return with_directions(columns) if is_narrow else columns
+        return taken_by(self.model.config, columns)
 
     def _take_new(self, max_columns: int) -> bytes:
         """Remove and return the next columns of the line; note which of them get a result."""
