@@ -14,7 +14,7 @@ length of the line.
 
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,15 +68,26 @@ class Snapshot:
     pieces: list[Piece] = field(default_factory=list)
 
 
+class Sized(Protocol):
+    """Knows the size of a line's columns."""
+
+    @property
+    def column_size(self) -> int:
+        """Bytes of a column; another number only before the first column of a line."""
+
+
 class Line:
     """The state of one line after the other: `begin` starts the next one."""
 
-    def __init__(self, decoder: Decoder, column_size: int, reach: int) -> None:
-        """Begin the first line; rewinds go back at most `reach` columns from the furthest one."""
+    def __init__(self, decoder: Decoder, ink: Sized, reach: int) -> None:
+        """Begin the first line, whose ink knows the size of its columns.
+
+        Rewinds go back at most `reach` columns from the furthest one.
+        """
         self.epoch = 0  # rises with every rewind and every new line
         self.column = 0  # columns that were read: the number of the next one
         self.ink_end = 0  # columns up to the last one with ink; 0 before any
-        self.column_size = column_size  # bytes; another one before the first column of a line
+        self._ink = ink
         self._reach = reach
         self.letters_before = self.words_before = 0  # decided in earlier lines
         self._pieces: list[Piece] = []  # to run before new columns
@@ -101,6 +112,11 @@ class Line:
         self.decoder = decoder.copy()
         self._snapshots = [Snapshot(0, None, 0, decoder)]
         self._furthest = 0  # columns before a rewind, at the most
+
+    @property
+    def column_size(self) -> int:
+        """Bytes of a column of this line."""
+        return self._ink.column_size
 
     @property
     def oldest(self) -> int:

@@ -122,7 +122,7 @@ class Session:
         self.options = options or Options.first(model)
         column_size = column_size or info.column_height
         self.ink = LineInk(model, column_size)
-        self.line = Line(self.options.decoder, self.ink.column_size, limits.max_rewind_columns)
+        self.line = Line(self.options.decoder, self.ink, limits.max_rewind_columns)
         self.picked: Sequence[int] = ()  # which of the columns being run get a result
         self.newest_row = b""  # the scores that were shown last
         self.newest_shown = Shown({})  # and what was shown
@@ -422,7 +422,6 @@ class Session:
                 if not oldest <= column <= newest:
                     raise ValueRefusedError(f"column is {column}, allowed: {oldest}..{newest}")
                 self.ink.wipe(column)
-                self.line.column_size = self.ink.column_size
                 effects = self._go_back(column, PendingRewind(message.id, column))
             case requests.Reset():
                 effects = self._begin_line()
@@ -454,7 +453,6 @@ class Session:
     def _insert_ink(self, changes: InkChanges) -> list[Effect]:
         """Let the columns be read next that a change of ink brings."""
         start, data = self.ink.draw(changes, self.line.oldest, self.line.column)
-        self.line.column_size = self.ink.column_size
         return self._insert_columns(start, data, changes.refits)
 
     def _insert_columns(self, start: int, data: bytes, refits: bool = False) -> list[Effect]:
@@ -530,7 +528,6 @@ class Session:
     def _begin_line(self) -> list[Effect]:
         """Begin a new line; return the effect that sets the net's state back, if it must be."""
         self.ink.begin()
-        self.line.column_size = self.ink.column_size
         self._revisions.begin()
         self.newest_row, self.stable = b"", 0
         self._read_with = self.options.in_force
@@ -626,7 +623,6 @@ class Session:
         pixels = unpack_pixels(saved.pixels)
         if saved.ink is not None:
             self.ink.resume(saved.ink, saved.line.column, pixels)
-            self.line.column_size = self.ink.column_size
         restore = Restore(self.line.resume(saved.line, pixels, decoder))
         self._pending = PendingResume(saved.spans)
         if not self.line.piece_columns:

@@ -19,10 +19,14 @@ STATE = np.zeros(3, np.uint8)  # after pieces; no rewind here goes back to one
 NARROW = np.array([0, -np.inf], np.float32)  # allows the first label alone
 
 
+class TwoPixels:
+    column_size = 2  # bytes
+
+
 def begun(reach: int) -> Line:
     decoder = ClassifierDecoder("ab")
     decoder.flush_columns = BLANK_COLUMNS
-    return Line(decoder, 2, reach)
+    return Line(decoder, TwoPixels(), reach)
 
 
 def read(line: Line, n_columns: int) -> None:
