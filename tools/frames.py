@@ -24,7 +24,13 @@ HEAD = ("share of the rows", "words", "fitted", "lines", "fitted")
 
 
 def resized_line(
-    evaluation_set: EvaluationSet, index: int, size: float, position: float, *, fitted: bool
+    evaluation_set: EvaluationSet,
+    index: int,
+    size: float,
+    position: float,
+    *,
+    fitted: bool,
+    directions: bool,
 ) -> LineSample:
     """Return a piece of this size at a position in its rows, with `fitted` in its own frame."""
     pieces, height = evaluation_set.pieces, evaluation_set.column_height
@@ -34,7 +40,9 @@ def resized_line(
     if fitted and (found := misfit(points, starts, height, transcribes=True)) is not None:
         zoom, centre = found
         points = ((points - (0, centre)) * zoom + (0, height / 2)).astype(np.float32)
-    return LineSample(rasterise(points, starts, height), piece.label, NO_ENDS)
+    return LineSample(
+        rasterise(points, starts, height, directions=directions), piece.label, NO_ENDS
+    )
 
 
 def main() -> None:
@@ -50,7 +58,14 @@ def main() -> None:
             for fitted in (False, True):
                 random = np.random.default_rng(SEED)
                 lines = [
-                    resized_line(evaluation_set, index, size, random.random(), fitted=fitted)
+                    resized_line(
+                        evaluation_set,
+                        index,
+                        size,
+                        random.random(),
+                        fitted=fitted,
+                        directions=reader.config.directions,
+                    )
                     for index in indices
                 ]
                 texts = [reading.text for reading in reader.read(lines)]

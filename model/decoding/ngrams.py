@@ -236,7 +236,7 @@ WEIGHT: Final = 0.5  # of the language's log-probabilities, against the net's
 BONUS: Final = 1.4  # for each character, without which short texts would win
 # For each letter that the language has beyond ASCII: it is rarer in what nets learn from than in
 # the language's own texts, and where its accent is hardly seen only the language can tell.
-ACCENT_BONUS: Final = 1.0
+ACCENT_BONUS: Final = 1.7
 LEAST: Final = -9.0  # log-probability of a character, at the least: nothing is impossible
 MOST_ROWS: Final = 20_000  # kept, of all languages together: 27 MB for 170 labels
 MOST_LANGUAGES: Final = 32  # for each net, whose labels are mapped to characters

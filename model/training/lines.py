@@ -92,7 +92,7 @@ IGNORED: Final = -100  # as a target
 VALIDATED: Final = {"characters": 600, "words": 400, "text": 60}  # pieces
 ROUGH: Final = "rough"  # validation words with the looks of real paper
 PLAIN: Final = "plain"  # the same without directions
-UNDIRECTED: Final = 0.25  # share of lines of plain ink without directions
+UNDIRECTED: Final = 0.4  # share of lines of plain ink without directions
 VALIDATION_SEED: Final = 0
 VALIDATION_COLUMNS: Final = 20_000  # of a batch
 

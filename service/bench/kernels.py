@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from inkstream.model import checkpoint
 from inkstream.model.config import KERNEL_ROWS, KERNEL_STEPS, STEP_COLUMNS, ModelConfig
+from inkstream.model.preprocess.ink import taken_by
 from inkstream.model.runtime import Runtime
 from inkstream.service.bench.load import ink
 from inkstream.service.engine import Engine
@@ -50,7 +51,9 @@ def product_sizes(config: ModelConfig) -> list[tuple[int, int, int]]:
     ]
     if config.kind == "classifier":
         return [(1, config.context * config.column_height, config.features), *of_layers]
-    sizes, seen, rows = [], STEP_COLUMNS * (KERNEL_STEPS - 1), config.column_height
+    rows = config.column_height
+    planes = config.seen_size // rows
+    sizes, seen = [], planes * STEP_COLUMNS * (KERNEL_STEPS - 1)
     for channels in config.channels:
         rows //= 2
         sizes.append((rows, KERNEL_ROWS * seen, channels))
@@ -135,7 +138,7 @@ def step_of(runtime: Runtime, batch: int) -> Callable[[], None]:
     """Return what runs one step of a net for `batch` streams."""
     n_columns, height = runtime.config.step_columns, runtime.config.column_height
     columns = np.frombuffer(ink(n_columns * batch, height), np.uint8)
-    columns = columns.reshape(n_columns, batch, height)
+    columns = taken_by(runtime.config, columns.reshape(n_columns, batch, height))
     state = runtime.initial_state(batch)
 
     def run() -> None:

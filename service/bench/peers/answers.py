@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model import checkpoint
+from inkstream.model.preprocess.ink import taken_by
 from inkstream.model.runtime import Runtime
 
 MAX_BATCH = 64  # sessions in one run
@@ -17,8 +18,9 @@ def load(model: str) -> Runtime:
 
 
 def columns_of(data: bytes, runtime: Runtime) -> NDArray[np.uint8]:
-    """Return the columns [n, H] of a message."""
-    return np.frombuffer(data, np.uint8).reshape(-1, runtime.config.column_height)
+    """Return the columns of a message as the net is given them."""
+    columns = np.frombuffer(data, np.uint8).reshape(-1, runtime.config.column_height)
+    return taken_by(runtime.config, columns)
 
 
 def answer(scores: NDArray[np.float32], runtime: Runtime) -> dict[str, Any]:

@@ -4,11 +4,13 @@ import sys
 from contextlib import suppress
 from typing import Final
 
+import numpy as np
 import uvicorn
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from inkstream.model import checkpoint
 from inkstream.model.config import ModelConfig
+from inkstream.model.preprocess.ink import seen_by
 from inkstream.service.protocol.server_messages import PATH, Result, encode
 
 
@@ -54,13 +56,13 @@ def afternoon(config: ModelConfig) -> FastAPI:
     async def stream(socket: WebSocket) -> None:
         await socket.accept()
         state, n_columns = None, 0
-        waiting = torch.empty(0, config.column_height)
+        waiting = torch.empty(0, config.seen_size)
         probabilities = [0.0] * len(labels)
         with suppress(WebSocketDisconnect):
             while True:
-                data = bytearray(await socket.receive_bytes())
-                columns = torch.frombuffer(data, dtype=torch.uint8) / 255
-                columns = torch.cat([waiting, columns.view(-1, config.column_height)])
+                data = np.frombuffer(await socket.receive_bytes(), np.uint8)
+                columns = seen_by(config, data.reshape(-1, config.column_height))
+                columns = torch.cat([waiting, torch.from_numpy(columns.copy()) / 255])
                 n_whole = len(columns) - len(columns) % config.step_columns
                 waiting, columns = columns[n_whole:], columns[:n_whole]
                 if n_whole:  # a step of the model for lines reads two columns

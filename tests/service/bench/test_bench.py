@@ -265,8 +265,9 @@ def test_matrix_products_of_a_step_are_those_of_the_net() -> None:
     assert shapes == [(3 * 28, 12), (12 + 16, 4 * 16), (2 * 16, 4 * 16), (16, 10)]
 
 
-def test_matrix_products_of_a_transcriber_are_as_large_as_its_weights() -> None:
-    config = builders.line_config(layers=2)
+@pytest.mark.parametrize("directions", [False, True])
+def test_matrix_products_of_a_transcriber_are_as_large_as_its_weights(*, directions: bool) -> None:
+    config = builders.line_config(layers=2, directions=directions)
     products = kernels.products(config, batch=3)
     weights = {
         name: shape for name, shape in weight_shapes(config).items() if len(shape) > 1
