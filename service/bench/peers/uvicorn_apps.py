@@ -61,8 +61,8 @@ def afternoon(config: ModelConfig) -> FastAPI:
         with suppress(WebSocketDisconnect):
             while True:
                 data = np.frombuffer(await socket.receive_bytes(), np.uint8)
-                columns = seen_by(config, data.reshape(-1, config.column_height))
-                columns = torch.cat([waiting, torch.from_numpy(columns.copy()) / 255])
+                seen = seen_by(config, data.reshape(-1, config.column_height))
+                columns = torch.cat([waiting, torch.from_numpy(seen.copy()) / 255])
                 n_whole = len(columns) - len(columns) % config.step_columns
                 waiting, columns = columns[n_whole:], columns[:n_whole]
                 if n_whole:  # a step of the model for lines reads two columns
