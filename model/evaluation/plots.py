@@ -352,7 +352,7 @@ def sheet(parts: Sequence[Sequence[Reading]], shape: tuple[int, int], reader: Re
             read = f"{RANKS[number]}: {reading.line.label!r} read as {reading.text!r}"
             cell.suptitle(read, fontsize=8)
             ink, band = cell.subplots(2, 1, height_ratios=(1.15, 1), sharex=True)
-            _draw_letters(ink, reading)
+            _draw_letters(ink, reading, reader.config.column_height)
             (scores,) = reader.scores([reading.line])
             _draw_scores(band, scores, reader.config.labels)
             band.set(xlim=(0, widest + reader.config.flush_columns), ylim=(0, 1.3), yticks=[0, 1])
@@ -361,11 +361,11 @@ def sheet(parts: Sequence[Sequence[Reading]], shape: tuple[int, int], reader: Re
     return figure
 
 
-def _draw_letters(axes: Axes, reading: Reading) -> None:
-    """Draw the image of a line, its letters above it, and where they end."""
+def _draw_letters(axes: Axes, reading: Reading, height: int) -> None:
+    """Draw the image of a line without directions, its letters above it, and where they end."""
     columns = reading.line.columns
-    n_columns, height = columns.shape
-    axes.imshow(columns.T, cmap="Greys", aspect="auto", extent=(0, n_columns, height, 0))
+    n_columns, image = len(columns), columns[:, :height].T
+    axes.imshow(image, cmap="Greys", aspect="auto", extent=(0, n_columns, height, 0))
     right = {ours for ours, _ in letter_matches(reading.letters, reading.line.label)}
     for place, letter in enumerate(reading.letters):
         axes.vlines(letter.end, 0, height, color=ACCENT, linewidth=0.8)

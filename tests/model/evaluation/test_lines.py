@@ -21,9 +21,10 @@ from inkstream.model.evaluation.evaluation_set import (
     digit_lines,
 )
 from inkstream.model.evaluation.lines import contents_of, report
-from inkstream.model.evaluation.plots import choose_samples
+from inkstream.model.evaluation.plots import choose_samples, sheet
 from inkstream.model.evaluation.report import Report, document, figures
 from inkstream.model.evaluation.streaming import drift, errors_from, finality
+from inkstream.model.preprocess.ink import with_directions
 from inkstream.model.reader import Reader, batches, has_letter_ends
 from inkstream.model.runtime import Runtime
 from tests.helpers import builders
@@ -324,3 +325,14 @@ def test_samples_are_the_best_the_median_and_the_worst(reader: Reader) -> None:
     assert best == distances[:6]
     assert median == distances[17:23]
     assert worst == distances[-6:]
+
+
+@pytest.mark.parametrize("directions", [False, True])
+def test_samples_are_drawn_with_their_ink_alone(tmp_path: Path, *, directions: bool) -> None:
+    net = Reader(builders.line_checkpoint(tmp_path / "net.onnx", directions=directions))
+    pixels = builders.columns(60, 0, HEIGHT)
+    columns = with_directions(pixels) if directions else pixels
+    readings = net.read([LineSample(columns, "ab c", np.empty(0, np.float32))])
+    figure = sheet([readings], (1, 1), net)
+    (image,) = [image for axes in figure.axes for image in axes.images]
+    assert np.array_equal(image.get_array(), pixels.T)
