@@ -31,7 +31,7 @@ class Sample:
     label: str
     strokes: list[NDArray[np.float64]]  # each [n, 2], x to the right, y downwards
     height: float  # of the frame
-    columns: NDArray[np.uint8]  # [T, 32], of the ink in its frame
+    columns: NDArray[np.uint8]  # [T, 32], of the ink in its frame, without directions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,4 +93,5 @@ def _sample(ink: InkSet, index: int, usual_height: float, config: ModelConfig) -
     height = max(float(ink_height), usual_height, width / FLATTEST, 1.0)
     offset = np.array((0.0, (height - ink_height) / 2))
     strokes = [stroke + offset for stroke in piece.strokes]
-    return Sample(piece.label, strokes, height, stroke_columns(strokes, config, height))
+    drawn = stroke_columns(strokes, config, height)
+    return Sample(piece.label, strokes, height, drawn[:, : config.column_height])

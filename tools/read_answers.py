@@ -78,8 +78,7 @@ def answers(inputs: Inputs, product: Any, render: Callable[..., Any]) -> Iterato
                 f"{name}: columns{suffix}",
                 _read_all(reader, [inputs.columns[i] for i in indices]),
             )
-            rows = slice(reader.column_height)
-            images = [_image(inputs.columns[i][:, rows]) for i in indices[::IMAGE_EVERY]]
+            images = [_image(inputs.columns[i]) for i in indices[::IMAGE_EVERY]]
             yield f"{name}: images{suffix}", [_recognition(reader.recognize(i)) for i in images]
             streamed = [inputs.columns[index] for index in indices[::STREAM_EVERY]]
             yield f"{name}: streams{suffix}", [_streamed(reader, columns) for columns in streamed]
