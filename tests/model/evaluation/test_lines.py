@@ -335,4 +335,6 @@ def test_samples_are_drawn_with_their_ink_alone(tmp_path: Path, *, directions: b
     readings = net.read([LineSample(columns, "ab c", np.empty(0, np.float32))])
     figure = sheet([readings], (1, 1), net)
     (image,) = [image for axes in figure.axes for image in axes.images]
-    assert np.array_equal(image.get_array(), pixels.T)
+    shown = image.get_array()
+    assert shown is not None
+    assert np.array_equal(shown, pixels.T)
