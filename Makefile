@@ -28,9 +28,10 @@ FULL := $(VENV)/.full-installed
 PEERS := $(VENV)/peers
 PEERS_INSTALLED := $(VENV)/.peers-installed
 RAY_INSTALLED := $(VENV)/.ray-installed
+AUDIT := $(VENV)/audit
 
 .DEFAULT_GOAL := help
-.PHONY: run lint check test test-ray train evaluate bench hostile region simulate chaos soak footprint languages pad figures release docker docker-test clean help
+.PHONY: run lint check test test-ray train evaluate bench hostile audit region simulate chaos soak footprint languages pad figures release docker docker-test clean help
 
 # Another server on this port would answer in the place of ours, so the port must be free. Ours has a
 # session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
@@ -92,6 +93,10 @@ bench: $(FULL) $(PEERS_INSTALLED) ## Measure speed beside other servers and boun
 
 hostile: $(FULL) ## Attack a server: each kind of attack, and for 15 minutes messages that are nearly right
 	HOSTILE_S=$(or $(SECONDS),450) $(BIN)/pytest -n 0 -s tests/hostile $(ARGS)
+
+# A package that PyPI's list cannot be asked about fails it too (--strict).
+audit: $(AUDIT) ## Look for known vulnerabilities of the versions in constraints.txt
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt $(ARGS)
 
 region: $(FULL) ## Simulate a region's day: waits, refusals, machines; report.json, region.png
 	$(BIN)/python -m tools.region $(ARGS)
@@ -160,6 +165,10 @@ $(RAY_INSTALLED): $(FULL)
 	@echo 'Installing Ray into $(VENV) (once)'
 	@$(INSTALL) --editable '.[ray]'
 	@touch $@
+
+$(AUDIT):
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
 
 $(PEERS_INSTALLED): $(BASE)
 	@echo 'Installing servers to compare with into $(PEERS) (once)'
