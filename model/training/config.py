@@ -110,6 +110,10 @@ class LinesConfig(TrainingConfig):
         1_500, 0, 1_000_000, "first steps, which train each frame on letters of known ink"
     )
     end_share: float = number(0.15, 0, 10, "weight of the loss on letter ends against CTC's")
+    lateness: float = number(
+        0, 0, 10, "nats by which CTC makes alignments less probable for each step that a letter"
+        " comes late",
+    )  # fmt: skip
     strength: float = number(1.0, 0, 1, "augmentation strength")
     rough: float = number(0.55, 0, 1, "share of lines with looks of paper, scanners and cameras")
     keep: float = number(0, 0, 1, "share of earlier weights in the result (WiSE-FT)")

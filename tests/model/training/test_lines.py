@@ -35,10 +35,8 @@ from inkstream.model.training.lines import (
     N_SHARDS,
     UNDIRECTED,
     LinesTask,
-    ctc_loss,
-    end_loss,
-    framewise_loss,
 )
+from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
 from inkstream.model.training.run_folder import network_weights
 
 pytestmark = pytest.mark.slow
