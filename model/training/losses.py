@@ -42,10 +42,8 @@ def ctc_loss(
     if lateness:
         symbols = pad_sequence(targets, batch_first=True)
         symbols = functional.pad(torch.stack([0 * symbols, symbols], 2).flatten(1), (0, 1))
-        places = symbols.to(log_probabilities.device)[:, None].expand(
-            -1, len(batch.columns[0]) // STEP_COLUMNS, -1
-        )
-        scores = log_probabilities.gather(2, places)
+        places = symbols.to(log_probabilities.device)[:, None]
+        scores = log_probabilities.gather(2, places.expand(-1, log_probabilities.shape[1], -1))
         with torch.no_grad():
             penalised = scores.double().cpu() - lateness * lateness_of(batch)
             shares = alignment_shares(penalised, symbols, steps, lengths).to(scores)
@@ -65,7 +63,8 @@ def lateness_of(batch: LineBatch) -> Tensor:
     """Return by how many steps each place [B, T/2, 1 + 2 L] comes late.
 
     The places of a step are the blank, the first letter, the blank again and so on. A letter is
-    late from `PROMPT_STEPS` steps after its end on; where its end is not known it is never late.
+    late in all steps but the first `PROMPT_STEPS` after its end; where its end is not known it is
+    never late.
     Sak et al. (ASRU 2015) allow no alignment outside of such windows; here it costs something.
     """
     n_steps = batch.columns.shape[1] // STEP_COLUMNS
