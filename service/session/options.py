@@ -47,7 +47,8 @@ class Options:
         labels = model.info.labels
         if (message.top_k or 0) > len(labels):
             raise ValueRefusedError(f"top_k is {message.top_k}, allowed: 1..{len(labels)}")
-        names = sorted(message.model_fields_set - {"type", "id"})  # a copied set may have another order
+        # In one order: a copied set may have another.
+        names = sorted(message.model_fields_set - {"type", "id"})
         given = {name: getattr(message, name) for name in names}
         if message.characters is not None:  # each once: what is kept and echoed stays short
             given["characters"] = "".join(dict.fromkeys(message.characters))
