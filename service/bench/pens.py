@@ -75,7 +75,7 @@ def ink_messages(number: int, kind: Kind) -> Iterator[Sent]:
     speed = rows_per_s * height / 32
     now_s = rng.uniform(0, interval_s)
     line = _line(pens, rng, kind)
-    line = line[rng.integers(len(line)) :]  # no two writers begin at the same place
+    line = _moved_to_start(line[rng.integers(len(line)) :], line)  # no two begin at the same place
     asks = itertools.cycle([True] + [False] * (ASKED - 1))
     while True:
         for name, stroke in enumerate(line):
@@ -121,6 +121,12 @@ def _line(pens: Pens, rng: np.random.Generator, kind: Kind) -> list[Stroke]:
     n_texts = int(rng.integers(1, MAX_TEXTS + 1))
     places = [(margin + text * width, margin) for text in range(n_texts)]
     return [stroke + place for place in places for stroke in pens.strokes]
+
+
+def _moved_to_start(rest: list[Stroke], line: list[Stroke]) -> list[Stroke]:
+    """Return the rest of a line where the line begins: a pen leaves no paper blank before it."""
+    left, start = (min(stroke[:, 0].min() for stroke in own) for own in (rest, line))
+    return [stroke - (left - start, 0) for stroke in rest]
 
 
 def _sampled(
