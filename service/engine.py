@@ -3,8 +3,9 @@
 A session with columns waits in a queue, in which clients take turns. Once the event loop has read
 all sockets that have something, the engine draws strokes that came, takes sessions from the head of
 the queue, runs the net once for all of them, and hands the scores out. What comes meanwhile waits
-in the sockets for the next turn. An idle server answers at once, a loaded one batches by itself,
-and there is no timer, no sleep, no poll, no thread and no lock.
+in the sockets for the next turn. An idle server answers at once, a loaded one batches by itself: as
+long as messages keep coming, a few columns wait for more, `GATHERING_S` at most. There is no timer,
+no sleep, no poll, no thread and no lock.
 
 The net runs on the event loop: a run takes less time than handing its columns to a thread and
 waiting for the interpreter again. A turn takes some milliseconds: it draws a portion of ink, hands
@@ -14,6 +15,7 @@ left waits for the next turn.
 
 import asyncio
 import contextvars
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +50,11 @@ INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
 ANSWERING_S: Final = 0.004  # for handing scores out, in one turn, and what clients sent after
 # Sessions in a run, and columns that a client brings to it, if there are several clients: 1 ms.
 MOST_BESIDE: Final = 32
+# Columns that wait for no more, and how long fewer wait while messages keep coming: a run of few
+# takes nearly as long as one of many.
+GATHERED: Final = 24
+GATHERING_S: Final = 0.01
+LEAST_EACH: Final = 8  # columns that a session may bring, even if others have fewer
 CHEAP: Final = 64  # columns without hints, for whose scores there is time in a turn
 
 Deliver = Callable[[list[Effect]], None]
@@ -146,6 +153,8 @@ class Engine:
         self._answered: list[EngineSession] = []  # with scores to be handed out
         self._clients: Counter[str] = Counter()  # how many sessions each has
         self._waking = False  # whether a run will start once the event loop has read all sockets
+        self._has_news = False  # whether a message has come since the engine last looked
+        self._ran_s = -math.inf  # when the newest run began
         self._stopped = False
         self._context = contextvars.Context()
 
@@ -183,6 +192,7 @@ class Engine:
 
     def receive(self, member: EngineSession, frame: str | bytes, now_s: float) -> None:
         """Hand one frame of the client to its session and carry out what follows."""
+        self._has_news = True
         effects = member.session.receive(frame, now_s)
         if effects:
             self.apply(member, effects)
@@ -231,7 +241,7 @@ class Engine:
             return
         if self._inked:
             self._draw()
-        if self._queue:
+        if self._queue and not self._is_gathering():
             self._run_batch()
         self._hand_out()
         if self._queue or self._inked or self._answered:
@@ -275,6 +285,21 @@ class Engine:
                 self._enqueue(member)
         except Exception as error:
             self._end(member, error)
+
+    def _is_gathering(self) -> bool:
+        """Whether columns wait for those of more sessions.
+
+        A message that has come since the last turn shows that the event loop is busy: where it has
+        time, columns wait for one turn more at most.
+        """
+        has_news, self._has_news = self._has_news, False
+        now_s = time.perf_counter()
+        if has_news and now_s < self._ran_s + GATHERING_S:
+            n_columns = sum([member.ready_columns for member in self._queue])
+            if n_columns < GATHERED:
+                return True
+        self._ran_s = now_s
+        return False
 
     def _run_batch(self) -> None:
         """Run the net for the sessions at the head of the queue."""
@@ -323,16 +348,17 @@ class Engine:
     def _columns_each(self, members: Sequence[EngineSession]) -> dict[str, int]:
         """Return how many columns each session may bring, by its client.
 
-        That is the median, so no flood delays the others; all sessions of a client together have
-        its share of the run, which is short where another client may come with a column meanwhile.
+        That is the median or a few, so no flood delays the others; all sessions of a client
+        together have its share of the run, which is short where another client may come with a
+        column meanwhile.
         """
         ready = sorted([member.ready_columns for member in members])
-        median = ready[len(ready) // 2] if ready else 0
+        most = max(LEAST_EACH, ready[len(ready) // 2]) if ready else 0
         sessions = Counter([member.client for member in members])
         share = self._max_columns // max(1, len(sessions))
         if len(self._clients) > 1:
             share = min(share, MOST_BESIDE)
-        return {client: max(1, min(median, share // n)) for client, n in sessions.items()}
+        return {client: max(1, min(most, share // n)) for client, n in sessions.items()}
 
     def _run(self, members: list[EngineSession], columns: Columns, *, hold: bool) -> None:
         """Get the scores of sessions; after a failure try each session once alone."""

@@ -117,18 +117,19 @@ class Piece:
     def __init__(self, before: KeptStroke, more: Sequence[Point]) -> None:
         """Measure the way from the end of `before` through at least one point more."""
         self.n_points = len(more)
-        self.coordinates = array("f", [value for point in more for value in point]).tobytes()
-        last = before.coordinates[-POINT.size :]
-        points: Sequence[Point] = [POINT.unpack(last), *more] if last else more
+        values = [value for point in more for value in point]
+        self.coordinates = array("f", values).tobytes()
+        if last := before.coordinates[-POINT.size :]:
+            values = [*POINT.unpack(last), *values]
         # While they wait to be drawn numbers of Python would take seven times the memory.
-        self._points = array("d", [value for point in points for value in point])
-        x, y = zip(*points, strict=True)
+        self._points = array("d", values)
+        x, y = values[::2], values[1::2]
         self.bounds = min(x), min(y), max(x), max(y)
         steps = zip(x, x[1:], y, y[1:], strict=False)
         self.path: float = sum(
             [max(abs(x2 - x1), abs(y2 - y1)) for x1, x2, y1, y2 in steps]
         )  # its length
-        self.cost = self.path + POINT_PATH * len(points)  # what it costs to draw, pixels
+        self.cost = self.path + POINT_PATH * len(x)  # what it costs to draw, pixels
 
     def runs(self) -> list[Points]:
         """Return its points in runs, each of which ends where the next one begins; see `_runs`."""
