@@ -4,7 +4,7 @@ A session with columns waits in a queue, in which clients take turns. Once the e
 all sockets that have something, the engine draws strokes that came, takes sessions from the head of
 the queue, runs the net once for all of them, and hands the scores out. What comes meanwhile waits
 in the sockets for the next turn. An idle server answers at once, a loaded one batches by itself: as
-long as messages keep coming, a few columns wait for more, `GATHERING_S` at most. There is no timer,
+long as each turn draws ink, a few columns wait for more, `GATHERING_S` at most. There is no timer,
 no sleep, no poll, no thread and no lock.
 
 The net runs on the event loop: a run takes less time than handing its columns to a thread and
@@ -50,7 +50,7 @@ INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
 ANSWERING_S: Final = 0.004  # for handing scores out, in one turn, and what clients sent after
 # Sessions in a run, and columns that a client brings to it, if there are several clients: 1 ms.
 MOST_BESIDE: Final = 32
-# Columns that wait for no more, and how long fewer wait while messages keep coming: a run of few
+# Columns that wait for no more, and how long fewer wait while each turn draws ink: a run of few
 # takes nearly as long as one of many.
 GATHERED: Final = 24
 GATHERING_S: Final = 0.01
@@ -153,7 +153,6 @@ class Engine:
         self._answered: list[EngineSession] = []  # with scores to be handed out
         self._clients: Counter[str] = Counter()  # how many sessions each has
         self._waking = False  # whether a run will start once the event loop has read all sockets
-        self._has_news = False  # whether a message has come since the engine last looked
         self._ran_s = -math.inf  # when the newest run began
         self._stopped = False
         self._context = contextvars.Context()
@@ -192,7 +191,6 @@ class Engine:
 
     def receive(self, member: EngineSession, frame: str | bytes, now_s: float) -> None:
         """Hand one frame of the client to its session and carry out what follows."""
-        self._has_news = True
         effects = member.session.receive(frame, now_s)
         if effects:
             self.apply(member, effects)
@@ -239,9 +237,10 @@ class Engine:
         self._waking = False
         if self._stopped:
             return
-        if self._inked:
+        draws = bool(self._inked)
+        if draws:
             self._draw()
-        if self._queue and not self._is_gathering():
+        if self._queue and not (draws and self._is_gathering()):
             self._run_batch()
         self._hand_out()
         if self._queue or self._inked or self._answered:
@@ -287,22 +286,14 @@ class Engine:
             self._end(member, error)
 
     def _is_gathering(self) -> bool:
-        """Whether columns wait for those of more sessions.
-
-        A message that has come since the last turn shows that the event loop is busy: where it has
-        time, columns wait for one turn more at most.
-        """
-        has_news, self._has_news = self._has_news, False
-        now_s = time.perf_counter()
-        if has_news and now_s < self._ran_s + GATHERING_S:
-            n_columns = sum([member.ready_columns for member in self._queue])
-            if n_columns < GATHERED:
-                return True
-        self._ran_s = now_s
-        return False
+        """Whether columns wait for the next turn, and for those of more sessions."""
+        if time.perf_counter() > self._ran_s + GATHERING_S:
+            return False
+        return sum([member.ready_columns for member in self._queue]) < GATHERED
 
     def _run_batch(self) -> None:
         """Run the net for the sessions at the head of the queue."""
+        self._ran_s = time.perf_counter()
         members, columns = self._next_batch()
         begins = self._runtime.begins_step(self._states.rows).tolist()
         single = [len(own) == 1 for own in columns]

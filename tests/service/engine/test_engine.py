@@ -186,21 +186,24 @@ async def test_a_run_takes_no_more_columns_than_its_limit(net: Net) -> None:
     assert metrics.runs == [(4, 8)] * 3
 
 
-async def test_columns_of_few_wait_while_messages_keep_coming(
+DASH = message("ink", height=28, pause=True, strokes=[{"points": [[4, 9], [5, 9]]}])
+
+
+async def test_columns_of_few_wait_while_each_turn_draws_ink(
     net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inkstream.service.engine.GATHERING_S", 60.0)
     metrics = RecordingMetrics()
     async with running(net, metrics=metrics) as engine:
-        clients = [EngineClient(engine, net) for _ in range(5)]
+        clients = [EngineClient(engine, net) for _ in range(4)]
         clients[0].send(INK)
         await clients[0].wait_for(1)
-        for client in clients:
-            client.send(INK)
+        for client in clients[1:]:
+            client.send(DASH)
             await asyncio.sleep(0)
         assert metrics.runs == [(1, 1)]
-        await clients[4].wait_for(1)  # no more came in this turn
-    assert metrics.runs == [(1, 1), (5, 5)]
+        await clients[1].wait_for(1)  # nothing was drawn in this turn
+    assert [sessions for sessions, _ in metrics.runs[:2]] == [1, 3]
 
 
 @pytest.mark.parametrize(("gathered", "gathering_s"), [(3, 60.0), (100, 0.0)])
@@ -214,9 +217,11 @@ async def test_columns_wait_no_longer_for_others(
         clients = [EngineClient(engine, net) for _ in range(3)]
         for n in (1, 2):
             for client in clients:
-                client.send(INK)
+                client.send(DASH, message("reset"))
             await asyncio.sleep(0)
-            assert metrics.runs == [(3, 3)] * n
+            assert [sessions for sessions, _ in metrics.runs] == [3] * n
+            for client in clients:
+                await client.wait_for(1)
 
 
 async def test_a_session_with_many_columns_delays_no_other_session(net: Net) -> None:
