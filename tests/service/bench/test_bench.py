@@ -249,6 +249,19 @@ def test_pens_pause_between_strokes_and_flush_at_the_end_of_a_line() -> None:
     assert len(first["points"]) == 1  # at once when the pen comes down
 
 
+def test_every_line_begins_at_its_start_the_first_one_too() -> None:
+    starts: list[float] = []
+    for number in range(20):
+        line: list[float] = []
+        for each in sent(ink_messages(number, "transcriber"), 60):
+            message = json.loads(each.data)
+            line += [x for stroke in message.get("strokes", ()) for x, _ in stroke["points"]]
+            if message["type"] == "flush":
+                starts.append(min(line))
+                line = []
+    assert max(starts) == min(starts) > 0
+
+
 def test_columns_of_a_writer_come_one_by_one_at_an_even_pace() -> None:
     columns = [each for each in sent(column_messages(0, "transcriber", 32), 4) if each.answered]
     assert {len(each.data) for each in columns} == {32}
