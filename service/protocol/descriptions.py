@@ -3,16 +3,11 @@
 import ast
 import inspect
 import sys
-import threading
 from functools import cache
 from itertools import pairwise
 from typing import Any, Final
 
 PACKAGE: Final = __name__.partition(".")[0]
-
-# Python 3.11 counts the depth of a tree once for all threads: where the garbage collector lets
-# another thread parse in between, ast.parse raises SystemError (python/cpython#106905).
-_parsing: Final = threading.Lock()
 
 
 def describe(schema: dict[str, Any], model: type) -> None:
@@ -32,9 +27,7 @@ def describe(schema: dict[str, Any], model: type) -> None:
 @cache
 def _texts(module: str) -> dict[str, dict[str, str]]:
     """Return the texts below the fields of a module's classes, by class and field."""
-    source = inspect.getsource(sys.modules[module])
-    with _parsing:
-        tree = ast.parse(source)
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
     return {
         own.name: {
             field.target.id: inspect.cleandoc(str(text.value.value))

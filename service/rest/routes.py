@@ -11,6 +11,7 @@ import asyncio
 import difflib
 import json
 import secrets
+import threading
 import time
 from collections.abc import Awaitable
 from http import HTTPStatus
@@ -66,6 +67,10 @@ REQUEST_ID_BYTES: Final = 8
 MODEL_HEADER: Final = "x-inkstream-model"  # whose columns an answer holds
 ASYNCAPI: Final = Path(__file__).with_name("asyncapi.json")  # made by tools/asyncapi.py
 RECOGNIZE: Final = "/v1/recognize"
+
+# Python 3.11 counts the depth of a parsed tree for all threads together: where the collector of
+# garbage lets another thread parse meanwhile, ast.parse raises SystemError (cpython#106905).
+_describing: Final = threading.Lock()
 
 # Describes the header; `Access` reads it.
 _BEARER: Final = HTTPBearer(
@@ -308,7 +313,9 @@ def _add_description(app: FastAPI) -> None:
         """Describe the calls by OpenAPI, in a thread: it takes 40 ms when it is first made."""
         root_path = request.scope.get("root_path", "").rstrip("/")
         servers = {"servers": [{"url": root_path}]} if root_path else {}
-        return JSONResponse(app.openapi() | servers)
+        with _describing:
+            document = app.openapi()
+        return JSONResponse(document | servers)
 
 
 def _add_stream(app: FastAPI) -> None:

@@ -1,14 +1,7 @@
 """Fields are described in schemas by the texts below them, of the class or of the one above it."""
 
-import gc
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-
-import pytest
 from pydantic import TypeAdapter
 
-from inkstream.service.protocol import descriptions, server_messages
 from inkstream.service.protocol.client_messages import Rewind
 from inkstream.service.protocol.server_messages import Flushed, Result
 from inkstream.service.rest.answers import Transcription
@@ -34,27 +27,3 @@ def test_schemas_that_are_changed_otherwise_are_described_too() -> None:
 def test_other_modules_are_read_too() -> None:
     fields = Transcription.model_json_schema()["properties"]
     assert fields["words"]["description"] == "Its words."
-
-
-@pytest.fixture
-def switching_threads() -> Iterator[None]:
-    """Let another thread run whenever garbage is collected, and collect it often."""
-    thresholds = gc.get_threshold()
-
-    def switch(_phase: str, _info: dict[str, int]) -> None:
-        time.sleep(1e-5)
-
-    gc.callbacks.append(switch)
-    gc.set_threshold(200)
-    yield
-    gc.set_threshold(*thresholds)
-    gc.callbacks.remove(switch)
-
-
-@pytest.mark.usefixtures("switching_threads")
-def test_several_threads_may_ask_at_once() -> None:
-    read = descriptions._texts.__wrapped__  # without the cache
-    with ThreadPoolExecutor(4) as pool:
-        texts = list(pool.map(read, [server_messages.__name__] * 40))
-    assert texts == [read(server_messages.__name__)] * 40
-    assert "text" in texts[0]["Flushed"]

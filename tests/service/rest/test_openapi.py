@@ -1,16 +1,23 @@
 """The OpenAPI description is complete and agrees with the code."""
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
 from inkstream.service.pages import PageColumns, PageTranscription
 from inkstream.service.protocol.errors import MEANINGS
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest.answers import Recognition, Transcription
+from tests.helpers.http import client_of
 from tests.helpers.running_server import Running, server
 
 # Codes that no request gets: they belong to streams, or stop a server before it listens.
@@ -159,3 +166,20 @@ def test_examples_of_answers_are_valid_answers(
     listed = description["components"]["schemas"][ModelInfo.__name__]["properties"]
     (model,) = client.get("/v1/models").json()["models"]
     assert model.keys() == listed.keys()
+
+
+def test_one_thread_at_a_time_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, free = FastAPI.openapi, threading.Lock()
+
+    def make_alone(app: FastAPI) -> dict[str, Any]:
+        assert free.acquire(blocking=False), "another thread makes it now"
+        time.sleep(0.05)
+        made = make(app)
+        free.release()
+        return made
+
+    monkeypatch.setattr(FastAPI, "openapi", make_alone)
+    with server(tmp_path) as running, client_of(running) as client, ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(client.get, ["/openapi.json"] * 4))
+    assert {answer.status_code for answer in answers} == {HTTPStatus.OK}
+    assert len({answer.text for answer in answers}) == 1
