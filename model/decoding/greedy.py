@@ -54,6 +54,7 @@ END_REACH: Final = 8  # steps before a run's first one in which its letter may h
 
 LEAST: Final = 1e-30  # stands for no probability where a logarithm is taken
 NO_ODDS: Final = np.zeros(1, np.float32)  # broadcast to [1 + K]
+FEW: Final = 8  # columns, which take less time one by one than together in numpy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +66,6 @@ class SymbolRun:
     weights: NDArray[np.float32]  # [1 + K], probabilities or odds of symbols, summed over it
 
 
-FEW: Final = 8  # columns, one by one at less than numpy's time
 # Attributes that hold all that a decoder knows of its line.
 _KNOWN: Final = (
     *("letters", "words", "_columns", "_beyond", "_flushed", "_decided", "_word", "_symbol"),

@@ -154,12 +154,11 @@ class Line:
         if own[-1].column == self.column:
             return
         own.append(Snapshot(self.column, state.copy(), self.ink_end, self.decoder.copy()))
-        if len(own) > MOST_BETWEEN:
-            between = [i for i, each in enumerate(own) if i and each.column % SNAPSHOT_SPACING]
-            if len(between) > MOST_BETWEEN:
-                first, *others = own.pop(between[0]).pieces
-                _add_columns(own[between[0] - 1].pieces, first)
-                own[between[0] - 1].pieces += others
+        between = [i for i, each in enumerate(own) if i and each.column % SNAPSHOT_SPACING]
+        if len(between) > MOST_BETWEEN:
+            first, *others = own.pop(between[0]).pieces
+            _add_columns(own[between[0] - 1].pieces, first)
+            own[between[0] - 1].pieces += others
         oldest = self.oldest
         while len(own) > 1 and own[1].column <= oldest:
             own.pop(0)
