@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import stat
 from pathlib import Path
 
@@ -28,10 +29,13 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write, flush to the disk, rename: `path` holds the old bytes or the new, never a part."""
-    unfinished = path.with_name(path.name + ".part")
+    """Write, flush to the disk, rename: `path` holds the old bytes or the new, never a part.
+
+    Several may write the same file at once: each writes its own, and the last one renamed stays.
+    """
+    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with unfinished.open("wb") as file:
+        with unfinished.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
