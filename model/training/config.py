@@ -128,7 +128,7 @@ class LinesConfig(TrainingConfig):
         " a net of UNIPEN the labels of ASCII",
     )  # fmt: skip
     western_bonus: float = number(
-        0, 0, 10, "nats that labels beyond ASCII get in the result: made-up texts have fewer of"
+        0, 0, 10, "nats that letters beyond ASCII get in the result: made-up texts have fewer of"
         " them than most languages",
     )  # fmt: skip
 

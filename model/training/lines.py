@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from inkstream.model.alphabet import ASCII, WESTERN
+from inkstream.model.alphabet import ASCII, LETTERS, WESTERN
 from inkstream.model.calibration import fit_line_temperatures
 from inkstream.model.checkpoint import read
 from inkstream.model.config import STEP_COLUMNS, ModelConfig
@@ -406,14 +406,15 @@ class LinesTask:
         nets lies one that knows both (Wortsman et al., CVPR 2022).
 
         Letters beyond ASCII then get their bonus: with other shares of a letter than in training,
-        its probability changes by their ratio (Saerens et al., Neural Computation, 2002).
+        its probability changes by their ratio (Saerens et al., Neural Computation, 2002). Marks
+        beyond ASCII get none: `·` would take the place of `.` in English.
         """
         network = cast(LineLSTM, average)
         if self.config.keep:
             network = mixed(network, self._earlier, self.config.keep)
         if self.config.western_bonus:
             network = copy.deepcopy(network)
-            rows = [row for row, label in enumerate(self.labels, 1) if not label.isascii()]
+            rows = [row for row, label in enumerate(self.labels, 1) if label in LETTERS]
             network.head.bias[rows] += self.config.western_bonus
         return network
 
