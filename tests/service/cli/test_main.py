@@ -129,7 +129,7 @@ def test_the_uncertain_letters_of_a_line_are_named_without_a_total_probability(
 ) -> None:
     command = ["recognize", str(EXAMPLES / "0.png"), "--model", "lines"]
     assert cli.run(command) == 0
-    assert capsys.readouterr().out == f"{command[1]}  0  uncertain: 0 (or o)\n"
+    assert capsys.readouterr().out == f"{command[1]}  0  uncertain: 0 (or O)\n"
     assert cli.run([*command, "--json"]) == 0
     (word,) = json.loads(capsys.readouterr().out)["words"]
     assert 0.2 < word["confidence"] < 0.7
