@@ -407,7 +407,7 @@ class LinesTask:
 
         Letters beyond ASCII then get their bonus: with other shares of a letter than in training,
         its probability changes by their ratio (Saerens et al., Neural Computation, 2002). Marks
-        beyond ASCII get none: `·` would take the place of `.` in English.
+        beyond ASCII get none: texts have few of them.
         """
         network = cast(LineLSTM, average)
         if self.config.keep:
