@@ -134,8 +134,8 @@ def test_workers_share_connections_metrics_and_settings_and_survive_each_other(
         wait_until(lambda: events(target, "serving") == 3)
         assert target.metric("inkstream_columns_total") >= 8 + 64 + len(streams[2])
         assert target.metric("inkstream_sessions") == len(streams[2])
-        later = opened(target, stack, 6)
-        assert len(later[1]) >= 3  # the new worker has the fewest
+        later = opened(target, stack, 3)
+        assert len(later[1]) >= 2  # the new worker has the fewest
 
         target.process.send_signal(signal.SIGTERM)
         for stream in (*streams[2], *later[1]):

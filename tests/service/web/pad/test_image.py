@@ -7,6 +7,7 @@ import httpx
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 from playwright.sync_api import Browser, Route, expect
+from rapidfuzz.distance import Levenshtein
 
 from inkstream.service.protocol.errors import UnreadableError
 from inkstream.service.rest.bodies import BodyReader
@@ -262,7 +263,7 @@ def test_a_line_that_takes_a_small_part_of_its_paper_is_read_as_a_page(
     pad.choose_speed("all")
     transfer(pad, paper, "drop")
     expect(pad.page.locator("#image-text")).to_have_text(line["text"])
-    assert line["text"].endswith(" world!")
+    assert Levenshtein.distance(line["text"], "hello, world!") <= 1
     assert len(played(pad)) == 32 * line["columns"]
 
 
