@@ -33,7 +33,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 
     Several may write the same file at once: each writes its own, and the last one renamed stays.
     """
-    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    unfinished = path.with_name(f"{secrets.token_hex(8)}.part")
     try:
         with unfinished.open("xb") as file:
             file.write(content)
