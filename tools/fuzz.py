@@ -176,6 +176,21 @@ TARGETS: Final = {
     made.__name__: made
     for made in (messages, ink, frames, inkml, images, patterns, language, metadata, snapshot)
 }
+OF_JSON: Final = ("messages", "ink")  # lines of JSON, which changed bytes seldom remain
+
+
+def mutate_json(data: bytes, most_bytes: int, seed: int) -> bytes:
+    """Change a value in one line of JSON, or some bytes of a line."""
+    from tests.helpers.mutations import Mutator
+
+    mutator = Mutator(seed)
+    lines = data.split(b"\n")
+    chosen = mutator.random.randrange(len(lines))
+    try:
+        lines[chosen] = mutator.text(json.loads(lines[chosen]))
+    except (ValueError, RecursionError):
+        lines[chosen] = mutator.changed(lines[chosen])
+    return b"\n".join(lines)[:most_bytes]
 
 
 @click.command()
@@ -231,7 +246,8 @@ def fuzz(name: str, seconds: int, seed: int, findings: str) -> None:
         "-handle_term=0",
         str(corpus),
     ]
-    atheris.Setup(arguments, run)
+    changes = {"custom_mutator": mutate_json} if name in OF_JSON else {}
+    atheris.Setup(arguments, run, **changes)
     atheris.Fuzz()
 
 

@@ -62,7 +62,7 @@ class Mutator:
         if rng.random() < 0.2:
             kind, payload = BINARY, rng.randbytes(rng.choice([0, 1, 28, 31, 32, 64, 28 * 32]))
         else:
-            kind, payload = TEXT, self._text(rng.choice(MESSAGES))
+            kind, payload = TEXT, self.text(rng.choice(MESSAGES))
         if rng.random() < 0.9:
             return client_frame(kind, payload)
         if rng.random() < 0.5:  # fragments, with control frames between them
@@ -79,14 +79,14 @@ class Mutator:
         data[rng.randrange(min(6, len(data)))] ^= 1 << rng.randrange(8)
         return bytes(data)
 
-    def _text(self, message: dict[str, Any]) -> bytes:
+    def text(self, message: Any) -> bytes:
         """Return a message as JSON with some of its values, or bytes, changed."""
         rng = self.random
         message = json.loads(json.dumps(message))
         for _ in range(rng.choice([0, 1, 1, 2])):
             self._change(message)
         data = json.dumps(message).encode("utf-8", "surrogatepass")
-        return self._changed(data) if rng.random() < 0.3 else data
+        return self.changed(data) if rng.random() < 0.3 else data
 
     def _change(self, value: Any) -> None:
         """Change one value somewhere inside an object or an array."""
@@ -102,7 +102,7 @@ class Mutator:
                 return
             value = value[key]
 
-    def _changed(self, data: bytes) -> bytes:
+    def changed(self, data: bytes) -> bytes:
         """Return bytes with something put in, left out, or turned."""
         rng = self.random
         place = rng.randrange(len(data) + 1)
@@ -123,7 +123,7 @@ class Mutator:
         if rng.random() < 0.5:
             lines.append(f"Content-Length: {len(body)}")
         data = "\r\n".join([*lines, "", ""]).encode() + body
-        return self._changed(data) if rng.random() < 0.4 else data
+        return self.changed(data) if rng.random() < 0.4 else data
 
 
 def client_frame(kind: int, payload: bytes) -> bytes:
