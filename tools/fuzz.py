@@ -11,6 +11,7 @@ Atheris, which is no dependency of ours: `pip install atheris`.
 
 import asyncio
 import contextlib
+import hashlib
 import io
 import itertools
 import json
@@ -127,18 +128,21 @@ def patterns() -> Fuzzed:
 
 
 def language() -> Fuzzed:
-    """Language models."""
-    from inkstream.model.decoding.ngrams import Language
+    """Language models whose digest is right, and texts read with them."""
+    from inkstream.model.decoding.ngrams import DIGEST_LENGTH, FORMAT, Language
     from tests.helpers.single_session import LITTLE
 
     path = Path(tempfile.mkdtemp()) / "fuzzed.ngrams"
     LITTLE.save(path)
+    start = len(FORMAT) + DIGEST_LENGTH + 1
 
-    def load(data: bytes) -> object:
-        path.write_bytes(data)
-        return Language.load(path)
+    def load(data: bytes) -> None:
+        digest = hashlib.sha256(data).hexdigest().encode()
+        path.write_bytes(FORMAT + digest + b"\n" + data)
+        loaded = Language.load(path)
+        loaded.after("".join(loaded.index) * 2)
 
-    return load, [path.read_bytes()]
+    return load, [path.read_bytes()[start:]]
 
 
 def metadata() -> Fuzzed:
@@ -176,7 +180,7 @@ TARGETS: Final = {
     made.__name__: made
     for made in (messages, ink, frames, inkml, images, patterns, language, metadata, snapshot)
 }
-OF_JSON: Final = ("messages", "ink")  # lines of JSON, which changed bytes seldom remain
+OF_JSON: Final = ("messages", "ink", "metadata")  # lines of JSON, which changed bytes seldom remain
 
 
 def mutate_json(data: bytes, most_bytes: int, seed: int) -> bytes:

@@ -152,7 +152,8 @@ class BeamDecoder(GreedyDecoder):
             column = min(STEP_COLUMNS * (step + 1), self._columns) - 1
             changed = self._beam.step(row, step, fit)
             decided = self._beam.decided(self._search.agreed, step - self._search.latest)
-            events += self._emit_all(decided, step, column)
+            if decided:
+                events += self._emit_all(decided, step, column)
             if changed or decided:
                 changes.append((column, self._text_at(column)))
         self._forget_ends()
@@ -247,9 +248,9 @@ def _others(word: Word, alternatives: Sequence[_WordAlternative]) -> tuple[Spell
 # The search
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # `frozen` would take three times as long to make one
 class BeamSymbol:
-    """A symbol of a hypothesis."""
+    """A symbol of a hypothesis; it is never changed."""
 
     symbol: int
     step: int  # at which it was first seen
@@ -292,21 +293,20 @@ class DecidedSymbol(NamedTuple):
     rejected: tuple[Rejected, ...]  # the most probable of the others
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Extensions:
+class _Extensions(NamedTuple):
     """What may become of each hypothesis at a step."""
 
     step: int
     scores: StepScores
     fit: float
-    symbols: NDArray[np.int64]  # [C], with which it may go on
+    symbols: list[int]  # [C], with which it may go on
     rows: NDArray[np.float32]  # [B, K], of the guide
     longer: NDArray[Any]  # [B, C], weight of all ways that end in a new symbol
     blank: Floats  # of all that add nothing, and end in a blank
     label: Floats  # and in the newest symbol
 
     def symbol(self, hypothesis: int, place: int) -> BeamSymbol:
-        symbol, row = int(self.symbols[place]), self.rows[hypothesis]
+        symbol, row = self.symbols[place], self.rows[hypothesis]
         return BeamSymbol(symbol, self.step, self.scores, row, self.fit)
 
 
@@ -395,75 +395,80 @@ class Beam:
         `fit` is the share of the letters' probability that texts of the guide may have.
         """
         either = np.logaddexp(self._blank, self._label)
-        label = self._label + scores[self._last]  # the space before any is never repeated
+        newest = scores[self._last]
+        label = self._label + newest  # the space before any is never repeated
         blank = either + scores[BLANK]
         if scores[BLANK] > QUIET:
             self._blank, self._label = blank, label
             return False
         scores = scores.copy()  # a view would keep all scores of its run in memory
-        rows = np.stack([self._guide.row(state) for state in self._states])  # [B, K]
-        symbols = _likely(scores, rows.max(0))
-        longer = either[:, None] + scores[symbols]  # [B, C]
-        again = symbols == self._last[:, None]
-        longer = np.where(again, self._blank[:, None] + scores[symbols], longer)
+        rows = np.concatenate([self._guide.row(state) for state in self._states])
+        rows = rows.reshape(len(self._states), -1)  # [B, K]
+        likely = _likely(scores, rows.max(0))
+        tried, symbols = scores[likely], likely.tolist()
+        again = likely == self._last[:, None]
+        longer = np.where(again, self._blank[:, None], either[:, None]) + tried  # [B, C]
         if self._space in symbols:  # one space is as good as two, and none begins a line
-            place = int(np.flatnonzero(symbols == self._space)[0])
+            place = symbols.index(self._space)
             spaced = self._last == self._space
             blank[spaced] = np.logaddexp(blank[spaced], longer[spaced, place])
             longer[spaced, place] = NEVER
         extensions = _Extensions(step, scores, fit, symbols, rows, longer, blank, label)
-        self._keep_clearest(scores, fit)
+        self._keep_clearest(scores, newest.tolist(), fit)
         self._merge(extensions)
         self._keep_best(extensions)
         return True
 
-    def _keep_clearest(self, scores: StepScores, fit: float) -> None:
-        """Keep these scores for the newest symbols that were never as probable before."""
+    def _keep_clearest(self, scores: StepScores, newest: Sequence[float], fit: float) -> None:
+        """Keep these scores for the newest symbols, if they were never as probable before."""
         self._open = list(self._open)  # copies share it
-        for i, own in enumerate(self._open):
-            if own and scores[own[-1].symbol] > own[-1].scores[own[-1].symbol]:
-                self._open[i] = (*own[:-1], replace(own[-1], scores=scores, fit=fit))
+        for i, (own, score) in enumerate(zip(self._open, newest, strict=True)):
+            if own and score > own[-1].scores[own[-1].symbol]:
+                *before, last = own
+                clearer = BeamSymbol(last.symbol, last.step, scores, last.guided, fit)
+                self._open[i] = (*before, clearer)
 
     def _merge(self, extensions: _Extensions) -> None:
         """Add the ways that lead from one hypothesis to another one to those of the other."""
         index = {text: i for i, text in enumerate(self._texts)}
-        places = {symbol: place for place, symbol in enumerate(extensions.symbols.tolist())}
+        places = {chr(symbol): place for place, symbol in enumerate(extensions.symbols)}
         blank, label, longer = extensions.blank, extensions.label, extensions.longer
         for j, text in enumerate(self._texts):
-            if text and (i := index.get(text[:-1])) is not None:
-                place = places.get(ord(text[-1]))
-                if place is None:
-                    continue
-                way = longer[i, place]
-                if way > np.logaddexp(blank[j], label[j]):  # rather now than before
-                    self._open[j] = (*self._open[j][:-1], extensions.symbol(i, place))
-                label[j] = np.logaddexp(label[j], way)
-                longer[i, place] = NEVER
+            if (place := places.get(text[-1:])) is None or (i := index.get(text[:-1])) is None:
+                continue
+            way = longer[i, place]
+            if way > np.logaddexp(blank[j], label[j]):  # rather now than before
+                self._open[j] = (*self._open[j][:-1], extensions.symbol(i, place))
+            label[j] = np.logaddexp(label[j], way)
+            longer[i, place] = NEVER
 
     def _keep_best(self, extensions: _Extensions) -> None:
         """Go on with the best of all hypotheses, extended by a symbol or not."""
         longer, blank, label = extensions.longer, extensions.blank, extensions.label
-        guided = self._guided[:, None] + extensions.rows[:, extensions.symbols - 1]
-        kept = np.logaddexp(blank, label) + self._guided
-        ranks = np.concatenate([kept, (longer + guided).ravel()])
-        best = np.argsort(-ranks, kind="stable")[: self._width]
-        parts: list[tuple[Any, ...]] = []
-        for at in best[ranks[best] > ranks[best[0]] - WIDE].tolist():
-            if at < len(kept):
-                known = self._open[at], self._texts[at], self._states[at], self._last[at]
-                parts.append((*known, blank[at], label[at], self._guided[at]))
+        n_before, n_symbols = longer.shape
+        added = extensions.rows[:, np.array(extensions.symbols) - 1]
+        guided = np.concatenate([self._guided, (self._guided[:, None] + added).ravel()])
+        ranks = guided + np.concatenate([np.logaddexp(blank, label), longer.ravel()])
+        best = (-ranks).argsort(kind="stable")[: self._width]
+        best = best[ranks[best] > ranks[best[0]] - WIDE]
+        kept: list[tuple[Any, ...]] = []
+        for at in best.tolist():
+            if at < n_before:
+                kept.append((self._open[at], self._texts[at], self._states[at], self._last[at]))
                 continue
-            i, place = divmod(at - len(kept), len(extensions.symbols))
+            i, place = divmod(at - n_before, n_symbols)
             new = extensions.symbol(i, place)
             state = self._guide.follow(self._states[i], new.symbol - 1)
-            known = (*self._open[i], new), self._texts[i] + chr(new.symbol), state, new.symbol
-            parts.append((*known, NEVER, longer[i, place], guided[i, place]))
-        symbols, texts, states, last, blanks, labels, guides = zip(*parts, strict=True)
-        self._open, self._texts, self._states = list(symbols), list(texts), list(states)
+            known = (*self._open[i], new), self._texts[i] + chr(new.symbol)
+            kept.append((*known, state, new.symbol))
+        opens, texts, states, last = zip(*kept, strict=True)
+        self._open, self._texts, self._states = list(opens), list(texts), list(states)
         self._last = np.array(last)
-        self._guided = np.array(guides) - guides[0]  # the best hypothesis' weight becomes 0
-        top = np.logaddexp(blanks[0], labels[0])
-        self._blank, self._label = np.array(blanks) - top, np.array(labels) - top
+        blank = np.where(best < n_before, blank.take(best, mode="clip"), NEVER)
+        label = np.concatenate([label, longer.ravel()])[best]
+        self._guided = guided[best] - guided[best[0]]  # the best hypothesis' weight becomes 0
+        top = np.logaddexp(blank[0], label[0])
+        self._blank, self._label = blank - top, label - top
 
     def decided(self, sure: float, latest: float) -> list[DecidedSymbol]:
         """Return what is certain now, or was first seen at step `latest` or before.
@@ -471,14 +476,15 @@ class Beam:
         `sure` is the share of the hypotheses' weight that must agree.
         """
         found: list[DecidedSymbol] = []
-        while len(self._open[0]):
-            first = self._open[0][0]
-            agree = [len(each) > 0 and each[0].symbol == first.symbol for each in self._open]
-            share, rejected = 1.0, tuple[Rejected, ...]()
+        while self._open[0]:
+            first, char = self._open[0][0], self._texts[0][0]
+            agree = [text[:1] == char for text in self._texts]
+            share = 1.0
+            rejected: tuple[Rejected, ...] = ()
             if not all(agree):
                 weights = np.exp(np.logaddexp(self._blank, self._label) + self._guided)
-                shares = weights / weights.sum()
-                share = float(shares[agree].sum())
+                shares = weights / np.add.reduce(weights)  # `sum` takes half as long again
+                share = float(shares @ agree)
                 if share < sure and first.step > latest:
                     break
                 rejected = self._rejected(agree, shares)
@@ -527,7 +533,13 @@ def _hashable(state: Any) -> Hashable:
 
 def _likely(scores: StepScores, guided: NDArray[np.float32]) -> NDArray[np.int64]:
     """Return the most probable symbols of a step, not the blank, that the guide lets through."""
-    labels = np.where(guided > NEVER, scores[1:], NEVER)
-    best = np.argsort(-labels, kind="stable")[:MOST_SYMBOLS]
-    likely: NDArray[np.int64] = best[labels[best] > scores.max() + NARROW] + 1
-    return likely if len(likely) else best[:1] + 1
+    likely: NDArray[np.int64] = (scores > scores.max() + NARROW).nonzero()[0]
+    if likely[0] == BLANK:
+        likely = likely[1:]
+    likely = likely[guided[likely - 1] > NEVER]
+    if not len(likely):  # the most probable one of all, however improbable it is
+        labels = np.where(guided > NEVER, scores[1:], NEVER)
+        return np.array([1 + int(labels.argmax())])
+    if len(likely) > MOST_SYMBOLS:
+        likely = likely[(-scores[likely]).argsort(kind="stable")[:MOST_SYMBOLS]]
+    return likely

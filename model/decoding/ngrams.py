@@ -78,6 +78,7 @@ class Language:
         """Take a trie as `training/ngrams.py` builds it; the last node only ends the others."""
         self.about = about
         self._nodes = nodes
+        self._fields = {name: nodes[name] for name in NODE.names or ()}  # a quicker way to them
         self.index = {character: i for i, character in enumerate(about.characters)}
         self.rows = lru_cache(CACHED)(self._rows)
 
@@ -99,17 +100,21 @@ class Language:
         return len(self._nodes) - 2  # without root and end
 
     def _rows(self, node: int) -> tuple[Row, Following]:
-        """Return all characters' log-probabilities [A] at a node, and the nodes [A] behind them."""
-        here, end = self._nodes[node], int(self._nodes[node + 1]["children"])
-        children = self._nodes[int(here["children"]) : end]
+        """Return all characters' log-probabilities at a node, and the nodes behind them.
+
+        Both have [A + 1] values: the last one is that of any character that the alphabet lacks.
+        """
+        fields = self._fields
+        first, end = int(fields["children"][node]), int(fields["children"][node + 1])
         if node == ROOT:
-            log_p = np.full(len(self.index), -np.inf, np.float32)
-            following = np.zeros(len(self.index), np.int32)
+            log_p = np.full(len(self.index) + 1, -np.inf, np.float32)
+            following = np.full(len(self.index) + 1, ROOT, np.int32)
         else:
-            log_p, following = self.rows(int(here["suffix"]))
-            log_p, following = log_p + np.float32(here["back_off"]), following.copy()
-        log_p[children["character"]] = children["log_p"]
-        following[children["character"]] = np.arange(int(here["children"]), end)
+            log_p, following = self.rows(int(fields["suffix"][node]))
+            log_p, following = log_p + fields["back_off"][node], following.copy()
+        children = fields["character"][first:end]
+        log_p[children] = fields["log_p"][first:end]
+        following[children] = np.arange(first, end)
         return log_p, following
 
     def after(self, text: str, node: int = ROOT) -> int:
@@ -249,9 +254,8 @@ class _Spelling:
     def __init__(self, language: Language, labels: tuple[str, ...]) -> None:
         self.language = language
         self.own = np.array([language.index.get(label, -1) for label in labels])  # [K]
-        self.known = self.own >= 0
         accented = np.array([label in language.about.letters for label in labels])
-        self.bonus = BONUS + ACCENT_BONUS * accented
+        self.bonus = (BONUS + ACCENT_BONUS * accented).astype(np.float32)
 
 
 _spelling = lru_cache(MOST_LANGUAGES)(_Spelling)
@@ -264,9 +268,10 @@ def _label_row(spelling: _Spelling, node: int) -> tuple[Row, Following]:
     All lines that are read in the language share what is kept.
     """
     log_p, following = spelling.language.rows(node)
-    log_p = np.where(spelling.known, np.maximum(log_p[spelling.own], LEAST), LEAST)
-    nodes = np.where(spelling.known, following[spelling.own], ROOT).astype(np.int32)
-    return (WEIGHT * log_p + spelling.bonus).astype(np.float32), nodes
+    weights = np.maximum(log_p[spelling.own], np.float32(LEAST))
+    weights *= np.float32(WEIGHT)
+    weights += spelling.bonus
+    return weights, following[spelling.own]
 
 
 class LanguageGuide(Guide):
