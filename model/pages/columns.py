@@ -226,10 +226,11 @@ def _own(mask: Mask) -> Mask:
     side = max(1, len(mask) // STRIP_CELLS)
     cells = _largest(mask.astype(np.uint8), side) > 0
     numbers = components(cells)
-    rows = np.broadcast_to(np.arange(len(cells))[:, None], cells.shape)
+    rows, places = cells.nonzero()  # from the top down: of each component the last one stays
+    own_numbers = numbers[rows, places]
     first, last = np.full(numbers.size + 1, len(cells)), np.zeros(numbers.size + 1, np.int64)
-    np.minimum.at(first, numbers, rows)
-    np.maximum.at(last, numbers, rows)
+    last[own_numbers] = rows
+    first[own_numbers[::-1]] = rows[::-1]
     middle, end = len(cells) / 2, len(cells) - 1
     foreign = ((first == 0) & (last < middle)) | ((last == end) & (first > middle))
     own = np.kron(~foreign[numbers], np.ones((side, side), bool))

@@ -355,7 +355,7 @@ def components(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
         if np.array_equal(grown, numbers):
             return numbers
         larger = np.arange(mask.size + 1, dtype=np.int32)
-        np.maximum.at(larger, numbers, grown)
+        np.maximum.at(larger, numbers[mask], grown[mask])
         while not np.array_equal(larger, following := larger[larger]):
             larger = following
         numbers = larger[numbers]
