@@ -219,14 +219,16 @@ def _curve(places: Stroke, random: Random) -> Stroke:
 OWN: Final = 0.75  # share of lines in which they are the writer's own strokes
 LATE: Final = 0.5  # share of lines whose accents follow the word
 EXCEPTIONS: Final = 0.1  # share of accents that are the other way
-SIZE: Final = (0.3, 0.75)
-GAP: Final = (0.06, 0.45)  # between letter and accent
+SIZE: Final = (0.22, 0.8)
+GAP: Final = (-0.05, 0.5)  # between letter and accent
+LEAST_GAP: Final = -0.1
 CAPITAL_GAP: Final = 0.6  # times the gap, above a capital
-ASIDE: Final = 0.09  # standard deviation of an accent's place along the line
+ASIDE: Final = 0.12  # standard deviation of an accent's place along the line
+OVERSHOT: Final = 0.15  # by which a line's accents stand to the right, in the mean
 LEANING: Final = 0.1  # by which an acute stands to the right, a grave to the left
-BEYOND: Final = 0.3  # that an accent ends behind its letter, at most
-ACUTE_DEG: Final = (35, 75)  # above the horizontal
-GRAVE_DEG: Final = (30, 75)
+BEYOND: Final = 0.6  # that an accent ends behind its letter, at most
+ACUTE_DEG: Final = (5, 75)  # above the horizontal
+GRAVE_DEG: Final = (10, 75)
 TURN_DEG: Final = 6.0  # standard deviation between accents of a line
 RESIZE: Final = 0.12  # the same, of their size
 UMLAUTS: Final = {"dots": 0.72, "ticks": 0.2, "flat": 0.08}  # ways to write two dots
@@ -248,6 +250,7 @@ class _Manner:
     late: bool
     size: float
     gap: float
+    overshot: float
     acute_deg: float
     grave_deg: float
     umlaut: str
@@ -260,6 +263,7 @@ def _manner(own: AccentStrokes, random: Random) -> _Manner:
         late=bool(random.random() < LATE),
         size=random.uniform(*SIZE),
         gap=random.uniform(*GAP),
+        overshot=random.exponential(OVERSHOT),
         acute_deg=random.uniform(*ACUTE_DEG),
         grave_deg=random.uniform(*GRAVE_DEG),
         umlaut=str(random.choice(list(UMLAUTS), p=list(UMLAUTS.values()))),
@@ -462,8 +466,8 @@ def _write_accent(ink: _Ink, label: str, place: int, manner: _Manner, random: Ra
         gap = (
             manner.gap * (CAPITAL_GAP if letter.isupper() else 1) + 0.05 * random.standard_normal()
         )
-        y = low[1] - max(0.03, gap) - half[0]
-        middle += {_ACUTE: LEANING, _GRAVE: -LEANING}.get(accent, 0.0)
+        y = low[1] - max(LEAST_GAP, gap) - half[0]
+        middle += manner.overshot + {_ACUTE: LEANING, _GRAVE: -LEANING}.get(accent, 0.0)
     middle = min(middle, float(high[0]) + BEYOND - half[1])
     late = manner.late != (random.random() < EXCEPTIONS)
     start = label.rfind(" ", 0, place) + 1

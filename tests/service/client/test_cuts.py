@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from inkstream.service import client
 from inkstream.service.client import Stream, connect_sync
 from inkstream.service.conversation import Result
 from tests.helpers import builders
@@ -23,6 +24,11 @@ SEEDS: Final = range(12)
 def running(line_weights: Path) -> Iterator[Running]:
     with server(line_weights, models="tiny,tiny_lines", ink_margin_columns=0) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "LONGEST_WAIT_S", client.FIRST_WAIT_S)
 
 
 def plan(seed: int) -> list[Cut]:
