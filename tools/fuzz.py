@@ -11,7 +11,6 @@ Atheris, which is no dependency of ours: `pip install atheris`.
 
 import asyncio
 import contextlib
-import hashlib
 import io
 import itertools
 import json
@@ -130,6 +129,7 @@ def patterns() -> Fuzzed:
 def language() -> Fuzzed:
     """Language models whose digest is right, and texts read with them."""
     from inkstream.model.decoding.ngrams import DIGEST_LENGTH, FORMAT, Language
+    from tests.helpers.languages import sealed
     from tests.helpers.single_session import LITTLE
 
     path = Path(tempfile.mkdtemp()) / "fuzzed.ngrams"
@@ -137,8 +137,7 @@ def language() -> Fuzzed:
     start = len(FORMAT) + DIGEST_LENGTH + 1
 
     def load(data: bytes) -> None:
-        digest = hashlib.sha256(data).hexdigest().encode()
-        path.write_bytes(FORMAT + digest + b"\n" + data)
+        path.write_bytes(sealed(data))
         loaded = Language.load(path)
         loaded.after("".join(loaded.index) * 2)
 
