@@ -214,13 +214,13 @@ class Pad:
         answered = {each["id"] for each in self.received if each["type"] == "flushed"}
         return "fit" in before and last["type"] == "flush" and last["id"] in answered
 
-    def wait_to_send(self, field: str) -> None:
-        """Wait until a message with this field is recorded: the browser reports frames late."""
+    def wait_for_strokes(self, count: int) -> None:
+        """Wait until this line's ink has `count` strokes: the browser reports frames late."""
         for _ in range(DEADLINE_MS // 50):
-            if any(field in message for message in self.sent):
+            if len(self.strokes()[0]) == count:
                 return
             self.page.wait_for_timeout(50)
-        raise AssertionError(f"no message with {field} was sent")
+        raise AssertionError(f"{len(self.strokes()[0])} strokes were sent, not {count}")
 
     def strokes(self) -> tuple[list[dict[str, Any]], float]:
         """Return the ink of this line as the page sent it, with whole strokes."""
