@@ -58,7 +58,10 @@ def flood(target: Target) -> Iterator[None]:
 
     def stream() -> None:
         while not ended.is_set():
-            with suppress(InkstreamError, OSError), connect_sync(target.url) as client:
+            with (
+                suppress(InkstreamError, OSError),
+                connect_sync(target.url, reconnect=False) as client,
+            ):
                 while not ended.is_set():
                     for _ in client.send(builders.columns(200)):
                         pass

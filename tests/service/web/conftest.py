@@ -21,7 +21,7 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def url(running: Running) -> str:
     return f"http://127.0.0.1:{running.port}/"
 

@@ -199,12 +199,12 @@ def test_undo_and_new_line_have_keyboard_shortcuts(pad: Pad) -> None:
     expect(pad.page.locator("#text li")).to_have_count(2)
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture(scope="module", params=["light", "dark"])
 def scheme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=[320, 360, 1400, 2560])
+@pytest.fixture(scope="module", params=[320, 360, 1400, 2560])
 def screen(
     request: pytest.FixtureRequest, browser: Browser, url: str, scheme: str
 ) -> Iterator[Pad]:
