@@ -142,12 +142,12 @@ def test_playing_can_be_paused_stepped_and_resumed(pad: Pad) -> None:
     expect(play).to_have_text("Pause")
     step.click()
     expect(play).to_have_text("Play")
+    pad.page.wait_for_timeout(300)  # until the browser has reported what was sent
     before = len(played(pad))
     for number in range(1, 4):
         step.click()
+        pad.page.wait_for_timeout(300)
         assert len(played(pad)) == before + 32 * number
-    pad.page.wait_for_timeout(500)
-    assert len(played(pad)) == before + 32 * 3
     pad.page.locator("#speed").select_option("all")
     play.click()
     expect(play).to_have_text("Replay")
