@@ -191,6 +191,7 @@ def test_the_page_asks_for_the_api_key_of_a_server(browser: Browser, tmp_path: P
 
 def test_undo_and_new_line_have_keyboard_shortcuts(pad: Pad) -> None:
     pad.write(*HELLO[:3])
+    pad.wait_for_strokes(3)
     pad.page.locator("#paper").focus()
     pad.page.keyboard.press("Control+z")
     pad.wait_for_strokes(2)
