@@ -14,7 +14,8 @@ from inkstream.service.metrics import Metrics
 
 INTERVAL_S: Final = 0.01
 NOTED_S: Final = 0.005  # shorter stalls are not counted
-LOGGED_S: Final = 0.1
+LOGGED_S: Final = 0.02  # for those who look for its cause
+WARNED_S: Final = 0.1
 COUNT_EVERY_S: Final = 2.0  # 1,500 tasks, of 500 sessions, are counted in 1 ms
 
 log = get_logger()
@@ -52,5 +53,6 @@ class Watchdog:
             stall_s = min(late_s, time.thread_time() - self._worked_s)
             self._metrics.stalled(stall_s)
             if stall_s > LOGGED_S:
-                log.warning("event loop stood still", seconds=round(stall_s, 3))
+                write = log.warning if stall_s > WARNED_S else log.debug
+                write("event loop stood still", seconds=round(stall_s, 4))
         self._wait()

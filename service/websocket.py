@@ -40,7 +40,7 @@ from inkstream.service.session import Close, Effect, Options, Restore
 from inkstream.service.tracing import TRACEPARENT, trace_of
 
 DIRECT: Final = "inkstream.direct"  # in the state of ASGI's scope: weak, of a `DirectConnection`
-PAUSE_FROM: Final = 512  # messages in the outbox: from here on the client is paused
+PAUSE_FROM: Final = 512  # messages that wait for the engine or the client: then it is paused
 MERGE_FROM: Final = 256  # from here on a result takes the place of a result before it
 AT_ONCE: Final = 64  # messages of the outbox that are written at once: about 20 kB
 REQUEST_ID_BYTES: Final = 8
@@ -184,8 +184,12 @@ class Stream:
             self._resume()
 
     def _is_behind(self, n_columns: int, n_messages: int) -> bool:
-        """Whether so many columns wait for the engine, or so many messages for the client."""
-        return self._session.waiting_columns >= n_columns or len(self._outbox) >= n_messages
+        """Whether so many columns wait for the engine, or so many messages for either side.
+
+        A message of one column takes three times the memory of a column in a longer one.
+        """
+        waiting = max(self._session.waiting_messages, len(self._outbox))
+        return waiting >= n_messages or self._session.waiting_columns >= n_columns
 
     def _resume(self) -> None:
         """Let a paused client go on once half of what waited is gone, or the session is over.

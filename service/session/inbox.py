@@ -129,7 +129,7 @@ class Inbox:
 
     @property
     def n_messages(self) -> int:
-        """Messages in the queue, where none is begun."""
+        """Messages in the queue, with one of which some columns were taken."""
         return len(self._queue)
 
     def resume(self, taken: int, after_ink: bool) -> None:

@@ -157,6 +157,11 @@ class Session:
         return self._inbox.waiting_columns
 
     @property
+    def waiting_messages(self) -> int:
+        """Messages received and not yet taken, or taken in part."""
+        return self._inbox.n_messages
+
+    @property
     def paused_until_s(self) -> float:
         """Until when to read nothing from the client, who sent more than `max_control_per_s`.
 

@@ -1,10 +1,12 @@
 """An HTTP client of a running server, and checks of its errors."""
 
+import time
 from pathlib import Path
 from typing import Final
 
 import httpx
 
+from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.running_server import Running
 
 PNG: Final = Path(__file__).parents[2] / "examples" / "7.png"
@@ -31,7 +33,8 @@ def error(response: httpx.Response, status: int, code: str) -> str:
 
 def wait_for_no_sessions(client: httpx.Client) -> None:
     """Wait until the server counts no sessions: each request gives its event loop time."""
-    for _ in range(1_000):
+    end_s = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end_s:
         if "inkstream_sessions 0.0" in client.get("/metrics").text:
             return
     raise AssertionError("sessions are still counted")
