@@ -49,5 +49,5 @@ def test_what_computes_is_blamed_for_all_its_time(pauses: Pauses) -> None:
 def test_nobody_is_blamed_for_the_time_in_which_a_processor_stood_still(pauses: Pauses) -> None:
     subprocess.run([sys.executable, "-c", HOG], check=True)
     stall = {"timestamp": datetime.now(UTC).isoformat(), "seconds": 1.0}
-    time.sleep(0.1)  # until the pause was told
+    time.sleep(0.1)  # until the process that watches has printed it
     assert 0.5 < seconds_of(stall, pauses) < 0.98
