@@ -81,7 +81,6 @@ class BodyReader:
 
     async def page(self, request: Request, model: RunningModel) -> Page:
         """Read the image of a page and find its lines; raises as `columns` does."""
-        self._service.require_kind(model, "transcriber", "page=true")
         task = replace(self._task(request, self._choice(model)), is_page=True)
         found = await self._read(request, task)
         assert isinstance(found, Page)

@@ -75,7 +75,7 @@ def read(task: Task, body: bytes | bytearray) -> Input | Page:
     kind = media_type(task.content_type)
     if kind == JSON:
         if task.is_page:
-            raise ValueRefusedError(f"page=true needs an image, {JSON} came")
+            raise ValueRefusedError(f"a page needs an image, {JSON} came")
         return _from_json(task, body)
     data = file_of_form(task.content_type, body) if kind == FORM else bytes(body)
     if not task.is_page:
