@@ -135,11 +135,9 @@ _TEXTS: Final = {"text/vnd.hocr+html": _TEXT, "application/xml": _TEXT}  # of a 
 _STROKE: Final = [0] * 8 + [254] * 12 + [0] * 8  # a column of 28 pixels through a vertical stroke
 
 # Generators of clients take one kind of body for a call: JSON if there is any, or the first. So a
-# call is described twice, with an image and with JSON. One of them (openapi-generator 7.26) knows
-# no schema by name that only a form has.
+# call is described twice, with an image and with JSON. openapi-generator 7.26 needs the form first:
+# else its client imports a model of the form that it does not make.
 _IMAGE: Final = {
-    "application/octet-stream": _BINARY,
-    "image/*": _BINARY,
     "multipart/form-data": {
         "schema": {
             "type": "object",
@@ -147,6 +145,8 @@ _IMAGE: Final = {
             "properties": {"file": _BINARY["schema"]},
         }
     },
+    "application/octet-stream": _BINARY,
+    "image/*": _BINARY,
 }
 _JSON: Final = {
     "application/json": {
