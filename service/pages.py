@@ -155,15 +155,15 @@ def answer_of(event: events.Event) -> Letter | Word:
     """Return a letter or a word of a stream as answers have it."""
     if isinstance(event, events.Word):
         return Word(**dict(event))
-    return Letter(mark=isinstance(event, events.Punctuation), **dict(event))
+    return Letter(**dict(event))
 
 
-def read_line(line: PageLine, text: str, read: Iterable[events.Event]) -> ReadLine:
-    """Return one line of a page with its text and events."""
+def read_line(line: PageLine, text: str, readings: Iterable[Letter | Word]) -> ReadLine:
+    """Return one line of a page with its text, letters and words."""
     letters, words = [], []
-    for event in map(answer_of, read):
-        fields = dict(event) | {"box": corners(line.box_of(event.start, event.end))}
-        if isinstance(event, Word):
+    for each in readings:
+        fields = dict(each) | {"box": corners(line.box_of(each.start, each.end))}
+        if isinstance(each, Word):
             words.append(BoxedWord(**fields))
         else:
             letters.append(BoxedLetter(**fields))

@@ -109,7 +109,7 @@ def read_page(path: Path, model: Recognizer) -> pages.Page:
     lines = []
     for line, answer in zip(page.lines, answers, strict=True):
         events: list[Event] = [*answer.letters, *answer.words]
-        lines.append(pages.read_line(line, answer.text, [message_of(event) for event in events]))
+        lines.append(pages.read_line(line, answer.text, map(_reading, events)))
     return pages.transcription(page, lines)
 
 
@@ -203,15 +203,15 @@ def fields_of(name: str, answer: Answer, kind: Kind) -> Fields:
     else:
         found = {
             "text": answer.text,
-            "letters": [_shown(letter) for letter in answer.letters],
-            "words": [_shown(word) for word in answer.words],
+            "letters": [_reading(letter).model_dump(mode="json") for letter in answer.letters],
+            "words": [_reading(word).model_dump(mode="json") for word in answer.words],
         }
     hint = {"hint": answer.hint} if answer.hint else {}
     return {"image": name, **found, "columns": answer.columns, **hint}
 
 
-def _shown(event: Event) -> Fields:
-    return pages.answer_of(message_of(event)).model_dump(mode="json")
+def _reading(event: Event) -> pages.Letter | pages.Word:
+    return pages.answer_of(message_of(event))
 
 
 def read_into(

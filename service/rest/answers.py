@@ -3,6 +3,7 @@
 The answer about a page takes the longest, and a page worker makes it: see `rendering`.
 """
 
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
@@ -12,17 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from inkstream.service import pages
 from inkstream.service.pages import Letter, Page, Word
 from inkstream.service.protocol.descriptions import describe
-from inkstream.service.protocol.server_messages import Event, Result
+from inkstream.service.protocol.server_messages import Pair, Result
 from inkstream.service.protocol.server_messages import Word as WordEvent
-from inkstream.service.rest.encoding import Encoder
+from inkstream.service.rest.encoding import Encoder, encoded_event
 from inkstream.service.rest.inputs import JSON, Input
 from inkstream.service.rest.recognition import Answers
 
 MEDIA_TYPES: Final = MappingProxyType(
     {"json": JSON, "hocr": pages.HOCR_TYPE, "alto": pages.ALTO_TYPE}
 )
-
-Probability = tuple[str, float]
 
 
 class Classification(BaseModel):
@@ -33,11 +32,11 @@ class Classification(BaseModel):
     type: Literal["classification"]
     label: str
     """The most probable label."""
-    probabilities: list[Probability]
+    probabilities: list[Pair]
     """Labels and their probabilities after the last column, the most probable first."""
     columns: int
     """How many columns were read."""
-    curve: list[list[Probability]] | None = None
+    curve: list[list[Pair]] | None = None
     """With `curve=true`: the probabilities after every column."""
     hint: str | None = None
     """Where the input looks like a line or a page: what to try. Else left out."""
@@ -76,8 +75,8 @@ async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: 
         about = {
             "type": "transcription",
             "text": answers.text,
-            "letters": await encoder.encode(letters, _encoded),
-            "words": await encoder.encode(words, _encoded),
+            "letters": await encoder.encode(letters, encoded_event),
+            "words": await encoder.encode(words, encoded_event),
         }
     else:
         probabilities = _probabilities(answers.results[-1])
@@ -96,12 +95,7 @@ async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: 
     return msgspec.json.encode(about)
 
 
-def _encoded(event: Event) -> bytes:
-    return pages.answer_of(event).model_dump_json().encode()
-
-
-def _probabilities(result: Result) -> list[Probability]:
+def _probabilities(result: Result) -> list[Pair]:
     """Return labels and their rounded probabilities, the most probable first."""
-    pairs = dict(result.probabilities).items()
-    ordered = sorted(pairs, key=lambda pair: pair[1], reverse=True)
+    ordered = sorted(result.probabilities, key=itemgetter(1), reverse=True)
     return [(label, round(p, pages.DECIMALS)) for label, p in ordered]

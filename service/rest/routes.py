@@ -64,7 +64,6 @@ ABOUT: Final[dict[str, Any]] = openapi.ABOUT | dict.fromkeys(
 REQUEST_ID_BYTES: Final = 8
 MODEL_HEADER: Final = "x-inkstream-model"  # whose columns an answer holds
 ASYNCAPI: Final = Path(__file__).with_name("asyncapi.json")  # made by tools/asyncapi.py
-OPTIONS: Final = {"language": "language_model"}  # named otherwise in a `configure`
 READING: Final = [  # calls that ask the models: they are measured and logged
     call["path"]
     for call in (
@@ -125,8 +124,7 @@ class CharactersParameter(ModelParameter):
     @property
     def options(self) -> dict[str, Any]:
         """The fields of a `configure` with the same options."""
-        options = self.model_dump(exclude={"model", "page", "curve", "form"})
-        return {OPTIONS.get(name, name): value for name, value in options.items()}
+        return self.model_dump(exclude={"model", "page", "curve", "form"})
 
 
 class ClassifyParameters(CharactersParameter):
@@ -246,17 +244,20 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         query: CharactersParameter,
         curve: bool = False,
     ) -> Response:
-        client, every = address_of(request), {"every": "column" if curve else "message"}
+        client, options = (
+            address_of(request),
+            query.options | {"results": "column" if curve else "message"},
+        )
         async with service.sessions.admit_request(client):
             came = await bodies.columns(request, model)
             model = service.models[came.model]
-            options = query.options | every
+            options = query.options | results
             work = recognize(model, request_id_of(request), client, came.columns, options)
             answers = await while_connected(request, work)
             return Response(await answer_json(answers, came, curve, encoder), media_type=JSON)
 
     async def read_page(request: Request, model: RunningModel, query: PageParameters) -> Response:
-        client, options = address_of(request), query.options | {"every": "message"}
+        client, options = address_of(request), query.options | {"results": "none"}
         async with service.sessions.admit_request(client):
             page = await bodies.page(request, model)
             work = recognize_page(
