@@ -244,14 +244,11 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         query: CharactersParameter,
         curve: bool = False,
     ) -> Response:
-        client, options = (
-            address_of(request),
-            query.options | {"results": "column" if curve else "message"},
-        )
+        client = address_of(request)
+        options = query.options | {"results": "column" if curve else "message"}
         async with service.sessions.admit_request(client):
             came = await bodies.columns(request, model)
             model = service.models[came.model]
-            options = query.options | results
             work = recognize(model, request_id_of(request), client, came.columns, options)
             answers = await while_connected(request, work)
             return Response(await answer_json(answers, came, curve, encoder), media_type=JSON)

@@ -246,7 +246,7 @@ def test_a_request_may_have_hints(client: httpx.Client, running: Running, pictur
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"language": "latin"}, "is 'latin', allowed: null, english"),
+        ({"language": "latin"}, "language is 'latin', allowed: null, english"),
         ({"pattern": "("}, "cannot be understood"),
         ({"words": "é"}, "word 'é' cannot be read"),
         ({"context": "a" * 5000}, "5000 characters, allowed: up to 4096"),
