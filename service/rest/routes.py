@@ -162,9 +162,7 @@ class RecognizeParameters(ClassifyParameters, PageParameters):
     @property
     def kind(self) -> Kind | None:
         """The kind of model that the parameters need; None if the input decides."""
-        if self.page or self.language is not None or self.pattern is not None:
-            return "transcriber"
-        if self.words or self.context:
+        if self.page or self.words or self.context or (self.language, self.pattern) != (None, None):
             return "transcriber"
         return "classifier" if self.curve else None
 
