@@ -86,6 +86,11 @@ class Measured(BaseModel):
     load_cores: float  # CPU time a second of the process that makes the load
     server_us: float | None = None  # CPU time of the server a column; of writers a message
 
+    @property
+    def server_cores(self) -> float:
+        """CPU time a second of the server, 0 where it was not measured."""
+        return (self.server_us or 0.0) * self.answered_per_s / 1e6
+
 
 class Connection(asyncio.Protocol):
     """One connection that sends messages and counts their answers.
