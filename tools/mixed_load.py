@@ -68,10 +68,10 @@ class Kind:
 
 KINDS: Final = (
     Kind("lines", "ink", {}),
-    Kind("lines", "ink", {"language_model": "english", "text": "tail"}),
-    Kind("lines", "columns", {"results": "events"}),
-    Kind("lines", "columns", {"language_model": "english", "text": "none"}),
-    Kind("digits", "ink", {"every": "message"}),
+    Kind("lines", "ink", {"language": "english"}),
+    Kind("lines", "columns", {"results": "none"}),
+    Kind("lines", "columns", {"language": "english", "top_k": 3}),
+    Kind("digits", "ink", {"results": "message"}),
     Kind("digits", "columns", {}),
 )
 
@@ -149,7 +149,7 @@ def requests() -> list[Request]:
         *(Request("POST", of_digits, image, PNG) for image in digits),
         Request("POST", f"{of_digits}&curve=true", columns, JSON),
         Request("POST", of_lines, line, PNG),
-        Request("POST", f"{of_lines}&language_model=english", line, PNG),
+        Request("POST", f"{of_lines}&language=english", line, PNG),
         Request("POST", of_lines, strokes, JSON),
         Request("POST", "/v1/columns?model=lines", line, PNG),
         *(
