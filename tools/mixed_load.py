@@ -308,8 +308,8 @@ class Load:
 
     async def _cut_a_connection(self) -> None:
         """Break the connection of a writer, which then resumes its line on another one."""
-        if self._streams:
-            self._rng.choice(self._streams)._socket.transport.abort()
+        if self._streams and (socket := self._rng.choice(self._streams)._socket) is not None:
+            socket.transport.abort()
             self.tally.connections_cut += 1
 
     async def _ask_for_ever(self) -> None:

@@ -45,7 +45,7 @@ from tests.helpers.single_session import SessionClient
 
 pytestmark = pytest.mark.slow
 
-RESULT = b'{"type":"result","epoch":0,"column":0,"probabilities":{"a":1.000000}}'
+RESULT = b'{"type":"result","seq":1,"column":0,"probabilities":[["a",1.0]]}'
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 
 Bench = tuple[Report, str, Path]  # figures, text, folder of the files
