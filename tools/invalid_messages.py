@@ -87,17 +87,18 @@ _INKS: Final = [
     *_with("ink", "fit", [None, 0, True]),
 ]
 
+_RESUME_VALUES: Final[dict[str, list[Any]]] = {
+    "heard": [None, -1, "3", 1.0, 2**53, [[0]]],
+    "options": [None, [], "x", {"top_k": 0}, {"results": 5}, {"colour": 1}],
+    "snapshot": [5, [], True, {}],
+}
 _RESUMES: Final = [
     *(message("resume"), message("resume", id="twice", digest="d", heard=5)),
     message("resume", digest="d", snapshot="A" * 99),
     *_with("resume", "digest", [5, None, [], True, {}]),
     *(
         message("resume", digest="d", **{name: value})
-        for name, values in {
-            "heard": [None, -1, "3", 1.0, 2**53, [[0]]],
-            "options": [None, [], "x", {"top_k": 0}, {"results": 5}, {"colour": 1}],
-            "snapshot": [5, [], True, {}],
-        }.items()
+        for name, values in _RESUME_VALUES.items()
         for value in values
     ),
     *_with("configure", "snapshot_columns", [63, -1, None, True, 64.0, 2**53]),
