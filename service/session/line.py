@@ -114,11 +114,12 @@ class Line:
 
         The state is kept at each multiple of the spacing, or wherever `keep` is true.
         """
-        self._column_size = size = len(data) // len(scores)
-        columns = np.frombuffer(data, np.uint8).reshape(-1, size)
+        n_columns = len(scores)
+        self._column_size = size = len(data) // n_columns
+        columns = np.frombuffer(data, np.uint8).reshape(-1, size) if n_columns > 1 else [data]
         if ink_bytes := len(data.rstrip(PAPER)):
             self.ink_end = self.column + -(-ink_bytes // size)  # rounded up
-        self.column += len(scores)
+        self.column += n_columns
         decoded = self.decoder.step(scores, columns)
         _add(self._kept[-1].pieces, data)
         if keep or not self.column % KEPT_SPACING:
