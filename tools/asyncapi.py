@@ -15,7 +15,13 @@ from pydantic.json_schema import JsonSchemaMode
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import ClientMessage
-from inkstream.service.protocol.server_messages import PROTOCOL, Limits, ServerMessage, encode
+from inkstream.service.protocol.server_messages import (
+    PROTOCOL,
+    Limits,
+    Result,
+    ServerMessage,
+    encode,
+)
 
 Document = dict[str, Any]
 
@@ -54,7 +60,7 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
         column_height=28,
         limits=Limits(),
     ),
-    "result": messages.Result(seq=28, column=27, probabilities=PROBABILITIES),
+    "result": Result(seq=28, column=27, probabilities=PROBABILITIES),
     "letter": messages.Letter(
         seq=79,
         id=4,
@@ -97,7 +103,7 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
 }
 # A classifier answers with a label, a transcriber with a text; the other examples are of digits.
 OF_A_TRANSCRIBER: Final[dict[str, ServerMessage]] = {
-    "result": messages.Result(
+    "result": Result(
         seq=80,
         column=77,
         probabilities=[("o", 0.962), ("a", 0.021)],
@@ -226,6 +232,8 @@ def _payload(example: ClientMessage | ServerMessage) -> Document:
     if isinstance(example, ClientMessage):
         return example.model_dump(mode="json", exclude_unset=True)
     payload: Document = json.loads(encode(example))
+    if isinstance(example, Result):  # the server makes the JSON of a result in another way
+        payload = {name: value for name, value in payload.items() if value is not None}
     return payload
 
 
