@@ -321,7 +321,7 @@ class Session:
         except MessageError as error:
             message = Fault(error.code, str(error), error.ref)
         self._rate_limit.spend(now_s, self._inbox.cost(message))
-        self._inbox.add_control(message, weight, waits=self.state is not OPEN)
+        self._inbox.add_control(message, weight, frame)
         return self._advanced()
 
     def _parsed(self, frame: str) -> tuple[Control, int]:
@@ -707,10 +707,10 @@ class Session:
         self._effects.append(Restore(state))
         for piece in pieces:
             match piece:
-                case AllowLabels(allowed):
-                    line.allow(allowed)
-                case BlankColumns(n_columns):
-                    newest, _ = yield from self._read_blank(n_columns)
+                case AllowLabels():
+                    line.allow(piece.allowed)
+                case BlankColumns():
+                    newest, _ = yield from self._read_blank(piece.n_columns)
                 case data:
                     while data:
                         ran = yield Due(data)
