@@ -22,18 +22,30 @@ BEFORE: list[dict[str, Any]] = [
     {"type": "punctuation", "id": 1, "char": ",", **DECIDED},
     {"type": "flushed", "id": None, "epoch": 1, "columns": 2, "text": "ho"},
 ]
+
+
+def numbered(seq: int) -> dict[str, Any]:
+    """Return what a result has beside what it says."""
+    return {"type": "result", "seq": seq}
+
+
 AFTER: list[dict[str, Any]] = [
-    {"type": "result", "seq": 1, "column": 0, "probabilities": [["h", 0.9]], "stable": 0, "text": "h"},
-    {"type": "result", "seq": 2, "column": 1, "probabilities": [["i", 0.8], ["l", 0.1]], "stable": 1,
-     "text": "i"},
+    {"column": 0, "probabilities": [["h", 0.9]], "stable": 0, "text": "h", **numbered(1)},
+    {
+        "column": 1,
+        "probabilities": [["i", 0.8], ["l", 0.1]],
+        "stable": 1,
+        "text": "i",
+        **numbered(2),
+    },
     {"type": "letter", "seq": 3, "id": 0, "char": "h", "mark": False, **DECIDED},
     {"type": "letter", "seq": 4, "id": 1, "char": "!", "mark": True, **DECIDED},
     {"type": "word", "seq": 5, "id": 0, "text": "h!", **DECIDED},
     {"type": "revised", "seq": 6, "column": 1, "text": "h", "letters": 1, "words": 0},
-    {"type": "result", "seq": 7, "column": 1, "probabilities": [["o", 0.8]], "stable": 1, "text": "o"},
+    {"column": 1, "probabilities": [["o", 0.8]], "stable": 1, "text": "o", **numbered(7)},
     {"type": "letter", "seq": 8, "id": 1, "char": ",", "mark": True, **DECIDED},
     {"type": "flushed", "seq": 9, "id": None, "columns": 2, "text": "ho"},
-]  # fmt: skip
+]
 
 
 def heard(messages: list[dict[str, Any]]) -> dict[str, Any]:
