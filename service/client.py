@@ -19,7 +19,7 @@ websockets, pydantic and tenacity; numpy arrays are accepted, numpy is not neede
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -51,7 +51,6 @@ from inkstream.service.conversation import (
     NoConnectionError,
     Reply,
     Result,
-    Step,
     T,
     Waiting,
     error_of_closing,
@@ -98,7 +97,7 @@ async def connect(
         await stream._answer(stream._begin())
         yield stream
     finally:
-        await stream._close()
+        await stream._sockets.aclose()
 
 
 @contextmanager
@@ -111,7 +110,7 @@ def connect_sync(
         stream._answer(stream._begin())
         yield stream
     finally:
-        stream._close()
+        stream._sockets.close()
 
 
 def retry_after_s(value: str) -> float:
@@ -196,7 +195,11 @@ class _Stream(Conversation):
 class AsyncStream(_Stream):
     """A stream for asyncio; `connect` opens one."""
 
-    _socket: AsyncConnection | None = None
+    _socket: AsyncConnection
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._sockets = AsyncExitStack()  # of the only one
 
     def send(self, columns: Any) -> AsyncIterator[Result]:
         """Send columns; yield their results as they come.
@@ -273,37 +276,32 @@ class AsyncStream(_Stream):
         with suppress(StopIteration):
             while True:
                 step, reply = exchange.send(reply), None
-                if not isinstance(step, Step):
-                    yield step
-                    continue
                 try:
-                    reply = await self._do(step)
+                    if step is Io.OPEN:
+                        await self._sockets.aclose()
+                        socket = await open_async(self._address, **self._options)
+                        self._socket = await self._sockets.enter_async_context(socket)
+                    elif isinstance(step, Io):
+                        async with asyncio.timeout(ANSWER_S if step is Io.RECEIVE_SOON else None):
+                            reply = await self._socket.recv()
+                    elif isinstance(step, float):
+                        await asyncio.sleep(step)
+                    elif isinstance(step, str | bytes):
+                        await self._socket.send(step)
+                    else:
+                        yield step
                 except (OSError, WebSocketException) as error:
                     reply = self._error(error)
-
-    async def _do(self, step: Step) -> Reply:
-        if step is Io.OPEN:
-            await self._close()
-            self._socket = await open_async(self._address, **self._options)
-        elif isinstance(step, float):
-            await asyncio.sleep(step)
-        elif self._socket is not None:
-            if isinstance(step, Io):
-                async with asyncio.timeout(ANSWER_S if step is Io.RECEIVE_SOON else None):
-                    return await self._socket.recv()
-            with suppress(ConnectionClosed):  # the server's reason is still to be read
-                await self._socket.send(step)
-        return None
-
-    async def _close(self) -> None:
-        if self._socket is not None:
-            await self._socket.close()
 
 
 class Stream(_Stream):
     """A stream without asyncio; `connect_sync` opens one. `AsyncStream` explains its methods."""
 
-    _socket: SyncConnection | None = None
+    _socket: SyncConnection
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._sockets = ExitStack()  # of the only one
 
     def send(self, columns: Any) -> Iterator[Result]:
         """Send columns; yield their results as they come."""
@@ -353,28 +351,18 @@ class Stream(_Stream):
         with suppress(StopIteration):
             while True:
                 step, reply = exchange.send(reply), None
-                if not isinstance(step, Step):
-                    yield step
-                    continue
                 try:
-                    reply = self._do(step)
+                    if step is Io.OPEN:
+                        self._sockets.close()
+                        socket = open_sync(self._address, **self._options)
+                        self._socket = self._sockets.enter_context(socket)
+                    elif isinstance(step, Io):
+                        reply = self._socket.recv(ANSWER_S if step is Io.RECEIVE_SOON else None)
+                    elif isinstance(step, float):
+                        time.sleep(step)
+                    elif isinstance(step, str | bytes):
+                        self._socket.send(step)
+                    else:
+                        yield step
                 except (OSError, WebSocketException) as error:
                     reply = self._error(error)
-
-    def _do(self, step: Step) -> Reply:
-        if step is Io.OPEN:
-            self._close()
-            self._socket = open_sync(self._address, **self._options)
-            self._socket.__enter__()  # websockets warns of connections that are not entered
-        elif isinstance(step, float):
-            time.sleep(step)
-        elif self._socket is not None:
-            if isinstance(step, Io):
-                return self._socket.recv(ANSWER_S if step is Io.RECEIVE_SOON else None)
-            with suppress(ConnectionClosed):  # the server's reason is still to be read
-                self._socket.send(step)
-        return None
-
-    def _close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()

@@ -412,7 +412,9 @@ class Conversation:
                 text = self._text[: message.stable] + text
             self._text = text or ""
             probabilities = dict(message.probabilities)
-            self._put(Result(message.column, probabilities, message.letter_end, text))
+            if self._merges and self._inbox and isinstance(self._inbox[-1], Result):
+                self._inbox.pop()  # of a line that is read again there may be a hundred thousand
+            self._inbox.append(Result(message.column, probabilities, message.letter_end, text))
         else:
             if isinstance(message, messages.Revised) and message.seq == 0:  # by other weights
                 self._line.digest, self._merges = self.ready.model.digest, True
@@ -421,22 +423,8 @@ class Conversation:
             elif isinstance(message, messages.Answer):
                 self._text = message.text or ""
             kind = WITH_EVENTS.get(type(message))
-            self._put(message if kind is None else kind.model_construct(**dict(message)))
+            self._inbox.append(message if kind is None else kind.model_construct(**dict(message)))
         return message
-
-    def _put(self, message: messages.ServerMessage | Result) -> None:
-        """Put a message into the inbox.
-
-        When other weights read a line again, results are merged: there may be a hundred thousand.
-        """
-        inbox = self._inbox
-        if self._merges and inbox and isinstance(inbox[-1], Result):
-            if isinstance(message, messages.Event):
-                inbox.insert(len(inbox) - 1, message)
-                return
-            if isinstance(message, Result):
-                inbox.pop()
-        inbox.append(message)
 
     # Connections
 
@@ -554,29 +542,27 @@ def _height(height: Any) -> float:
 def _portions(
     strokes: list[dict[str, Any]], limits: messages.Limits
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield the strokes of one message after the other, with as many points in each as fit.
+    """Yield the strokes of one message after the other.
 
-    A stroke that is cut continues under its id, or, if it has none, as another stroke that begins
-    where it ended: the ink is the same.
+    A stroke that is too long continues under its id, or, if it has none, as another stroke that
+    begins where it ended: the ink is the same.
     """
-    portion: list[dict[str, Any]] = []
     most = min(limits.max_message_points, (limits.max_frame_bytes - FRAME_BYTES) // POINT_BYTES)
+    portion: list[dict[str, Any]] = []
     room = most
     for stroke in strokes:
-        named, rest = stroke.get("id") is not None, stroke["points"]
-        head_bytes = len(json.dumps(stroke | {"points": [], "last": False}))
-        head = 1 + head_bytes // POINT_BYTES  # it takes the room of so many points
-        whole = max(most - head, 2)
-        room = room - head if portion else whole
-        while len(rest) > room:
-            if room > 1:
-                portion.append(
-                    stroke | {"points": rest[:room]} | ({"last": False} if named else {})
-                )
-                rest = rest[room if named else room - 1 :]
-            if portion:
+        points, overlap = stroke["points"], 1 if stroke.get("id") is None else 0
+        # All but the points of a stroke takes the room of so many points.
+        head = 1 + len(json.dumps(stroke | {"points": [], "last": False})) // POINT_BYTES
+        size = max(most - head, 2)
+        for start in range(0, max(len(points) - overlap, 1), size - overlap):
+            part = stroke | {"points": points[start : start + size]}
+            if not overlap and start + size < len(points):
+                part["last"] = False
+            cost = head + len(part["points"])
+            if portion and (cost > room or len(portion) == limits.max_ink_strokes):
                 yield portion
-            portion, room = [], whole
-        portion.append(stroke | {"points": rest})
-        room -= len(rest)
+                portion, room = [], most
+            portion.append(part)
+            room -= cost
     yield portion

@@ -59,9 +59,7 @@ def rasterised(*strokes: Stroke) -> Any:
 
 
 def letters(events: list[Event]) -> list[tuple[bool, int, int]]:
-    return [
-        (event.mark, event.start, event.end) for event in events if isinstance(event, Letter)
-    ]
+    return [(event.mark, event.start, event.end) for event in events if isinstance(event, Letter)]
 
 
 def events_of(results: list[Result]) -> list[Event]:

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -188,6 +189,7 @@ def test_ink_is_split_into_messages_within_the_limits(
         assert len(ink) <= LIMITS.max_frame_bytes
         points = [len(stroke["points"]) or 1 for stroke in json.loads(ink)["strokes"]]
         assert 0 < sum(points) <= LIMITS.max_message_points
+        assert len(points) <= LIMITS.max_ink_strokes
     n_repeated = 0 if name else len(parts) - n_strokes  # without an id a part repeats a point
     assert sum(len(part["points"]) for part in parts) == n_strokes * n_points + n_repeated
 
@@ -228,6 +230,9 @@ def run(exchange: Exchange[Any], *received: ServerMessage) -> tuple[list[Any], l
     return given, sent
 
 
+connecting = partial(connect_sync, reconnect=False)
+
+
 def server_with(handler: Any) -> tuple[Any, str]:
     """Start a WebSocket server with this handler; return it and its address."""
     websocket_server = serve(handler, "127.0.0.1", 0, subprotocols=[Subprotocol("inkstream.v1")])
@@ -243,7 +248,7 @@ def test_a_lost_connection_is_a_typed_error() -> None:
 
     websocket_server, url = server_with(vanish)
     try:
-        with pytest.raises(NoConnectionError, match="broke off"), connect_sync(url, reconnect=False) as stream:
+        with pytest.raises(NoConnectionError, match="broke off"), connecting(url) as stream:
             list(stream.send(bytes(28)))
     finally:
         websocket_server.shutdown()
@@ -257,7 +262,7 @@ def test_an_error_before_the_close_is_raised() -> None:
 
     websocket_server, url = server_with(refuse)
     try:
-        with pytest.raises(OverLimitError, match="enough"), connect_sync(url, reconnect=False) as stream:
+        with pytest.raises(OverLimitError, match="enough"), connecting(url) as stream:
             list(stream.send(bytes(28)))
     finally:
         websocket_server.shutdown()
@@ -266,7 +271,7 @@ def test_an_error_before_the_close_is_raised() -> None:
 def test_a_server_with_another_protocol_is_a_typed_error() -> None:
     websocket_server, url = server_with(lambda socket: socket.send('{"type":"pong"}'))
     try:
-        with pytest.raises(ServiceError, match="expected ready"), connect_sync(url, reconnect=False):
+        with pytest.raises(ServiceError, match="expected ready"), connecting(url):
             pass
     finally:
         websocket_server.shutdown()
@@ -281,7 +286,7 @@ def test_goaway_is_available_to_the_program() -> None:
 
     websocket_server, url = server_with(leave)
     try:
-        with connect_sync(url, reconnect=False) as stream:
+        with connecting(url) as stream:
             assert stream.going_away is None
             stream.ping()
             assert stream.going_away is not None

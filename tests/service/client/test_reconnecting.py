@@ -21,7 +21,7 @@ from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service import client, conversation
+from inkstream.service import client
 from inkstream.service.client import connect, connect_sync, retry_after_s
 from inkstream.service.conversation import Conversation, NoConnectionError
 from inkstream.service.protocol.errors import (
@@ -42,7 +42,6 @@ from inkstream.service.protocol.server_messages import (
     Resumed,
     ServedModel,
     ServerMessage,
-    Snapshot,
     encode,
 )
 from inkstream.service.settings import Settings
@@ -59,7 +58,7 @@ READY = Ready(
 GOAWAY = Goaway(reason="a deploy", time_left_ms=5000)
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text("utf-8")
-(listed,) = re.findall(r"is closed with ([\d, or]+)\s+a code", DOCUMENT)
+(listed,) = re.findall(r"After ([\d, ]+), a code\s+that\s+is not", DOCUMENT)
 LISTED = {int(code) for code in re.findall(r"\d{4}", listed)}
 DOCUMENTED = {1000, 1002, 1007, 1008, 1009, 1012, *(each.closing for each in MEANINGS.values())}
 CLOSINGS = DOCUMENTED | {1014, 4999}
