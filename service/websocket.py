@@ -28,7 +28,6 @@ from inkstream.service.protocol.errors import (
 from inkstream.service.protocol.server_messages import (
     PATH,
     PROTOCOL,
-    Decided,
     EncodedResult,
     Error,
     ServerMessage,
@@ -236,18 +235,16 @@ class Stream:
             self._resume()
 
     def _post(self, message: ServerMessage) -> None:
-        """Leave a message to the writer; where many wait, drop the result before a new result.
+        """Leave a message to the writer; where many wait, a result replaces one right before it.
 
-        Only events, which are never dropped, may come between the two.
+        One before an event stays: a client that goes on elsewhere after it has the text before it.
         """
         outbox = self._outbox
         if len(outbox) >= MERGE_FROM and isinstance(message, EncodedResult):
-            place = len(outbox) - 1
-            while place and isinstance(outbox[place], Decided):
-                place -= 1
-            if isinstance(before := outbox[place], EncodedResult):
+            before = outbox[-1]
+            if isinstance(before, EncodedResult):
                 message = message.after(before)
-                del outbox[place]
+                outbox.pop()
         outbox.append(message)
 
     async def _write(self) -> None:
