@@ -7,16 +7,14 @@ left wait for the next turn, and nothing is read meanwhile.
 """
 
 import asyncio
-import codecs
 import socket
 import weakref
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.exceptions import InvalidMessage
 from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]  # the mask in C
 
 from inkstream.service.connections import END_S, FIRST_FRAMES_S, FRAMES_S, WRITING_S, Peer
@@ -25,9 +23,7 @@ from inkstream.service.websocket import DIRECT
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # whole frames: RFC 6455, 5.2
 FRAGMENTS: Final = (0x0, 0x1, 0x2)  # frames that do not end their message
-TEXT_FRAGMENT: Final = 0x1  # the first of a text
 OPCODES: Final = {0x0, 0x1, 0x2, 0x8, 0x9, 0xA}
-SHORT_HEADER_BYTES: Final = 6  # of a client's frame up to 125 bytes long: kind, length, mask
 MASK_BYTES: Final = 4
 MAX_CONTROL_BYTES: Final = 125  # RFC 6455, 5.5
 # The system takes it twice, and lets a client send so much ahead: what one turn may have to read.
@@ -41,38 +37,31 @@ class WebSocketConnection(asyncio.Protocol):
 
     peer: Peer
     listener: Callable[[str | bytes], None] | None = None
-    _is_simple = True  # no fragment has come, and no fault
+    _is_direct = True  # messages go to the listener: no fragment has come, and no fault
     _may_write = True
-    _fragments = 0  # of the message that is not complete
-    _decoder: codecs.IncrementalDecoder | None = None  # of that message, if it is a text
+    _n_fragments = 0  # of the message that is not complete
     _held_bytes = 0
     _pong: bytes | None = None  # to be written once the client has taken what was written
-    _waits = False  # for its turn to go on with frames that have come
-    _cut: asyncio.TimerHandle | None = None  # while writing has to wait
+    _is_waiting = False  # for the next turn, to go on with frames that have come
+    _had_session: bool | None = None  # at the last check, if the client has not answered since
+    _stall_timer: asyncio.TimerHandle | None = None  # while writing has to wait
 
     def __init__(self, config: Any, server_state: ServerState, app_state: Any) -> None:
-        # The application finds it in its scope; weak, as are all references that would make cycles:
+        # The application gets it in its scope; weak, as are all references that would make cycles:
         # to collect those of 500 sessions stops the event loop for 50 ms.
         state = {**app_state, DIRECT: weakref.ref(self)}
         self._uvicorn = WebSocketsSansIOProtocol(config, server_state, state)
         self._settings: Settings = config.settings
-        self._most_bytes = self._settings.max_frame_bytes
+        self._max_bytes = self._settings.max_frame_bytes
         self._unread = bytearray()  # frames that wait, or the beginning of one
-        self._paused: set[str] = set()  # who wants to read no more now
+        self._paused: set[str] = set()  # users that want to read no more now
         self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(self._settings.ping_interval_s, self._ping)
+        self._timer = self._loop.call_later(self._settings.ping_interval_s, self._check)
 
     @property
-    def refused_handshake(self) -> Exception | None:
-        """Why uvicorn has no answer to the handshake, which has come whole; None if it has."""
-        if self._uvicorn.handshake_initiated:
-            return None
-        return self._uvicorn.conn.handshake_exc or InvalidMessage("no handshake")
-
-    def give_up(self) -> None:
-        """Forget the handshake."""
-        self._timer.cancel()
-        self._uvicorn.connections.discard(self._uvicorn)
+    def has_handshake(self) -> bool:
+        """Whether uvicorn answers the handshake, which has come whole."""
+        return self._uvicorn.handshake_initiated
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -81,159 +70,118 @@ class WebSocketConnection(asyncio.Protocol):
         self._uvicorn.connection_made(cast(asyncio.Transport, UvicornTransport(self)))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._timer, self._cut):
-            if timer is not None:
-                timer.cancel()
+        self._timer.cancel()
+        self._stop_stall_timer()
         self.peer.hold(-self._held_bytes)
         self.peer.left()
         self.peer.run(partial(self._end, exc))
 
     def _end(self, exc: Exception | None) -> None:
         """Let uvicorn end the connection, and break its reference cycles."""
-        self.peer.spend(END_S)
+        self.peer.turn.spend(END_S)
         self._uvicorn.connection_lost(exc)
         self._uvicorn.transport = self.transport
         self._uvicorn.conn.parser.close()
 
-    def pause_writing(self) -> None:
-        self._may_write = False
-        self._cut = self._loop.call_later(self._settings.stall_timeout_s, self._cut_off)
-        self._uvicorn.pause_writing()
+    # In
 
-    def resume_writing(self) -> None:
-        self._may_write = True
-        if self._cut is not None:
-            self._cut.cancel()
-        if self._pong is not None:
-            self.transport.write(frame(PONG, self._pong))
-            self._pong = None
-        self.peer.run(self._go_on_writing)
-
-    def _go_on_writing(self) -> None:
-        """Let the session write what waits."""
-        if self._may_write:
-            self.peer.spend(WRITING_S)
-            self._uvicorn.resume_writing()
-
-    def pause_reading(self, user: str = "session") -> None:
-        """Read no more until each user that has paused reading resumes it."""
-        self._paused.add(user)
-        self.transport.pause_reading()
-
-    def resume_reading(self, user: str = "session") -> None:
-        """Go on with the frames that wait, then with reading, unless another user has paused it."""
-        self._paused.discard(user)
-        if self._paused:
-            return
-        if self._unread:
-            self._go_on_later()
+    def data_received(self, data: bytes) -> None:
+        if self.listener is None:
+            has_time = True
         else:
-            self.transport.resume_reading()
-
-    def data_received(self, data: bytes | bytearray) -> None:
-        is_late = self.listener is not None and not self.peer.has_time(FIRST_FRAMES_S)
-        if self._unread or self._paused or is_late:
-            self._unread += data
-            data = self._unread
-        if self._paused or self._waits:
-            return
-        if is_late:
-            self._go_on_later()
-            self._hold()
-        else:
-            self._work_off(data)
-
-    def _work_off(self, data: bytes | bytearray) -> None:
-        """Take the frames of what has come, and keep the rest."""
-        rest = self._take_frames(data)
-        if not self.listener:
-            rest = self._pass_on(data, rest)
-        if data is self._unread:
-            del self._unread[:rest]
-            self._hold()
-        elif rest < len(data):
-            self._unread += data[rest:]
-            self._hold()
-
-    def _take_frames(self, data: bytes | bytearray) -> int:
-        """Take whole frames, as RFC 6455 describes them in 5.2; return where the rest begins."""
-        start = 0
-        while self.listener and len(data) >= start + 2:
-            kind, length = data[start], data[start + 1] - 0x80  # below 0 without a mask
-            payload = start + SHORT_HEADER_BYTES
-            if length >= 126:
-                payload += 2 if length == 126 else 8
-                if len(data) < payload - MASK_BYTES:
-                    break
-                length = int.from_bytes(data[start + 2 : payload - MASK_BYTES])
-            end = payload + length
-            if kind & 0x0F not in OPCODES or not 0 <= length <= self._most_bytes:
-                self._is_simple, end = False, len(data)  # uvicorn refuses the frame by its header
-            elif end > len(data):
-                break
-            message = None
-            if self._is_simple and kind in (TEXT, BINARY):
-                mask = data[payload - MASK_BYTES : payload]
-                message = read_message(kind, apply_mask(data[payload:end], mask))
-            if message is not None:
-                self.listener(message)
-            elif kind == PING and 0 <= length <= MAX_CONTROL_BYTES:
-                self._answer_ping(
-                    apply_mask(data[payload:end], data[payload - MASK_BYTES : payload])
-                )
-            elif kind == PONG and 0 <= length <= MAX_CONTROL_BYTES:
-                self._wait(self._settings.ping_interval_s, self._ping)
+            has_time = self.peer.has_time(FIRST_FRAMES_S)
+            if has_time and not self._unread and not self._paused and self._take_message(data):
+                return
+        self._unread += data
+        if not self._paused and not self._is_waiting:
+            if has_time:
+                self._work_off()
             else:
-                self._leave_to_uvicorn(kind, bytes(data[start:end]), payload - start)
-                if self.transport.is_closing():
-                    return len(data)
-            start = end
-            if start < len(data) and self._must_wait():
-                break
-        return start
+                self._go_on_later()
+        self._hold()
 
-    def _leave_to_uvicorn(self, kind: int, data: bytes, payload: int) -> None:
-        """Hand uvicorn a frame, whose payload begins at `payload`, and check a fragment."""
-        if kind == CLOSE:  # it may come amid the fragments of a message
-            self._uvicorn.conn.current_size = None
-        self._uvicorn.data_received(data)
-        self._is_simple = False
-        if kind not in FRAGMENTS:
-            self._fragments = 0
-        elif not self.transport.is_closing():
-            self._check_fragment(
-                kind, apply_mask(data[payload:], data[payload - MASK_BYTES : payload])
-            )
+    def _take_message(self, data: bytes) -> bool:
+        """Take a read that is one whole message of less than 64 KiB, as nearly all are."""
+        if len(data) < 8 or not self._is_direct:
+            return False
+        kind, length, start = data[0], data[1] - 0x80, 6
+        if length == 126:
+            length, start = data[2] << 8 | data[3], 8
+        if start + length != len(data) or length > self._max_bytes:
+            return False
+        return self._hand_over(kind, apply_mask(data[start:], data[start - MASK_BYTES : start]))
 
-    def _check_fragment(self, kind: int, payload: bytes) -> None:
-        """Close where a text is not UTF-8, or a message has more fragments than memory is for."""
-        self._fragments += 1
-        if kind:
-            is_text = kind == TEXT_FRAGMENT
-            self._decoder = codecs.getincrementaldecoder("utf-8")() if is_text else None
+    def _hand_over(self, kind: int, payload: bytes) -> bool:
+        """Call the listener with the message of a frame; return False if it is none."""
+        assert self.listener is not None
+        if kind == BINARY:
+            self.listener(payload)
+            return True
+        if kind != TEXT:
+            return False
         try:
-            if self._decoder is not None:
-                self._decoder.decode(payload)
+            text = payload.decode()
         except UnicodeDecodeError:
-            self._write_close(CloseCode.INVALID_DATA, "")
-            return
-        if self._fragments > MAX_FRAGMENTS:
+            return False
+        self.listener(text)
+        return True
+
+    def _work_off(self) -> None:
+        """Take what has come, until a frame is not complete or others have their turn."""
+        while self._unread and not self.transport.is_closing():
+            n_bytes = self._take_frame() if self.listener else self._pass_on()
+            del self._unread[:n_bytes]
+            if not n_bytes or (self._unread and self._must_wait()):
+                break
+
+    def _take_frame(self) -> int:
+        """Take a frame, as RFC 6455 describes it in 5.2; return its length, 0 if it is not whole."""
+        data = self._unread
+        if len(data) < 2:
+            return 0
+        kind, length = data[0], data[1] - 0x80  # below 0 without a mask
+        start = 2 + MASK_BYTES
+        if length >= 126:
+            start += 2 if length == 126 else 8
+            if len(data) < start - MASK_BYTES:
+                return 0
+            length = int.from_bytes(data[2 : start - MASK_BYTES])
+        end = start + length
+        if kind & 0x0F not in OPCODES or not 0 <= length <= self._max_bytes:
+            self._leave_to_uvicorn(kind, bytes(data))  # it refuses the frame by its header
+            return len(data)
+        if end > len(data):
+            return 0
+        payload = apply_mask(data[start:end], data[start - MASK_BYTES : start])
+        if self._is_direct and self._hand_over(kind, payload):
+            return end
+        if kind == PING and length <= MAX_CONTROL_BYTES:
+            self._answer_ping(payload)
+        elif kind == PONG and length <= MAX_CONTROL_BYTES:
+            self._had_session = None
+            self._check_in(self._settings.ping_interval_s)
+        else:
+            self._leave_to_uvicorn(kind, bytes(data[:end]))
+        return end
+
+    def _leave_to_uvicorn(self, kind: int, data: bytes) -> None:
+        """Hand uvicorn a frame, and close where a message has more fragments than allowed."""
+        self._is_direct = False
+        self._uvicorn.data_received(data)
+        self._n_fragments = self._n_fragments + 1 if kind in FRAGMENTS else 0
+        if self._n_fragments > MAX_FRAGMENTS and not self.transport.is_closing():
             self._close(CloseCode.POLICY_VIOLATION, "too_many_fragments")
 
-    def _pass_on(self, data: bytes | bytearray, start: int) -> int:
-        """Hand uvicorn what comes before and after the session; return where the rest begins."""
+    def _pass_on(self) -> int:
+        """Hand uvicorn what comes before and after the session; return how many bytes."""
         if not self._may_write:  # it would answer pings that the client does not read
-            return len(data)
-        step = PIECE_BYTES if self._uvicorn.handshake_initiated else len(data)
-        while start < len(data) and not self.transport.is_closing():
-            self._uvicorn.data_received(bytes(data[start : start + step]))
-            start += step
-            if start < len(data) and self._must_wait():
-                return start
-        return len(data)
+            return len(self._unread)
+        piece = self._unread[: PIECE_BYTES if self.has_handshake else None]
+        self._uvicorn.data_received(bytes(piece))
+        return len(piece)
 
     def _must_wait(self) -> bool:
-        """Whether what is left of a read has to wait: it is paused, or others have their turn."""
+        """Whether what has come has to wait: reading is paused, or others have their turn."""
         if not self._paused and self.peer.has_time(FRAMES_S):
             return False
         if not self._paused:
@@ -243,17 +191,18 @@ class WebSocketConnection(asyncio.Protocol):
     def _go_on_later(self) -> None:
         """Go on in the next turn of the event loop, and read nothing until then."""
         self.transport.pause_reading()
-        if not self._waits:
-            self._waits = True
+        if not self._is_waiting:
+            self._is_waiting = True
             self.peer.run_later(self._go_on)
 
     def _go_on(self) -> None:
         """Take at least one of the frames that wait, then read on if no more do."""
-        self._waits = False
+        self._is_waiting = False
         if self._paused or self.transport.is_closing():
             return
-        self._work_off(self._unread)
-        if not self._paused and not self._waits and not self.transport.is_closing():
+        self._work_off()
+        self._hold()
+        if not self._paused and not self._is_waiting and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def _hold(self) -> None:
@@ -263,67 +212,101 @@ class WebSocketConnection(asyncio.Protocol):
         """
         grown = len(self._unread) - self._held_bytes
         self._held_bytes += grown
-        if not self.peer.hold(grown) and not self._paused and not self._waits:
+        is_unfinished = not self._paused and not self._is_waiting
+        if grown and not self.peer.hold(grown) and is_unfinished:
             self._close(CloseCode.POLICY_VIOLATION, "too_much_unread")
+
+    def pause_reading(self, user: str = "session") -> None:
+        """Read no more until each user that has paused reading resumes it."""
+        self._paused.add(user)
+        self.transport.pause_reading()
+
+    def resume_reading(self, user: str = "session") -> None:
+        """Go on with the frames that wait, then with reading, unless another user has paused it."""
+        self._paused.discard(user)
+        if not self._paused and self._unread:
+            self._go_on_later()
+        elif not self._paused:
+            self.transport.resume_reading()
+
+    # Out
 
     @property
     def may_write(self) -> bool:
         """Whether writing need not wait."""
         return self._may_write and not self.transport.is_closing()
 
-    def send_now(self, texts: Iterable[str]) -> bool:
-        """Write texts, a frame for each, all at once, unless writing has to wait."""
+    def send_now(self, texts: Iterable[bytes]) -> bool:
+        """Write texts in UTF-8, a frame for each, all at once, unless writing has to wait."""
         if not self.may_write:
             return False
-        self.transport.write(b"".join([frame(TEXT, text.encode()) for text in texts]))
+        parts = []
+        for text in texts:
+            parts += header(TEXT, len(text)), text
+        self.transport.write(b"".join(parts))
         return True
+
+    def pause_writing(self) -> None:
+        self._may_write = False
+        self._stall_timer = self._loop.call_later(self._settings.stall_timeout_s, self._cut_off)
+        self._uvicorn.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._may_write = True
+        self._stop_stall_timer()
+        if self._pong is not None:
+            self._write(PONG, self._pong)
+            self._pong = None
+        self.peer.run(self._go_on_writing)
+
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+
+    def _go_on_writing(self) -> None:
+        """Let the session write what waits."""
+        if self._may_write:
+            self.peer.turn.spend(WRITING_S)
+            self._uvicorn.resume_writing()
+
+    def _write(self, kind: int, payload: bytes) -> None:
+        self.transport.write(header(kind, len(payload)) + payload)
+
+    # Whether the client is there
 
     def _answer_ping(self, payload: bytes) -> None:
         """Answer a ping; while writing has to wait, only the newest is kept (RFC 6455, 5.5.3)."""
         if self._may_write:
-            self.transport.write(frame(PONG, payload))
+            self._write(PONG, payload)
         else:
             self._pong = payload
 
-    def _wait(self, seconds: float, call: Callable[[], None]) -> None:
+    def _check_in(self, seconds: float) -> None:
         self._timer.cancel()
-        self._timer = self._loop.call_later(seconds, call)
+        self._timer = self._loop.call_later(seconds, self._check)
 
-    def _ping(self) -> None:
-        """Ask whether the client is still there; without a session the connection must end."""
-        if self.transport.is_closing() or not self.listener:
-            self._wait(self._settings.ping_timeout_s, self._end_without_session)
-        else:
-            self.transport.write(frame(PING, b""))
-            self._wait(self._settings.ping_timeout_s, self._miss_pong)
+    def _check(self) -> None:
+        """Ping the client; end the connection if nothing has changed since the check before.
 
-    def _end_without_session(self) -> None:
-        """Cut a connection off that still has no session, or none any more."""
-        if self.listener and not self.transport.is_closing():
-            self._ping()
-        else:
-            self._cut_off()
-
-    def _miss_pong(self) -> None:
-        """Close, or wait again while reading is paused: pongs are not read either.
-
-        That ends, because the engine reaches the columns of every session, and a client that does
-        not read is cut off.
+        While reading is paused, pongs are not read either. That ends, because the engine reaches
+        the columns of every session, and a client that does not read is cut off.
         """
-        if self.transport.is_closing() or not self.listener:
-            self._wait(self._settings.ping_timeout_s, self._end_without_session)
-        elif self._paused or self._waits:
-            self._wait(self._settings.ping_timeout_s, self._miss_pong)
-        else:
+        has_session = self.listener is not None and not self.transport.is_closing()
+        is_unchanged = has_session == self._had_session
+        if is_unchanged and not has_session:
+            self._cut_off()
+        elif is_unchanged and not self._paused and not self._is_waiting:
             self._close(CloseCode.INTERNAL_ERROR, "ping_timeout")
+        else:
+            if has_session and not is_unchanged:
+                self._write(PING, b"")
+            self._had_session = has_session
+            self._check_in(self._settings.ping_timeout_s)
 
     def _close(self, code: CloseCode, reason: str) -> None:
         """Close by a rule of ours, which is counted."""
         self.peer.refused(reason)
-        self._write_close(code, reason)
-
-    def _write_close(self, code: CloseCode, reason: str) -> None:
-        self.transport.write(frame(CLOSE, code.to_bytes(2) + reason.encode()))
+        self._write(CLOSE, code.to_bytes(2) + reason.encode())
         self.transport.close()
 
     def _cut_off(self) -> None:
@@ -350,19 +333,11 @@ class UvicornTransport:
         self._connection.resume_reading("uvicorn")
 
 
-def read_message(kind: int, data: bytes) -> str | bytes | None:
-    """Return the message of a text or binary frame, None for text that is not UTF-8."""
-    try:
-        return data.decode() if kind == TEXT else data
-    except UnicodeDecodeError:
-        return None
-
-
-def frame(kind: int, payload: bytes) -> bytes:
-    """Return one whole frame of a server (RFC 6455, 5.2); `kind` is its first byte."""
-    length = len(payload)
+@lru_cache(1024)
+def header(kind: int, length: int) -> bytes:
+    """Return the header of a whole frame of a server (RFC 6455, 5.2); `kind` is its first byte."""
     if length < 126:
-        return bytes((kind, length)) + payload
+        return bytes((kind, length))
     if length < 65_536:
-        return bytes((kind, 126)) + length.to_bytes(2) + payload
-    return bytes((kind, 127)) + length.to_bytes(8) + payload
+        return bytes((kind, 126)) + length.to_bytes(2)
+    return bytes((kind, 127)) + length.to_bytes(8)

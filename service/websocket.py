@@ -69,8 +69,8 @@ class DirectConnection(Protocol):
     def resume_reading(self) -> None:
         """Read on."""
 
-    def send_now(self, texts: Iterable[str]) -> bool:
-        """Send texts in one write if that needs no waiting; return whether they were sent."""
+    def send_now(self, texts: Iterable[bytes]) -> bool:
+        """Send texts in UTF-8 in one write if that needs no waiting; return whether they were sent."""
 
 
 class Stream:
@@ -227,7 +227,7 @@ class Stream:
                     self._metrics.error(effect.code)
         idle = self._posted
         direct = self._connection if messages and idle is not None and not self._outbox else None
-        if direct is None or not direct.send_now([encode(message) for message in messages]):
+        if direct is None or not direct.send_now([encode(message).encode() for message in messages]):
             for message in messages:
                 self._post(message)
         if idle is not None and (self._outbox or self._close) and not idle.done():
@@ -273,7 +273,7 @@ class Stream:
         """Send the oldest messages of the outbox at once, or one as soon as that is possible."""
         outbox, direct = self._outbox, self._connection
         if direct is not None and direct.may_write:
-            direct.send_now([encode(message) for message in outbox[:AT_ONCE]])
+            direct.send_now([encode(message).encode() for message in outbox[:AT_ONCE]])
             del outbox[:AT_ONCE]
         else:
             await self._send_event({"type": "websocket.send", "text": encode(outbox.pop(0))})
