@@ -7,6 +7,7 @@ left wait for the next turn, and nothing is read meanwhile.
 """
 
 import asyncio
+import codecs
 import socket
 import weakref
 from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ from inkstream.service.websocket import DIRECT
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # whole frames: RFC 6455, 5.2
 FRAGMENTS: Final = (0x0, 0x1, 0x2)  # frames that do not end their message
+TEXT_FRAGMENT: Final = 0x1  # the first of a text
 OPCODES: Final = {0x0, 0x1, 0x2, 0x8, 0x9, 0xA}
 MASK_BYTES: Final = 4
 MAX_CONTROL_BYTES: Final = 125  # RFC 6455, 5.5
@@ -40,6 +42,7 @@ class WebSocketConnection(asyncio.Protocol):
     _is_direct = True  # messages go to the listener: no fragment has come, and no fault
     _may_write = True
     _n_fragments = 0  # of the message that is not complete
+    _decoder: codecs.IncrementalDecoder  # of that message
     _held_bytes = 0
     _pong: bytes | None = None  # to be written once the client has taken what was written
     _is_waiting = False  # for the next turn, to go on with frames that have come
@@ -135,7 +138,7 @@ class WebSocketConnection(asyncio.Protocol):
                 break
 
     def _take_frame(self) -> int:
-        """Take a frame, as RFC 6455 describes it in 5.2; return its length, 0 if it is not whole."""
+        """Take a frame as in RFC 6455, 5.2; return its length, or 0 if it is not whole."""
         data = self._unread
         if len(data) < 2:
             return 0
@@ -161,15 +164,32 @@ class WebSocketConnection(asyncio.Protocol):
             self._had_session = None
             self._check_in(self._settings.ping_interval_s)
         else:
-            self._leave_to_uvicorn(kind, bytes(data[:end]))
+            self._leave_to_uvicorn(kind, bytes(data[:end]), payload)
         return end
 
-    def _leave_to_uvicorn(self, kind: int, data: bytes) -> None:
-        """Hand uvicorn a frame, and close where a message has more fragments than allowed."""
+    def _leave_to_uvicorn(self, kind: int, data: bytes, payload: bytes = b"") -> None:
+        """Hand uvicorn a frame, and check a fragment."""
         self._is_direct = False
+        if kind == CLOSE:  # it may come amid the fragments of a message
+            self._uvicorn.conn.current_size = None
         self._uvicorn.data_received(data)
-        self._n_fragments = self._n_fragments + 1 if kind in FRAGMENTS else 0
-        if self._n_fragments > MAX_FRAGMENTS and not self.transport.is_closing():
+        if kind not in FRAGMENTS:
+            self._n_fragments = 0
+        elif not self.transport.is_closing():
+            self._check_fragment(kind, payload)
+
+    def _check_fragment(self, kind: int, payload: bytes) -> None:
+        """Close where a text is not UTF-8, or a message has more fragments than memory is for."""
+        self._n_fragments += 1
+        if kind:
+            encoding = "utf-8" if kind == TEXT_FRAGMENT else "latin-1"  # which allows any bytes
+            self._decoder = codecs.getincrementaldecoder(encoding)()
+        try:
+            self._decoder.decode(payload)
+        except UnicodeDecodeError:
+            self._write_close(CloseCode.INVALID_DATA, "")
+            return
+        if self._n_fragments > MAX_FRAGMENTS:
             self._close(CloseCode.POLICY_VIOLATION, "too_many_fragments")
 
     def _pass_on(self) -> int:
@@ -240,7 +260,7 @@ class WebSocketConnection(asyncio.Protocol):
         """Write texts in UTF-8, a frame for each, all at once, unless writing has to wait."""
         if not self.may_write:
             return False
-        parts = []
+        parts: list[bytes] = []
         for text in texts:
             parts += header(TEXT, len(text)), text
         self.transport.write(b"".join(parts))
@@ -306,6 +326,9 @@ class WebSocketConnection(asyncio.Protocol):
     def _close(self, code: CloseCode, reason: str) -> None:
         """Close by a rule of ours, which is counted."""
         self.peer.refused(reason)
+        self._write_close(code, reason)
+
+    def _write_close(self, code: CloseCode, reason: str) -> None:
         self._write(CLOSE, code.to_bytes(2) + reason.encode())
         self.transport.close()
 

@@ -130,7 +130,7 @@ async def test_what_steps_begin_takes_time_of_their_turn(monkeypatch: pytest.Mon
     peer, done = admitted(some()), list[int]()
 
     def begin(number: int) -> None:
-        peer.spend(1200.0)
+        peer.turn.spend(1200.0)
         done.append(number)
 
     for number in range(8):

@@ -12,7 +12,9 @@ class Work:
     """Pieces of work that end when they are told to; `started` says whose turn came, in order."""
 
     def __init__(self, n_slots: int, max_waiting: int = 9, max_waiting_per_client: int = 9) -> None:
-        self.turns = Turns(n_slots, max_waiting=max_waiting, max_waiting_per_client=max_waiting_per_client)
+        self.turns = Turns(
+            n_slots, max_waiting=max_waiting, max_waiting_per_client=max_waiting_per_client
+        )
         self.started: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
 

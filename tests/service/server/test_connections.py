@@ -186,24 +186,24 @@ async def test_whole_messages_are_handed_over_before_data_received_returns(
 
 
 async def test_texts_are_written_at_once_as_one_frame_each() -> None:
-    texts = ["", "ü", *("x" * length for length in (125, 126, 65_535, 65_536))]
+    texts = [b"", "ü".encode(), *(b"x" * length for length in (125, 126, 65_535, 65_536))]
     async with opened(WebSocketConnection, direct=True) as peer:
         assert peer.connection.send_now(texts)
         (written,) = peer.transport.writes
     client = ClientProtocol(parse_uri("ws://x"), state=State.OPEN, max_size=None)
     client.receive_data(written)
     frames = [event for event in client.events_received() if isinstance(event, Frame)]
-    assert [bytes(each.data).decode() for each in frames] == texts
+    assert [bytes(written_frame.data) for written_frame in frames] == texts
 
 
 async def test_nothing_is_written_at_once_while_writing_has_to_wait() -> None:
     async with opened(WebSocketConnection, direct=True) as peer:
         peer.connection.pause_writing()
-        assert not peer.connection.send_now(["late"])
+        assert not peer.connection.send_now([b"late"])
         peer.connection.resume_writing()
-        assert peer.connection.send_now(["in time"])
+        assert peer.connection.send_now([b"in time"])
         peer.transport.close()
-        assert not peer.connection.send_now(["too late"])
+        assert not peer.connection.send_now([b"too late"])
         assert len(peer.transport.writes) == 1
 
 
