@@ -32,8 +32,6 @@ END_S: Final = 0.0003  # to end a session
 WRITING_S: Final = 0.002  # to write the messages of a client that has begun to read again
 FRAMES_S: Final = 0.001  # a turn, for the frames of a client behind the first one of each read
 FIRST_FRAMES_S: Final = 0.003  # a turn, for all frames of a client
-MAX_HELD_BYTES: Final = 32 * 1024 * 1024  # of a client: parts of frames
-MAX_HELD_CLIENTS: Final = 4  # times as much is held for all
 LOG_EVERY_S: Final = 60.0  # the same reason of the same client is logged once in this time
 MAX_LOGGED: Final = 100  # lines in this time, of all clients
 REFUSAL: Final = "HTTP/1.1 %d %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -104,24 +102,12 @@ class Peer:
         self.turn = connections.turn
         self.steps: deque[Callable[[], None]] = deque()  # that wait for a later turn
         self._connections = connections
-        self._held_bytes = 0
         self._turn_number = -1  # of the last turn in which a frame came
         self._turn_start_s = 0.0
 
     def refused(self, reason: str) -> None:
         """Count that this client was refused or disconnected, and log it once in a while."""
         self._connections.refused(reason, self.name)
-
-    def hold(self, n_bytes: int) -> bool:
-        """Count memory that is held for this client, or is free again if below 0.
-
-        Returns whether that is allowed. It is counted in any case.
-        """
-        self._held_bytes += n_bytes
-        self._connections.held_bytes += n_bytes
-        is_allowed = self.is_proxy or self._held_bytes <= MAX_HELD_BYTES
-        most_of_all = MAX_HELD_CLIENTS * MAX_HELD_BYTES
-        return n_bytes <= 0 or (is_allowed and self._connections.held_bytes <= most_of_all)
 
     def has_time(self, seconds: float) -> bool:
         """Whether it is no longer since this client's first frame in this turn of the loop."""
@@ -170,7 +156,6 @@ class Connections:
         self._proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
         self._peers: dict[str, Peer] = {}
         self._count = 0
-        self.held_bytes = 0
         self.turn = Turn(Watchdog(metrics))
         self._logged: set[tuple[str, str]] = set()
         self._logged_from_s = time.monotonic()

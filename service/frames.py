@@ -1,9 +1,8 @@
 """WebSocket frames between a socket, the session and uvicorn's own WebSocket protocol.
 
-A message of one frame goes to the session at once. Left to uvicorn are the handshake, the close,
-what RFC 6455 forbids, and from the first fragment on all messages, which then keep their order.
-What a client may make the server do in one turn of the event loop is bounded: the frames that are
-left wait for the next turn, and nothing is read meanwhile.
+Messages go to the session at once. Left to uvicorn are the handshake, the close, and what RFC 6455
+forbids. What a client may make the server do in one turn of the event loop is bounded: the frames
+that are left wait for the next turn, and nothing is read meanwhile.
 """
 
 import asyncio
@@ -23,15 +22,14 @@ from inkstream.service.settings import Settings
 from inkstream.service.websocket import DIRECT
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # whole frames: RFC 6455, 5.2
-FRAGMENTS: Final = (0x0, 0x1, 0x2)  # frames that do not end their message
-TEXT_FRAGMENT: Final = 0x1  # the first of a text
+WHOLE: Final = 0x80  # set in the last frame of a message
+FIRST: Final = {0x01, 0x02}  # frames that begin a message of several
+NEXT: Final = {0x80, 0x00}  # frames that continue one
 OPCODES: Final = {0x0, 0x1, 0x2, 0x8, 0x9, 0xA}
 MASK_BYTES: Final = 4
 MAX_CONTROL_BYTES: Final = 125  # RFC 6455, 5.5
 # The system takes it twice, and lets a client send so much ahead: what one turn may have to read.
 RECEIVE_BYTES: Final = 16 * 1024
-MAX_FRAGMENTS: Final = 1024  # of one message: an empty one takes memory too
-PIECE_BYTES: Final = 512  # handed to uvicorn at once: less than 100 frames
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -39,15 +37,13 @@ class WebSocketConnection(asyncio.Protocol):
 
     peer: Peer
     listener: Callable[[str | bytes], None] | None = None
-    _is_direct = True  # messages go to the listener: no fragment has come, and no fault
-    _may_write = True
-    _n_fragments = 0  # of the message that is not complete
-    _decoder: codecs.IncrementalDecoder  # of that message
-    _held_bytes = 0
-    _pong: bytes | None = None  # to be written once the client has taken what was written
+    _fragments: bytearray | None = None  # of the message that is not complete
+    _checker: codecs.IncrementalDecoder  # of that message
+    _is_paused = False  # by the session
     _is_waiting = False  # for the next turn, to go on with frames that have come
+    _may_write = True
+    _pong: bytes | None = None  # to be written once the client has taken what was written
     _had_session: bool | None = None  # at the last check, if the client has not answered since
-    _stall_timer: asyncio.TimerHandle | None = None  # while writing has to wait
 
     def __init__(self, config: Any, server_state: ServerState, app_state: Any) -> None:
         # The application gets it in its scope; weak, as are all references that would make cycles:
@@ -57,7 +53,6 @@ class WebSocketConnection(asyncio.Protocol):
         self._settings: Settings = config.settings
         self._max_bytes = self._settings.max_frame_bytes
         self._unread = bytearray()  # frames that wait, or the beginning of one
-        self._paused: set[str] = set()  # users that want to read no more now
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(self._settings.ping_interval_s, self._check)
 
@@ -70,12 +65,10 @@ class WebSocketConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         connected = transport.get_extra_info("socket")
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
-        self._uvicorn.connection_made(cast(asyncio.Transport, UvicornTransport(self)))
+        self._uvicorn.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
-        self._stop_stall_timer()
-        self.peer.hold(-self._held_bytes)
         self.peer.left()
         self.peer.run(partial(self._end, exc))
 
@@ -83,58 +76,61 @@ class WebSocketConnection(asyncio.Protocol):
         """Let uvicorn end the connection, and break its reference cycles."""
         self.peer.turn.spend(END_S)
         self._uvicorn.connection_lost(exc)
-        self._uvicorn.transport = self.transport
         self._uvicorn.conn.parser.close()
 
     # In
 
     def data_received(self, data: bytes) -> None:
-        if self.listener is None:
-            has_time = True
-        else:
-            has_time = self.peer.has_time(FIRST_FRAMES_S)
-            if has_time and not self._unread and not self._paused and self._take_message(data):
-                return
+        if self.listener is None and not self.has_handshake:
+            self._uvicorn.data_received(data)
+            return
+        has_time = self.peer.has_time(FIRST_FRAMES_S)
+        if has_time and not self._unread and not self._is_paused and self._take_message(data):
+            return
         self._unread += data
-        if not self._paused and not self._is_waiting:
-            if has_time:
-                self._work_off()
-            else:
-                self._go_on_later()
-        self._hold()
+        if not self._uvicorn.handshake_complete:
+            self.transport.pause_reading()  # until there is a session
+        elif not has_time:
+            self._go_on_later()
+        elif not self._is_paused and not self._is_waiting:
+            self._take_frames()
 
     def _take_message(self, data: bytes) -> bool:
         """Take a read that is one whole message of less than 64 KiB, as nearly all are."""
-        if len(data) < 8 or not self._is_direct:
+        if len(data) < 8 or self._fragments is not None or self.listener is None:
             return False
         kind, length, start = data[0], data[1] - 0x80, 6
         if length == 126:
             length, start = data[2] << 8 | data[3], 8
         if start + length != len(data) or length > self._max_bytes:
             return False
-        return self._hand_over(kind, apply_mask(data[start:], data[start - MASK_BYTES : start]))
-
-    def _hand_over(self, kind: int, payload: bytes) -> bool:
-        """Call the listener with the message of a frame; return False if it is none."""
-        assert self.listener is not None
+        if kind not in (BINARY, TEXT):
+            return False
+        payload = apply_mask(data[start:], data[start - MASK_BYTES : start])
         if kind == BINARY:
             self.listener(payload)
-            return True
-        if kind != TEXT:
-            return False
-        try:
-            text = payload.decode()
-        except UnicodeDecodeError:
-            return False
-        self.listener(text)
+        else:
+            self._hand_over(kind, payload)
         return True
 
-    def _work_off(self) -> None:
+    def _hand_over(self, kind: int, payload: bytes) -> None:
+        """Give the session, if it has not ended, a message; close if a text is not UTF-8."""
+        try:
+            message = payload.decode() if kind == TEXT else payload
+        except UnicodeDecodeError:
+            self._close(CloseCode.INVALID_DATA)
+            return
+        if self.listener is not None:
+            self.listener(message)
+
+    def _take_frames(self) -> None:
         """Take what has come, until a frame is not complete or others have their turn."""
-        while self._unread and not self.transport.is_closing():
-            n_bytes = self._take_frame() if self.listener else self._pass_on()
+        while n_bytes := self._take_frame():
             del self._unread[:n_bytes]
-            if not n_bytes or (self._unread and self._must_wait()):
+            if self._is_paused or self.transport.is_closing():
+                break
+            if self._unread and not self.peer.has_time(FRAMES_S):
+                self._go_on_later()
                 break
 
     def _take_frame(self) -> int:
@@ -150,63 +146,47 @@ class WebSocketConnection(asyncio.Protocol):
                 return 0
             length = int.from_bytes(data[2 : start - MASK_BYTES])
         end = start + length
-        if kind & 0x0F not in OPCODES or not 0 <= length <= self._max_bytes:
+        n_before = len(self._fragments or b"")
+        if kind & 0x0F not in OPCODES or not 0 <= length <= self._max_bytes - n_before:
             self._leave_to_uvicorn(kind, bytes(data))  # it refuses the frame by its header
             return len(data)
         if end > len(data):
             return 0
         payload = apply_mask(data[start:end], data[start - MASK_BYTES : start])
-        if self._is_direct and self._hand_over(kind, payload):
-            return end
-        if kind == PING and length <= MAX_CONTROL_BYTES:
+        if kind in (TEXT, BINARY) and self._fragments is None:
+            self._hand_over(kind, payload)
+        elif kind in (FIRST if self._fragments is None else NEXT):
+            self._take_fragment(kind, payload)
+        elif kind == PING and length <= MAX_CONTROL_BYTES:
             self._answer_ping(payload)
         elif kind == PONG and length <= MAX_CONTROL_BYTES:
             self._had_session = None
             self._check_in(self._settings.ping_interval_s)
         else:
-            self._leave_to_uvicorn(kind, bytes(data[:end]), payload)
+            self._leave_to_uvicorn(kind, bytes(data[:end]))
         return end
 
-    def _leave_to_uvicorn(self, kind: int, data: bytes, payload: bytes = b"") -> None:
-        """Hand uvicorn a frame, and check a fragment."""
-        self._is_direct = False
-        if kind == CLOSE:  # it may come amid the fragments of a message
-            self._uvicorn.conn.current_size = None
-        self._uvicorn.data_received(data)
-        if kind not in FRAGMENTS:
-            self._n_fragments = 0
-        elif not self.transport.is_closing():
-            self._check_fragment(kind, payload)
-
-    def _check_fragment(self, kind: int, payload: bytes) -> None:
-        """Close where a text is not UTF-8, or a message has more fragments than memory is for."""
-        self._n_fragments += 1
-        if kind:
-            encoding = "utf-8" if kind == TEXT_FRAGMENT else "latin-1"  # which allows any bytes
-            self._decoder = codecs.getincrementaldecoder(encoding)()
+    def _take_fragment(self, kind: int, payload: bytes) -> None:
+        """Keep a fragment of a message until the last one comes; close as `_hand_over` does."""
+        if self._fragments is None:
+            self._fragments, self._kind = bytearray(), kind | WHOLE
+            self._checker = codecs.getincrementaldecoder("utf-8")()
+        self._fragments += payload
         try:
-            self._decoder.decode(payload)
+            if self._kind == TEXT:
+                self._checker.decode(payload)
         except UnicodeDecodeError:
-            self._write_close(CloseCode.INVALID_DATA, "")
+            self._close(CloseCode.INVALID_DATA)
             return
-        if self._n_fragments > MAX_FRAGMENTS:
-            self._close(CloseCode.POLICY_VIOLATION, "too_many_fragments")
+        if kind & WHOLE:
+            message, self._fragments = bytes(self._fragments), None
+            self._hand_over(self._kind, message)
 
-    def _pass_on(self) -> int:
-        """Hand uvicorn what comes before and after the session; return how many bytes."""
-        if not self._may_write:  # it would answer pings that the client does not read
-            return len(self._unread)
-        piece = self._unread[: PIECE_BYTES if self.has_handshake else None]
-        self._uvicorn.data_received(bytes(piece))
-        return len(piece)
-
-    def _must_wait(self) -> bool:
-        """Whether what has come has to wait: reading is paused, or others have their turn."""
-        if not self._paused and self.peer.has_time(FRAMES_S):
-            return False
-        if not self._paused:
-            self._go_on_later()
-        return True
+    def _leave_to_uvicorn(self, kind: int, data: bytes) -> None:
+        """Hand uvicorn a close, or what is not allowed here, which it answers by one."""
+        is_amid = self._fragments is not None and kind != CLOSE  # which may come amid fragments
+        self._uvicorn.conn.current_size = len(self._fragments or b"") if is_amid else None
+        self._uvicorn.data_received(data)
 
     def _go_on_later(self) -> None:
         """Go on in the next turn of the event loop, and read nothing until then."""
@@ -218,35 +198,22 @@ class WebSocketConnection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Take at least one of the frames that wait, then read on if no more do."""
         self._is_waiting = False
-        if self._paused or self.transport.is_closing():
-            return
-        self._work_off()
-        self._hold()
-        if not self._paused and not self._is_waiting and not self.transport.is_closing():
-            self.transport.resume_reading()
+        if not self._is_paused and not self.transport.is_closing():
+            self._take_frames()
+            if not self._is_waiting and not self._is_paused and not self.transport.is_closing():
+                self.transport.resume_reading()
 
-    def _hold(self) -> None:
-        """Count what waits as held for the client; close if its unfinished frames are too much.
-
-        Whole frames wait because of us, and nothing is read meanwhile.
-        """
-        grown = len(self._unread) - self._held_bytes
-        self._held_bytes += grown
-        is_unfinished = not self._paused and not self._is_waiting
-        if grown and not self.peer.hold(grown) and is_unfinished:
-            self._close(CloseCode.POLICY_VIOLATION, "too_much_unread")
-
-    def pause_reading(self, user: str = "session") -> None:
-        """Read no more until each user that has paused reading resumes it."""
-        self._paused.add(user)
+    def pause_reading(self) -> None:
+        """Read no more."""
+        self._is_paused = True
         self.transport.pause_reading()
 
-    def resume_reading(self, user: str = "session") -> None:
-        """Go on with the frames that wait, then with reading, unless another user has paused it."""
-        self._paused.discard(user)
-        if not self._paused and self._unread:
+    def resume_reading(self) -> None:
+        """Go on with the frames that wait, then with reading."""
+        self._is_paused = False
+        if self._unread:
             self._go_on_later()
-        elif not self._paused:
+        else:
             self.transport.resume_reading()
 
     # Out
@@ -267,21 +234,17 @@ class WebSocketConnection(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
+        self._check_in(self._settings.stall_timeout_s)
         self._may_write = False
-        self._stall_timer = self._loop.call_later(self._settings.stall_timeout_s, self._cut_off)
         self._uvicorn.pause_writing()
 
     def resume_writing(self) -> None:
         self._may_write = True
-        self._stop_stall_timer()
+        self._check_in(self._settings.ping_interval_s)
         if self._pong is not None:
             self._write(PONG, self._pong)
             self._pong = None
         self.peer.run(self._go_on_writing)
-
-    def _stop_stall_timer(self) -> None:
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
 
     def _go_on_writing(self) -> None:
         """Let the session write what waits."""
@@ -302,8 +265,9 @@ class WebSocketConnection(asyncio.Protocol):
             self._pong = payload
 
     def _check_in(self, seconds: float) -> None:
-        self._timer.cancel()
-        self._timer = self._loop.call_later(seconds, self._check)
+        if self._may_write:  # else the client's time to take what was written goes on
+            self._timer.cancel()
+            self._timer = self._loop.call_later(seconds, self._check)
 
     def _check(self) -> None:
         """Ping the client; end the connection if nothing has changed since the check before.
@@ -313,47 +277,21 @@ class WebSocketConnection(asyncio.Protocol):
         """
         has_session = self.listener is not None and not self.transport.is_closing()
         is_unchanged = has_session == self._had_session
-        if is_unchanged and not has_session:
-            self._cut_off()
-        elif is_unchanged and not self._paused and not self._is_waiting:
-            self._close(CloseCode.INTERNAL_ERROR, "ping_timeout")
+        if not self._may_write or (is_unchanged and not has_session):
+            self.peer.refused("stalled")
+            self.transport.abort()
+        elif is_unchanged and not self._is_paused and not self._is_waiting:
+            self.peer.refused("ping_timeout")
+            self._close(CloseCode.INTERNAL_ERROR, b"ping_timeout")
         else:
-            if has_session and not is_unchanged:
+            if not is_unchanged and has_session:
                 self._write(PING, b"")
             self._had_session = has_session
             self._check_in(self._settings.ping_timeout_s)
 
-    def _close(self, code: CloseCode, reason: str) -> None:
-        """Close by a rule of ours, which is counted."""
-        self.peer.refused(reason)
-        self._write_close(code, reason)
-
-    def _write_close(self, code: CloseCode, reason: str) -> None:
-        self._write(CLOSE, code.to_bytes(2) + reason.encode())
+    def _close(self, code: CloseCode, reason: bytes = b"") -> None:
+        self._write(CLOSE, code.to_bytes(2) + reason)
         self.transport.close()
-
-    def _cut_off(self) -> None:
-        """Hang up on a client that does not take what is written, or does not close."""
-        self.peer.refused("stalled")
-        self.transport.abort()
-
-
-class UvicornTransport:
-    """A connection's transport as uvicorn has it: it pauses and resumes reading for itself."""
-
-    def __init__(self, connection: WebSocketConnection) -> None:
-        self._connection = connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection.transport, name)
-
-    def pause_reading(self) -> None:
-        """Pause for uvicorn."""
-        self._connection.pause_reading("uvicorn")
-
-    def resume_reading(self) -> None:
-        """Resume for uvicorn."""
-        self._connection.resume_reading("uvicorn")
 
 
 @lru_cache(1024)

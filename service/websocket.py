@@ -137,6 +137,7 @@ class Stream:
         """Read and write until either side closes; return the closing code."""
         if self._connection is not None:
             self._connection.listener = self._take
+            self._connection.resume_reading()
         writer = self._loop.create_task(self._write())
         reader = self._loop.create_task(self._read())
         self._check_deadlines()

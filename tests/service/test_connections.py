@@ -11,8 +11,6 @@ import pytest
 from inkstream.service import connections
 from inkstream.service.access import network_of
 from inkstream.service.connections import (
-    MAX_HELD_BYTES,
-    MAX_HELD_CLIENTS,
     MAX_LOGGED,
     Connections,
     Peer,
@@ -67,17 +65,6 @@ def test_a_trusted_proxy_stands_for_many_clients() -> None:
     opened = some(max_sessions_per_client=1, spare_connections_per_client=1, **proxies)
     for _ in range(10):
         admitted(opened)
-    assert admitted(opened).hold(MAX_HELD_BYTES + 1)
-
-
-def test_what_a_client_may_hold_is_bounded_and_so_is_what_all_may_hold() -> None:
-    opened = some()
-    peers = [admitted(opened, f"192.0.2.{number}") for number in range(MAX_HELD_CLIENTS + 1)]
-    assert peers[0].hold(MAX_HELD_BYTES)
-    assert not peers[0].hold(1)
-    assert peers[0].hold(-1)
-    assert all(peer.hold(MAX_HELD_BYTES) for peer in peers[1:-1])
-    assert not peers[-1].hold(1)
 
 
 def test_a_reason_is_counted_each_time_and_logged_once_for_each_client(
