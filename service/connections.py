@@ -1,7 +1,7 @@
-"""Connections from `accept` on: how many a client may have, and what they may hold together.
+"""Connections from `accept` on: how many a client may have, and their time in a turn of the loop.
 
 A client is one IPv4 address, or one /64 network of IPv6: a provider gives each customer that many
-(RFC 6177). A proxy that is trusted stands for many clients: only the bounds of all hold for it.
+(RFC 6177). A trusted proxy stands for many clients: only the bound of all connections holds for it.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -34,20 +35,20 @@ FRAMES_S: Final = 0.001  # a turn, for the frames of a client behind the first o
 FIRST_FRAMES_S: Final = 0.003  # a turn, for all frames of a client
 LOG_EVERY_S: Final = 60.0  # the same reason of the same client is logged once in this time
 MAX_LOGGED: Final = 100  # lines in this time, of all clients
-REFUSAL: Final = "HTTP/1.1 %d %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 log = get_logger()
 
 
 def refusal(status: HTTPStatus) -> bytes:
     """Return an answer without a body, after which the connection is closed."""
-    return (REFUSAL % (status, status.phrase)).encode()
+    head = f"HTTP/1.1 {status} {status.phrase}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+    return head.encode()
 
 
 class Turn:
-    """One turn of the event loop after the other: the time of costly steps, and those that wait.
+    """The turn of the event loop: how long costly steps may take in it, and those that wait.
 
-    Steps are run for some time in each turn, of all clients by turns.
+    They are run in later turns, of all clients by turns.
     """
 
     def __init__(self, watchdog: Watchdog) -> None:
@@ -55,34 +56,31 @@ class Turn:
         self.waiting: deque[Peer] = deque()  # clients with steps that wait, the next one first
         self._watchdog = watchdog
         self._is_begun = False
-        self._end_s: float | None = None  # for steps; None before the first of a turn
+        self._end_s = 0.0  # for steps
 
     def begin(self) -> None:
-        """Note that something happens in this turn: it will end, and the loop is watched."""
+        """Note that something comes in, so that this turn is measured and has an end."""
         if not self._is_begun:
             self._is_begun = True
+            self._end_s = time.monotonic() + STEPS_S
             asyncio.get_running_loop().call_soon(self._next)
             self._watchdog.wake()
 
     def has_time(self) -> bool:
-        """Whether steps may still be run in this turn."""
-        now_s = time.monotonic()
-        if self._end_s is None:
-            self._end_s = now_s + STEPS_S
-            self.begin()
-        return now_s < self._end_s
+        """Return whether steps may still be run in this turn."""
+        self.begin()
+        return time.monotonic() < self._end_s
 
     def spend(self, seconds: float) -> None:
         """Take time from the steps of this turn: the application takes it in later ones."""
-        self.has_time()
-        assert self._end_s is not None
+        self.begin()
         self._end_s -= seconds
 
     def _next(self) -> None:
         self.number += 1
-        self._is_begun, self._end_s = False, None
+        self._is_begun = False
         while self.waiting:
-            self.has_time()  # it begins now
+            self.begin()
             peer = self.waiting.popleft()
             step = peer.steps.popleft()
             if peer.steps:
@@ -93,11 +91,10 @@ class Turn:
 
 
 class Peer:
-    """One client: how many connections it has, what they hold, its time in this turn."""
+    """One client: how many connections it has, and its time in this turn of the event loop."""
 
-    def __init__(self, name: str, connections: "Connections", *, is_proxy: bool) -> None:
+    def __init__(self, name: str, connections: "Connections") -> None:
         self.name = name
-        self.is_proxy = is_proxy
         self.n_connections = 0
         self.turn = connections.turn
         self.steps: deque[Callable[[], None]] = deque()  # that wait for a later turn
@@ -110,7 +107,7 @@ class Peer:
         self._connections.refused(reason, self.name)
 
     def has_time(self, seconds: float) -> bool:
-        """Whether it is no longer since this client's first frame in this turn of the loop."""
+        """Return whether it is no longer since this client's first frame in this turn."""
         now_s = time.monotonic()
         turn = self.turn
         if self._turn_number != turn.number:
@@ -120,10 +117,7 @@ class Peer:
         return now_s < self._turn_start_s + seconds
 
     def run(self, step: Callable[[], None]) -> bool:
-        """Run a costly step now, or in a later turn of the loop if too many came; order is kept.
-
-        Returns whether it was run now.
-        """
+        """Run a costly step now, or in a later turn if there is no time; return whether now."""
         is_now = not self.turn.waiting and self.turn.has_time()
         if is_now:
             step()
@@ -132,7 +126,7 @@ class Peer:
         return is_now
 
     def run_later(self, step: Callable[[], None]) -> None:
-        """Run a costly step in a later turn of the loop, after those that wait."""
+        """Run a costly step in a later turn, after those of this client that wait."""
         if not self.steps:
             self.turn.waiting.append(self)
         self.steps.append(step)
@@ -166,8 +160,8 @@ class Connections:
     def admit(self, address: str) -> Peer | HTTPStatus:
         """Count one connection and return whose it is, or return why it is refused."""
         name = network_of(address)
-        peer = self._peers.get(name) or Peer(name, self, is_proxy=self._is_proxy(address))
-        if not peer.is_proxy and peer.n_connections >= self._max_per_client:
+        peer = self._peers.get(name) or Peer(name, self)
+        if peer.n_connections >= self._max_per_client and not self._is_proxy(address):
             peer.refused("too_many_connections")
             return HTTPStatus.TOO_MANY_REQUESTS
         if self._count >= self._max:
@@ -220,13 +214,8 @@ class Acceptor:
         self._connections = connections
         self._new_protocol = new_protocol
         self._loop = asyncio.get_running_loop()
-        self._opening: set[asyncio.Task[None]] = set()
+        self.opening: set[asyncio.Task[None]] = set()  # of connections that are not open yet
         self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_opening(self) -> bool:
-        """Whether a connection is accepted that is not open yet."""
-        return bool(self._opening)
 
     def start(self) -> None:
         """Begin to accept."""
@@ -280,30 +269,20 @@ class Acceptor:
             self._pause()
             self._timer = self._loop.call_later(ACCEPT_AGAIN_S, self.start)
             return False
+        accepted.setblocking(False)
         peer = self._connections.admit(address[0])
         if isinstance(peer, Peer):
             task = self._loop.create_task(self._open(accepted, peer))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self.opening.add(task)
+            task.add_done_callback(self.opening.discard)
         else:
-            _refuse(accepted, peer)
+            with accepted, suppress(OSError):
+                accepted.send(refusal(peer))  # nothing more, as no request has been read
         return True
 
     async def _open(self, accepted: socket.socket, peer: Peer) -> None:
-        accepted.setblocking(False)
         try:
             await self._loop.connect_accepted_socket(lambda: self._new_protocol(peer), accepted)
         except OSError:  # it is gone already
             accepted.close()
             peer.left()
-
-
-def _refuse(accepted: socket.socket, status: HTTPStatus) -> None:
-    """Answer before any request has come, and close."""
-    accepted.setblocking(False)
-    try:
-        accepted.send(refusal(status))
-    except OSError:
-        pass
-    finally:
-        accepted.close()

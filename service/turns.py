@@ -18,13 +18,7 @@ class Turns:
     """Slots for work of many clients; used on one event loop."""
 
     def __init__(self, n_slots: int, *, max_waiting: int, max_waiting_per_client: int) -> None:
-        """Prepare.
-
-        Args:
-            n_slots: pieces of work that run at once.
-            max_waiting: pieces of work that wait, of all clients together.
-            max_waiting_per_client: the same of one client.
-        """
+        """Let `n_slots` pieces of work run at once; the others wait, so many of all clients."""
         self._slots = asyncio.Semaphore(n_slots)
         self._n_per_client = max(1, n_slots - 1)
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
