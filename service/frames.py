@@ -102,15 +102,13 @@ class WebSocketConnection(asyncio.Protocol):
         kind, length, start = data[0], data[1] - 0x80, 6
         if length == 126:
             length, start = data[2] << 8 | data[3], 8
-        if start + length != len(data) or length > self._max_bytes:
-            return False
-        if kind not in (BINARY, TEXT):
-            return False
-        payload = apply_mask(data[start:], data[start - MASK_BYTES : start])
-        if kind == BINARY:
-            self.listener(payload)
+        is_whole = start + length == len(data) and length <= self._max_bytes
+        if is_whole and kind == BINARY:
+            self.listener(apply_mask(data[start:], data[start - MASK_BYTES : start]))
+        elif is_whole and kind == TEXT:
+            self._hand_over(kind, apply_mask(data[start:], data[start - MASK_BYTES : start]))
         else:
-            self._hand_over(kind, payload)
+            return False
         return True
 
     def _hand_over(self, kind: int, payload: bytes) -> None:
