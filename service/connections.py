@@ -79,15 +79,17 @@ class Turn:
     def _next(self) -> None:
         self.number += 1
         self._is_begun = False
-        while self.waiting:
+        waiting, self.waiting = self.waiting, deque()  # which steps of this turn wait in
+        while waiting:
             self.begin()
-            peer = self.waiting.popleft()
+            peer = waiting.popleft()
             step = peer.steps.popleft()
             if peer.steps:
-                self.waiting.append(peer)
+                waiting.append(peer)
             step()
             if not self.has_time():
                 break
+        self.waiting.extendleft(reversed(waiting))
 
 
 class Peer:

@@ -148,6 +148,27 @@ async def test_the_first_step_of_a_turn_takes_of_its_time_too(
         assert done == [*range(turn)]
 
 
+async def test_what_a_step_puts_off_waits_for_the_next_turn_and_stays_behind_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = some()
+    first, second = admitted(opened), admitted(opened, "192.0.2.2")
+    done: list[str] = []
+
+    def go_on() -> None:
+        done.append("first")
+        if len(done) < 4:
+            first.run_later(go_on)
+
+    monkeypatch.setattr(connections, "STEPS_S", 3600.0)
+    first.run_later(go_on)
+    second.run_later(lambda: done.append("second"))
+    await asyncio.sleep(0)
+    assert done == ["first", "second"]
+    await asyncio.sleep(0)
+    assert done == ["first", "second", "first"]
+
+
 async def test_the_time_of_a_turn_is_shared_by_the_connections_of_a_client() -> None:
     opened = some()
     peer, other = admitted(opened), admitted(opened, "192.0.2.2")
