@@ -49,23 +49,18 @@ class WebSocketConnection(asyncio.Protocol):
         # The application gets it in its scope; weak, as are all references that would make cycles:
         # to collect those of 500 sessions stops the event loop for 50 ms.
         state = {**app_state, DIRECT: weakref.ref(self)}
-        self._uvicorn = WebSocketsSansIOProtocol(config, server_state, state)
+        self.uvicorn = WebSocketsSansIOProtocol(config, server_state, state)
         self._settings: Settings = config.settings
         self._max_bytes = self._settings.max_frame_bytes
         self._unread = bytearray()  # frames that wait, or the beginning of one
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(self._settings.ping_interval_s, self._check)
 
-    @property
-    def has_handshake(self) -> bool:
-        """Whether uvicorn answers the handshake, which has come whole."""
-        return self._uvicorn.handshake_initiated
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         connected = transport.get_extra_info("socket")
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
-        self._uvicorn.connection_made(transport)
+        self.uvicorn.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
@@ -75,20 +70,20 @@ class WebSocketConnection(asyncio.Protocol):
     def _end(self, exc: Exception | None) -> None:
         """Let uvicorn end the connection, and break its reference cycles."""
         self.peer.turn.spend(END_S)
-        self._uvicorn.connection_lost(exc)
-        self._uvicorn.conn.parser.close()
+        self.uvicorn.connection_lost(exc)
+        self.uvicorn.conn.parser.close()
 
     # In
 
     def data_received(self, data: bytes) -> None:
-        if self.listener is None and not self.has_handshake:
-            self._uvicorn.data_received(data)
+        if self.listener is None and not self.uvicorn.handshake_initiated:
+            self.uvicorn.data_received(data)
             return
         has_time = self.peer.has_time(FIRST_FRAMES_S)
         if has_time and not self._unread and not self._is_paused and self._take_message(data):
             return
         self._unread += data
-        if not self._uvicorn.handshake_complete:
+        if not self.uvicorn.handshake_complete:
             self.transport.pause_reading()  # until there is a session
         elif not has_time:
             self._go_on_later()
@@ -183,8 +178,8 @@ class WebSocketConnection(asyncio.Protocol):
     def _leave_to_uvicorn(self, kind: int, data: bytes) -> None:
         """Hand uvicorn a close, or what is not allowed here, which it answers by one."""
         is_amid = self._fragments is not None and kind != CLOSE  # which may come amid fragments
-        self._uvicorn.conn.current_size = len(self._fragments or b"") if is_amid else None
-        self._uvicorn.data_received(data)
+        self.uvicorn.conn.current_size = len(self._fragments or b"") if is_amid else None
+        self.uvicorn.data_received(data)
 
     def _go_on_later(self) -> None:
         """Go on in the next turn of the event loop, and read nothing until then."""
@@ -234,7 +229,7 @@ class WebSocketConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._check_in(self._settings.stall_timeout_s)
         self._may_write = False
-        self._uvicorn.pause_writing()
+        self.uvicorn.pause_writing()
 
     def resume_writing(self) -> None:
         self._may_write = True
@@ -248,7 +243,7 @@ class WebSocketConnection(asyncio.Protocol):
         """Let the session write what waits."""
         if self._may_write:
             self.peer.turn.spend(WRITING_S)
-            self._uvicorn.resume_writing()
+            self.uvicorn.resume_writing()
 
     def _write(self, kind: int, payload: bytes) -> None:
         self.transport.write(header(kind, len(payload)) + payload)

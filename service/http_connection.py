@@ -114,7 +114,7 @@ class HttpConnection(HttpToolsProtocol):
         assert isinstance(connection, WebSocketConnection)
         connection.peer = self.peer
         self.parser = None  # type: ignore[assignment]  # else it and this form a cycle
-        if connection.has_handshake:
+        if connection.uvicorn.handshake_initiated:
             connection.resume_reading()  # which stops while a request waits for its turn
         else:
             self._refuse(HTTPStatus.BAD_REQUEST, "bad_handshake")

@@ -349,9 +349,9 @@ async def test_clients_that_read_again_are_written_to_by_turns(
             connection.pause_writing()
         for connection in both:
             connection.resume_writing()
-        assert [each._uvicorn.writable.is_set() for each in both] == [True, False]
+        assert [each.uvicorn.writable.is_set() for each in both] == [True, False]
         await asyncio.sleep(0)
-        assert [each._uvicorn.writable.is_set() for each in both] == [True, True]
+        assert [each.uvicorn.writable.is_set() for each in both] == [True, True]
 
 
 async def test_fragments_are_one_message_however_many_they_are(
@@ -381,11 +381,11 @@ async def test_fragments_together_are_bounded_like_one_frame(
 
 async def test_what_comes_before_there_is_a_session_waits_for_it() -> None:
     async with opened(WebSocketConnection, direct=True) as peer:
-        peer.connection._uvicorn.handshake_complete = False
+        peer.connection.uvicorn.handshake_complete = False
         listener, peer.connection.listener = peer.connection.listener, None
         peer.connection.data_received(frame(b"early"))
         assert peer.transport.paused
-        peer.connection._uvicorn.handshake_complete = True
+        peer.connection.uvicorn.handshake_complete = True
         peer.connection.listener = listener
         peer.connection.resume_reading()
         await asyncio.sleep(0)
