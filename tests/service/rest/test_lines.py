@@ -176,7 +176,7 @@ def test_a_small_body_of_long_strokes_is_drawn_by_a_page_worker(
     running: Running, height: int | None
 ) -> None:
     """What a page worker may take is more than what may be drawn while others wait."""
-    scribble = {"strokes": [[[0, 0], [25, 28]] * 1000], "height": height}
+    scribble = {"strokes": [[[0, 0], [25, 28]] * 900], "height": height}
     task = Task(JSON, is_page=False, models={}, max_pixels=1, max_columns=100)
     for model in running.service.models.values():
         task.models[model.info.name] = model.session_model.config
