@@ -3,6 +3,7 @@
 import io
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.recognizer import Recognizer
 from inkstream.service.client import connect_sync
 from inkstream.service.pages import answer_of
+from inkstream.service.protocol.errors import OverLimitError
+from inkstream.service.rest.bodies import SMALL_PATH
+from inkstream.service.rest.inputs import JSON, Input, Task, read
 from tests.helpers.http import PNG, client_of, error
 from tests.helpers.image_files import drawn
 from tests.helpers.running_server import Running, server
@@ -184,6 +188,49 @@ def test_a_blank_image_is_refused(client: httpx.Client) -> None:
     data = io.BytesIO()
     Image.new("L", (300, 40), 255).save(data, "PNG")
     assert "blank" in error(client.post(LINES, content=data.getvalue()), 415, "bad_image")
+
+
+@pytest.mark.parametrize("height", [None, 16])
+def test_strokes_may_be_as_long_as_an_image_of_a_line(
+    client: httpx.Client, height: int | None
+) -> None:
+    longest = {"strokes": [[[0, 0], [16_000, 15]]], "height": 16}
+    assert client.post(LINES, json=longest).json()["columns"] == 16_001
+    for width in (30_000, 65_500, 1e9):
+        longer = {"strokes": [[[0, 0], [width, 15], [0, 0]]], "height": height}
+        text = error(client.post(LINES, json=longer), 413, "over_limit")
+        assert text.endswith("columns, allowed: up to 16384")
+
+
+@pytest.mark.parametrize("height", [None, 28])
+def test_a_small_body_of_long_strokes_is_drawn_by_a_page_worker(
+    running: Running, height: int | None
+) -> None:
+    """What a page worker may take is more than what may be drawn while others wait."""
+    scribble = {"strokes": [[[0, 0], [25, 28]] * 900], "height": height}
+    task = Task(JSON, is_page=False, models={}, max_pixels=1, max_columns=100)
+    for model in running.service.models.values():
+        task.models[model.info.name] = model.session_model.config
+        body = json.dumps(scribble).encode()
+        drawn = read(task, body)
+        assert isinstance(drawn, Input)
+        assert len(drawn.columns) >= 10
+        with pytest.raises(OverLimitError, match="the pen goes"):
+            read(replace(task, max_path=SMALL_PATH), body)
+        task.models.clear()
+
+
+def test_columns_count_as_bodies_until_their_request_is_answered(line_weights: Path) -> None:
+    body = {"strokes": [[[0, 0], [900, 15]]], "height": 16}  # 32 bytes a column
+    with (
+        server(line_weights, models="tiny_lines", max_body_bytes=20_000) as running,
+        client_of(running) as client,
+    ):
+        for _ in range(10):
+            assert client.post(LINES, json=body).status_code == 200
+        longer = {"strokes": [[[0, 0], [1300, 15]]], "height": 16}
+        assert "at once, try again" in error(client.post(LINES, json=longer), 503, "server_full")
+        assert client.post(LINES, json=body).status_code == 200
 
 
 def test_a_line_beyond_the_limit_is_refused(line_weights: Path) -> None:
