@@ -1,6 +1,7 @@
 """REST with a transcriber, and with two models of one server."""
 
 import io
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
