@@ -200,6 +200,8 @@ class Result:
         """Return the result as it is where the one right before it is not sent."""
         if self.stable is None or self.text is None or before.stable is None or before.text is None:
             return self
+        if self.stable <= before.stable:  # nothing of that one's text is left
+            return self
         stood = before.text[: self.stable - before.stable]
         return replace(self, stable=before.stable, text=stood + self.text)
 
