@@ -163,6 +163,7 @@ class Due:
 
     data: bytes  # pixels, one column after another
     is_new: bool = False  # whether they are columns that the message brings, and have results
+    is_last: bool = True  # whether the message ends with them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -394,7 +395,8 @@ class Session:
         if self.options.in_force.line_end_columns and not self._ink.has_strokes:
             n_columns, ends_line = self._until_line_end(data)
             data = data[: n_columns * size]
-        message_ends = [n_columns - 1] if len(data) == len(due.data) else []
+        is_end = due.is_last and len(data) == len(due.data)
+        message_ends = [n_columns - 1] if is_end else []
         return self._portion(data, message_ends, ends_line)
 
     def _portion(self, data: bytes, message_ends: Sequence[int], ends_line: bool) -> Portion:
@@ -588,11 +590,11 @@ class Session:
         made, self._text = results(first, portion.picked, ran.shown, decoded, self._text)
         self._send(in_order(event_messages(decoded.events, self._ink), made))
 
-    def _read_new(self, data: bytes) -> Work:
-        """Read the columns that a message brings."""
+    def _read_new(self, data: bytes, *, is_last: bool = True) -> Work:
+        """Read columns that a message brings; the last ones of it, or some before these."""
         while data:
             self._check_length()
-            ran = yield Due(data, is_new=True)
+            ran = yield Due(data, is_new=True, is_last=is_last)
             assert ran is not None
             data = data[len(ran.portion.data) :]
             self._read(ran)
@@ -637,7 +639,7 @@ class Session:
         withdrawn = self._revisions.withdraw(revised)
         n_again = (until - start) * size
         self._held = []
-        yield from self._read_new(data[:n_again])
+        yield from self._read_new(data[:n_again], is_last=n_again == len(data))
         again, self._held = self._held, None
         self._number(self._revisions.differences(revised, withdrawn, again))
         yield from self._read_new(data[n_again:])
