@@ -349,8 +349,14 @@ class Session:
         if not self.closed:
             sent = messages.Error(code=error.code, message=str(error), fatal=True)
             self._effects += [sent, Close(MEANINGS[error.code].closing, error.code)]
-            self._close()
+            self.close()
         return self._taken_effects()
+
+    def close(self) -> None:
+        """Take nothing more, and drop what waits: the client is gone, or is told why."""
+        self.state = CLOSED
+        self._inbox.clear()
+        self._work = self._due = None  # a generator and its session hold each other
 
     # To the engine and back
 
@@ -550,7 +556,7 @@ class Session:
                 done = self._with_answer(messages.Done, id=message.id, columns=columns, **stand)
                 self._send([done])
                 self._effects.append(Close(NORMAL_CLOSURE, "end"))
-                self._close()
+                self.close()
 
     def _standing(self) -> dict[str, int]:
         """Return how many letters and words of the line are decided."""
@@ -844,11 +850,10 @@ class Session:
         sent = messages.Error(
             code=error.code, message=str(error), fatal=fatal, index=index, ref=ref
         )
-        self._number([sent])
+        if index is None:  # it follows from none of the line's messages
+            self._effects.append(sent)
+        else:
+            self._number([sent])
         if fatal:
             self._effects.append(Close(MEANINGS[error.code].closing, error.code))
-            self._close()
-
-    def _close(self) -> None:
-        self.state = CLOSED
-        self._inbox.clear()
+            self.close()
