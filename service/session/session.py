@@ -445,7 +445,7 @@ class Session:
             self._go_on(ran)
         else:
             self._n_processed += portion.n_messages
-            self._bad_in_a_row = 0
+            self._bad_in_a_row, self._may_resume = 0, False
             self._read(ran)
             if portion.ends_line:
                 rest_columns = self._inbox.begun_columns
@@ -777,28 +777,29 @@ class Session:
             raise ValueRefusedError(
                 "resume came after other messages, allowed: first, or after pings", message.id
             )
-        self._configure(Options.of(message.options, self.model))
-        saved = None if message.snapshot is None else self._opened(message.snapshot)
+        self._configure(self.options.updated(message.options, self.model))
+        is_same_model = message.digest == self.model.digest
+        saved = self._opened(message) if is_same_model else None
         n_messages = 0 if saved is None else saved.n_messages
         self._effects.append(messages.Resumed(id=message.id, messages=n_messages))
-        if message.digest == self.model.digest:
+        if is_same_model:
             self._heard = message.heard
         else:  # other weights: what was heard of the line is withdrawn
             self._effects.append(self._with_answer(messages.Revised, seq=0, column=0))
         if saved is not None:
             yield from self._take_up(saved)
 
-    def _opened(self, blob: str) -> SavedSession | None:
-        """Return what is in a snapshot; None if it cannot be used here."""
-        if self.model.seals is None:
+    def _opened(self, message: requests.Resume) -> SavedSession | None:
+        """Return what is in a snapshot; None if there is none that can be used here."""
+        if message.snapshot is None or self.model.seals is None:
             return None
         try:
-            saved = decode(self.model.seals.open(blob, self._client))
+            saved = decode(self.model.seals.open(message.snapshot, self._client))
             for options in (saved.options, saved.read_with):
                 Options.of(options, self.model)
         except InputError:
             return None
-        return saved
+        return saved if saved.seq <= message.heard else None  # else some would never be heard
 
     def _take_up(self, saved: SavedSession) -> Work:
         """Be as a session was when it was saved."""
