@@ -53,7 +53,7 @@ class Options:
             where = ".".join(map(str, fault["loc"]))
             raise ValueRefusedError(f"option {where}: {fault['msg']}") from None
         check_hints(message, model.limits)
-        return first.changed(message, model)
+        return self.changed(message, model)
 
     def changed(self, message: Configure, model: SessionModel) -> "Options":
         """Return the options after a `configure`; raise `ValueRefusedError` if it is refused."""

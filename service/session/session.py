@@ -488,18 +488,18 @@ class Session:
 
     def _begin(self, message: Control) -> None:
         """Begin to process a message."""
-        if isinstance(message, requests.Ping | requests.Resume):
-            self._index = None
-        else:
+        if isinstance(message, requests.Ping):  # it is none of the line's messages
+            self._effects.append(messages.Pong(id=message.id))
+            return
+        self._index, self._ref = None, message.id
+        if not isinstance(message, requests.Resume):
             self._index = self._n_processed
             self._n_processed += 1
-        self._ref = message.id
         if isinstance(message, Fault):
             self._refuse(error_of(message.code, message.text))
         else:
             self._process(self._answer(message))
-        if not isinstance(message, requests.Ping):
-            self._may_resume = False
+        self._may_resume = False
 
     def _process(self, work: Work) -> None:
         """Begin with what needs the engine now and then."""
@@ -534,8 +534,6 @@ class Session:
             case PackedColumns(data, ref):
                 self._ink.check_columns(ref)
                 yield from self._read_new(data)
-            case requests.Ping():
-                self._effects.append(messages.Pong(id=message.id))
             case requests.Configure():
                 self._configure(self.options.changed(message, self.model))
                 self._send([self.options.in_force])
@@ -846,7 +844,7 @@ class Session:
     def _send_error(
         self, error: InkstreamError, index: int | None, ref: Ref, *, fatal: bool
     ) -> None:
-        """Send an error about a message: it follows from the line's messages."""
+        """Send an error about a message; `index` is its number in the line, None for `resume`."""
         self._held = None
         sent = messages.Error(
             code=error.code, message=str(error), fatal=fatal, index=index, ref=ref
