@@ -168,7 +168,7 @@ export class HandwritingRecognizer {
     const stream = this.#stream;
     const { moved, height } = fitFrame(strokes);
     const requests = Promise.all([
-      stream.configure({ every: "message", ...sessionOptions(hints, stream.ready, this.#languageModel) }),
+      stream.configure({ results: "none", ...sessionOptions(hints, stream.ready, this.#languageModel) }),
       stream.reset(),
       stream.ink(moved.map((points, id) => ({ id, points })), height),
       stream.flush(),
@@ -179,8 +179,8 @@ export class HandwritingRecognizer {
     for await (const message of stream) {
       if (message.type === "reset_done") letters = [];
       if (letters === undefined) continue; // messages of an earlier drawing that failed
-      if (message.type === "letter" || message.type === "punctuation") letters[message.id] = message;
-      if (message.type === "rewound") letters.length = Math.min(letters.length, message.letters);
+      if (message.type === "letter") letters[message.id] = message;
+      if (message.type === "revised") letters.length = Math.min(letters.length, message.letters);
       if (message.type === "error") throw new DOMException(message.message, "DataError");
       if (message.type === "flushed") return { text: message.text ?? "", letters };
     }
@@ -238,15 +238,15 @@ export class HandwritingDrawing {
  *
  * @param {Hints} hints
  * @param {Ready} ready
- * @param {string | null} language_model
+ * @param {string | null} language
  * @returns {SessionOptions}
  */
-function sessionOptions({ recognitionType, textContext = "" }, { labels, limits }, language_model) {
+function sessionOptions({ recognitionType, textContext = "" }, { labels, limits }, language) {
   if (recognitionType === "per-character") {
-    return { characters: labels.filter((label) => label !== " ").join(""), language_model: null };
+    return { characters: labels.filter((label) => label !== " ").join(""), language: null };
   }
   const context = [...textContext].slice(-limits.max_hint_characters).join("");
-  return { characters: null, language_model, context };
+  return { characters: null, language, context };
 }
 
 /**

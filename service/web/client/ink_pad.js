@@ -102,7 +102,7 @@ export class InkPad extends HTMLElement {
         this.#stream = stream;
         this.#nResets = 0;
         const language = this.getAttribute("language");
-        if (language !== null) stream.configure({ language_model: language }).catch((error) => this.#fail(error));
+        if (language !== null) stream.configure({ language: language }).catch((error) => this.#fail(error));
         for (const stroke of this.#strokes) stroke.nSent = 0;
         this.#send();
         if (this.#strokes.length > 0) this.#flushSoon();
@@ -123,7 +123,7 @@ export class InkPad extends HTMLElement {
       if (message.type === "reset_done") this.#nResets -= 1;
       else if (message.type === "error") this.#fail(new InkstreamError(message.code, message.message));
       if (this.#nResets > 0) continue;
-      if (message.type === "result" || message.type === "rewound") this.#setText(message.text ?? "");
+      if (message.type === "result" || message.type === "revised") this.#setText(message.text ?? "");
       if (message.type !== "flushed") continue;
       this.#setText(message.text ?? message.label ?? "");
       this.dispatchEvent(new Event("change", { bubbles: true }));

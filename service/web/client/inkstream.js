@@ -14,22 +14,22 @@
  * server wait until you iterate over them. If more than 255 wait, a newer result replaces an older one;
  * no other message is left out. docs/protocol.md describes the messages.
  *
- * @import { Configured, Done, Flushed, Goaway, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
+ * @import { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
  *   Stroke } from "./protocol.d.ts"
  */
 
 import { Connection, InkstreamError } from "./connection.js";
-import { LineLog, OWN_ID } from "./line_log.js";
+import { LineLog } from "./line_log.js";
 
 export { InkstreamError };
 
 export const PROTOCOL = "inkstream.v1";
 
 const PATH = "/v1/stream";
-const SCHEMES = new Map(Object.entries({ "http:": "ws:", "https:": "wss:", "ws:": "ws:", "wss:": "wss:" }));
 const ANSWER_TIMEOUT_MS = 20_000;
 const RECONNECT_TIMEOUT_MS = 60_000;
-const WINDOW_COLUMNS = 128; // sent again before an answer is awaited: no queue on the way ever fills
+const MAX_KEPT_BYTES = 8 << 20; // of a line's messages; a longer line goes on from a snapshot only
+const RESUME_ID = "resume"; // of the ping behind all that is sent again; the program's ids are numbers
 // Upper bounds of the size of an `ink` message as JSON:
 const POINT_BYTES = 54; // a point: two numbers of 25 characters, brackets and commas
 const ENVELOPE_BYTES = 2048; // the message without its strokes; nearly all of it for `undo`
@@ -61,6 +61,7 @@ const MERGE_FROM = 256; // waiting messages; above this number results are merge
 
 /**
  * @typedef {object} PendingRequest
+ * @property {string} type
  * @property {(answer: any) => void} resolve
  * @property {(error: InkstreamError) => void} reject
  */
@@ -83,12 +84,10 @@ export async function connect(url, options = {}) {
 function streamUrl(url, model) {
   const base = typeof location === "undefined" ? undefined : location.href;
   const address = URL.canParse(url, base) ? new URL(url, base) : undefined;
-  const scheme = SCHEMES.get(address?.protocol ?? "");
-  if (address === undefined || scheme === undefined) {
-    const expected = "expected one such as ws://127.0.0.1:8000";
-    throw new InkstreamError("bad_value", `url is ${url}, ${expected}`);
+  if (address === undefined || !/^(http|ws)s?:$/.test(address.protocol)) {
+    throw new InkstreamError("bad_value", `url is ${url}, expected one such as ws://127.0.0.1:8000`);
   }
-  address.protocol = scheme;
+  address.protocol = address.protocol.replace("http", "ws");
   const path = address.pathname.replace(/\/+$/, "");
   address.pathname = path.endsWith(PATH) ? path : path + PATH;
   if (model !== undefined) address.searchParams.set("model", model);
@@ -100,20 +99,13 @@ export class Stream {
   /** @type {Ready} */
   #ready;
   #connection;
-  #reconnect;
-  /** @type {LineLog | undefined} */
-  #log; // if the line can go on over another connection
-  /** @type {PendingRequest | undefined} */
-  #resuming; // waits for the answer to the log's ping
+  /** Called when the first connection is open, or cannot be opened. @type {{ resolve: () => void, reject: (error: unknown) => void } | undefined} */
+  #opening;
   /** @type {Map<Id, PendingRequest>} */
   #pending = new Map();
   #lastId = 0;
-  /** @type {Id | undefined} */
-  #endId; // of `end`, which `flushed` and then `done` answer
   /** @type {Message[]} */
   #inbox = [];
-  /** @type {Goaway | undefined} */
-  #goaway; // of the server of this connection
   #text = ""; // of the line, as the newest message has it
   #wake = () => {};
   /** @type {InkstreamError | undefined} */
@@ -124,27 +116,24 @@ export class Stream {
   constructor(url, options) {
     const { key, reconnect = true, reconnect_timeout_ms, answer_timeout_ms } = options;
     const protocols = key === undefined ? [PROTOCOL] : [PROTOCOL, `key.${key}`];
-    const reconnectMs = reconnect_timeout_ms ?? RECONNECT_TIMEOUT_MS;
-    this.#reconnect = reconnect;
-    this.#connection = new Connection(url, protocols, reconnectMs, answer_timeout_ms ?? ANSWER_TIMEOUT_MS, {
-      onMessage: (message) => this.#filter(message),
-      onSend: ({ data, type, id }) => this.#log?.add(data, type, id),
-      isAwaitingAnswer: () => this.#pending.size > 0 || this.#resuming !== undefined,
-      canResume: () => this.#log?.canResume ?? false,
-      onLost: (error) => this.#resuming?.reject(error),
+    const log = new LineLog(reconnect ? MAX_KEPT_BYTES : 0);
+    const reconnectMs = reconnect ? (reconnect_timeout_ms ?? RECONNECT_TIMEOUT_MS) : 0;
+    this.#connection = new Connection(url, protocols, log, reconnectMs, answer_timeout_ms ?? ANSWER_TIMEOUT_MS, {
+      onReady: (ready) => this.#begin(ready),
+      onMessage: (message) => this.#receive(message),
+      isAwaitingAnswer: () => this.#pending.size > 0,
       onRetry: (error, retry_ms) => this.#enqueue({ type: "disconnected", error, retry_ms }),
-      onReconnect: (ready) => this.#resume(ready),
       onEnd: (error) => this.#finish(error),
     });
-    this.#ready = /** @type {any} */ (undefined); // until `_open` has set it
+    this.#ready = /** @type {any} */ (undefined); // until `_open` has resolved
   }
 
-  /** Connect, and wait for `ready`. */
-  async _open() {
-    this.#ready = await this.#connection.open();
-    if (!this.#reconnect || this.#ready.resume === null) return;
-    this.#log = new LineLog(this.#ready.column_height);
-    this.#connection.sendNow(this.#log.options());
+  /** Connect, and wait for `ready`. @returns {Promise<void>} */
+  _open() {
+    return new Promise((resolve, reject) => {
+      this.#opening = { resolve, reject };
+      this.#connection.open();
+    });
   }
 
   /** The server's first message: session, model, labels, column height, limits. */
@@ -238,29 +227,25 @@ export class Stream {
 
   /** Flush and end the session; iterating then stops after `done`. @returns {Promise<Done>} */
   end() {
-    const done = this.#request("end");
-    this.#endId = this.#lastId;
-    return done;
+    return this.#request("end");
   }
 
   /** Close the connection at once and reject all unanswered requests. */
   close() {
-    this.#rejectPending(new InkstreamError("no_connection", "the client closed the stream"));
-    this.#connection.close();
+    this.#connection.end();
   }
 
-  /** @param {string} type @param {object} fields @returns {Promise<void>} */
-  #send(type, fields) {
-    this.#lastId += 1;
-    return this.#connection.send(JSON.stringify({ type, id: this.#lastId, ...fields }), type, this.#lastId);
+  /** @param {string} type @param {object} [fields] @param {Id} [id] @returns {Promise<void>} */
+  #send(type, fields, id = ++this.#lastId) {
+    return this.#connection.send(JSON.stringify({ type, id, ...fields }), type, id);
   }
 
   /** @param {string} type @param {object} [fields] @returns {Promise<any>} the answer */
-  #request(type, fields = {}) {
+  #request(type, fields) {
     return new Promise((resolve, reject) => {
       const sending = this.#send(type, fields);
       const id = this.#lastId;
-      this.#pending.set(id, { resolve, reject });
+      this.#pending.set(id, { type, resolve, reject });
       sending.catch((error) => this.#takePending(id)?.reject(error));
       this.#connection.startAnswerTimer();
     });
@@ -283,57 +268,67 @@ export class Stream {
     }
   }
 
-  /** Receive a message unless it was received over an earlier connection. @param {ServerMessage} message */
-  #filter(message) {
-    this.#completeText(message);
-    const log = this.#log;
-    if (log === undefined) return this.#receive(message);
-    if (message.type === "error" && message.ref === OWN_ID) {
-      this.#resuming?.reject(new InkstreamError(message.code, message.message));
-    }
-    const isAnswered = message.type === "done" || (message.type === "pong" && message.id === OWN_ID);
-    if (isAnswered) this.#resuming?.resolve(message); // nothing is answered after `done`
-    for (const each of log.receive(message)) this.#receive(each);
-    if (message.type === "goaway") this.#goaway = message;
-    if (this.#goaway === undefined || !log.canResume) return;
-    this.#connection.leave(this.#goaway.reason, message.type === "snapshot" || !this.#goaway.resumable);
-  }
-
-  /** Put the text of a result together that has the end of it alone. @param {ServerMessage} message */
-  #completeText(message) {
-    if (message.type === "result") {
-      if (message.stable !== undefined) {
-        message.text = [...this.#text].slice(0, message.stable).join("") + message.text; // code points
-        delete message.stable;
-      }
-      this.#text = message.text ?? "";
-    } else if (message.type === "rewound" || message.type === "flushed") {
-      this.#text = message.text ?? "";
-    }
+  /** Go on with what was asked, over another connection. @param {Ready} ready */
+  #begin(ready) {
+    const isFirst = this.#ready === undefined;
+    this.#ready = ready;
+    this.#opening?.resolve();
+    if (isFirst) return;
+    this.#pending.set(RESUME_ID, {
+      type: "ping",
+      resolve: () => {
+        this.#connection.settle();
+        this.#enqueue({ type: "reconnected", ready });
+      },
+      reject: (error) => this.#connection.end(error),
+    });
+    for (const [id, { type }] of this.#pending) if (type === "ping") this.#send(type, {}, id).catch(() => {});
   }
 
   /** @param {ServerMessage} message */
   #receive(message) {
+    this.#completeText(message);
     switch (message.type) {
+      case "snapshot":
+      case "resumed":
+        return;
+      case "pong":
+        this.#takePending(message.id)?.resolve(message);
+        return;
       case "error": {
         const request = this.#takePending(message.ref);
         if (request === undefined) this.#enqueue(message);
         else request.reject(new InkstreamError(message.code, message.message));
         return;
       }
-      case "pong":
-        this.#takePending(message.id)?.resolve(message);
-        return;
-      case "flushed":
-        if (message.id !== this.#endId) this.#takePending(message.id)?.resolve(message);
-        break;
-      case "done":
-      case "reset_done":
-      case "rewound":
       case "configured":
+      case "rewound":
+      case "flushed":
+      case "reset_done":
+      case "done":
         this.#takePending(message.id)?.resolve(message);
     }
     this.#enqueue(message);
+  }
+
+  /** Put the text of a result together, which has the end of it alone. @param {ServerMessage} message */
+  #completeText(message) {
+    switch (message.type) {
+      case "result":
+        if (message.text === undefined) return;
+        message.text = [...this.#text].slice(0, message.stable).join("") + message.text; // code points
+        delete message.stable;
+        this.#text = message.text;
+        break;
+      case "rewound":
+      case "revised":
+      case "flushed":
+        this.#text = message.text ?? "";
+        break;
+      case "reset_done":
+      case "line_end":
+        this.#text = "";
+    }
   }
 
   /** Remove and return the unanswered request with an id. @param {Id} id */
@@ -352,73 +347,14 @@ export class Stream {
     this.#wake();
   }
 
-  /** @param {InkstreamError} error */
-  #rejectPending(error) {
-    for (const { reject } of this.#pending.values()) reject(error);
-    this.#pending.clear();
-  }
-
-  // Another connection
-
-  /**
-   * Go on with the line: send what the new session lacks, and wait until all of it is answered.
-   *
-   * @param {Ready} ready
-   * @throws {InkstreamError} "not_resumable" if the server refuses the snapshot of a line that is too long
-   *   to be sent again, or has a model for other columns
-   */
-  async #resume(ready) {
-    const log = /** @type {LineLog} */ (this.#log);
-    if (ready.resume === null || ready.column_height !== this.#ready.column_height) {
-      throw new InkstreamError("not_resumable", "the server that answers now cannot go on with this line");
-    }
-    this.#ready = ready;
-    this.#goaway = undefined;
-    log.beginAgain();
-    if (log.hasSnapshot) {
-      this.#connection.sendNow(log.resume());
-      await this.#untilAnswered(log).catch((error) => {
-        if (error.code !== "not_resumable") throw error;
-        log.forgetSnapshot();
-      });
-    }
-    if (!log.hasSnapshot) {
-      if (!log.isWhole) {
-        throw new InkstreamError("not_resumable", "the server refuses the snapshot of a line that is too long");
-      }
-      this.#connection.sendNow(log.options());
-      this.#connection.sendNow(log.resume());
-    }
-    let nBytes = 0;
-    for (const data of log.newer()) {
-      this.#connection.sendNow(data);
-      nBytes += data.length;
-      if (nBytes < WINDOW_COLUMNS * ready.column_height) continue;
-      await this.#untilAnswered(log);
-      nBytes = 0;
-    }
-    await this.#untilAnswered(log);
-    for (const message of log.catchUp()) this.#receive(message);
-    this.#enqueue({ type: "reconnected", ready });
-  }
-
-  /**
-   * Wait until the server has answered everything that was sent.
-   *
-   * @param {LineLog} log
-   * @throws {InkstreamError} the error about a message of the log itself, or about a lost connection
-   */
-  async #untilAnswered(log) {
-    const answered = new Promise((resolve, reject) => (this.#resuming = { resolve, reject }));
-    this.#connection.sendNow(log.ping());
-    await answered.finally(() => (this.#resuming = undefined));
-  }
-
   /** @param {InkstreamError | undefined} error */
   #finish(error) {
-    this.#rejectPending(error ?? new InkstreamError("no_connection", "the stream has ended"));
     this.#ended = true;
     this.#error = error;
+    const reason = error ?? new InkstreamError("no_connection", "the stream has ended");
+    this.#opening?.reject(reason);
+    for (const { reject } of this.#pending.values()) reject(reason);
+    this.#pending.clear();
     this.#wake();
   }
 }
