@@ -1,5 +1,6 @@
 """Build the application from the settings."""
 
+import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -19,7 +20,7 @@ from inkstream.service.rest import work
 from inkstream.service.rest.routes import ABOUT, add_rest
 from inkstream.service.sealing import Sealer, SnapshotSealer, random_key
 from inkstream.service.service import RunningModel, Service
-from inkstream.service.session import SessionModel
+from inkstream.service.session import ANSWERS, SessionModel
 from inkstream.service.settings import Settings
 from inkstream.service.watchdog import Watchdog
 from inkstream.service.web import add_pages
@@ -129,13 +130,15 @@ def _served(
     languages = {
         name: own for name, own in languages.items() if not own.about.lacking(config.labels)
     }
-    known = [metadata.name, checkpoint.digest, *(own.digest for own in languages.values())]
+    known = [ANSWERS, checkpoint.digest, *(language.digest for language in languages.values())]
+    digest = hashlib.sha256("\n".join(known).encode()).hexdigest()
     model = SessionModel.of(
         metadata,
         settings.limits,
         LanguagesOnDemand(languages),
         checkpoint.metrics,
-        SnapshotSealer(sealer, "\n".join(known).encode()),
+        digest=digest,
+        seals=SnapshotSealer(sealer, digest.encode()),
     )
     engine = Engine(
         runtime, max_batch=settings.max_batch, max_columns=settings.max_run_columns, metrics=metrics

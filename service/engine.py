@@ -20,8 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import compress, repeat
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import structlog
@@ -37,6 +36,7 @@ from inkstream.service.session import (
     PORTION_PATH,
     Effect,
     InkChanges,
+    Portion,
     Restore,
     Session,
     Shown,
@@ -48,17 +48,15 @@ ROOM: Final = 1024  # rows of the state table; once all are in use, it is copied
 MORE_ROWS: Final = 16  # come into use at once
 INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
 ANSWERING_S: Final = 0.004  # for handing scores out, in one turn, and what clients sent after
-# Sessions in a run, and columns that a client brings to it, if there are several clients: 1 ms.
-MOST_BESIDE: Final = 32
-# Columns that wait for no more, and how long fewer wait while each turn draws ink: a run of few
-# takes nearly as long as one of many.
-GATHERED: Final = 24
+MAX_CLIENT_COLUMNS: Final = 32  # that a client brings to a run if there are several: 1 ms
+# As long as each turn draws ink, fewer columns than this wait for more, for this time at most: a
+# run of few takes nearly as long as one of many.
+GATHERED_COLUMNS: Final = 24
 GATHERING_S: Final = 0.01
-LEAST_EACH: Final = 8  # columns that a session may bring, even if others have fewer
-CHEAP: Final = 64  # columns without hints, for whose scores there is time in a turn
+MIN_SHARE_COLUMNS: Final = 8  # that a session may bring, even if others have fewer
+MAX_UNTIMED_COLUMNS: Final = 64  # without hints, for whose scores there is time in a turn
 
 Deliver = Callable[[list[Effect]], None]
-Columns = list[NDArray[np.uint8]]  # [n_i, H] of each session in a run
 Scores = NDArray[np.float32]  # [n_i, S] of one session
 State = NDArray[np.uint8]  # [D]
 
@@ -90,10 +88,13 @@ class StateTable:
         self.free = list(range(n_rows, n_rows + MORE_ROWS))
 
 
-# What a run found for a session: its scores, the state after them, and what results show of them;
-# None: this is found out when it is handed out.
-Answer = tuple[Scores, State, list[Shown] | None]
-NO_ANSWER: Final[Answer] = (np.zeros((0, 0), np.float32), np.zeros(0, np.uint8), None)
+class Answer(NamedTuple):
+    """What a run gave a session."""
+
+    portion: Portion  # that was run
+    scores: Scores
+    state: State  # after it
+    shown: list[Shown] | None  # by its results; None: to be computed with the session alone
 
 
 @dataclass(slots=True, eq=False)
@@ -105,11 +106,14 @@ class EngineSession:
     row: int  # of its state in the table
     client: str  # whose it is
     log: Logger  # its lines name the session, its trace, and the request that it is of
-    answer: Answer = NO_ANSWER  # to be handed out
+    answer: Answer | None = None  # to be handed out
     gone: bool = False  # whether the session has left
     queued: bool = False  # whether it waits for the engine, or is in a run
     ready_columns: int = 0  # when it entered the queue
     queued_s: float = 0.0  # when that was
+
+
+Batch = list[tuple[EngineSession, Portion]]  # sessions, and what each brings to a run
 
 
 def in_turns(members: Sequence[EngineSession], costs: Iterable[float]) -> list[EngineSession]:
@@ -126,6 +130,12 @@ def in_turns(members: Sequence[EngineSession], costs: Iterable[float]) -> list[E
         ready.append((time, i))
     ready.sort()
     return [members[i] for _, i in ready]
+
+
+def _cost(member: EngineSession) -> int:
+    """Return the time that decoding a session's scores takes, in columns of a greedy decoder."""
+    n_columns = 0 if member.answer is None else len(member.answer.scores)
+    return n_columns * member.session.column_cost
 
 
 class Engine:
@@ -289,52 +299,50 @@ class Engine:
         """Whether columns wait for the next turn, and for those of more sessions."""
         if time.perf_counter() > self._ran_s + GATHERING_S:
             return False
-        return sum([member.ready_columns for member in self._queue]) < GATHERED
+        return sum([member.ready_columns for member in self._queue]) < GATHERED_COLUMNS
 
     def _run_batch(self) -> None:
         """Run the net for the sessions at the head of the queue."""
         self._ran_s = time.perf_counter()
-        members, columns = self._next_batch()
+        batch = self._next_batch()
         begins = self._runtime.begins_step(self._states.rows).tolist()
-        single = [len(own) == 1 for own in columns]
-        holds = [one and begins[each.row] for one, each in zip(single, members, strict=True)]
-        for hold in sorted({*holds}, reverse=True):  # what takes no run of the net goes first
-            own = [it is hold and not each.gone for it, each in zip(holds, members, strict=True)]
-            if any(own):
-                self._run([*compress(members, own)], [*compress(columns, own)], hold=hold)
+        held: Batch = []
+        run: Batch = []
+        for member, portion in batch:
+            is_held = begins[member.row] and len(portion.columns) == 1
+            (held if is_held else run).append((member, portion))
+        if held:  # what takes no run of the net goes first
+            self._run(held, hold=True)
+        if run := [(member, portion) for member, portion in run if not member.gone]:
+            self._run(run, hold=False)
 
-    def _next_batch(self) -> tuple[list[EngineSession], Columns]:
+    def _next_batch(self) -> Batch:
         """Return the sessions at the head of the queue, and their columns."""
-        waiting, self._queue = [each for each in self._queue if not each.gone], []
-        is_shared = len(self._clients) > 1
-        most_sessions = min(self._max_batch, MOST_BESIDE) if is_shared else self._max_batch
-        if len(waiting) > most_sessions:
-            costs = [min(each.ready_columns, self._max_columns) for each in waiting]
-            first = in_turns(waiting, costs)[:most_sessions]
+        waiting, self._queue = [member for member in self._queue if not member.gone], []
+        if len(waiting) > self._max_batch:
+            costs = [min(member.ready_columns, self._max_columns) for member in waiting]
+            first = in_turns(waiting, costs)[: self._max_batch]
             chosen = {*first}
-            self._queue = [each for each in waiting if each not in chosen]
+            self._queue = [member for member in waiting if member not in chosen]
             waiting = first
+        max_columns = self._columns_each(waiting)
+        batch = []
         for member in waiting:
             member.queued = False
-        most = self._columns_each(waiting)
-        members: list[EngineSession] = []
-        columns: Columns = []
-        for member in waiting:
-            own = self._take(member, most[member.client])
-            if own is not None:
-                members.append(member)
-                columns.append(own)
-        return members, columns
+            portion = self._take(member, max_columns[member.client])
+            if portion is not None:
+                batch.append((member, portion))
+        return batch
 
-    def _take(self, member: EngineSession, most: int) -> NDArray[np.uint8] | None:
-        """Return the columns [n, H] that a session brings, n at most `most`, or None."""
+    def _take(self, member: EngineSession, max_columns: int) -> Portion | None:
+        """Return the columns that a session brings, at most so many, or None."""
         try:
-            columns = member.session.take(most)
+            portion = member.session.take(max_columns)
         except Exception as error:  # any: the other sessions go on
             self._end(member, error)
             return None
-        member.queued = columns is not None  # until its scores are handed out
-        return columns
+        member.queued = portion is not None  # until its scores are handed out
+        return portion
 
     def _columns_each(self, members: Sequence[EngineSession]) -> dict[str, int]:
         """Return how many columns each session may bring, by its client.
@@ -344,88 +352,81 @@ class Engine:
         column meanwhile.
         """
         ready = sorted([member.ready_columns for member in members])
-        most = max(LEAST_EACH, ready[len(ready) // 2]) if ready else 0
+        at_most = max(MIN_SHARE_COLUMNS, ready[len(ready) // 2]) if ready else 0
         sessions = Counter([member.client for member in members])
         share = self._max_columns // max(1, len(sessions))
         if len(self._clients) > 1:
-            share = min(share, MOST_BESIDE)
-        return {client: max(1, min(most, share // n)) for client, n in sessions.items()}
+            share = min(share, MAX_CLIENT_COLUMNS)
+        return {client: max(1, min(at_most, share // n)) for client, n in sessions.items()}
 
-    def _run(self, members: list[EngineSession], columns: Columns, *, hold: bool) -> None:
+    def _run(self, batch: Batch, *, hold: bool) -> None:
         """Get the scores of sessions; after a failure try each session once alone."""
         try:
-            scores, states = self._scores(members, columns, hold)
+            answers = self._answers(batch, hold)
         except Exception as error:
-            log.error("run failed", sessions=len(members), exc_info=error)
-            for member, own in zip(members, columns, strict=True):
+            if len(batch) == 1:
+                self._end(batch[0][0], error)
+                return
+            log.error("run failed", sessions=len(batch), exc_info=error)
+            for member, portion in batch:
                 if not member.gone:  # since another one was answered
-                    self._run_alone(member, own, hold)
-        else:
-            self._answer(members, scores, states)
+                    self._run([(member, portion)], hold=hold)
+            return
+        for (member, _), answer in zip(batch, answers, strict=True):
+            member.answer = answer
+            self._answered.append(member)
 
-    def _run_alone(self, member: EngineSession, columns: NDArray[np.uint8], hold: bool) -> None:
-        """Do so for one session; close it if that fails."""
-        try:
-            scores, states = self._scores([member], [columns], hold)
-        except Exception as error:
-            self._end(member, error)
-        else:
-            self._answer([member], scores, states)
-
-    def _scores(
-        self, members: list[EngineSession], columns: Columns, hold: bool
-    ) -> tuple[list[Scores], Iterable[State]]:
+    def _answers(self, batch: Batch, hold: bool) -> list[Answer]:
         """Run the net, or `hold` single columns for their partners; a failure changes no state."""
         started_s = time.perf_counter()
+        members, portions = zip(*batch, strict=True)
+        columns = [portion.columns for portion in portions]
         states, rows = self._states.rows, [member.row for member in members]
+        scores: Sequence[Scores]
         if hold:
-            held = self._runtime.hold(np.concatenate(columns), states, rows)
+            scores = [*self._runtime.hold(np.concatenate(columns), states, rows)]
+            after = states[rows]
             self._metrics.held(len(members))
-            return [*held], [states[row] for row in rows]
-        scores, after = self._runtime.run_ragged(columns, states[rows])
-        states[rows] = after
-        run_s, wait_s = time.perf_counter() - started_s, started_s - members[0].queued_s
-        self._metrics.ran(len(members), sum(map(len, columns)), run_s, wait_s)
-        return scores, after
-
-    def _answer(
-        self, members: list[EngineSession], scores: list[Scores], states: Iterable[State]
-    ) -> None:
-        """Let the scores of sessions be handed out."""
-        shown: Iterable[list[Shown] | None]
+        else:
+            scores, after = self._runtime.run_ragged(columns, states[rows])
+            states[rows] = after
+            run_s, wait_s = time.perf_counter() - started_s, started_s - members[0].queued_s
+            self._metrics.ran(len(members), sum(map(len, columns)), run_s, wait_s)
+        shown: Sequence[list[Shown] | None]
         try:
-            shown = shown_of([member.session for member in members], scores)
+            showings = [member.session.showing for member in members]
+            shown = shown_of(showings, [portion.picked for portion in portions], scores)
         except Exception as error:  # of one session, whose own turn finds it again
             log.error("shared outputs failed", sessions=len(members), exc_info=error)
-            shown = repeat(None, len(members))
-        for member, found in zip(members, zip(scores, states, shown, strict=True), strict=True):
-            member.answer = found
-        self._answered += members
+            shown = [None] * len(members)
+        return [*map(Answer, portions, scores, after, shown)]
 
     def _hand_out(self) -> None:
         """Give sessions their scores, until the time for that is over in this turn."""
         end_s = time.perf_counter() + ANSWERING_S
         members = [member for member in self._answered if not member.gone]
-        costs = [len(each.answer[0]) * each.session.line.decoder.column_cost for each in members]
-        if sum(costs) > CHEAP:
+        costs = [_cost(member) for member in members]
+        if sum(costs) > MAX_UNTIMED_COLUMNS:
             members = in_turns(members, costs)
         for n_answered, member in enumerate(members):
             if n_answered and time.perf_counter() > end_s:
-                rest = {*members[n_answered:]}
-                self._answered = [each for each in self._answered if each in rest]
+                unanswered = {*members[n_answered:]}
+                self._answered = [member for member in self._answered if member in unanswered]
                 return
-            self._hand_out_to(member)
+            if not member.gone:
+                self._hand_out_to(member)
         self._answered = []
 
     def _hand_out_to(self, member: EngineSession) -> None:
-        """Give a session that is still there its scores, and apply the effects."""
-        (scores, state, shown), member.answer = member.answer, NO_ANSWER
-        if member.gone:
-            return
+        """Give a session its scores, and apply the effects."""
+        answer, member.answer = member.answer, None
+        assert answer is not None
+        portion, scores, state, shown = answer
+        session = member.session
         try:
             if shown is None:
-                shown = shown_of([member.session], [scores])[0]
-            effects = member.session.step(scores, state, shown)
+                (shown,) = shown_of([session.showing], [portion.picked], [scores])
+            effects = session.step(portion, scores, state, shown)
             member.queued = False
             self.apply(member, effects)
         except Exception as error:

@@ -271,11 +271,11 @@ class WebSocketConnection(asyncio.Protocol):
         """Whether writing need not wait."""
         return self._may_write and not self.transport.is_closing()
 
-    def send_now(self, texts: Iterable[str]) -> bool:
+    def send_now(self, texts: Iterable[bytes]) -> bool:
         """Write texts, a frame for each, all at once, unless writing has to wait."""
         if not self.may_write:
             return False
-        self.transport.write(b"".join([frame(TEXT, text.encode()) for text in texts]))
+        self.transport.write(b"".join([frame(TEXT, text) for text in texts]))
         return True
 
     def _answer_ping(self, payload: bytes) -> None:

@@ -25,7 +25,7 @@ from inkstream.model.preprocess.image import MAX_PIXELS, upright_size
 from inkstream.service import installed_version
 from inkstream.service.protocol.client_messages import Message
 from inkstream.service.protocol.errors import OverLimitError
-from inkstream.service.protocol.server_messages import Event, Letter, Punctuation, Word
+from inkstream.service.protocol.server_messages import Event, Letter, Word
 
 Corner = tuple[float, float]
 Box = tuple[Corner, Corner, Corner, Corner]
@@ -47,10 +47,6 @@ class BoxedLetter(Boxed, Letter):
     """A letter and where it is."""
 
 
-class BoxedMark(Boxed, Punctuation):
-    """A mark and where it is."""
-
-
 class BoxedWord(Boxed, Word):
     """A word and where it is."""
 
@@ -66,7 +62,7 @@ class ReadLine(Message):
     """Corners of its ink on the image, clockwise from the writing's upper left."""
     block: int
     """The number of its block of text, from 0."""
-    letters: tuple[BoxedLetter | BoxedMark, ...]
+    letters: tuple[BoxedLetter, ...]
     """Its letters and marks."""
     words: tuple[BoxedWord, ...]
     """Its words."""
@@ -125,14 +121,14 @@ def bounded(page: Page) -> Page:
 
 def read_line(line: PageLine, text: str, events: Iterable[Event]) -> ReadLine:
     """Return one line of a page with its text and events."""
-    letters: list[BoxedLetter | BoxedMark] = []
+    letters: list[BoxedLetter] = []
     words: list[BoxedWord] = []
     for event in events:
         fields = dict(event) | {"box": corners(line.box_of(event.start, event.end))}
         if isinstance(event, Word):
             words.append(BoxedWord(**fields))
         else:
-            letters.append((BoxedMark if event.type == "punctuation" else BoxedLetter)(**fields))
+            letters.append(BoxedLetter(**fields))
     return ReadLine(
         text=text,
         confidence=round(math.prod(word.confidence for word in words), DECIMALS) if words else 0.0,
@@ -325,7 +321,7 @@ def _blocks(lines: Iterable[ReadLine]) -> Iterator[tuple[int, Iterator[tuple[int
         yield number, own
 
 
-def _letters(line: ReadLine, word: BoxedWord) -> Iterator[BoxedLetter | BoxedMark]:
+def _letters(line: ReadLine, word: BoxedWord) -> Iterator[BoxedLetter]:
     """Yield the letters and marks of a word."""
     return (each for each in line.letters if word.start <= each.start and each.end <= word.end)
 

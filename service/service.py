@@ -8,10 +8,9 @@ from inkstream.service.access import Access, Sessions
 from inkstream.service.engine import Engine
 from inkstream.service.metrics import Metrics
 from inkstream.service.page_workers import PageWorkers
-from inkstream.service.protocol.client_messages import options_in
 from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits, ModelInfo
-from inkstream.service.session import Options, Session, SessionModel, check_hints
+from inkstream.service.session import Options, Session, SessionModel
 from inkstream.service.settings import Settings
 
 
@@ -34,12 +33,14 @@ class RunningModel:
         return self.session_model.info
 
     def options_of(self, query: Mapping[str, str]) -> Options:
-        """Return the options that a stream's query gives; raise as `configure` is refused."""
-        chosen = options_in(query)
-        check_hints(chosen, self.session_model.limits)
-        if chosen.model_fields_set == {"type"}:
+        """Return the options of a stream, whose query may name a language.
+
+        Raises `ValueRefusedError` for one that is not served.
+        """
+        language = query.get("language")
+        if language is None:
             return self.options
-        return self.options.changed(chosen, self.session_model)
+        return Options.of({"language": language}, self.session_model)
 
     def new_session(
         self,

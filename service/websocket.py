@@ -23,7 +23,6 @@ from inkstream.service.protocol.errors import (
     IdleError,
     PathUnknownError,
     SessionExpiredError,
-    SessionUnknownError,
     StoppingError,
 )
 from inkstream.service.protocol.server_messages import (
@@ -69,7 +68,7 @@ class DirectConnection(Protocol):
     def resume_reading(self) -> None:
         """Read on."""
 
-    def send_now(self, texts: Iterable[str]) -> bool:
+    def send_now(self, texts: Iterable[bytes]) -> bool:
         """Send texts in one write if that needs no waiting; return whether they were sent."""
 
 
@@ -276,7 +275,8 @@ class Stream:
             direct.send_now([encode(message) for message in outbox[:AT_ONCE]])
             del outbox[:AT_ONCE]
         else:
-            await self._send_event({"type": "websocket.send", "text": encode(outbox.pop(0))})
+            text = encode(outbox.pop(0)).decode()
+            await self._send_event({"type": "websocket.send", "text": text})
 
     async def _send_event(self, event: AsgiEvent) -> None:
         """Send by ASGI; raise `ConnectionError` where the server has closed by itself meanwhile.
@@ -341,7 +341,7 @@ class StreamEndpoint:
             **trace_of(headers.get(TRACEPARENT.encode()), query.get(TRACEPARENT))
         )
         credential = self._check_access(scope, headers)
-        model = self._choose_model(query)
+        model = self._service.model(query.get("model"))
         stream = Stream(model, model.options_of(query), self._service, receive, send)
         return stream, credential
 
@@ -354,12 +354,6 @@ class StreamEndpoint:
             raise PathUnknownError(f"no WebSocket is at {path[:100]}, expected {PATH}")
         access.check_origin(headers.get(b"origin"), headers.get(b"host"))
         return access.check_key(headers.get(b"authorization"), scope["subprotocols"])
-
-    def _choose_model(self, query: Mapping[str, str]) -> RunningModel:
-        """Return the model that is asked for; raise an `InkstreamError` if there is none."""
-        if "session" in query:
-            raise SessionUnknownError("a line is resumed by the message `resume`, not by a session")
-        return self._service.model(query.get("model"))
 
     async def _refuse(self, scope: AsgiEvent, send: SendEvent, error: InkstreamError) -> None:
         """Refuse by an error message where our subprotocol is offered, else by HTTP as REST does.
@@ -374,7 +368,7 @@ class StreamEndpoint:
             message = Error(code=error.code, message=str(error), fatal=True)
             close = {"code": meaning.closing, "reason": error.code}
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-            await send({"type": "websocket.send", "text": encode(message)})
+            await send({"type": "websocket.send", "text": encode(message).decode()})
             await send({"type": "websocket.close", **close})
         else:
             response = error_response(meaning.http, error.code, str(error), request_id)

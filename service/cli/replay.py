@@ -26,7 +26,7 @@ from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.evaluation.report import Report
 from inkstream.model.plots import new_axes, save
 from inkstream.model.runtime import Runtime
-from inkstream.service.protocol.server_messages import Letter, Punctuation, Rewound, ServerMessage
+from inkstream.service.protocol.server_messages import Letter, Revised, ServerMessage
 from inkstream.service.session import (
     Close,
     Effect,
@@ -59,10 +59,10 @@ class LocalSession:
         """Take a message, run all columns, and return all that was sent, which is no error."""
         self._now_s += 1.0  # below every rate limit
         sent = self._apply(self._session.receive(json.dumps(message), self._now_s))
-        while (columns := self._session.take(RUN_COLUMNS)) is not None:
-            scores, self._state = self._runtime.run(columns[:, None], self._state)
-            (shown,) = shown_of([self._session], [scores[:, 0]])
-            sent += self._apply(self._session.step(scores[:, 0], self._state[0], shown))
+        while (portion := self._session.take(RUN_COLUMNS)) is not None:
+            scores, self._state = self._runtime.run(portion.columns[:, None], self._state)
+            (shown,) = shown_of([self._session.showing], [portion.picked], [scores[:, 0]])
+            sent += self._apply(self._session.step(portion, scores[:, 0], self._state[0], shown))
         assert all(each.type != "error" for each in sent), sent
         return sent
 
@@ -102,16 +102,16 @@ def replay(runtime: Runtime, strokes: Strokes, margin: int) -> Replay:
     for message, furthest in _messages(strokes, runtime.config.column_height):
         pen, before = max(pen, furthest), list(standing)
         for sent in session.send(message):
-            if isinstance(sent, Rewound):
+            if isinstance(sent, Revised):
                 del standing[sent.letters :]
-            elif isinstance(sent, Letter | Punctuation):
+            elif isinstance(sent, Letter):
                 standing[sent.id : sent.id + 1] = [sent.char]
                 first_sent.setdefault(sent.id, pen - sent.end)
         withdrawn += sum(old != new for old, new in zip_longest(before, standing[: len(before)]))
         gone += len(before) - LCSseq.similarity(before, standing)
     n_while_written = len(standing)
     for sent in session.send({"type": "flush"}):
-        if isinstance(sent, Letter | Punctuation):
+        if isinstance(sent, Letter):
             standing.append(sent.char)
         text = getattr(sent, "text", text)
     return Replay(

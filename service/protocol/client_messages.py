@@ -5,9 +5,7 @@ what is allowed. `columns` checks columns, which come in binary frames too. The 
 docs/protocol.md.
 """
 
-import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -55,27 +53,20 @@ ALLOWED: Final = {  # in each field but columns and strokes
     "fit": "true or false",
     "height": HEIGHT_ALLOWED,
     "column": WHOLE_ALLOWED,
-    "every": '"column" or "message"',
+    "results": '"column", "message" or "none"',
     "top_k": "a whole number from 1 to 2**53 - 1, or null",
-    "polarity": '"ink-high" or "ink-low"',
     "characters": "a text of at least 1 character, or null",
     "line_end_columns": WHOLE_ALLOWED,
-    "language_model": "a text, or null",
+    "language": "a text, or null",
     "words": "an array of texts",
     "context": "a text",
     "pattern": "a text, or null",
-    "text": '"full", "tail" or "none"',
-    "results": '"all" or "events"',
     "snapshot_columns": f"0, or a whole number from {LEAST_SPACING} to 2**53 - 1",
+    "heard": WHOLE_ALLOWED,
+    "digest": "a text: `digest` of the model in `ready`",
+    "options": "an object of options of `configure`",
+    "snapshot": "the blob of a snapshot, or null",
 }
-IN_RESUME: Final = {  # in the fields of `resume`
-    "id": ID_ALLOWED,
-    "blob": "the blob of a snapshot, or null",
-    "columns": WHOLE_ALLOWED,
-    "letters": WHOLE_ALLOWED,
-    "words": WHOLE_ALLOWED,
-}
-
 SCHEMA: Final = ConfigDict(
     frozen=True,
     extra="ignore",
@@ -95,10 +86,7 @@ Spacing = (
     Annotated[int, Field(strict=True, ge=0, le=0)]
     | Annotated[int, Field(strict=True, ge=LEAST_SPACING, le=MAX_REF)]
 )
-Every = Literal["column", "message"]
-Polarity = Literal["ink-high", "ink-low"]
-Text = Literal["full", "tail", "none"]
-Results = Literal["all", "events"]
+Results = Literal["column", "message", "none"]
 
 
 def _some_columns(schema: dict[str, Any]) -> None:
@@ -186,28 +174,22 @@ class Configure(ClientMessage):
     model_config = SCHEMA | ConfigDict(json_schema_extra=_without_defaults)
 
     type: Literal["configure"]
-    every: Every = "column"
-    """One result for each column, or one for each message."""
+    results: Results = "column"
+    """One result for each column, one for the last column of each message, or events alone."""
     top_k: Annotated[int, Field(strict=True, ge=1, le=MAX_REF)] | None = None
     """How many of the most probable labels a result has; null is all."""
-    polarity: Polarity = "ink-high"
-    """Whether ink is 255 (ink-high) or 0 (ink-low) in the columns that come."""
     characters: Annotated[str, Field(strict=True, min_length=1)] | None = None
     """Only labels that consist of these characters are answered; null is every label."""
     line_end_columns: Whole = 0
     """How many blank columns after ink end a line; 0 is never."""
-    language_model: StrictStr | None = None
-    """The language model for the next lines, one of the `languages` of `ready`; null is none."""
+    language: StrictStr | None = None
+    """The language of the next lines, one of the `languages` of `ready`; null is none."""
     words: Annotated[tuple[StrictStr, ...], FailFast()] = ()
     """Words that are likely in the next lines: names, terms."""
     context: StrictStr = ""
     """The text before the next line, for a language model."""
     pattern: StrictStr | None = None
     """A regular expression that the next lines match completely; null is none."""
-    text: Text = "full"
-    """What a transcriber's results have of the text: all, what follows `stable`, or nothing."""
-    results: Results = "all"
-    """All results and events, or events alone."""
     snapshot_columns: Spacing = 0
     """How many columns of a line lie between two snapshots at least; 0 is no snapshots."""
 
@@ -245,17 +227,17 @@ class End(ClientMessage):
 
 
 class Resume(ClientMessage):
-    """Go on with the line of another session; allowed before all but `configure` and `ping`."""
+    """Go on with a line whose connection was lost: its messages follow once more."""
 
     type: Literal["resume"]
-    blob: StrictStr | None = None
-    """The newest snapshot's; null: the line follows from its beginning."""
-    columns: Whole = 0
-    """Columns of the line whose results were heard: those before are read without results."""
-    letters: Whole = 0
-    """Letters and marks of the line that were heard."""
-    words: Whole = 0
-    """Words of the line that were heard."""
+    heard: Whole = 0
+    """The number of the last message of the line that was heard: none up to it is sent again."""
+    digest: StrictStr
+    """Of the model, as `ready` had it on the connection where that was heard."""
+    options: dict[StrictStr, Any] = {}
+    """The options of `configure` at the line's beginning; absent ones are as at first."""
+    snapshot: StrictStr | None = None
+    """The newest snapshot's blob: then only the messages follow that it does not cover."""
 
 
 CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
@@ -266,32 +248,6 @@ CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
 )
 
 _validate_json: Final[Callable[[str | bytes], ClientMessage]] = CLIENT.validator.validate_json
-
-
-NUMBERS: Final = ("top_k", "line_end_columns", "snapshot_columns")
-NUMBER: Final = re.compile("-?[0-9]{1,17}")
-MAY_BE_NULL: Final = ("top_k", "characters", "language_model", "pattern")
-PLAIN_OPTIONS: Final = tuple(
-    name for name in Configure.model_fields if name not in ("type", "id", "words")
-)
-
-
-def options_in(query: Mapping[str, str]) -> Configure:
-    """Return the `configure` with the options that a query has, each a text; ignore the rest.
-
-    Raises `ValueRefusedError` for a value that a message may not have either.
-    """
-    fields: dict[str, Any] = {"type": "configure"}
-    for name in PLAIN_OPTIONS:
-        if name in query:
-            fields[name] = text = query[name]
-            if text == "null" and name in MAY_BE_NULL:
-                fields[name] = None
-            elif name in NUMBERS and NUMBER.fullmatch(text):  # others are refused, and quoted
-                fields[name] = int(text)
-    message = parse_client(json.dumps(fields))
-    assert isinstance(message, Configure)
-    return message
 
 
 def parse_client(
@@ -341,5 +297,5 @@ def _field_error(
         return ValueRefusedError(
             f"word {word} is {described(message[name][word])}, allowed: a text", ref
         )
-    allowed = (IN_RESUME if message["type"] == "resume" else ALLOWED)[name]
-    return ValueRefusedError(f"{name} is {described(message[name])}, allowed: {allowed}", ref)
+    got = f"{name} is {described(message[name])}"
+    return ValueRefusedError(f"{got}, allowed: {ALLOWED[name]}", ref)

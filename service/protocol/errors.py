@@ -82,8 +82,8 @@ class ValueRefusedError(MessageError, code="bad_value", closing=4400, http=422):
     """A field is missing or beyond what is allowed."""
 
 
-class NotResumableError(MessageError, code="not_resumable", closing=4400, http=422):
-    """A snapshot from which this server cannot go on: the line follows from its beginning."""
+class NotResumableError(InputError, CodedError, code="not_resumable"):
+    """A line that cannot go on from this snapshot, or whose beginning was forgotten."""
 
 
 class ServiceError(CodedError, code="internal", closing=1011, http=500):
@@ -112,10 +112,6 @@ class PathUnknownError(ServiceError, code="not_found", closing=4404, http=404):
 
 class ModelUnknownError(ServiceError, code="unknown_model", closing=4404, http=404):
     """No model of this name is served."""
-
-
-class SessionUnknownError(ServiceError, code="unknown_session", closing=4404, http=404):
-    """No session of this name can be resumed."""
 
 
 class IdleError(ServiceError, code="idle", closing=4408, http=408):

@@ -2,6 +2,8 @@
 
 `encode` makes the text of a message, `parse_server` reads it. The documents of the protocol are
 made from these models and from `client_messages`. The protocol in words: docs/protocol.md.
+
+A line is a function of its messages: what follows from them is `Numbered`, from 1 in each line.
 """
 
 from collections.abc import Mapping
@@ -15,12 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from inkstream.model.config import Kind
 from inkstream.service.protocol.client_messages import (
     SCHEMA,
-    Every,
     Id,
     Message,
-    Polarity,
     Results,
-    Text,
 )
 from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS, JsonError, described
@@ -31,6 +30,8 @@ FRAME_BYTES: Final = 1024  # of a message of columns beside these: its type, and
 PIXEL_BYTES: Final = 5  # of a pixel as JSON at most: three digits, a comma and a blank
 PARTS_OF_A_MESSAGE: Final = 64  # arrays and objects beside columns, strokes and texts
 NEGLIGIBLE: Final = 0.01  # of a confidence: it tells no other reading
+
+Pair = tuple[str, float]  # a label and its probability
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -55,17 +56,16 @@ class ModelInfo:
 def _some_of_a_transcriber(schema: dict[str, Any], model: type) -> None:
     """Make the fields optional that a classifier's results lack."""
     describe(schema, model)
-    schema["required"] = [
-        n for n in schema["required"] if n not in ("letter_end", "text", "stable")
-    ]
+    optional = ("letter_end", "text", "stable")
+    schema["required"] = [name for name in schema["required"] if name not in optional]
 
 
 def _label_or_text(schema: dict[str, Any], model: type) -> None:
     """Require either `label`, of a classifier, or `text`, of a transcriber."""
     describe(schema, model)
-    names = ("label", "text")
-    schema["required"] = [n for n in schema["required"] if n not in (*names, "frame")]
-    schema["oneOf"] = [{"required": [name]} for name in names]
+    either, optional = ("label", "text"), ("label", "text", "frame")
+    schema["required"] = [name for name in schema["required"] if name not in optional]
+    schema["oneOf"] = [{"required": [name]} for name in either]
 
 
 class Limits(BaseModel):
@@ -140,13 +140,8 @@ class ServedModel(Message):
     name: str
     version: str
     kind: Kind
-
-
-class Resuming(Message):
-    """What a client may rely on when it resumes."""
-
-    lifetime_s: float
-    """For how long a snapshot can be resumed, in seconds."""
+    digest: str
+    """Of all that answers depend on: the weights and the language models."""
 
 
 class Ready(Message):
@@ -164,10 +159,16 @@ class Ready(Message):
     languages: tuple[str, ...] = ()
     """Language models that `configure` can choose."""
     limits: Limits
-    next_column: int = 0
-    """The number that the next column will have."""
-    resume: Resuming | None = None
-    """How a line can be resumed; null: it cannot."""
+
+
+class Numbered(Message):
+    """A message that follows from those of its line, and has its number."""
+
+    model_config = SCHEMA | ConfigDict(frozen=False)  # it gets its number last
+
+    type: str
+    seq: int | None = None
+    """The number in its line, from 1; the client that resumes says which one it has heard."""
 
 
 @dataclass(slots=True)
@@ -175,24 +176,24 @@ class Result:
     """What the model reads after a column."""
 
     # Made once a column: a plain dataclass takes a tenth of the time of a model, and if it were
-    # frozen three times as long. pydantic reads it too. It is never changed.
+    # frozen three times as long. pydantic reads it too.
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
         json_schema_serialization_defaults_required=True,
         json_schema_extra=_some_of_a_transcriber,
     )
 
-    epoch: int
-    """Increases by one with every rewind, reset and line end."""
     column: int
     """The index of the newest column that this result covers, from 0."""
-    probabilities: dict[str, float]
-    """Of the labels that may be answered; the most probable ones where `top_k` is set."""
+    probabilities: list[Pair]
+    """Labels that may be answered, each with its probability; with `top_k` the most probable."""
     letter_end: float | None = None
     """A transcriber's: the probability that a letter has just ended."""
-    text: str | None = None
-    """A transcriber's: the text so far, with what may still change; with `stable`, what follows."""
     stable: int | None = None
-    """How many characters of the text before `text` stand, where `configure` asks for the tail."""
+    """A transcriber's: how many characters of the text before this result stand."""
+    text: str | None = None
+    """A transcriber's: what follows them; it may still change."""
+    seq: int | None = None
+    """The number in its line, from 1; gaps are results that were merged into later ones."""
     type: Literal["result"] = "result"
 
     def after(self, before: "Result") -> "Result":
@@ -228,10 +229,9 @@ class Span(Message):
     """The point after the last one."""
 
 
-class Decided(Message):
-    """Something that is decided: final, only a rewind withdraws it."""
+class Decided(Numbered):
+    """Something that is decided: final, unless `rewound` or `revised` withdraws it."""
 
-    type: str
     id: int
     """From 0 in every line. Letters and marks share one numbering, words have their own."""
     start: int
@@ -247,19 +247,12 @@ class Decided(Message):
 
 
 class Letter(Decided):
-    """A letter or digit that has ended."""
+    """A letter, digit or mark that has ended."""
 
     type: Literal["letter"] = "letter"
     char: str
-    alternatives: tuple[Character, ...]
-    """Other readings, the most probable first."""
-
-
-class Punctuation(Decided):
-    """A mark, which is neither letter nor digit."""
-
-    type: Literal["punctuation"] = "punctuation"
-    char: str
+    mark: bool
+    """Whether it is neither letter nor digit, as punctuation is."""
     alternatives: tuple[Character, ...]
     """Other readings, the most probable first."""
 
@@ -273,36 +266,30 @@ class Word(Decided):
     """Other readings, the most probable first."""
 
 
-Event = Letter | Punctuation | Word
+Event = Letter | Word
 
 
 def is_like(before: Event, after: Event) -> bool:
     """Return whether an event need not be told in place of the one that had its id."""
-    ignored = {"confidence": 0.0, "alternatives": ()}
+    ignored = {"confidence": 0.0, "alternatives": (), "seq": None}
     is_close = abs(before.confidence - after.confidence) < NEGLIGIBLE
     return is_close and before.model_copy(update=ignored) == after.model_copy(update=ignored)
 
 
-class Configured(Message):
+class Configured(Numbered):
     """The values in force after a `configure`."""
 
     type: Literal["configured"] = "configured"
     id: Id = None
-    every: Every = "column"
+    results: Results = "column"
     top_k: int | None = None
-    polarity: Polarity = "ink-high"
     characters: str | None = None
     line_end_columns: int = 0
-    language_model: str | None = None
+    language: str | None = None
     words: tuple[str, ...] = ()
     context: str = ""
     pattern: str | None = None
-    text: Text = "full"
-    results: Results = "all"
     snapshot_columns: int = 0
-
-
-_EITHER: Final = SCHEMA | ConfigDict(json_schema_extra=_label_or_text)
 
 
 class Frame(Message):
@@ -312,20 +299,36 @@ class Frame(Message):
     height: float
 
 
-class Rewound(Message):
-    """The results of a column and of all after it are withdrawn."""
+class Answer(Numbered):
+    """A message with the answer for the line so far."""
 
-    model_config = _EITHER
+    model_config = Numbered.model_config | ConfigDict(json_schema_extra=_label_or_text)
+
+    label: str | None = None
+    """A classifier's answer; null if no column came."""
+    text: str | None = None
+    """A transcriber's text of the line."""
+
+
+class Rewound(Answer):
+    """The answer to `rewind`: a column and all after it are forgotten."""
 
     type: Literal["rewound"] = "rewound"
     id: Id = None
-    epoch: int
     column: int
     """The first column that was forgotten."""
-    label: str | None = None
-    """A classifier's answer for the columns that remain; null if none remain."""
-    text: str | None = None
-    """A transcriber's text of the columns that remain."""
+    letters: int = 0
+    """How many letters and marks remain: ids from this number on are withdrawn."""
+    words: int = 0
+    """How many words remain: ids from this number on are withdrawn."""
+
+
+class Revised(Answer):
+    """Columns were read again, because ink changed them or other weights read the line."""
+
+    type: Literal["revised"] = "revised"
+    column: int
+    """The first column whose results are withdrawn."""
     letters: int = 0
     """How many letters and marks remain: ids from this number on are withdrawn."""
     words: int = 0
@@ -334,28 +337,32 @@ class Rewound(Message):
     """The line's frame, once it was fitted to the ink; else left out."""
 
 
-class Flushed(Message):
-    """The answer for the line: after `flush` or `end`, or (then without id) at a line's end."""
-
-    model_config = _EITHER
+class Flushed(Answer):
+    """The answer to `flush`: everything is decided."""
 
     type: Literal["flushed"] = "flushed"
     id: Id = None
-    epoch: int
     columns: int
     """Columns of the line."""
-    label: str | None = None
-    """A classifier's answer; null if no column came."""
-    text: str | None = None
-    """A transcriber's text of the whole line."""
 
 
-class ResetDone(Message):
+class LineEnd(Answer):
+    """The line ended by itself, with blank columns; another one begins."""
+
+    type: Literal["line_end"] = "line_end"
+    columns: int
+    """Columns of the line."""
+    messages: int
+    """How many of the client's messages the line has, from its first one."""
+    rest_columns: int
+    """Columns at the end of the last of them that begin the next line."""
+
+
+class ResetDone(Numbered):
     """A new line begins at column 0."""
 
     type: Literal["reset_done"] = "reset_done"
     id: Id = None
-    epoch: int
 
 
 class Pong(Message):
@@ -366,47 +373,31 @@ class Pong(Message):
 
 
 class Goaway(Message):
-    """The server is about to stop."""
+    """The server is about to stop: go on over another connection, or send `end`."""
 
     type: Literal["goaway"] = "goaway"
     reason: str
     time_left_ms: int
-    """Time that is left to go over to another connection, or to send `end`."""
-    resumable: bool = False
-    """Whether a snapshot follows, with which the line can be resumed on another connection."""
+    """Time that is left for that."""
 
 
 class Snapshot(Message):
-    """The session as it was after its first `messages` messages, for `resume`."""
+    """The line after its first messages, for `resume`."""
 
     type: Literal["snapshot"] = "snapshot"
-    epoch: int
-    column: int
-    """Columns of the line that were read."""
     messages: int
-    """How many of the client's messages it covers, columns included: those with a lower index."""
-    letters: int
-    """Letters and marks of the line that were decided."""
-    words: int
-    """Words of the line that were decided."""
+    """How many of the line's messages it covers."""
     blob: str
     """The state, sealed: only servers with its key can read it."""
-    lifetime_s: float
-    """For how long it can be resumed, in seconds."""
 
 
 class Resumed(Message):
-    """The line goes on: what was heard has been read again."""
+    """The answer to `resume`."""
 
     type: Literal["resumed"] = "resumed"
     id: Id = None
-    epoch: int
-    column: int
-    """Columns of the line that are read now: the next result is about this column."""
-    letters: int
-    """How many letters and marks stand: ids from this number on are sent, again or newly."""
-    words: int
-    """How many words stand: ids from this number on are sent, again or newly."""
+    messages: int
+    """How many of the line's messages the session has: the client sends those that follow."""
 
 
 def _known_codes(schema: dict[str, Any]) -> None:
@@ -414,10 +405,10 @@ def _known_codes(schema: dict[str, Any]) -> None:
     schema["properties"]["code"]["enum"] = sorted(MEANINGS)
 
 
-class Error(Message):
+class Error(Numbered):
     """A message was refused, or the stream ends: what came and what is allowed."""
 
-    model_config = SCHEMA | ConfigDict(json_schema_extra=_known_codes)
+    model_config = Numbered.model_config | ConfigDict(json_schema_extra=_known_codes)
 
     type: Literal["error"] = "error"
     code: str
@@ -427,30 +418,21 @@ class Error(Message):
     fatal: bool
     """Whether the stream is closed now."""
     index: int | None = None
-    """The index, from 0, of the client's message that was refused; null if none was."""
+    """Which of the line's messages was refused, from 0; null if none was."""
     ref: Id = None
     """That message's id."""
 
 
-class Done(Message):
-    """The last message after `end`."""
-
-    model_config = _EITHER
+class Done(Answer):
+    """The answer to `end`, about the last line; then the server closes."""
 
     type: Literal["done"] = "done"
     id: Id = None
     columns: int
-    """Columns read in the whole session, including those of rewinds."""
     letters: int = 0
-    """Letters and marks that were decided in the whole session and not withdrawn."""
+    """Letters and marks that were decided and not withdrawn."""
     words: int = 0
-    """Words that were decided in the whole session and not withdrawn."""
-    label: str | None = None
-    """A classifier's answer for the last line."""
-    text: str | None = None
-    """A transcriber's text of the last line."""
-    seconds: float
-    """From the first message to `end`."""
+    """Words that were decided and not withdrawn."""
 
 
 ServerMessage = (
@@ -459,7 +441,9 @@ ServerMessage = (
     | Event
     | Configured
     | Rewound
+    | Revised
     | Flushed
+    | LineEnd
     | ResetDone
     | Pong
     | Goaway
@@ -468,6 +452,7 @@ ServerMessage = (
     | Error
     | Done
 )
+NUMBERED: Final = (Result, Numbered)
 _RESULTS: Final = msgspec.json.Encoder()  # a tenth of the time that pydantic takes
 SERVER: Final[TypeAdapter[ServerMessage]] = TypeAdapter(
     Annotated[ServerMessage, Field(discriminator="type")]
@@ -482,30 +467,31 @@ def parse_server(text: str | bytes) -> ServerMessage:
         raise JsonError(f"not a server's message of {PROTOCOL}: {described(str(text))}") from error
 
 
-def encode(message: ServerMessage) -> str:
-    """Return the JSON text of a message."""
+def encode(message: ServerMessage) -> bytes:
+    """Return the JSON text of a message in UTF-8."""
     if isinstance(message, Result):
-        return _RESULTS.encode(_fields(message)).decode()
-    if isinstance(message, Rewound | Flushed | Done):
-        absent = {"text" if message.text is None else "label"}
-        if isinstance(message, Rewound) and message.frame is None:
-            absent.add("frame")
-        return message.model_dump_json(exclude=absent)
-    return message.model_dump_json()
+        return _RESULTS.encode(_fields(message))
+    absent = set()
+    if isinstance(message, Numbered) and message.seq is None:
+        absent.add("seq")
+    if isinstance(message, Answer):
+        absent.add("text" if message.text is None else "label")
+    if isinstance(message, Revised) and message.frame is None:
+        absent.add("frame")
+    return message.model_dump_json(exclude=absent).encode()
 
 
 def _fields(result: Result) -> dict[str, Any]:
     """Return what is sent of a result."""
     fields: dict[str, Any] = {
         "type": "result",
-        "epoch": result.epoch,
+        "seq": result.seq,
         "column": result.column,
         "probabilities": result.probabilities,
     }
     if result.letter_end is not None:
         fields["letter_end"] = result.letter_end
-    if result.stable is not None:
-        fields["stable"] = result.stable
     if result.text is not None:
+        fields["stable"] = result.stable
         fields["text"] = result.text
     return fields

@@ -3,6 +3,7 @@
 The answer about a page takes the longest, and a page worker makes it: see `rendering`.
 """
 
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from inkstream.service import pages
 from inkstream.service.protocol.descriptions import describe
-from inkstream.service.protocol.server_messages import Letter, Punctuation, Result, Word
+from inkstream.service.protocol.server_messages import Letter, Result, Word
 from inkstream.service.rest.encoding import Encoder, encoded_event
 from inkstream.service.rest.inputs import JSON, Input
 from inkstream.service.rest.recognition import Answers
@@ -45,7 +46,7 @@ class Transcription(BaseModel):
 
     text: str
     """All that is written."""
-    letters: list[Letter | Punctuation]
+    letters: list[Letter]
     """Its letters and marks, in the order of the line."""
     words: list[Word]
     """Its words."""
@@ -70,7 +71,7 @@ async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: 
     else:
         last = answers.results[-1]
         about = {
-            "label": max(last.probabilities, key=last.probabilities.__getitem__),
+            "label": max(last.probabilities, key=itemgetter(1))[0],
             "probabilities": msgspec.Raw(_probabilities(last)),
             "columns": len(came.columns),
         }
@@ -82,5 +83,5 @@ async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: 
 
 
 def _probabilities(result: Result) -> bytes:
-    shown = {label: round(p, pages.DECIMALS) for label, p in result.probabilities.items()}
+    shown = {label: round(p, pages.DECIMALS) for label, p in result.probabilities}
     return msgspec.json.encode(shown)

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 def encoded_event(event: Event) -> bytes:
     """Return the JSON of an event."""
-    return event.model_dump_json().encode()
+    return event.model_dump_json(exclude={"seq"}).encode()
 
 
 class Encoder:

@@ -1,13 +1,12 @@
 """One client's stream: its messages go in, and effects come out.
 
-session -> inbox, states   messages in their order, and what is allowed when
+session -> inbox           messages in their order
         -> options         what `configure` chose
         -> ink             strokes to columns
-        -> line            a line's columns and decoder, its snapshots, rewind and flush
+        -> line            a line's columns and decoder, and the states that it can go back to
         -> outputs         scores and decisions as results, events and other effects
         -> revisions       which events ink changed after they were sent
-        -> snapshot        what a client keeps to go on elsewhere
-        -> resuming        what it heard before, which is read again in silence
+        -> snapshot        what a client keeps to go on elsewhere with a long line
         -> model           what all sessions of a model share
 
 The engine and the endpoints import the names below and nothing further in.
@@ -15,7 +14,7 @@ The engine and the endpoints import the names below and nothing further in.
 
 from inkstream.service.session.inbox import check_hints
 from inkstream.service.session.ink import MESSAGE_PATH, PORTION_PATH, InkChanges, draw_due
-from inkstream.service.session.model import Seals, SessionModel
+from inkstream.service.session.model import ANSWERS, Seals, SessionModel
 from inkstream.service.session.options import Options
 from inkstream.service.session.outputs import (
     Close,
@@ -25,10 +24,10 @@ from inkstream.service.session.outputs import (
     message_of,
     shown_of,
 )
-from inkstream.service.session.session import Session
-from inkstream.service.session.states import INK_DUE
+from inkstream.service.session.session import INK_DUE, Portion, Session
 
 __all__ = [
+    "ANSWERS",
     "INK_DUE",
     "MESSAGE_PATH",
     "PORTION_PATH",
@@ -36,6 +35,7 @@ __all__ = [
     "Effect",
     "InkChanges",
     "Options",
+    "Portion",
     "Restore",
     "Seals",
     "Session",

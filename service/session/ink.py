@@ -16,6 +16,7 @@ from operator import attrgetter, itemgetter
 from struct import Struct
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,12 +39,6 @@ from inkstream.service.protocol.client_messages import Ink
 from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quoted
 from inkstream.service.protocol.server_messages import Frame, Span
 from inkstream.service.session.model import SessionModel
-from inkstream.service.session.snapshot import (
-    SavedInk,
-    SavedStroke,
-    pack_points,
-    unpack_points,
-)
 
 # Length of the pen's path in one message, pixels: forty words.
 MAX_PATH: Final = 65_536
@@ -299,6 +294,32 @@ def draw_due(due: Sequence[InkChanges], config: ModelConfig) -> None:
         changes.take(islice(drawn, n_runs))
 
 
+class SavedStroke(msgspec.Struct, array_like=True):
+    """A stroke as a snapshot has it: see `KeptStroke`."""
+
+    key: int | str | tuple[int]
+    coordinates: bytes
+    n_points: int
+    cost: float
+    columns: tuple[int, int]
+    complete: bool
+    wiped_from: int
+
+
+class SavedInk(msgspec.Struct, array_like=True):
+    """The ink of a line as a snapshot has it."""
+
+    height: float | None  # as the client says
+    frame: tuple[float, float] | None  # top and height
+    is_fitted: bool
+    n_pieces: int
+    strokes: list[SavedStroke]
+    first: int  # columns before this one are forgotten
+    behind: int  # columns that the pen has left behind
+    n_taken: int  # columns that were read
+    waiting: bytes  # pixels of columns that were not read yet
+
+
 class LineInk:
     """The strokes of one line and the columns that they make; `begin` starts the next line."""
 
@@ -509,11 +530,6 @@ class LineInk:
         """Whether columns are held back because the pen may still touch them."""
         return self._canvas.n_taken < self._canvas.n_columns
 
-    @property
-    def waiting(self) -> bytes:
-        """The pixels of columns that were not read yet, as they are now."""
-        return self._canvas.waiting.tobytes()
-
     def rest(self) -> tuple[int, bytes]:
         """Return what `draw` returns, for the columns that were held back."""
         start, columns = self._canvas.take(everything=True)
@@ -532,45 +548,36 @@ class LineInk:
             n_pieces=self._n_pieces,
             strokes=[
                 SavedStroke(
-                    key, own.n_points, round(own.cost), *own.columns, own.complete, own.wiped_from
+                    key,
+                    stroke.coordinates,
+                    stroke.n_points,
+                    stroke.cost,
+                    stroke.columns,
+                    stroke.complete,
+                    stroke.wiped_from,
                 )
-                for key, own in self._strokes.items()
+                for key, stroke in self._strokes.items()
             ],
-            points=pack_points(b"".join(own.coordinates for own in self._strokes.values())),
             first=first,
             behind=behind,
             n_taken=n_taken,
+            waiting=self._canvas.waiting.tobytes(),
         )
 
     def resume(self, saved: SavedInk, start: int, columns: bytes) -> None:
-        """Begin a line with ink that was `saved`; `columns` are all from `start` on."""
+        """Begin a line with ink that was `saved`; `columns` were read, all from `start` on."""
         self.begin()
         self.has_strokes, self._height, self._n_pieces = True, saved.height, saved.n_pieces
         if saved.frame is not None:
             top, height = saved.frame
             self._frame = Frame(top=top, height=height)
         self.fitted = self._frame if saved.is_fitted else None
-        n_points = sum([own.n_points for own in saved.strokes])
-        coordinates, place = unpack_points(saved.points, n_points), 0
-        for own in saved.strokes:
-            end = place + own.n_points * POINT.size
-            self._strokes[own.key] = KeptStroke(
-                coordinates[place:end],
-                own.n_points,
-                own.cost,
-                (own.first, own.end),
-                own.complete,
-                own.wiped_from,
-            )
-            place = end
-        size = self.column_size
+        for stroke in saved.strokes:
+            key, *values = msgspec.structs.astuple(stroke)
+            self._strokes[key] = KeptStroke(*values)
         first = max(saved.first, start)  # what was read before `start` can change no more
-        self._canvas.resume(
-            first,
-            saved.behind,
-            saved.n_taken,
-            np.frombuffer(columns, np.uint8).reshape(-1, size)[first - start :].copy(),
-        )
+        pixels = np.frombuffer(columns + saved.waiting, np.uint8).reshape(-1, self.column_size)
+        self._canvas.resume(first, saved.behind, saved.n_taken, pixels[first - start :].copy())
 
     def wipe(self, column: int) -> None:
         """Remove the ink on this column and all after it; no stroke goes on from there.

@@ -10,6 +10,10 @@ from inkstream.model.config import ModelConfig
 from inkstream.model.decoding.ngrams import Language
 from inkstream.service.protocol.server_messages import Limits, ModelInfo
 
+# A part of each model's digest: it rises whenever a release of the service answers otherwise with
+# the same weights, or packs its snapshots in another way.
+ANSWERS: Final = "3"
+
 NOTHING: Final = MappingProxyType[str, Any]({})
 
 
@@ -31,7 +35,8 @@ class SessionModel:
     config: ModelConfig
     limits: Limits
     languages: Mapping[str, Language]  # by name
-    seals: Seals | None = None  # None: sessions cannot be resumed
+    digest: str = ""  # of all that answers depend on: the weights and the language models
+    seals: Seals | None = None  # of snapshots; None: there are none
 
     @classmethod
     def of(
@@ -40,6 +45,8 @@ class SessionModel:
         limits: Limits,
         languages: Mapping[str, Language] = NOTHING,
         metrics: Mapping[str, float] = NOTHING,
+        *,
+        digest: str = "",
         seals: Seals | None = None,
     ) -> "SessionModel":
         """Return what sessions need of a net.
@@ -49,7 +56,8 @@ class SessionModel:
             limits: of each session.
             languages: language models, by name.
             metrics: figures that clients are shown.
-            seals: of snapshots; None: sessions cannot be resumed.
+            digest: of all that answers depend on.
+            seals: of snapshots; None: there are none.
         """
         config = metadata.config
         info = ModelInfo(
@@ -65,7 +73,7 @@ class SessionModel:
             languages=tuple(languages),
         )
         own = limits.of_columns(config.column_height)
-        return cls(info, config, own, languages, seals)
+        return cls(info, config, own, languages, digest, seals)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SessionModel":
         """Return the same object: a copy of a session has the same model."""

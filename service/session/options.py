@@ -11,12 +11,12 @@ from inkstream.model.errors import InputError
 from inkstream.service.protocol.client_messages import Configure
 from inkstream.service.protocol.errors import ValueRefusedError
 from inkstream.service.protocol.server_messages import Configured
+from inkstream.service.session.inbox import check_hints
 from inkstream.service.session.model import SessionModel
 
-HINTS: Final = ("language_model", "words", "context", "pattern")  # fields of `Configured`
+HINTS: Final = ("language", "words", "context", "pattern")  # fields of `Configured`
 NOTHING: Final = Configured()
-INVERSE: Final = bytes(range(255, -1, -1))  # for bytes.translate: ink-low to ink-high
-TRANSCRIBERS_TOP_K: Final = 5  # at first: of a hundred labels the others are next to impossible
+FIRST_TOP_K: Final = 5  # of a transcriber: of a hundred labels the others are next to impossible
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,34 +25,42 @@ class Options:
 
     in_force: Configured
     decoder: Decoder  # of the next line, before its first column; copies of it are stepped
-    given: dict[str, Any]  # what all `configure` messages chose, the newest of each option
 
     @classmethod
     def first(cls, model: SessionModel) -> "Options":
         """Return the options of a session before any `configure`."""
-        in_force = first_in_force(model)
-        return cls(in_force, decoder_for(model, in_force), {})
+        info = model.info
+        is_line = info.kind == "transcriber"
+        in_force = Configured(top_k=min(FIRST_TOP_K, len(info.labels)) if is_line else None)
+        return cls(in_force, decoder_for(model, in_force))
 
     @classmethod
-    def resumed(cls, given: dict[str, Any], model: SessionModel) -> "Options":
-        """Return the options that were `given`; raise `InputError` if they are not allowed here."""
+    def of(cls, given: dict[str, Any], model: SessionModel) -> "Options":
+        """Return the first options with those that are `given`, as a `configure` has them.
+
+        Raises `ValueRefusedError` if they are refused.
+        """
+        first = cls.first(model)
+        if not given:
+            return first
         try:
-            message = Configure.model_validate({"type": "configure", **given})
+            message = Configure.model_validate({**given, "type": "configure"})
         except ValidationError as error:
-            raise InputError(f"the options {given} are not allowed") from error
-        return cls.first(model).changed(message, model)
+            fault = error.errors()[0]
+            where = ".".join(map(str, fault["loc"]))
+            raise ValueRefusedError(f"option {where}: {fault['msg']}") from None
+        check_hints(message, model.limits)
+        return first.changed(message, model)
 
     def changed(self, message: Configure, model: SessionModel) -> "Options":
         """Return the options after a `configure`; raise `ValueRefusedError` if it is refused."""
         labels = model.info.labels
         if (message.top_k or 0) > len(labels):
             raise ValueRefusedError(f"top_k is {message.top_k}, allowed: 1..{len(labels)}")
-        # In one order: a copied set may have another.
-        names = sorted(message.model_fields_set - {"type", "id"})
-        given = {name: getattr(message, name) for name in names}
+        given = {name: getattr(message, name) for name in message.model_fields_set - {"type"}}
         if message.characters is not None:  # each once: what is kept and echoed stays short
             given["characters"] = "".join(dict.fromkeys(message.characters))
-        chosen = self.in_force.model_copy(update=given | {"id": message.id})
+        chosen = self.in_force.model_copy(update=given | {"id": message.id, "seq": None})
         decoder, allowed = self.decoder.copy(), self.decoder.allowed
         try:
             if chosen.characters != self.in_force.characters:
@@ -69,11 +77,7 @@ class Options:
                 f"{characters[:MAX_SHOWN]}"
             )
         decoder.allowed = allowed
-        return Options(chosen, decoder, {**self.given, **given})
-
-    def with_high_ink(self, data: bytes) -> bytes:
-        """Return columns, which came in the client's polarity, with ink as 255."""
-        return data if self.in_force.polarity == "ink-high" else data.translate(INVERSE)
+        return Options(chosen, decoder)
 
     def until_line_end(
         self, data: bytes, column: int, ink_end: int, column_size: int
@@ -98,26 +102,21 @@ class Options:
         return len(data) // column_size, False
 
 
-def first_in_force(model: SessionModel) -> Configured:
-    """Return the values of a session before any `configure`."""
-    info = model.info
-    most = min(TRANSCRIBERS_TOP_K, len(info.labels)) if info.kind == "transcriber" else None
-    return Configured(top_k=most)
-
-
 def decoder_for(model: SessionModel, chosen: Configured) -> Decoder:
     """Return a decoder at the start of a line that is read with these options.
 
     Raises `ValueRefusedError` for a language that is not served, for words that the labels cannot
     spell, for a pattern that cannot be understood or fulfilled, and for any hint to a classifier.
     """
-    language, name = None, chosen.language_model
+    language, name = None, chosen.language
     if name is not None and (language := model.languages.get(name)) is None:
         allowed = ", ".join(["null", *model.languages])
-        raise ValueRefusedError(f"language_model is {name[:MAX_SHOWN]!r}, allowed: {allowed}")
+        raise ValueRefusedError(f"language is {name[:MAX_SHOWN]!r}, allowed: {allowed}")
     given = [name for name in HINTS if getattr(chosen, name) != getattr(NOTHING, name)]
     if model.config.kind == "classifier" and given:
-        raise ValueRefusedError(f"{given[0]} came, allowed: of a transcriber alone")
+        raise ValueRefusedError(
+            f"`{given[0]}` needs a model that reads lines; {model.info.name} reads one character"
+        )
     # A text before the line says something to a language model alone.
     context = "" if language is None else chosen.context
     try:

@@ -10,18 +10,18 @@ one column a message and 64 sessions a call for each of them would take longer t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.decoding import base as decoding
-from inkstream.model.decoding.base import Decoded, label_probabilities
+from inkstream.model.decoding.base import Allowed, Decoded, label_probabilities
 from inkstream.service.protocol.server_messages import (
     Character,
     Event,
     Letter,
-    Punctuation,
+    Pair,
     Result,
     ServerMessage,
     Span,
@@ -29,22 +29,33 @@ from inkstream.service.protocol.server_messages import (
     Word,
 )
 from inkstream.service.session.ink import LineInk
-from inkstream.service.session.options import Options
-
-if TYPE_CHECKING:
-    from inkstream.service.session.session import Session
 
 DECIMALS: Final = 6  # of probabilities
 
 Scores = NDArray[np.float32]  # [n, S]
-Probabilities = dict[str, float]  # by label, as a result shows them
 
 
 class Shown(NamedTuple):
     """What a result shows of the scores of its column."""
 
-    probabilities: Probabilities
+    probabilities: list[Pair]
     letter_end: float | None = None
+
+
+NOTHING_SHOWN: Final = Shown([])
+
+
+@dataclass(slots=True, eq=False)
+class Showing:
+    """How the results of a session show scores, and what they showed last."""
+
+    labels: Sequence[str]
+    is_line: bool
+    top_k: int | None
+    allowed: Allowed
+    mask: Allowed  # what is added to the labels' log-probabilities
+    newest_row: bytes = b""  # scores, with
+    newest: Shown = NOTHING_SHOWN  # what is shown of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,60 +76,60 @@ class Restore:
 Effect = ServerMessage | Close | Restore
 
 
-def shown_of(sessions: Sequence["Session"], scores: Sequence[Scores]) -> list[list[Shown]]:
+def shown_of(
+    showings: Sequence[Showing], picked: Sequence[Sequence[int]], scores: Sequence[Scores]
+) -> list[list[Shown]]:
     """Return what the results of sessions show: for each session a list, one item a result.
 
     Args:
-        sessions: the sessions of one run, all of one model; each has `picked` columns for results.
+        showings: of the sessions of one run, all of one model.
+        picked: of each session the columns that get a result.
         scores: of each session, [n_i, S].
 
-    A transcriber scores two columns at a time, so most rows come twice in a row. What the newest
-    row shows is kept in the session.
+    A transcriber scores two columns at a time, so most rows come twice in a row: what the newest
+    row shows is kept.
     """
     rows: list[Scores] = []  # each [S]
-    of_rows: list[Session] = []
-    # Of each session its newest row, and the places of its results in `rows`; -1 is the kept row.
-    found: list[tuple[bytes, list[int]]] = []
-    for session, own in zip(sessions, scores, strict=True):
-        newest, place, places = session.newest_row, -1, []
-        for i in session.picked:
-            row = own[i]
-            if (data := row.tobytes()) != newest:
-                newest, place = data, len(rows)
+    of_rows: list[Showing] = []
+    numbers: list[list[int]] = []  # of each session the rows of its results; -1 is the newest
+    for showing, columns, its_scores in zip(showings, picked, scores, strict=True):
+        number, its_numbers = -1, []
+        for i in columns:
+            row = its_scores[i]
+            if (data := row.tobytes()) != showing.newest_row:
+                showing.newest_row, number = data, len(rows)
                 rows.append(row)
-                of_rows.append(session)
-            places.append(place)
-        found.append((newest, places))
+                of_rows.append(showing)
+            its_numbers.append(number)
+        numbers.append(its_numbers)
     new = _shown(np.concatenate(rows).reshape(len(rows), -1), of_rows) if rows else []
     shown: list[list[Shown]] = []
-    for session, (newest, places) in zip(sessions, found, strict=True):
-        shown.append([new[i] if i >= 0 else session.newest_shown for i in places])
-        if places:
-            session.newest_row, session.newest_shown = newest, shown[-1][-1]
+    for showing, its_numbers in zip(showings, numbers, strict=True):
+        shown.append([new[i] if i >= 0 else showing.newest for i in its_numbers])
+        if its_numbers:
+            showing.newest = shown[-1][-1]
     return shown
 
 
-def _shown(scores: Scores, sessions: Sequence["Session"]) -> list[Shown]:
+def _shown(scores: Scores, showings: Sequence[Showing]) -> list[Shown]:
     """Return what results show of scores [N, S]; each row is of one of the sessions."""
-    info = sessions[0].model.info
-    masks = [session.line.decoder.mask for session in sessions]
-    is_line = info.kind == "transcriber"
+    is_line = showings[0].is_line
     logs = scores[:, 1:-1] if is_line else scores  # of labels: no blank, no letter end
     if is_line:
-        for i, mask in enumerate(masks):
-            if mask is not None:
-                logs[i] += mask
+        for i, showing in enumerate(showings):
+            if showing.mask is not None:
+                logs[i] += showing.mask
         probabilities = label_probabilities(logs, None)
     else:
         probabilities = np.exp(logs)  # they sum to 1 unless some labels are not allowed
-        for i, mask in enumerate(masks):
-            if mask is not None:
-                probabilities[i] = label_probabilities(logs[i : i + 1], mask)
-    named = _named(probabilities, [session.options for session in sessions], info.labels)
+        for i, showing in enumerate(showings):
+            if showing.mask is not None:
+                probabilities[i] = label_probabilities(logs[i : i + 1], showing.mask)
+    named = _named(probabilities, showings)
     if not is_line:
-        return [Shown(own) for own in named]
+        return [Shown(pairs) for pairs in named]
     ends = _rounded(np.exp(scores[:, -1]))
-    return [Shown(own, end) for own, end in zip(named, ends, strict=True)]
+    return [Shown(pairs, end) for pairs, end in zip(named, ends, strict=True)]
 
 
 def _rounded(probabilities: Scores) -> Any:
@@ -126,51 +137,61 @@ def _rounded(probabilities: Scores) -> Any:
     return probabilities.astype(np.float64).round(DECIMALS).tolist()
 
 
-def _named(
-    probabilities: Scores, options: Sequence[Options], labels: Sequence[str]
-) -> list[Probabilities]:
-    """Return probabilities [N, K] by their labels, as the options of each row say."""
-    most = [own.in_force.top_k for own in options]
-    values = _rounded(probabilities) if None in most else []
-    if n_best := max([n or 0 for n in most], default=0):
-        found = (-probabilities).argpartition(n_best - 1, 1)[:, :n_best]
-        found.sort(1)  # among equals the first label comes first
-        rows = np.arange(len(found))[:, None]
-        found = found[rows, (-probabilities[rows, found]).argsort(1, kind="stable")]
-        best_values = _rounded(probabilities[rows, found])
-        best_labels = [[labels[k] for k in ks] for ks in found.tolist()]
-    named: list[Probabilities] = []
-    for i, n in enumerate(most):
-        allowed = options[i].decoder.allowed
+def _named(probabilities: Scores, showings: Sequence[Showing]) -> list[list[Pair]]:
+    """Return probabilities [N, K] with their labels, as the options of each row say."""
+    labels = showings[0].labels
+    counts = [showing.top_k for showing in showings]
+    values = _rounded(probabilities) if None in counts else []
+    if n_best := max([n or 0 for n in counts], default=0):
+        best = (-probabilities).argpartition(n_best - 1, 1)[:, :n_best]
+        best.sort(1)  # among equals the first label comes first
+        rows = np.arange(len(best))[:, None]
+        best = best[rows, (-probabilities[rows, best]).argsort(1, kind="stable")]
+        best_values = _rounded(probabilities[rows, best])
+        best_labels = [[labels[k] for k in ks] for ks in best.tolist()]
+    named: list[list[Pair]] = []
+    for i, n in enumerate(counts):
+        allowed = showings[i].allowed
         if n is not None:
             n_shown = n if allowed is None else min(n, int((allowed == 0).sum()))
-            named.append(dict(zip(best_labels[i][:n_shown], best_values[i], strict=False)))
+            named.append(list(zip(best_labels[i][:n_shown], best_values[i], strict=False)))
         elif allowed is None:
-            named.append(dict(zip(labels, values[i], strict=True)))
+            named.append(list(zip(labels, values[i], strict=True)))
         else:
-            named.append({labels[k]: values[i][k] for k in np.flatnonzero(allowed == 0).tolist()})
+            named.append([(labels[k], values[i][k]) for k in np.flatnonzero(allowed == 0).tolist()])
     return named
 
 
 def results(
-    session: "Session", first: int, decoded: Decoded, shown: Sequence[Shown]
-) -> list[Effect]:
-    """Return the results and events that follow from new columns, in the order of the columns.
+    first: int, picked: Sequence[int], shown: Sequence[Shown], decoded: Decoded, before: str | None
+) -> tuple[list[Result], str | None]:
+    """Return the results of new columns, of which number `first` is the first one.
 
-    `first` is the number of the first of these columns.
+    A result has of the text what follows the characters that it shares with the text `before`,
+    which the client has. Also returns the text that the client has then.
     """
-    epoch, texts, form = session.line.epoch, decoded.texts, session.options.in_force.text
-    stable = session.stable if texts and form == "tail" else None
-    if form == "none":
-        texts = []
-    effects: list[Effect] = [
-        Result(epoch, first + i, *own, texts[i][stable:] if texts else None, stable)
-        for i, own in zip(session.picked, shown, strict=True)
-    ]
-    if decoded.events:  # each comes before the result of its column
-        effects = [*event_messages(decoded.events, session.ink), *effects]
-        effects.sort(key=attrgetter("column"))
-    return effects
+    if not decoded.texts:
+        return [Result(first + i, *what) for i, what in zip(picked, shown, strict=True)], before
+    made = []
+    for i, what in zip(picked, shown, strict=True):
+        text = decoded.texts[i]
+        stable = _n_shared(before or "", text)
+        made.append(Result(first + i, *what, stable, text[stable:]))
+        before = text
+    return made, before
+
+
+def _n_shared(before: str, text: str) -> int:
+    """Return how many characters two texts share at their beginning."""
+    if text.startswith(before):
+        return len(before)
+    pairs = zip(before, text, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), len(text))
+
+
+def in_order(events: Sequence[Event], others: Sequence[Result]) -> list[Event | Result]:
+    """Return events and results, each event before the result of the column that decided it."""
+    return sorted([*events, *others], key=attrgetter("column")) if events else [*others]
 
 
 def event_messages(events: Sequence[decoding.Event], ink: LineInk) -> list[Event]:
@@ -192,6 +213,5 @@ def message_of(event: decoding.Event, strokes: tuple[Span, ...] | None = None) -
     if isinstance(event, decoding.Word):
         spellings = tuple([Spelling(text=text, p=p) for text, p in others])
         return Word(text=event.text, alternatives=spellings, **common)
-    kind = Punctuation if event.is_mark else Letter
     characters = tuple([Character(char=char, p=p) for char, p in others])
-    return kind(char=event.char, alternatives=characters, **common)
+    return Letter(char=event.char, mark=event.is_mark, alternatives=characters, **common)

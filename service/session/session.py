@@ -1,98 +1,194 @@
 """One client's stream as a state machine without I/O: frames in, effects out.
 
-All that a client sends waits in one inbox, faulty messages included. `_advance` processes the
-control messages at its head until columns or strokes are there. Those wait for the engine, which
-draws strokes (`draw`), takes columns (`take`), runs the net and hands their scores back (`step`),
-for many sessions at once. So every message is answered in the order of the messages, and no clock,
-lock or task is needed. What is allowed when: `states.py`.
+**A line is a function of its messages.** The same messages give the same numbered answers, however
+they come and whatever else the server does. All that goes back is therefore one operation: restore
+a state that was kept, read again from there, and say nothing that was heard. A rewind, ink that
+changes columns, a fitted frame and a line that is resumed from a snapshot are its callers
+(`_go_back`, `_read_again`). A client that has lost its connection sends the line's messages again;
+what was numbered up to what it has heard is not sent again (`_send`).
 
-A session is plain data beside its model: it can be copied and compared at any time.
+All that a client sends waits in one inbox, faulty messages included. New columns go to the engine
+at once. Any other message is processed by a generator, which yields where it needs the engine: for
+columns that are to be run (`Due`), or strokes that are to be drawn (`InkChanges`). Meanwhile what
+comes waits, so every message is answered in the order of the messages, and no clock, lock or task
+is needed. Between two messages a session is plain data beside its model.
+
+    NEW      not opened yet
+    OPEN     waits for messages; the engine may take new columns
+    RUN_DUE  a message waits for columns to be run: those it brings, those that are read again,
+             or the blank columns of a flush
+    RUNNING  columns are being run
+    INK_DUE  a message waits for its strokes to be drawn
+    CLOSED   what comes is dropped
+
+`TRANSITIONS` is the whole rule: a transition without a cell in the row of the present state raises
+`IllegalTransitionError` and changes nothing.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from enum import IntEnum
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
+from inkstream.model.decoding.base import Event
 from inkstream.model.errors import InkstreamError, InputError
 from inkstream.model.preprocess.ink import taken_by
 from inkstream.service.protocol import client_messages as requests
-from inkstream.service.protocol import errors
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import parse_client
-from inkstream.service.protocol.errors import MEANINGS, MessageError, Ref, ValueRefusedError
-from inkstream.service.session.inbox import Control, Fault, HeldColumns, Inbox, TokenBucket
+from inkstream.service.protocol.columns import unpack_columns
+from inkstream.service.protocol.errors import (
+    MEANINGS,
+    MessageError,
+    OverLimitError,
+    Ref,
+    ValueRefusedError,
+    error_of,
+)
+from inkstream.service.session.inbox import (
+    CONTROL_WEIGHT,
+    Control,
+    Fault,
+    Inbox,
+    PackedColumns,
+    TokenBucket,
+    checked_weight,
+)
 from inkstream.service.session.ink import InkChanges, LineInk
-from inkstream.service.session.line import SNAPSHOT_SPACING, Line
+from inkstream.service.session.line import (
+    KEPT_SPACING,
+    AllowLabels,
+    BlankColumns,
+    Line,
+    Piece,
+)
+from inkstream.service.session.line import (
+    State as NetState,
+)
 from inkstream.service.session.model import SessionModel
-from inkstream.service.session.options import HINTS, Options, decoder_for
+from inkstream.service.session.options import Options, decoder_for
 from inkstream.service.session.outputs import (
     Close,
     Effect,
     Restore,
+    Showing,
     Shown,
     event_messages,
-    message_of,
+    in_order,
     results,
 )
-from inkstream.service.session.resuming import Silence
 from inkstream.service.session.revisions import Revisions
-from inkstream.service.session.snapshot import (
-    SavedSession,
-    SavedSpans,
-    decode,
-    encode,
-    pack_pixels,
-    unpack_pixels,
-)
-from inkstream.service.session.states import (
-    CLOSED,
-    INK_DUE,
-    NEW,
-    OPEN,
-    PIECES_DUE,
-    RUNNING,
-    TRANSITIONS,
-    State,
-    Transition,
-)
+from inkstream.service.session.snapshot import SavedSession, decode, encode
 
-COLUMNS: Final = (bytes, requests.Columns)  # the two ways in which columns come
-COST_AT_ONCE: Final = 256  # of columns that are run at once: a beam takes 16 of them, in 6 ms
+MAX_RUN_COST: Final = 256  # of columns that are run at once: a beam takes 16 of them, in 6 ms
 NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1
-# What is read or answered before `resumed`.
-IN_SILENCE: Final = (requests.Ink, HeldColumns, requests.Ping, requests.Resume)
-BEFORE_RESUME: Final = (requests.Configure, requests.Ping)
-RESUME_BYTES: Final = 1024  # of a message `resume` beside its blob
+RESUME_BYTES: Final = 1024  # of a message `resume` beside its snapshot
+_EVENTS: Final = TypeAdapter(list[messages.Event])
 
+
+class State(IntEnum):
+    """Where a session stands."""
+
+    NEW = 0
+    OPEN = 1
+    RUN_DUE = 2
+    RUNNING = 3
+    INK_DUE = 4
+    CLOSED = 5
+
+
+class Transition(IntEnum):
+    """What happens to a session."""
+
+    OPEN = 0
+    RECEIVE = 1  # a frame came, or the server is about to stop
+    NEED_RUN = 2  # a message needs columns run
+    NEED_INK = 3  # a message needs strokes drawn
+    TAKE = 4  # columns went to the engine
+    STEP = 5  # their scores came back
+    DRAW = 6  # strokes were drawn
+
+
+NEW, OPEN, RUN_DUE, RUNNING, INK_DUE, CLOSED = State
 # Looking up a member of an Enum takes 50 ns; these are needed for every column.
 RECEIVE, TAKE, STEP = Transition.RECEIVE, Transition.TAKE, Transition.STEP
 
 
+class IllegalTransitionError(InkstreamError):
+    """The caller did what the session's state does not allow; nothing was changed."""
+
+
+class Row(dict[Transition, State]):
+    """The cells of one state; looking up a transition without a cell raises the error."""
+
+    def __init__(self, state: State, cells: Sequence[State | None]) -> None:
+        self.state = state
+        self.update(
+            (transition, cell)
+            for transition, cell in zip(Transition, cells, strict=True)
+            if cell is not None
+        )
+
+    def __missing__(self, transition: Transition) -> State:
+        allowed = ", ".join(possible.name for possible in self)
+        raise IllegalTransitionError(
+            f"{transition.name} in state {self.state.name}, allowed: {allowed}"
+        )
+
+
+NO: Final = None  # not allowed
+# fmt: off
+TABLE: Final[dict[State, Sequence[State | None]]] = {
+    #         OPEN  RECEIVE  NEED_RUN NEED_INK TAKE     STEP    DRAW
+    NEW:     (OPEN, NO,      NO,      NO,      NO,      NO,     NO),
+    OPEN:    (NO,   OPEN,    RUN_DUE, INK_DUE, RUNNING, NO,     NO),
+    RUN_DUE: (NO,   RUN_DUE, NO,      NO,      RUNNING, NO,     NO),
+    RUNNING: (NO,   RUNNING, NO,      NO,      NO,      OPEN,   NO),
+    INK_DUE: (NO,   INK_DUE, NO,      NO,      NO,      NO,     OPEN),
+    # It may be closed at any time. What comes afterwards is dropped.
+    CLOSED:  (NO,   CLOSED,  NO,      NO,      CLOSED,  CLOSED, CLOSED),
+}
+# fmt: on
+TRANSITIONS: Final = {state: Row(state, cells) for state, cells in TABLE.items()}
+
+
 @dataclass(frozen=True, slots=True)
-class PendingFlush:
-    """A flush that waits for its blank columns."""
+class Due:
+    """Columns that a message needs run; the engine takes some or all of them."""
 
-    ref: Ref  # of the message that asked for it
-    then: Literal["go on", "new line", "end"]
-
-
-@dataclass(frozen=True, slots=True)
-class PendingRewind:
-    """A rewind that waits for the columns that it runs again."""
-
-    ref: Ref  # of the message that asked for it
-    until: int  # what changed is sent once columns up to here are read again
+    data: bytes  # pixels, one column after another
+    is_new: bool = False  # whether they are columns that the message brings, and have results
 
 
-@dataclass(frozen=True, slots=True)
-class PendingResume:
-    """A line that is taken up again and waits for the columns that it runs again."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Portion:
+    """Columns that the engine runs at once."""
 
-    spans: list[SavedSpans]  # of the events of ink that were sent
+    columns: NDArray[np.uint8]  # [n, column_size of the net], read-only
+    data: bytes  # their pixels
+    picked: Sequence[int] = ()  # which of them get a result
+    ends_line: bool = False  # whether the line ends with them
+    n_messages: int = 0  # of columns, that they complete
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ran:
+    """A portion that was run."""
+
+    portion: Portion
+    scores: NDArray[np.float32]  # [n, S]
+    state: NDArray[np.uint8]  # [D], the net's after them
+    shown: Sequence[Shown]  # what the results of picked columns show
+
+
+# A message that is processed: it yields what it needs, and gets what the engine ran, or None.
+AnswerKind = TypeVar("AnswerKind", bound=messages.Answer)
+Work: TypeAlias = Generator[Due | InkChanges, Ran | None, None]
 
 
 class Session:
@@ -116,35 +212,32 @@ class Session:
             options: those in force at first; None is before any `configure`.
             column_size: bytes of a column that comes as such; 0 is those of a client's, H.
         """
-        info, limits = model.info, model.limits
+        limits = model.limits
         self.session_id = session_id
         self.model = model
         self.options = options or Options.first(model)
-        column_size = column_size or info.column_height
-        self.ink = LineInk(model, column_size)
-        self.line = Line(self.options.decoder, self.ink, limits.max_rewind_columns)
-        self.picked: Sequence[int] = ()  # which of the columns being run get a result
-        self.newest_row = b""  # the scores that were shown last
-        self.newest_shown = Shown({})  # and what was shown
-        self.stable = 0  # characters of the text that stand, of those that the client was sent
+        self._given_size = column_size or model.info.column_height
         self.state: State = NEW
-        self._inbox = Inbox(column_size)
+        self._ink = LineInk(model, self._given_size)
+        self._line = Line(self.options.decoder, limits.max_rewind_columns)
         self._revisions = Revisions(limits.max_rewind_columns)
-        self._in_flight = b""  # the columns being run
-        self._ends_line = False  # whether the line ends with them
-        self._pending: PendingFlush | PendingRewind | PendingResume | None = None
-        self._ink_due: tuple[Control, InkChanges] | None = None  # a message, and what it changes
-        self._next_index = 0  # of the client's messages
-        self._client = client
-        self._read_with = self.options.in_force  # whose hints the line's decoder has
-        self._resume_index = 0  # of the message that may be `resume`, after `configure` and pings
-        self._silence: Silence | None = None  # until what was heard is read again
-        self._newest_snapshot = 0  # columns that had been taken then
-        self._snapshot_from = math.inf  # columns taken, from which on a snapshot is due
-        self._bad_in_a_row = 0
+        self._inbox = Inbox(self._given_size)
         self._rate_limit = TokenBucket(limits.max_control_per_s)
-        self._started_s = self._newest_s = 0.0  # when the first and the newest message came
-        self._plan_snapshot()
+        self._client = client
+        self._effects: list[Effect] = []  # to be returned
+        self._work: Work | None = None  # the message that is processed
+        self._due: Due | InkChanges | None = None  # what it needs now
+        self._newest_s = 0.0  # when the newest message came
+        self._may_resume = True  # no message but pings has come
+        self._bad_in_a_row = 0
+        self._n_read = 0  # columns, in all
+        self._newest_snapshot = 0  # columns that had been read then
+        self._held: list[Effect] | None = None  # about columns that are read again
+        self._index: int | None = None  # of the message that is processed, in its line
+        self._ref: Ref = None  # its id
+        self._n_processed = 0  # messages of the line
+        self._text: str | None = ""  # that the client has
+        self._begin_line()
 
     @property
     def closed(self) -> bool:
@@ -174,14 +267,19 @@ class Session:
         """Columns that the engine may take now."""
         if self.state is OPEN:
             return self._inbox.head_columns
-        if self.state is PIECES_DUE:
-            return self.line.piece_columns
+        if self.state is RUN_DUE and isinstance(self._due, Due):
+            return len(self._due.data) // self._ink.column_size
         return 0
+
+    @property
+    def column_cost(self) -> int:
+        """The time that decoding a column takes, in those of a greedy decoder."""
+        return self._line.decoder.column_cost
 
     @property
     def ink_due(self) -> InkChanges | None:
         """The change of ink whose strokes are to be drawn now."""
-        return self._ink_due[1] if self._ink_due and self.state is INK_DUE else None
+        return self._due if isinstance(self._due, InkChanges) and self.state is INK_DUE else None
 
     # From the client and the server
 
@@ -189,14 +287,16 @@ class Session:
         """Begin; return `ready`."""
         self.state = TRANSITIONS[self.state][Transition.OPEN]
         info = self.model.info
+        model = messages.ServedModel(
+            name=info.name, version=info.version, kind=info.kind, digest=self.model.digest
+        )
         ready = messages.Ready(
             session=self.session_id,
-            model=messages.ServedModel(name=info.name, version=info.version, kind=info.kind),
+            model=model,
             labels=info.labels,
             column_height=info.column_height,
             languages=info.languages,
             limits=self.model.limits,
-            resume=messages.Resuming(lifetime_s=self._lifetime_s) if self.model.seals else None,
         )
         return [ready]
 
@@ -205,464 +305,548 @@ class Session:
         self.state = TRANSITIONS[self.state][RECEIVE]
         if self.state is CLOSED:
             return []
-        index, limits = self._next_index, self.model.limits
-        self._next_index = index + 1
-        if not index:
-            self._started_s = now_s
         self._newest_s = now_s
-        try:
-            message = frame if isinstance(frame, bytes) else self._parsed(frame)
-            if isinstance(message, COLUMNS):
-                self._inbox.add_columns(index, message, limits)
-                return self._advance()
-            control = self._inbox.checked(index, message, limits)
-        except MessageError as error:
-            control = Control(index, Fault(error.code, str(error), error.ref))
-        self._rate_limit.spend(now_s, self._inbox.cost(control))
-        self._inbox.add_control(control, waits=self.state is not OPEN)
-        return self._advance()
-
-    def _parsed(self, frame: str) -> requests.ClientMessage:
         limits = self.model.limits
-        return parse_client(frame, limits.most_parts, limits.most_objects)
+        message: Control
+        weight = CONTROL_WEIGHT
+        try:
+            if isinstance(frame, bytes):
+                data = unpack_columns(frame, self._given_size, limits.max_message_columns)
+                if not self._inbox.after_ink:
+                    self._inbox.add_columns(data)
+                    return self._advanced()
+                message, weight = PackedColumns(data, None), len(data) // self._given_size
+            else:
+                message, weight = self._parsed(frame)
+        except MessageError as error:
+            message = Fault(error.code, str(error), error.ref)
+        self._rate_limit.spend(now_s, self._inbox.cost(message))
+        self._inbox.add_control(message, weight, waits=self.state is not OPEN)
+        return self._advanced()
+
+    def _parsed(self, frame: str) -> tuple[Control, int]:
+        """Return the message of a text frame, and as how many columns it counts."""
+        limits = self.model.limits
+        message = parse_client(frame, limits.most_parts, limits.most_objects)
+        if not isinstance(message, requests.Columns):
+            return message, checked_weight(message, limits)
+        data = unpack_columns(
+            message.columns, self._given_size, limits.max_message_columns, message.id
+        )
+        return PackedColumns(data, message.id), len(data) // self._given_size
 
     def goaway(self, time_left_s: float) -> list[Effect]:
-        """Tell the client that the server is about to stop; a snapshot follows soon."""
+        """Tell the client that the server is about to stop."""
         self.state = TRANSITIONS[self.state][RECEIVE]
         if self.closed:
             return []
-        goaway = messages.Goaway(
-            reason="the server is about to stop",
-            time_left_ms=round(time_left_s * 1000),
-            resumable=self.model.seals is not None,
-        )
-        self._snapshot_from = 0
-        return [goaway, *self._advance()]
+        time_left_ms = round(time_left_s * 1000)
+        return [messages.Goaway(reason="the server is about to stop", time_left_ms=time_left_ms)]
 
-    def fail(
-        self, error: InkstreamError, index: int | None = None, ref: Ref = None
-    ) -> list[Effect]:
-        """Close the session, and send why; `index` and `ref` name the message at fault, if any."""
-        if self.closed:
-            return []
-        sent = messages.Error(code=error.code, message=str(error), fatal=True, index=index, ref=ref)
-        return [sent, *self._close(MEANINGS[error.code].closing, error.code)]
+    def fail(self, error: InkstreamError) -> list[Effect]:
+        """Close the session for a fault that is not a message's, and send why."""
+        if not self.closed:
+            sent = messages.Error(code=error.code, message=str(error), fatal=True)
+            self._effects += [sent, Close(MEANINGS[error.code].closing, error.code)]
+            self._close()
+        return self._taken_effects()
 
     # To the engine and back
 
-    def take(self, max_columns: int) -> NDArray[np.uint8] | None:
-        """Return columns to run now, n at most `max_columns`, as the net takes them; None if none.
+    def take(self, max_columns: int) -> Portion | None:
+        """Return columns to run now, at most so many; None if there are none.
 
-        They are read-only, [n, column_size of the net]. They end where a snapshot is due, where a
-        line ends, and before a control message, and are no more than their decoder reads in good
-        time.
+        They end where a state is kept, where a line ends, and before another message, and are no
+        more than their decoder reads in good time.
         """
         state = TRANSITIONS[self.state][TAKE]
-        max_columns = min(max_columns, COST_AT_ONCE // self.line.decoder.column_cost)
-        if state is RUNNING:
-            data = self._take_new(max_columns)
-        else:
-            data, self.picked = b"" if self.closed else self.line.take_piece(max_columns), ()
-        if not data:
-            return None
-        self.state, self._in_flight = state, data
-        columns = np.frombuffer(data, np.uint8).reshape(-1, self.line.column_size)
-        return taken_by(self.model.config, columns)
-
-    def _take_new(self, max_columns: int) -> bytes:
-        """Remove and return the next columns of the line; note which of them get a result."""
-        line, inbox, options = self.line, self._inbox, self.options
-        if self._silence is not None:  # `resumed` comes right behind them
-            max_columns = min(max_columns, self._silence.columns - line.column)
+        line, inbox, due = self._line, self._inbox, self._due
         n_columns = min(
-            inbox.head_columns,
             max_columns,
-            SNAPSHOT_SPACING - line.column % SNAPSHOT_SPACING,
-            self.model.limits.max_line_columns - line.column,
+            self.ready_columns,
+            MAX_RUN_COST // line.decoder.column_cost,
+            KEPT_SPACING - line.column % KEPT_SPACING,
+            max(1, self.model.limits.max_line_columns - line.column),
         )
         if n_columns <= 0:
-            return b""
-        if inbox.taken + n_columns >= self._snapshot_from:  # which needs a message's end
-            n_columns = inbox.up_to_message(n_columns)
-        self._ends_line = False
-        # Blank columns do not end a line of ink, and the client's polarity is not its matter.
-        if options.in_force.line_end_columns and not self.ink.has_strokes:
-            ahead = options.with_high_ink(inbox.peek(n_columns))
-            n_columns, self._ends_line = options.until_line_end(
-                ahead, line.column, line.ink_end, line.column_size
-            )
-        data, message_ends = inbox.take(n_columns)
-        self.picked = range(n_columns)
-        if options.in_force.results == "events":
-            self.picked = ()
-        elif options.in_force.every == "message":
-            self.picked = message_ends
-            if self._ends_line and n_columns - 1 not in message_ends[-1:]:
-                self.picked = [*message_ends, n_columns - 1]
-        return data if self.ink.has_strokes else options.with_high_ink(data)
+            return None
+        if isinstance(due, Due):
+            portion = self._portion_of(due, n_columns)
+        else:
+            if self._n_read + n_columns >= self._snapshot_from:  # which needs a message's end
+                n_columns = inbox.up_to_message(n_columns)
+            ends_line = False
+            if self.options.in_force.line_end_columns:
+                n_columns, ends_line = self._until_line_end(inbox.peek(n_columns))
+            data, message_ends = inbox.take(n_columns)
+            portion = self._portion(data, message_ends, ends_line)
+        self.state = state
+        return portion
+
+    def _portion_of(self, due: Due, n_columns: int) -> Portion:
+        """Return the first columns that a message needs run."""
+        size = self._ink.column_size
+        data = due.data[: n_columns * size]
+        if not due.is_new:
+            return Portion(self._as_taken(data, size), data)
+        ends_line = False
+        # Blank columns do not end a line of ink.
+        if self.options.in_force.line_end_columns and not self._ink.has_strokes:
+            n_columns, ends_line = self._until_line_end(data)
+            data = data[: n_columns * size]
+        message_ends = [n_columns - 1] if len(data) == len(due.data) else []
+        return self._portion(data, message_ends, ends_line)
+
+    def _portion(self, data: bytes, message_ends: Sequence[int], ends_line: bool) -> Portion:
+        """Return new columns, of which some are the last of a message."""
+        size = self._ink.column_size
+        n_columns = len(data) // size
+        picked: Sequence[int] = range(n_columns)
+        if (chosen := self.options.in_force.results) == "none":
+            picked = ()
+        elif chosen == "message":
+            picked = message_ends
+            if ends_line and n_columns - 1 not in message_ends[-1:]:
+                picked = [*message_ends, n_columns - 1]
+        n_messages = len(message_ends)
+        return Portion(self._as_taken(data, size), data, picked, ends_line, n_messages)
+
+    def _as_taken(self, data: bytes, size: int) -> NDArray[np.uint8]:
+        return taken_by(self.model.config, np.frombuffer(data, np.uint8).reshape(-1, size))
+
+    def _until_line_end(self, data: bytes) -> tuple[int, bool]:
+        line = self._line
+        return self.options.until_line_end(data, line.column, line.ink_end, self._given_size)
 
     def step(
-        self, scores: NDArray[np.float32], state: NDArray[np.uint8], shown: Sequence[Shown]
+        self,
+        portion: Portion,
+        scores: NDArray[np.float32],
+        state: NDArray[np.uint8],
+        shown: Sequence[Shown],
     ) -> list[Effect]:
-        """Take the scores [n, S] of the columns that were run, and the state [D] after them.
+        """Take the scores [n, S] of a portion that was run, and the net's state [D] after it.
 
-        `shown` is what the results of the `picked` columns show, of `shown_of`.
+        `shown` is what the results of its picked columns show, of `shown_of`.
         """
-        if self.state is not RUNNING:
-            return self._step_piece(scores, state)
-        self.state = TRANSITIONS[RUNNING][STEP]
-        self._bad_in_a_row = 0
-        line = self.line
-        first = line.column
-        decoded = line.read(scores, state, self._in_flight, goes_back_often=self.ink.has_strokes)
-        effects = results(self, first, decoded, shown)
-        if self.picked and self.picked[-1] == len(scores) - 1:
-            self.stable = line.decoder.stable
-        self.picked = ()
-        if self.ink.has_strokes:
-            effects = self._revisions.filter(effects, line.column)
-        if self._silence is not None:
-            effects = self._heard(effects)
-        if self._ends_line:
-            effects += self._end_silence()
-            effects += self._flush(PendingFlush(None, "new line"))
-        return effects + self._advance()
-
-    def _step_piece(self, scores: NDArray[np.float32], state: NDArray[np.uint8]) -> list[Effect]:
-        """The same, for columns of a rewind or a flush."""
-        line = self.line
-        last = not line.piece_columns
-        self.state = TRANSITIONS[self.state][Transition.FINISH if last else STEP]
-        if self.closed:
+        self.state = TRANSITIONS[self.state][STEP]
+        if self.state is CLOSED:
             return []
-        events = line.read_piece(scores, state, self._in_flight)
-        effects: list[Effect] = []
-        match self._pending:
-            case PendingRewind() if last:
-                line.keep(state)  # the next rewind may well go back here again
-            case PendingFlush():  # an earlier flush's events were sent before
-                effects = self._revisions.filter([*event_messages(events, self.ink)], line.column)
-            case PendingResume(spans) if self.ink.has_strokes:
-                self._revisions.resume(map(message_of, events), spans)
-        return self._heard([*effects, *self._complete()]) + self._advance() if last else effects
+        ran = Ran(portion, scores, state, shown)
+        if self._work is not None:
+            self._go_on(ran)
+        else:
+            self._n_processed += portion.n_messages
+            self._bad_in_a_row = 0
+            self._read(ran)
+            if portion.ends_line:
+                rest_columns = self._inbox.begun_columns
+                n_messages = self._n_processed + (rest_columns > 0)
+                self._process(self._end_line(n_messages, rest_columns))
+        return self._advanced()
 
     def draw(self) -> list[Effect]:
-        """Take the ink of `ink_due`, which is drawn."""
+        """Go on with the message whose `ink_due` is drawn."""
         self.state = TRANSITIONS[self.state][Transition.DRAW]
-        due, self._ink_due = self._ink_due, None
-        if due is None or self.closed:
+        if self.state is CLOSED:
             return []
-        control, changes = due
-        effects = self._try(control, lambda: self._insert_ink(changes))
-        return self._heard(effects) + self._advance()
+        self._go_on(None)
+        return self._advanced()
 
-    # Control messages
+    # Messages in their order
 
-    def _advance(self) -> list[Effect]:
-        """Process control messages at the inbox's head; close where a line becomes too long.
+    def _advanced(self) -> list[Effect]:
+        """Process messages at the inbox's head; return all effects.
 
-        Between two messages, say what is due there: `resumed`, a snapshot.
+        Between two messages, send a snapshot that is due; close where a line becomes too long.
         """
-        effects: list[Effect] = []
         inbox = self._inbox
         while self.state is OPEN:
-            if self._silence is not None and self.line.column >= self._silence.columns:
-                effects += self._end_silence()
-            if inbox.taken >= self._snapshot_from:
-                effects += self._take_snapshot()
-            if not inbox.n_controls or (control := inbox.next_control()) is None:
+            if self._n_read >= self._snapshot_from and not inbox.begun_columns:
+                self._take_snapshot()
+            if (message := inbox.next_control()) is None:
                 break
-            effects += self._answer(control)
-        most = self.model.limits.max_line_columns
-        if inbox.head_columns and self.line.column >= most and self.state is OPEN:
-            error = errors.OverLimitError(f"a line has {most} columns at most")
-            effects += self.fail(error, *inbox.head(self._next_index))
+            self._begin(message)
+        if inbox.head_columns and self.state is OPEN:
+            try:
+                self._check_length()
+            except OverLimitError as error:
+                self._send_error(error, self._n_processed, None, fatal=True)
+        return self._taken_effects()
+
+    def _taken_effects(self) -> list[Effect]:
+        effects, self._effects = self._effects, []
         return effects
 
-    def _answer(self, control: Control) -> list[Effect]:
-        """Carry out one control message, or send what is wrong with it."""
-        message = control.message
+    def _begin(self, message: Control) -> None:
+        """Begin to process a message."""
+        if isinstance(message, requests.Ping | requests.Resume):
+            self._index = None
+        else:
+            self._index = self._n_processed
+            self._n_processed += 1
+        self._ref = message.id
         if isinstance(message, Fault):
-            return [*self._end_silence(), *self._refuse(message, control.index)]
-        if isinstance(message, BEFORE_RESUME):
-            self._resume_index += control.index == self._resume_index
-        if isinstance(message, IN_SILENCE):
-            return self._heard(self._try(control, lambda: self._carry_out(control, message)))
-        before = self._end_silence()
-        return before + self._try(control, lambda: self._carry_out(control, message))
+            self._refuse(error_of(message.code, message.text))
+        else:
+            self._process(self._answer(message))
+        if not isinstance(message, requests.Ping):
+            self._may_resume = False
 
-    def _try(self, control: Control, carry_out: Callable[[], list[Effect]]) -> list[Effect]:
-        """Do what a control message asks for, or send what is wrong with it."""
+    def _process(self, work: Work) -> None:
+        """Begin with what needs the engine now and then."""
+        self._work = work
+        self._go_on(None)
+
+    def _go_on(self, ran: Ran | None) -> None:
+        """Go on with the message that is processed, until it needs the engine again."""
+        assert self._work is not None
+        self._due = None
         try:
-            effects = carry_out()
+            self._due = self._work.send(ran)
+        except StopIteration:
+            self._work = None
+            self._bad_in_a_row = 0
         except InputError as error:
-            return self._refuse(Fault(error.code, str(error), control.message.id), control.index)
-        self._bad_in_a_row = 0
-        return effects
+            self._work = None
+            self._refuse(error)
+        except OverLimitError as error:
+            self._work = None
+            self._send_error(error, self._index, self._ref, fatal=True)
+        else:
+            is_ink = isinstance(self._due, InkChanges)
+            need = Transition.NEED_INK if is_ink else Transition.NEED_RUN
+            self.state = TRANSITIONS[self.state][need]
 
-    def _carry_out(
-        self, control: Control, message: requests.ClientMessage | HeldColumns
-    ) -> list[Effect]:
-        """Do what a control message asks for; raise an `InputError` if it cannot be done."""
-        effects: list[Effect] = []
+    def _answer(self, message: requests.ClientMessage | PackedColumns) -> Work:
+        """Do what a message asks for; raise an `InputError` if it cannot be done."""
         match message:
             case requests.Ink():
-                effects = self._take_ink(control, message)
+                yield from self._write(message)
+            case PackedColumns(data, ref):
+                self._ink.check_columns(ref)
+                yield from self._read_new(data)
             case requests.Ping():
-                effects = [messages.Pong(id=message.id)]
-            case HeldColumns():
-                self.ink.check_columns(message.id)
-                self._inbox.insert(message.data, self.line.column_size)
+                self._effects.append(messages.Pong(id=message.id))
             case requests.Configure():
-                self.options = self.options.changed(message, self.model)
-                self.newest_row, self.stable = b"", 0
-                if not self.line.column:
-                    self.line.set_decoder(self.options.decoder)
-                    self._read_with = self.options.in_force
-                self.line.allow(self.options.decoder.allowed)
-                self._plan_snapshot()
-                effects = [self.options.in_force]
+                self._configure(self.options.changed(message, self.model))
+                self._send([self.options.in_force])
             case requests.Rewind():
-                column, oldest, newest = message.column, self.line.oldest, self.line.column
-                if not oldest <= column <= newest:
-                    raise ValueRefusedError(f"column is {column}, allowed: {oldest}..{newest}")
-                self.ink.wipe(column)
-                effects = self._go_back(column, PendingRewind(message.id, column))
+                yield from self._rewind(message)
             case requests.Reset():
-                effects = self._begin_line()
-                effects.append(messages.ResetDone(id=message.id, epoch=self.line.epoch))
+                self._send([messages.ResetDone(id=message.id)])
+                self._begin_line()
             case requests.Resume():
-                effects = self._resume(control.index, message)
-            case _ if self.ink.holds_back:
-                self._inbox.put_back(control)  # behind the columns that it must wait for
-                effects = self._insert_columns(*self.ink.rest())
+                yield from self._resume(message)
             case requests.Flush():
-                effects = self._flush(PendingFlush(message.id, "go on"))
+                yield from self._flush()
+                columns = self._line.column
+                self._send([self._with_answer(messages.Flushed, id=message.id, columns=columns)])
             case _:
-                effects = self._flush(PendingFlush(message.id, "end"))
-        return effects
+                yield from self._flush()
+                columns, stand = self._line.column, self._standing()
+                done = self._with_answer(messages.Done, id=message.id, columns=columns, **stand)
+                self._send([done])
+                self._effects.append(Close(NORMAL_CLOSURE, "end"))
+                self._close()
 
-    def _take_ink(self, control: Control, ink: requests.Ink) -> list[Effect]:
-        """Have the strokes of a message drawn."""
-        changes = self.ink.changes(ink, self.line.oldest, self.line.column)
+    def _standing(self) -> dict[str, int]:
+        """Return how many letters and words of the line are decided."""
+        return {"letters": self._line.decoder.letters, "words": self._line.decoder.words}
+
+    def _configure(self, options: Options) -> None:
+        """Let options be in force from the next column on."""
+        self.options = options
+        if not self._line.column:
+            self._line.begin(options.decoder)
+            self._read_with = options.in_force
+        self._allow()
+        self._plan_snapshot()
+
+    def _allow(self) -> None:
+        """Let the labels that the options allow be answered from the next column on."""
+        info, decoder, in_force = self.model.info, self._line.decoder, self.options.in_force
+        self._line.allow(self.options.decoder.allowed)
+        is_line = info.kind == "transcriber"
+        self.showing = Showing(info.labels, is_line, in_force.top_k, decoder.allowed, decoder.mask)
+
+    def _with_answer(self, kind: type[AnswerKind], **fields: Any) -> AnswerKind:
+        """Return a message with the answer for the line, which the client has then."""
+        decoder = self._line.decoder
+        self._text = decoder.text
+        return kind(label=decoder.label, text=decoder.text, **fields)
+
+    # New columns
+
+    def _read(self, ran: Ran) -> None:
+        """Read new columns; send their results and events."""
+        line, portion = self._line, ran.portion
+        first = line.column
+        self._n_read += len(ran.scores)
+        # Ink goes back often: the end of each of its runs is kept.
+        decoded = line.read(ran.scores, ran.state, portion.data, keep=self._ink.has_strokes)
+        made, self._text = results(first, portion.picked, ran.shown, decoded, self._text)
+        self._send(in_order(event_messages(decoded.events, self._ink), made))
+
+    def _read_new(self, data: bytes) -> Work:
+        """Read the columns that a message brings."""
+        while data:
+            self._check_length()
+            ran = yield Due(data, is_new=True)
+            assert ran is not None
+            data = data[len(ran.portion.data) :]
+            self._read(ran)
+            if ran.portion.ends_line:
+                rest_columns = len(data) // self._given_size
+                yield from self._end_line(self._n_processed, rest_columns)
+                if data:  # they are the first message of the next line
+                    self._index, self._n_processed = 0, 1
+
+    def _check_length(self) -> None:
+        """Raise `OverLimitError` if the line has all the columns that it may have."""
+        allowed = self.model.limits.max_line_columns
+        if self._line.column >= allowed:
+            raise OverLimitError(f"a line has {allowed} columns at most")
+
+    def _write(self, ink: requests.Ink) -> Work:
+        """Have the strokes of a message drawn, and read the columns that they bring or change."""
+        line = self._line
+        changes = self._ink.changes(ink, line.oldest, line.column)
         self._rate_limit.spend(self._newest_s, changes.cost - 1)
         changes.prepare(self.model.config.column_size)
-        if changes.is_drawn:
-            return self._insert_ink(changes)
-        self.state = TRANSITIONS[self.state][Transition.WRITE]
-        self._ink_due = control, changes
-        for stroke in ink.strokes:
-            stroke.points.clear()  # the pieces have them, in an eighth of the memory
-        return []
+        if not changes.is_drawn:
+            for stroke in ink.strokes:
+                stroke.points.clear()  # the pieces have them, in an eighth of the memory
+            yield changes
+        start, data = self._ink.draw(changes, line.oldest, line.column)
+        yield from self._read_ink(start, data, changes.refits)
 
-    def _insert_ink(self, changes: InkChanges) -> list[Effect]:
-        """Let the columns be read next that a change of ink brings."""
-        start, data = self.ink.draw(changes, self.line.oldest, self.line.column)
-        return self._insert_columns(start, data, changes.refits)
+    def _read_ink(self, start: int, data: bytes, refits: bool = False) -> Work:
+        """Read columns of ink; those from `start` on replace columns that were read.
 
-    def _insert_columns(self, start: int, data: bytes, refits: bool = False) -> list[Effect]:
-        """Let columns of ink be read next; those from `start` on replace columns that were read."""
-        self._inbox.insert(data, self.line.column_size)
-        until = min(self.line.column, start + self._inbox.head_columns)
-        if refits or start < self.line.column:
-            return self._go_back(start, PendingRewind(None, until))
-        return []
+        About those nothing is sent until they have been read again.
+        """
+        line, size = self._line, self._ink.column_size
+        if not refits and start == line.column:
+            yield from self._read_new(data)
+            return
+        until = min(line.column, start + len(data) // size)
+        yield from self._go_back(start)
+        frame, stand = self._ink.fitted, self._standing()
+        revised = self._with_answer(messages.Revised, column=start, frame=frame, **stand)
+        withdrawn = self._revisions.withdraw(revised)
+        n_again = (until - start) * size
+        self._held = []
+        yield from self._read_new(data[:n_again])
+        again, self._held = self._held, None
+        self._number(self._revisions.differences(revised, withdrawn, again))
+        yield from self._read_new(data[n_again:])
 
-    def _go_back(self, column: int, rewind: PendingRewind) -> list[Effect]:
-        """Forget `column` and all after it, and run again what a snapshot before it lacks."""
-        self.line.epoch += 1
-        self._pending = rewind
-        if column == self.line.column:
-            return self._complete()
-        restore = Restore(self.line.rewind(column))
-        if not self.line.piece_columns:
-            return [restore, *self._complete()]
-        self.state = TRANSITIONS[self.state][Transition.INSERT]
-        return [restore]
-
-    def _flush(self, flush: PendingFlush) -> list[Effect]:
-        """Have blank columns run that make the net give all that it holds back."""
-        self._pending = flush
-        if self.line.decoder.settled:
-            return self._complete()
-        self.line.flush()
-        self.state = TRANSITIONS[self.state][Transition.INSERT]
-        return []
-
-    def _complete(self) -> list[Effect]:
-        """Return the effects of the flush or rewind for which the columns have now been run."""
-        pending, self._pending = self._pending, None
-        if pending is None or isinstance(pending, PendingResume):
-            return []
-        line, decoder = self.line, self.line.decoder
-        if isinstance(pending, PendingRewind):
-            line.allow(self.options.decoder.allowed)
-            self.stable = decoder.stable
-            rewound = messages.Rewound(
-                id=pending.ref,
-                epoch=line.epoch,
-                column=line.column,
-                label=decoder.label,
-                text=decoder.text,
-                letters=decoder.letters,
-                words=decoder.words,
-                frame=self.ink.fitted,
-            )
-            return self._revisions.rewind(rewound, pending.until)
-        label, text = decoder.label, decoder.text
-        flushed = messages.Flushed(
-            id=pending.ref, epoch=line.epoch, columns=line.column, label=label, text=text
+    def _end_line(self, n_messages: int, rest_columns: int) -> Work:
+        """End the line of so many messages; so many columns of the last one begin the next line."""
+        yield from self._flush()
+        end = self._with_answer(
+            messages.LineEnd,
+            columns=self._line.column,
+            messages=n_messages,
+            rest_columns=rest_columns,
         )
-        effects: list[Effect] = [flushed]
-        if pending.then == "new line":
-            effects += self._begin_line()
-        elif pending.then == "end":
-            done = messages.Done(
-                id=pending.ref,
-                columns=self._inbox.taken,
-                letters=line.letters_before + decoder.letters,
-                words=line.words_before + decoder.words,
-                label=label,
-                text=text,
-                seconds=round(self._newest_s - self._started_s, 3),
-            )
-            effects.append(done)
-            effects += self._close(NORMAL_CLOSURE, "end")
-        return effects
+        self._send([end])
+        self._begin_line()
 
-    def _begin_line(self) -> list[Effect]:
-        """Begin a new line; return the effect that sets the net's state back, if it must be."""
-        self.ink.begin()
+    def _begin_line(self) -> None:
+        """Begin a line with the options in force, and count its messages and answers."""
+        self._seq = 0  # number of the newest message
+        self._heard = 0  # of the newest one that the client has heard
+        self._n_processed = 0
+        self._text = ""
+        self._read_with = self.options.in_force  # whose hints the line's decoder has
+        self._ink.begin()
         self._revisions.begin()
-        self.newest_row, self.stable = b"", 0
-        self._read_with = self.options.in_force
-        return [Restore(None)] if self.line.begin(self.options.decoder) else []
+        had_columns = self._line.column > 0
+        self._line.begin(self.options.decoder)
+        self._allow()
+        self._newest_snapshot = self._n_read
+        self._plan_snapshot()
+        if had_columns:
+            self._effects.append(Restore(None))
+
+    # Going back, and reading again
+
+    def _rewind(self, message: requests.Rewind) -> Work:
+        """Forget a column and all after it."""
+        line, column = self._line, message.column
+        if not line.oldest <= column <= line.column:
+            allowed = f"{line.oldest}..{line.column}"
+            raise ValueRefusedError(f"column is {column}, allowed: {allowed}")
+        self._ink.wipe(column)
+        yield from self._go_back(column)
+        rewound = self._with_answer(
+            messages.Rewound, id=message.id, column=column, **self._standing()
+        )
+        self._revisions.withdraw(rewound)
+        self._send([rewound])
+
+    def _go_back(self, column: int) -> Work:
+        """Restore the newest state that was kept up to a column, and read again up to there."""
+        if column < self._line.column:
+            yield from self._read_again(*self._line.go_back(column))
+        self._allow()
+
+    def _read_again(self, state: NetState | None, pieces: Iterable[Piece]) -> Work:
+        """Restore a state that was kept, and read what followed it; nothing is sent about that."""
+        line, newest = self._line, None
+        self._effects.append(Restore(state))
+        for piece in pieces:
+            match piece:
+                case AllowLabels(allowed):
+                    line.allow(allowed)
+                case BlankColumns(n_columns):
+                    newest, _ = yield from self._read_blank(n_columns)
+                case data:
+                    while data:
+                        ran = yield Due(data)
+                        assert ran is not None
+                        line.read(ran.scores, ran.state, ran.portion.data)
+                        data, newest = data[len(ran.portion.data) :], ran.state
+        if newest is not None:
+            line.keep(newest)  # the next rewind may well go back here again
+
+    def _flush(self) -> Work:
+        """Read all columns of ink, and blank columns that make the net give all it holds back."""
+        if self._ink.holds_back:
+            yield from self._read_ink(*self._ink.rest())
+        if not self._line.decoder.settled:
+            _, events = yield from self._read_blank(self._line.decoder.flush_columns)
+            self._send(event_messages(events, self._ink))
+
+    def _read_blank(
+        self, n_columns: int
+    ) -> Generator[Due | InkChanges, Ran | None, tuple[NetState | None, list[Event]]]:
+        """Read blank columns that are no part of the line; return the net's state, and events."""
+        size = self._ink.column_size
+        events: list[Event] = []
+        state = None
+        while n_columns:
+            ran = yield Due(bytes(n_columns * size))
+            assert ran is not None
+            n_columns -= len(ran.scores)
+            events += self._line.flush(ran.scores, last=not n_columns)
+            state = ran.state
+        return state, events
 
     # To go on elsewhere
 
-    @property
-    def _lifetime_s(self) -> float:
-        return self.model.limits.resume_lifetime_s
-
     def _plan_snapshot(self) -> None:
-        """Let the next snapshot be due when the client wants it, unless one is due now."""
-        if self._snapshot_from > 0:
-            spacing = self.options.in_force.snapshot_columns
-            self._snapshot_from = self._newest_snapshot + spacing if spacing else math.inf
+        """Let the next snapshot be due when the client wants it."""
+        spacing = self.options.in_force.snapshot_columns
+        self._snapshot_from = self._newest_snapshot + spacing if spacing else math.inf
 
-    def _take_snapshot(self) -> list[Effect]:
-        """Return a snapshot that is due, unless a message is begun; none if it is too large."""
-        inbox, seals = self._inbox, self.model.seals
-        if inbox.begun_columns or self._silence is not None or self._revisions.is_rereading:
-            return []
-        self._newest_snapshot, self._snapshot_from = inbox.taken, math.inf
+    def _take_snapshot(self) -> None:
+        """Send a snapshot, unless it is too large."""
+        self._newest_snapshot = self._n_read
         self._plan_snapshot()
-        if seals is None:
-            return []
-        blob = seals.seal(encode(self._saved()), self._client, self._lifetime_s)
-        if len(blob) > self.model.limits.max_frame_bytes - RESUME_BYTES:
-            return []
-        snapshot = messages.Snapshot(
-            epoch=self.line.epoch,
-            column=self.line.column,
-            messages=self._next_index - inbox.n_messages,
-            letters=self.line.decoder.letters,
-            words=self.line.decoder.words,
-            blob=blob,
-            lifetime_s=self._lifetime_s,
+        model, line = self.model, self._line
+        if model.seals is None:
+            return
+        saved = SavedSession(
+            seq=self._seq,
+            n_messages=self._n_processed,
+            text=self._text,
+            options=self.options.in_force.model_dump(),
+            read_with=self._read_with.model_dump(),
+            line=line.saved(),
+            ink=self._ink.saved(),
+            sent=[event.model_dump() for event in self._revisions.sent],
         )
-        return [snapshot]
+        blob = model.seals.seal(encode(saved), self._client, model.limits.resume_lifetime_s)
+        if len(blob) <= model.limits.max_frame_bytes - RESUME_BYTES:
+            self._effects.append(messages.Snapshot(messages=self._n_processed, blob=blob))
 
-    def _saved(self) -> SavedSession:
-        """Return all that later messages depend on; no message is begun."""
-        in_force, read_with = self.options.in_force, self._read_with
-        hints = {name: getattr(read_with, name) for name in HINTS}
-        line, pixels = self.line.saved()
-        return SavedSession(
-            options=self.options.given,
-            hints={
-                name: value for name, value in hints.items() if value != getattr(in_force, name)
-            },
-            taken=self._inbox.taken,
-            age_s=self._newest_s - self._started_s,
-            line=line,
-            ink=self.ink.saved(),
-            pixels=pack_pixels(pixels + self.ink.waiting),
-            spans=self._revisions.saved() if self.ink.has_strokes else [],
-        )
-
-    def _resume(self, index: int, message: requests.Resume) -> list[Effect]:
-        """Go on from a snapshot, or with a line that comes from its beginning."""
-        if index != self._resume_index:
+    def _resume(self, message: requests.Resume) -> Work:
+        """Go on with a line, whose messages follow: all of them, or those behind a snapshot."""
+        if not self._may_resume:
             raise ValueRefusedError(
-                "resume came after other messages, allowed: before all but configure and ping",
-                message.id,
+                "resume came after other messages, allowed: first, or after pings", message.id
             )
-        self._resume_index = index + 1
-        letters, words, effects = 0, 0, list[Effect]()
-        if message.blob is not None:
-            effects = self._take_up(message.blob)
-            letters, words = message.letters, message.words
-        self._resume_index = -1  # not again
-        self._silence = Silence(message.id, message.columns, letters, words)
-        return effects
+        self._configure(Options.of(message.options, self.model))
+        saved = None if message.snapshot is None else self._opened(message.snapshot)
+        n_messages = 0 if saved is None else saved.n_messages
+        self._effects.append(messages.Resumed(id=message.id, messages=n_messages))
+        if message.digest == self.model.digest:
+            self._heard = message.heard
+        else:  # other weights: what was heard of the line is withdrawn
+            self._effects.append(self._with_answer(messages.Revised, seq=0, column=0))
+        if saved is not None:
+            yield from self._take_up(saved)
 
-    def _take_up(self, blob: str) -> list[Effect]:
-        """Go on from a snapshot; raise `NotResumableError` if it is refused."""
-        model, seals = self.model, self.model.seals
-        if seals is None:
-            raise errors.NotResumableError("this server has no snapshots")
-        saved = decode(seals.open(blob, self._client))
+    def _opened(self, blob: str) -> SavedSession | None:
+        """Return what is in a snapshot; None if it cannot be used here."""
+        if self.model.seals is None:
+            return None
         try:
-            options = Options.resumed(saved.options, model)
-            read_with = options.in_force.model_copy(update=saved.hints)
-            decoder = decoder_for(model, read_with)
-            decoder.restore(saved.line.decoder)
-        except InputError as error:
-            raise errors.NotResumableError(f"the blob cannot be used: {error}") from error
-        self.options, self._read_with = options, read_with
-        self._inbox.resume(saved.taken, after_ink=saved.ink is not None)
-        self._newest_snapshot = saved.taken
-        self._plan_snapshot()
-        self._started_s = self._newest_s - saved.age_s
-        pixels = unpack_pixels(saved.pixels)
+            saved = decode(self.model.seals.open(blob, self._client))
+            for options in (saved.options, saved.read_with):
+                Options.of(options, self.model)
+        except InputError:
+            return None
+        return saved
+
+    def _take_up(self, saved: SavedSession) -> Work:
+        """Be as a session was when it was saved."""
+        line, model = self._line, self.model
+        self.options = Options.of(saved.options, model)
+        self._read_with = Options.of(saved.read_with, model).in_force
+        decoder = decoder_for(model, self._read_with)
+        decoder.restore(saved.line.decoder)
+        self._seq, self._n_processed, self._text = saved.seq, saved.n_messages, saved.text
         if saved.ink is not None:
-            self.ink.resume(saved.ink, saved.line.column, pixels)
-        restore = Restore(self.line.resume(saved.line, pixels, decoder))
-        self._pending = PendingResume(saved.spans)
-        if not self.line.piece_columns:
-            return [restore, *self._complete()]
-        self.state = TRANSITIONS[self.state][Transition.INSERT]
-        return [restore]
+            columns = b"".join(piece for piece in saved.line.pieces if isinstance(piece, bytes))
+            self._ink.resume(saved.ink, saved.line.column, columns)
+            self._inbox.after_ink = True
+        self._revisions.begin(_EVENTS.validate_python(saved.sent))
+        yield from self._read_again(*line.resume(saved.line, decoder, self._ink.column_size))
+        self._allow()
+        self._plan_snapshot()
 
-    # Silence
+    # Out
 
-    def _heard(self, effects: list[Effect]) -> list[Effect]:
-        """Return effects; in silence those that are no news of the line, errors after `resumed`."""
-        if self._silence is None:
-            return effects
-        others = self._silence.keep(effects)
-        is_refused = any(isinstance(each, messages.Error) for each in others)
-        return self._end_silence() + others if is_refused else others
+    def _send(self, effects: Sequence[Effect]) -> None:
+        """Send messages of the line, unless they are held until columns are read again."""
+        if self._held is not None:
+            self._held += effects
+            return
+        if self._ink.has_strokes:
+            self._revisions.add(effects, self._line.column)
+        self._number(effects)
 
-    def _end_silence(self) -> list[Effect]:
-        """Return `resumed`, and what follows it, if it is still to come."""
-        silence, self._silence = self._silence, None
-        self.stable = 0  # the next result has the whole text
-        return [] if silence is None else silence.end(self.line)
+    def _number(self, effects: Iterable[Any]) -> None:
+        """Number messages of the line, and send those that the client has not heard."""
+        for message in effects:
+            self._seq += 1
+            if self._seq > self._heard:
+                message.seq = self._seq
+                self._effects.append(message)
 
-    # Errors and the end
-
-    def _refuse(self, fault: Fault, index: int) -> list[Effect]:
+    def _refuse(self, error: InkstreamError) -> None:
         """Send what is wrong with a message; close after too many such messages in a row."""
         self._bad_in_a_row += 1
         fatal = self._bad_in_a_row >= self.model.limits.max_bad_messages
-        error = messages.Error(
-            code=fault.code, message=fault.text, fatal=fatal, index=index, ref=fault.id
-        )
-        return [error, *self._close(MEANINGS[fault.code].closing, fault.code)] if fatal else [error]
+        self._send_error(error, self._index, self._ref, fatal=fatal)
 
-    def _close(self, code: int, reason: str) -> list[Effect]:
+    def _send_error(
+        self, error: InkstreamError, index: int | None, ref: Ref, *, fatal: bool
+    ) -> None:
+        """Send an error about a message: it follows from the line's messages."""
+        self._held = None
+        sent = messages.Error(
+            code=error.code, message=str(error), fatal=fatal, index=index, ref=ref
+        )
+        self._number([sent])
+        if fatal:
+            self._effects.append(Close(MEANINGS[error.code].closing, error.code))
+            self._close()
+
+    def _close(self) -> None:
         self.state = CLOSED
         self._inbox.clear()
-        return [Close(code, reason)]

@@ -16,7 +16,7 @@ from inkstream.service.protocol.server_messages import PATH, Result, encode
 
 def echo(config: ModelConfig) -> FastAPI:
     """Return a server that answers every message with one result, of the size of the model's."""
-    answer = encode(_result(config))
+    answer = encode(_result(config)).decode()
     app = FastAPI()
 
     @app.websocket(PATH)
@@ -33,11 +33,9 @@ def echo(config: ModelConfig) -> FastAPI:
 def _result(config: ModelConfig) -> Result:
     """Return a result as the model's are: all labels, or the five most probable and a text."""
     if config.kind == "classifier":
-        return Result(epoch=0, column=1000, probabilities=dict.fromkeys(config.labels, 0.123456))
-    probabilities = dict.fromkeys(config.labels[:5], 0.123456)
-    return Result(
-        epoch=0, column=1000, probabilities=probabilities, letter_end=0.123456, text="Hello, world!"
-    )
+        return Result(1000, [(label, 0.123456) for label in config.labels], seq=1000)
+    probabilities = [(label, 0.123456) for label in config.labels[:5]]
+    return Result(1000, probabilities, letter_end=0.123456, stable=12, text="!", seq=1000)
 
 
 def afternoon(config: ModelConfig) -> FastAPI:
