@@ -14,7 +14,7 @@
  * server wait until you iterate over them. If more than 255 wait, a newer result replaces an older one;
  * no other message is left out. docs/protocol.md describes the messages.
  *
- * @import { Configured, Done, Flushed, Goaway, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
+ * @import { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
  *   Stroke } from "./protocol.d.ts"
  */
 import type { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions, Stroke } from "./protocol.d.ts";
@@ -56,6 +56,7 @@ export type Reconnected = {
 };
 export type Message = ServerMessage | Disconnected | Reconnected;
 export type PendingRequest = {
+    type: string;
     resolve: (answer: any) => void;
     reject: (error: InkstreamError) => void;
 };
@@ -80,6 +81,7 @@ export type PendingRequest = {
 /** @typedef {ServerMessage | Disconnected | Reconnected} Message */
 /**
  * @typedef {object} PendingRequest
+ * @property {string} type
  * @property {(answer: any) => void} resolve
  * @property {(error: InkstreamError) => void} reject
  */
@@ -97,7 +99,7 @@ export declare class Stream {
     #private;
     /** Use `connect` instead. @param {string} url @param {ConnectOptions} options */
     constructor(url: string, options: ConnectOptions);
-    /** Connect, and wait for `ready`. */
+    /** Connect, and wait for `ready`. @returns {Promise<void>} */
     _open(): Promise<void>;
     /** The server's first message: session, model, labels, column height, limits. */
     get ready(): Ready;
