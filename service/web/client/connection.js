@@ -35,6 +35,14 @@ export class InkstreamError extends Error {
 }
 
 /**
+ * @typedef {object} Settings
+ * @property {string} url
+ * @property {string[]} protocols
+ * @property {number} reconnectMs for how long to try to replace a lost connection
+ * @property {number} answerTimeoutMs how long the server may send nothing while an answer is due
+ */
+
+/**
  * @typedef {object} Listener
  * @property {(ready: Ready) => void} onReady a connection is open
  * @property {(message: ServerMessage) => void} onMessage another message has come
@@ -44,11 +52,8 @@ export class InkstreamError extends Error {
  */
 
 export class Connection {
-  #url;
-  #protocols;
+  #settings;
   #log;
-  #reconnectMs;
-  #answerTimeoutMs;
   #listener;
   /** @type {WebSocket | undefined} */
   #socket;
@@ -61,38 +66,28 @@ export class Connection {
   #columnHeight = 0;
   /** @type {InkstreamError | undefined} */
   #fatalError; // why the server is about to close the connection
-  /** The loss that is not made good yet. @type {{ error: InkstreamError, attempts: number, endMs: number } | undefined} */
+  /** The loss that is not replaced yet. @type {{ error: InkstreamError, attempts: number, endMs: number } | undefined} */
   #loss;
   /** @type {InkstreamError | undefined} */
   #idleError; // why there is no connection until there is something to send
   #hasEnded = false;
 
-  /**
-   * @param {string} url
-   * @param {string[]} protocols
-   * @param {LineLog} log
-   * @param {number} reconnectMs for how long to try to replace a lost connection
-   * @param {number} answerTimeoutMs how long the server may send nothing while an answer is due
-   * @param {Listener} listener
-   */
-  constructor(url, protocols, log, reconnectMs, answerTimeoutMs, listener) {
-    if (!protocols.every((name) => TOKEN.test(name))) {
+  /** @param {Settings} settings @param {LineLog} log @param {Listener} listener */
+  constructor(settings, log, listener) {
+    if (!settings.protocols.every((name) => TOKEN.test(name))) {
       throw new InkstreamError("bad_value", "key has other characters than letters, digits and !#$%&'*+.^_`|~-");
     }
-    this.#url = url;
-    this.#protocols = protocols;
+    this.#settings = settings;
     this.#log = log;
-    this.#reconnectMs = reconnectMs;
-    this.#answerTimeoutMs = answerTimeoutMs;
     this.#listener = listener;
   }
 
   /** Connect; `onReady` or `onEnd` is called. */
   open() {
-    const socket = new WebSocket(this.#url, this.#protocols);
+    const socket = new WebSocket(this.#settings.url, this.#settings.protocols);
     this.#socket = socket;
     this.#fatalError = undefined;
-    this.#watch(OPEN_TIMEOUT_MS, `no answer within ${OPEN_TIMEOUT_MS / 1000} s`);
+    this.startAnswerTimer(OPEN_TIMEOUT_MS);
     socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     socket.onclose = ({ code, reason }) => this.#lose(code, reason);
     socket.onerror = () => {
@@ -110,7 +105,7 @@ export class Connection {
    */
   send(data, type, id = null) {
     return new Promise((resolve, reject) => {
-      if (this.#hasEnded) return reject(noConnection("the stream has ended"));
+      if (this.#hasEnded) return reject(new InkstreamError("no_connection", "the stream has ended"));
       this.#log.add({ data, type, id, resolve, reject });
       const idleError = this.#idleError;
       this.#idleError = undefined;
@@ -123,8 +118,9 @@ export class Connection {
    * Start the timeout for the server's next message, unless it runs already. A broken network raises
    * no event, so a server that sends nothing for too long while an answer is due counts as lost.
    */
-  startAnswerTimer() {
-    if (this.#isOpen) this.#watch(this.#answerTimeoutMs, `the server sent nothing for ${this.#answerTimeoutMs / 1000} s`);
+  startAnswerTimer(ms = this.#settings.answerTimeoutMs) {
+    if (this.#socket === undefined) return;
+    this.#answerTimer ??= setTimeout(() => this.#lose(LOST, `the server sent nothing for ${ms / 1000} s`), ms);
   }
 
   /** Count the lost connection as replaced. */
@@ -137,12 +133,12 @@ export class Connection {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#drop();
-    this.#log.close(error ?? noConnection("the stream has ended"));
+    this.#log.close(error ?? new InkstreamError("no_connection", "the stream has ended"));
     this.#listener.onEnd(error);
   }
 
   get #canReplace() {
-    return this.#reconnectMs > 0 && this.#log.canResume;
+    return this.#settings.reconnectMs > 0 && this.#log.canResume;
   }
 
   /** @param {ServerMessage} message */
@@ -151,10 +147,11 @@ export class Connection {
     if (message.type === "ready") this.#begin(message);
     else if (message.type === "error" && message.fatal) {
       this.#fatalError = new InkstreamError(message.code, message.message);
+    } else if (!this.#log.receive(message)) {
+      this.end(new InkstreamError("not_resumable", "the server refuses the snapshot of a line that is too long"));
     } else {
-      this.#log.receive(message);
       this.#listener.onMessage(message);
-      if (message.type === "resumed") this.#goOn();
+      if (message.type === "resumed") this.#drain();
       if (message.type === "goaway" && this.#canReplace) {
         this.#fatalError = new InkstreamError("stopping", message.reason);
         this.#lose(LOST, "");
@@ -166,17 +163,12 @@ export class Connection {
   /** @param {Ready} ready */
   #begin(ready) {
     if (ready.column_height !== (this.#columnHeight ||= ready.column_height)) {
-      return this.end(new InkstreamError("not_resumable", "the server that answers now reads columns of another height"));
+      return this.end(new InkstreamError("not_resumable", "the server now reads columns of another height"));
     }
     this.#isOpen = true;
     this.#socket?.send(this.#log.resume(ready));
     this.#listener.onReady(ready);
     this.#drain();
-  }
-
-  #goOn() {
-    if (this.#reconnectMs === 0 || this.#log.canResume) return this.#drain();
-    this.end(new InkstreamError("not_resumable", "the server refuses the snapshot of a line that is too long"));
   }
 
   #drain() {
@@ -197,11 +189,6 @@ export class Connection {
     this.#timer = setTimeout(() => this.#drain(), DRAIN_INTERVAL_MS);
   }
 
-  /** Take the connection as lost if the server does not send anything. @param {number} ms @param {string} silence */
-  #watch(ms, silence) {
-    this.#answerTimer ??= setTimeout(() => this.#lose(LOST, silence), ms);
-  }
-
   #stopAnswerTimer() {
     clearTimeout(this.#answerTimer);
     this.#answerTimer = undefined;
@@ -212,42 +199,36 @@ export class Connection {
     clearTimeout(this.#timer);
     this.#stopAnswerTimer();
     this.#isOpen = false;
-    const socket = this.#socket;
-    if (socket === undefined) return;
-    socket.onmessage = socket.onclose = socket.onerror = null;
-    socket.close(NORMAL_CLOSURE);
+    if (this.#socket === undefined) return;
+    this.#socket.onmessage = this.#socket.onclose = this.#socket.onerror = null;
+    this.#socket.close(NORMAL_CLOSURE);
+    this.#socket = undefined;
   }
 
   /** Reconnect or end. @param {number} code of the closing @param {string} reason */
   #lose(code, reason) {
     this.#drop();
-    const isFinal = FINAL.has(code);
+    // The lost session may still be counted.
+    const isFinal = FINAL.has(code) && (code !== TOO_MANY_SESSIONS || this.#loss === undefined);
     const message = reason || `the connection is lost (${code})`;
     const error = this.#fatalError ?? new InkstreamError(isFinal ? "bad_message" : "no_connection", message);
-    const isStillCounted = code === TOO_MANY_SESSIONS && this.#loss !== undefined; // the lost session
     if (code === NORMAL_CLOSURE) return this.end();
-    if ((isFinal && !isStillCounted) || !this.#canReplace || this.#columnHeight === 0) return this.end(error);
-    const isWaiting = this.#log.isWaiting || this.#listener.isAwaitingAnswer();
-    if (code === IDLE && !isWaiting) this.#idleError = error;
+    if (isFinal || !this.#canReplace || this.#columnHeight === 0) return this.end(error);
+    if (code === IDLE && !this.#log.isWaiting && !this.#listener.isAwaitingAnswer()) this.#idleError = error;
     else this.#retry(error);
   }
 
   /** Connect again after a delay. @param {InkstreamError} error the newest */
   #retry(error) {
-    const loss = (this.#loss ??= { error, attempts: 0, endMs: performance.now() + this.#reconnectMs });
+    const loss = (this.#loss ??= { error, attempts: 0, endMs: performance.now() + this.#settings.reconnectMs });
     const maxDelayMs = loss.attempts === 0 ? 0 : Math.min(FIRST_RETRY_MS * 2 ** (loss.attempts - 1), MAX_RETRY_MS);
     const delayMs = Math.round(maxDelayMs * Math.random()); // spreads the clients' attempts
     if (performance.now() + delayMs >= loss.endMs) {
-      const tried = `tried ${loss.attempts} times in ${this.#reconnectMs / 1000} s to go on elsewhere`;
-      return this.end(noConnection(`${loss.error.message}; ${tried}, at last: ${error.message}`));
+      const tried = `tried ${loss.attempts} times in ${this.#settings.reconnectMs / 1000} s to go on elsewhere`;
+      return this.end(new InkstreamError("no_connection", `${loss.error.message}; ${tried}, at last: ${error.message}`));
     }
     loss.attempts += 1;
     this.#listener.onRetry(error, delayMs);
     this.#timer = setTimeout(() => this.open(), delayMs);
   }
-}
-
-/** @param {string} message */
-function noConnection(message) {
-  return new InkstreamError("no_connection", message);
 }

@@ -33,7 +33,6 @@ export class InkPad extends HTMLElement {
   #text = "";
   /** @type {Stream | undefined} */
   #stream;
-  #isConnected = false;
   #nResets = 0; // that are not answered: what comes is about ink that was cleared
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -54,12 +53,10 @@ export class InkPad extends HTMLElement {
   }
 
   connectedCallback() {
-    this.#isConnected = true;
     void this.#run();
   }
 
   disconnectedCallback() {
-    this.#isConnected = false;
     clearTimeout(this.#timer);
     this.#stream?.close();
     this.#stream = undefined;
@@ -92,13 +89,13 @@ export class InkPad extends HTMLElement {
   // The stream
 
   async #run() {
-    while (this.#isConnected) {
+    while (this.isConnected) {
       try {
         const stream = await connect(this.getAttribute("server") ?? location.href, {
           model: this.getAttribute("model") ?? "lines",
           ...(this.hasAttribute("key") && { key: this.getAttribute("key") ?? "" }),
         });
-        if (!this.#isConnected) return stream.close();
+        if (!this.isConnected) return stream.close();
         this.#stream = stream;
         this.#nResets = 0;
         const language = this.getAttribute("language");
@@ -109,7 +106,7 @@ export class InkPad extends HTMLElement {
         await this.#receive(stream);
       } catch (error) {
         if (!(error instanceof InkstreamError)) throw error;
-        if (!this.#isConnected) return;
+        if (!this.isConnected) return;
         this.#stream = undefined;
         this.#fail(error);
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));

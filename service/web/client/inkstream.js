@@ -26,8 +26,6 @@ export { InkstreamError };
 export const PROTOCOL = "inkstream.v1";
 
 const PATH = "/v1/stream";
-const ANSWER_TIMEOUT_MS = 20_000;
-const RECONNECT_TIMEOUT_MS = 60_000;
 const MAX_KEPT_BYTES = 8 << 20; // of a line's messages; a longer line goes on from a snapshot only
 const RESUME_ID = "resume"; // of the ping behind all that is sent again; the program's ids are numbers
 // Upper bounds of the size of an `ink` message as JSON:
@@ -59,12 +57,9 @@ const MERGE_FROM = 256; // waiting messages; above this number results are merge
 
 /** @typedef {ServerMessage | Disconnected | Reconnected} Message */
 
-/**
- * @typedef {object} PendingRequest
- * @property {string} type
- * @property {(answer: any) => void} resolve
- * @property {(error: InkstreamError) => void} reject
- */
+/** @typedef {{ resolve: (value: any) => void, reject: (error: InkstreamError) => void }} Promised */
+
+/** @typedef {Promised & { type: string }} PendingRequest */
 
 /**
  * Open a stream.
@@ -74,10 +69,10 @@ const MERGE_FROM = 256; // waiting messages; above this number results are merge
  * @returns {Promise<Stream>} resolves when the server is ready
  * @throws {InkstreamError} the server's error, or "no_connection" if the server does not answer
  */
-export async function connect(url, options = {}) {
-  const stream = new Stream(streamUrl(url, options.model), options);
-  await stream._open();
-  return stream;
+export function connect(url, options = {}) {
+  return new Promise((resolve, reject) => {
+    new Stream(streamUrl(url, options.model), options, { resolve, reject });
+  });
 }
 
 /** @param {string | URL} url @param {string | undefined} model @returns {string} */
@@ -96,10 +91,9 @@ function streamUrl(url, model) {
 
 /** A session with the server. `connect` opens one. */
 export class Stream {
-  /** @type {Ready} */
+  /** @type {Ready | undefined} */
   #ready;
   #connection;
-  /** Called when the first connection is open, or cannot be opened. @type {{ resolve: () => void, reject: (error: unknown) => void } | undefined} */
   #opening;
   /** @type {Map<Id, PendingRequest>} */
   #pending = new Map();
@@ -108,37 +102,29 @@ export class Stream {
   #inbox = [];
   #text = ""; // of the line, as the newest message has it
   #wake = () => {};
-  /** @type {InkstreamError | undefined} */
-  #error; // why the stream ended, unless the client ended it
-  #ended = false;
+  /** Why the stream has ended; no error if the client ended it. @type {{ error: InkstreamError | undefined } | undefined} */
+  #end;
 
-  /** Use `connect` instead. @param {string} url @param {ConnectOptions} options */
-  constructor(url, options) {
-    const { key, reconnect = true, reconnect_timeout_ms, answer_timeout_ms } = options;
+  /** Use `connect` instead. @param {string} url @param {ConnectOptions} options @param {Promised} opening */
+  constructor(url, options, opening) {
+    const { key, reconnect = true, reconnect_timeout_ms = 60_000, answer_timeout_ms = 20_000 } = options;
     const protocols = key === undefined ? [PROTOCOL] : [PROTOCOL, `key.${key}`];
+    const reconnectMs = reconnect ? reconnect_timeout_ms : 0;
     const log = new LineLog(reconnect ? MAX_KEPT_BYTES : 0);
-    const reconnectMs = reconnect ? (reconnect_timeout_ms ?? RECONNECT_TIMEOUT_MS) : 0;
-    this.#connection = new Connection(url, protocols, log, reconnectMs, answer_timeout_ms ?? ANSWER_TIMEOUT_MS, {
+    this.#opening = opening;
+    this.#connection = new Connection({ url, protocols, reconnectMs, answerTimeoutMs: answer_timeout_ms }, log, {
       onReady: (ready) => this.#begin(ready),
       onMessage: (message) => this.#receive(message),
       isAwaitingAnswer: () => this.#pending.size > 0,
       onRetry: (error, retry_ms) => this.#enqueue({ type: "disconnected", error, retry_ms }),
       onEnd: (error) => this.#finish(error),
     });
-    this.#ready = /** @type {any} */ (undefined); // until `_open` has resolved
-  }
-
-  /** Connect, and wait for `ready`. @returns {Promise<void>} */
-  _open() {
-    return new Promise((resolve, reject) => {
-      this.#opening = { resolve, reject };
-      this.#connection.open();
-    });
+    this.#connection.open();
   }
 
   /** The server's first message: session, model, labels, column height, limits. */
   get ready() {
-    return this.#ready;
+    return /** @type {Ready} */ (this.#ready);
   }
 
   // Client messages
@@ -151,7 +137,7 @@ export class Stream {
    * @returns {Promise<void>} resolves when all are on their way
    */
   async columns(pixels) {
-    const { column_height, limits } = this.#ready;
+    const { column_height, limits } = this.ready;
     if (pixels.length % column_height) {
       const expected = `a multiple of ${column_height}`;
       throw new InkstreamError("bad_columns", `${pixels.length} bytes, expected ${expected}`);
@@ -176,7 +162,7 @@ export class Stream {
    * @returns {Promise<void>} resolves when all are on their way
    */
   async ink(strokes, height, { pause = false, fit = false, undo = null } = {}) {
-    const portions = [...splitStrokes(strokes, this.#ready.limits)];
+    const portions = [...splitStrokes(strokes, this.ready.limits)];
     for (const [index, portion] of portions.entries()) {
       const isLast = index === portions.length - 1;
       await this.#send("ink", {
@@ -262,8 +248,8 @@ export class Stream {
   async *[Symbol.asyncIterator]() {
     for (;;) {
       for (let next; (next = this.#inbox.shift()) !== undefined; ) yield next;
-      if (this.#error !== undefined) throw this.#error;
-      if (this.#ended) return;
+      if (this.#end?.error !== undefined) throw this.#end.error;
+      if (this.#end !== undefined) return;
       await new Promise((wake) => (this.#wake = () => wake(undefined)));
     }
   }
@@ -272,8 +258,7 @@ export class Stream {
   #begin(ready) {
     const isFirst = this.#ready === undefined;
     this.#ready = ready;
-    this.#opening?.resolve();
-    if (isFirst) return;
+    if (isFirst) return this.#opening.resolve(this);
     this.#pending.set(RESUME_ID, {
       type: "ping",
       resolve: () => {
@@ -349,10 +334,9 @@ export class Stream {
 
   /** @param {InkstreamError | undefined} error */
   #finish(error) {
-    this.#ended = true;
-    this.#error = error;
+    this.#end = { error };
     const reason = error ?? new InkstreamError("no_connection", "the stream has ended");
-    this.#opening?.reject(reason);
+    this.#opening.reject(reason);
     for (const { reject } of this.#pending.values()) reject(reason);
     this.#pending.clear();
     this.#wake();
@@ -360,38 +344,35 @@ export class Stream {
 }
 
 /**
- * Split strokes into portions that fit into one message each, with as many points as possible (but at
- * least two). A stroke that is cut continues under its id, or from its last point if it has no id, so
- * its ink is the same.
+ * Split strokes into portions that fit into one message each. A stroke that is cut continues under its id, or
+ * from its last point if it has no id, so its ink is the same.
  *
  * @param {readonly Stroke[]} strokes
  * @param {Ready["limits"]} limits
  * @returns {Generator<Stroke[], void, void>}
  */
 function* splitStrokes(strokes, { max_message_points, max_frame_bytes }) {
-  const maxPointsByBytes = Math.floor((max_frame_bytes - ENVELOPE_BYTES) / POINT_BYTES);
-  const maxPoints = Math.min(max_message_points, maxPointsByBytes);
+  const maxPoints = Math.min(max_message_points, Math.floor((max_frame_bytes - ENVELOPE_BYTES) / POINT_BYTES));
   /** @type {Stroke[]} */
   let portion = [];
   let room = maxPoints; // points that still fit into the portion
   for (const stroke of strokes) {
-    const hasId = stroke.id !== undefined && stroke.id !== null;
-    let rest = stroke.points;
     const headBytes = JSON.stringify({ ...stroke, points: [] }).length * CHARACTER_BYTES;
     const head = Math.ceil(headBytes / POINT_BYTES); // in points
-    const emptyRoom = Math.max(maxPoints - head, 2);
-    room = portion.length ? room - head : emptyRoom;
-    while (rest.length > room) {
-      if (room > 1) {
-        portion.push({ ...stroke, points: rest.slice(0, room), ...(hasId && { last: false }) });
-        rest = rest.slice(hasId ? room : room - 1);
+    const maxPiece = Math.max(maxPoints - head, 2);
+    const hasId = stroke.id !== undefined && stroke.id !== null;
+    for (let { points } = stroke, isLast = false; !isLast; points = points.slice(hasId ? maxPiece : maxPiece - 1)) {
+      isLast = points.length <= maxPiece;
+      const piece = { ...stroke, points: points.slice(0, maxPiece), ...(hasId && !isLast && { last: false }) };
+      const size = head + piece.points.length;
+      if (size > room && portion.length > 0) {
+        yield portion;
+        portion = [];
+        room = maxPoints;
       }
-      if (portion.length) yield portion;
-      portion = [];
-      room = emptyRoom;
+      portion.push(piece);
+      room -= size;
     }
-    portion.push({ ...stroke, points: rest });
-    room -= rest.length;
   }
   yield portion;
 }

@@ -95,7 +95,7 @@ export class LineLog {
 
   // From the server
 
-  /** @param {ServerMessage} message */
+  /** Take a message; return whether the line goes on. @param {ServerMessage} message */
   receive(message) {
     if ("seq" in message && message.seq !== undefined) this.#heard = { seq: message.seq, digest: this.#digest };
     switch (message.type) {
@@ -115,11 +115,17 @@ export class LineLog {
         this.#beginLine(this.#nForgotten + this.#entries.findIndex(({ id }) => id === message.id) + 1);
         break;
       case "line_end": {
+        // The rest of the message in which the line ended is the first message of the next line.
+        const nRestBytes = message.rest_columns * this.#columnHeight;
         const last = this.#entries[message.messages - this.#nForgotten - 1];
-        this.#beginLine(message.messages);
-        if (message.rest_columns > 0) this.#keepRest(last, message.rest_columns * this.#columnHeight);
+        if (nRestBytes > 0 && typeof last?.data === "object") {
+          this.#nBytes -= last.data.length - nRestBytes;
+          last.data = last.data.subarray(-nRestBytes);
+        }
+        this.#beginLine(message.messages - Number(nRestBytes > 0));
       }
     }
+    return this.#next >= 0; // else messages are missing that the server lacks too
   }
 
   /** Drop the messages of the line before. @param {number} nMessages */
@@ -129,17 +135,6 @@ export class LineLog {
     this.#heard.seq = 0;
     this.#snapshot = null;
     this.#lineOptions = this.#options;
-  }
-
-  /** Begin the line with the end of the message in which the line before ended. @param {Entry | undefined} entry @param {number} nBytes */
-  #keepRest(entry, nBytes) {
-    if (typeof entry?.data !== "object") {
-      this.#nForgotten += 1;
-      return;
-    }
-    this.#entries.unshift({ ...entry, data: entry.data.subarray(-nBytes) });
-    this.#next += 1;
-    this.#nBytes += nBytes;
   }
 
   /** Remove the oldest messages, which were sent. @param {number} nEntries */

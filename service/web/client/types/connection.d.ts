@@ -16,6 +16,18 @@ export declare class InkstreamError extends Error {
      */
     constructor(code: string, message: string);
 }
+export type Settings = {
+    url: string;
+    protocols: string[];
+    /**
+     * for how long to try to replace a lost connection
+     */
+    reconnectMs: number;
+    /**
+     * how long the server may send nothing while an answer is due
+     */
+    answerTimeoutMs: number;
+};
 export type Listener = {
     /**
      * a connection is open
@@ -39,6 +51,13 @@ export type Listener = {
     onEnd: (error: InkstreamError | undefined) => void;
 };
 /**
+ * @typedef {object} Settings
+ * @property {string} url
+ * @property {string[]} protocols
+ * @property {number} reconnectMs for how long to try to replace a lost connection
+ * @property {number} answerTimeoutMs how long the server may send nothing while an answer is due
+ */
+/**
  * @typedef {object} Listener
  * @property {(ready: Ready) => void} onReady a connection is open
  * @property {(message: ServerMessage) => void} onMessage another message has come
@@ -48,15 +67,8 @@ export type Listener = {
  */
 export declare class Connection {
     #private;
-    /**
-     * @param {string} url
-     * @param {string[]} protocols
-     * @param {LineLog} log
-     * @param {number} reconnectMs for how long to try to replace a lost connection
-     * @param {number} answerTimeoutMs how long the server may send nothing while an answer is due
-     * @param {Listener} listener
-     */
-    constructor(url: string, protocols: string[], log: LineLog, reconnectMs: number, answerTimeoutMs: number, listener: Listener);
+    /** @param {Settings} settings @param {LineLog} log @param {Listener} listener */
+    constructor(settings: Settings, log: LineLog, listener: Listener);
     /** Connect; `onReady` or `onEnd` is called. */
     open(): void;
     /**
@@ -72,7 +84,7 @@ export declare class Connection {
      * Start the timeout for the server's next message, unless it runs already. A broken network raises
      * no event, so a server that sends nothing for too long while an answer is due counts as lost.
      */
-    startAnswerTimer(): void;
+    startAnswerTimer(ms?: number): void;
     /** Count the lost connection as replaced. */
     settle(): void;
     /** End the connection for good. @param {InkstreamError} [error] why, unless the program ends it */

@@ -55,10 +55,12 @@ export type Reconnected = {
     ready: Ready;
 };
 export type Message = ServerMessage | Disconnected | Reconnected;
-export type PendingRequest = {
-    type: string;
-    resolve: (answer: any) => void;
+export type Promised = {
+    resolve: (value: any) => void;
     reject: (error: InkstreamError) => void;
+};
+export type PendingRequest = Promised & {
+    type: string;
 };
 /**
  * @typedef {object} ConnectOptions
@@ -79,12 +81,8 @@ export type PendingRequest = {
  * @typedef {{ type: "reconnected", ready: Ready }} Reconnected
  */
 /** @typedef {ServerMessage | Disconnected | Reconnected} Message */
-/**
- * @typedef {object} PendingRequest
- * @property {string} type
- * @property {(answer: any) => void} resolve
- * @property {(error: InkstreamError) => void} reject
- */
+/** @typedef {{ resolve: (value: any) => void, reject: (error: InkstreamError) => void }} Promised */
+/** @typedef {Promised & { type: string }} PendingRequest */
 /**
  * Open a stream.
  *
@@ -97,10 +95,8 @@ export declare function connect(url: string | URL, options?: ConnectOptions): Pr
 /** A session with the server. `connect` opens one. */
 export declare class Stream {
     #private;
-    /** Use `connect` instead. @param {string} url @param {ConnectOptions} options */
-    constructor(url: string, options: ConnectOptions);
-    /** Connect, and wait for `ready`. @returns {Promise<void>} */
-    _open(): Promise<void>;
+    /** Use `connect` instead. @param {string} url @param {ConnectOptions} options @param {Promised} opening */
+    constructor(url: string, options: ConnectOptions, opening: Promised);
     /** The server's first message: session, model, labels, column height, limits. */
     get ready(): Ready;
     /**

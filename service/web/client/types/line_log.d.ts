@@ -42,6 +42,6 @@ export declare class LineLog {
     take(): string | Uint8Array<ArrayBuffer> | undefined;
     /** Have no message sent any more. @param {Error} error */
     close(error: Error): void;
-    /** @param {ServerMessage} message */
-    receive(message: ServerMessage): void;
+    /** Take a message; return whether the line goes on. @param {ServerMessage} message */
+    receive(message: ServerMessage): boolean;
 }

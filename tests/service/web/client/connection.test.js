@@ -11,6 +11,8 @@ import { LineLog } from "../../../../service/web/client/line_log.js";
 
 const ANSWER_TIMEOUT_MS = 1000;
 const RECONNECT_MS = 60_000;
+/** @type {import("../../../../service/web/client/connection.js").Settings} */
+const SETTINGS = { url: "ws://pad.test", protocols: [], reconnectMs: RECONNECT_MS, answerTimeoutMs: ANSWER_TIMEOUT_MS };
 const FIRST_RETRY_MS = 50;
 const READY = { type: "ready", column_height: 28, model: { digest: "1" } };
 const DOCUMENT = new URL("../../../../docs/protocol.md", import.meta.url);
@@ -97,7 +99,7 @@ function socket() {
 function opened(reconnect = false) {
   const recorder = new Recorder();
   const log = new LineLog(reconnect ? 1 << 20 : 0);
-  const connection = new Connection("ws://pad.test", [], log, reconnect ? RECONNECT_MS : 0, ANSWER_TIMEOUT_MS, recorder);
+  const connection = new Connection({ ...SETTINGS, reconnectMs: reconnect ? RECONNECT_MS : 0 }, log, recorder);
   connection.open();
   socket().deliver(READY);
   return { connection, recorder };
@@ -250,7 +252,7 @@ describe("reconnecting", () => {
     for (const [nMessages, isKept, expected] of /** @type {const} */ ([[2, true, ["c"]], [0, true, ["a", "b", "c"]], [0, false, []]])) {
       const recorder = new Recorder();
       const log = new LineLog(isKept ? 1 << 20 : 2);
-      const connection = new Connection("ws://pad.test", [], log, RECONNECT_MS, ANSWER_TIMEOUT_MS, recorder);
+      const connection = new Connection(SETTINGS, log, recorder);
       connection.open();
       socket().deliver(READY);
       socket().deliver({ type: "resumed", id: "resume", messages: 0 });
