@@ -29,8 +29,8 @@ from inkstream.service.protocol.server_messages import (
     PATH,
     PROTOCOL,
     Decided,
+    EncodedResult,
     Error,
-    Result,
     ServerMessage,
     encode,
 )
@@ -175,7 +175,8 @@ class Stream:
             self._engine.receive(self._member, message, self._received_s)
         except Exception:
             self._fail()
-        owes = self._session.paused_until_s > self._received_s
+        session = self._session
+        owes = session.paused_until_s > self._received_s
         if self._paused is None and (owes or self._is_behind(self._max_waiting, PAUSE_FROM)):
             self._paused = self._loop.create_future()
             if self._connection is not None:
@@ -240,11 +241,11 @@ class Stream:
         Only events, which are never dropped, may come between the two.
         """
         outbox = self._outbox
-        if len(outbox) >= MERGE_FROM and type(message) is Result:
+        if len(outbox) >= MERGE_FROM and isinstance(message, EncodedResult):
             place = len(outbox) - 1
             while place and isinstance(outbox[place], Decided):
                 place -= 1
-            if type(before := outbox[place]) is Result:
+            if isinstance(before := outbox[place], EncodedResult):
                 message = message.after(before)
                 del outbox[place]
         outbox.append(message)

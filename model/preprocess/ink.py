@@ -508,42 +508,6 @@ def check_bounds(left: float, top: float, right: float, bottom: float) -> None:
         )
 
 
-def parts_near(
-    points: NDArray[Any], starts: NDArray[np.intp], first: int, end: int
-) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return the parts of strokes that may leave ink on columns `first` to `end`, as strokes.
-
-    Points are [P, 2]; `starts` [S + 1] says where each stroke starts, and P. The same is returned.
-    """
-    x, reach = points[:, 0], PEN_WIDTH / 2 + 1
-    following = np.arange(1, len(x) + 1)
-    following[starts[1:] - 1] -= 1  # a stroke's last point goes nowhere
-    ways_on = np.maximum(x, x[following]) > first - reach
-    ways_on &= np.minimum(x, x[following]) < end + reach
-    ways_on[starts[1:] - 1] &= np.diff(starts) == 1  # of these a dot alone leaves ink
-    comes = np.roll(ways_on, 1)
-    comes[starts[:-1]] = False
-    begins = np.flatnonzero((ways_on & ~comes)[ways_on | comes])
-    parts = points[ways_on | comes]
-    return parts, np.append(begins, len(parts))
-
-
-def draw_union(
-    points: NDArray[Any],
-    starts: NDArray[np.intp],
-    column_height: int,
-    first: int,
-    ink: NDArray[np.uint8],
-) -> None:
-    """Lay strokes on the ink [n, H or 3 H] of the columns from `first` on, and not beyond it."""
-    directions = ink.shape[1] != column_height
-    start, drawn = _draw(points, starts, column_height, PEN_WIDTH, directions)
-    low, high = max(first, start), min(first + len(ink), start + len(drawn))
-    if low < high:
-        here = ink[low - first : high - first]
-        np.maximum(here, drawn[low - start :][: len(here)], out=here)
-
-
 def _parts(n: int, at_once: int) -> Iterator[slice]:
     return (slice(start, start + at_once) for start in range(0, n, at_once))
 

@@ -10,14 +10,15 @@ A message has few points, so numbers of Python are faster here than arrays.
 import math
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from struct import Struct
 from typing import Any, Final
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from inkstream.model.config import ModelConfig
@@ -29,10 +30,8 @@ from inkstream.model.preprocess.ink import (
     Point,
     check_bounds,
     draw_apart,
-    draw_union,
     flatten,
     misfit,
-    parts_near,
     touched,
 )
 from inkstream.service.protocol.client_messages import Ink
@@ -50,7 +49,6 @@ MESSAGE_PATH: Final = 2048
 POINT_PATH: Final = 8
 # Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
 MAX_KEPT_PATH: Final = 24 * MAX_PATH
-CHUNK_PATH: Final = 2048  # pixels that are drawn in the time that a chunk of strokes takes anyway
 NEVER_WIPED: Final = MAX_COLUMNS + 1  # no ink comes so far
 POINT: Final = Struct("2f")  # x and y
 SAME_FRAME: Final = 1e-3  # of a frame's height: frames that differ by less are the same
@@ -62,8 +60,7 @@ Points = NDArray[np.float64]  # [n, 2], pixels
 StrokeKey = int | str | tuple[int]  # a stroke's id; those without one are numbered
 
 
-@dataclass(slots=True, eq=False)
-class KeptStroke:
+class KeptStroke(msgspec.Struct, array_like=True, frozen=True, eq=False):
     """A stroke, or the part of it that has come."""
 
     coordinates: bytes  # x and y of each point, pixels, in 32 bits
@@ -156,31 +153,6 @@ def _runs(points: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 @dataclass(slots=True, eq=False)
-class Chunk:
-    """Strokes, or runs of them, that are drawn again at once around one that is undone."""
-
-    wiped_from: int  # see `KeptStroke`
-    runs: list[NDArray[np.float32]] = field(default_factory=list)  # each [n, 2], pixels
-    cost: float = CHUNK_PATH  # of drawing it
-
-
-def _chunks(strokes: Iterable[KeptStroke], first: int, end: int) -> list[Chunk]:
-    """Return all ink that strokes may leave on columns `first` to `end`."""
-    chunks: list[Chunk] = []
-    near = [own for own in strokes if own.columns[0] < end and first < own.columns[1]]
-    for stroke in sorted(near, key=attrgetter("wiped_from")):
-        runs = _runs(stroke.points) if stroke.cost > PORTION_PATH else [stroke.points]
-        cost = stroke.cost / len(runs)
-        for run in runs:
-            is_room = chunks and chunks[-1].cost + cost <= PORTION_PATH
-            if not is_room or chunks[-1].wiped_from != stroke.wiped_from:
-                chunks.append(Chunk(stroke.wiped_from))
-            chunks[-1].runs.append(run)
-            chunks[-1].cost += cost
-    return chunks
-
-
-@dataclass(slots=True, eq=False)
 class InkChanges:
     """What one message of ink changes, and how much of it is drawn: see `draw_due`."""
 
@@ -191,63 +163,64 @@ class InkChanges:
     frame: Frame | None  # of the line; None before any ink
     refits: bool  # whether the frame is a new one, so that all strokes are drawn again
     due_cost: float = 0.0  # of drawing what is not drawn yet, pixels
-    runs: list[Points] = field(default_factory=list)  # of the pieces
+    runs: list[Points] = field(default_factory=list)  # of pieces, then of strokes near the undone
     costs: list[float] = field(default_factory=list)  # of drawing each, pixels
-    drawn: list[Drawn] = field(default_factory=list)  # the ink of the first of them
-    chunks: list[Chunk] | None = None  # to be drawn again; None: no stroke is undone
-    beneath: NDArray[np.uint8] | None = None  # ink of others on the undone stroke's columns
+    n_drawn: int = 0  # of the runs
+    drawn: list[Drawn] = field(default_factory=list)  # the ink of pieces
+    wiped: list[int] = field(default_factory=list)  # of strokes near the undone: `wiped_from`
+    beneath: NDArray[np.uint8] | None = None  # their ink on its columns
 
     def prepare(self, column_size: int) -> None:
         """Find out what is to be drawn; a column has so many bytes."""
         for piece in self.pieces:
-            runs = piece.runs()
-            self.runs += runs
-            self.costs += [piece.cost / len(runs)] * len(runs)
-            self.due_cost += piece.cost
+            self._add(piece.runs(), piece.cost)
         if self.undone is not None and self.undone.columns[0] < self.undone.columns[1]:
             first, end = self.undone.columns
-            self.chunks = _chunks(self.strokes.values(), first, end)
-            self.due_cost += sum([chunk.cost for chunk in self.chunks])
             self.beneath = np.zeros((end - first, column_size), np.uint8)
+            for stroke in self.strokes.values():
+                if stroke.columns[0] < end and first < stroke.columns[1]:
+                    runs = _runs(stroke.points.astype(np.float64))
+                    self._add(runs, stroke.cost)
+                    self.wiped += [stroke.wiped_from] * len(runs)
+
+    def _add(self, runs: list[Points], cost: float) -> None:
+        self.runs += runs
+        self.costs += [cost / len(runs)] * len(runs)
+        self.due_cost += cost
 
     @property
     def is_drawn(self) -> bool:
         """Whether all ink is there."""
-        return len(self.drawn) == len(self.runs) and not self.chunks
+        return self.n_drawn == len(self.runs)
 
     def runs_within(self, cost: float) -> list[Points]:
         """Return the next runs to draw, of this cost together; one may go beyond it."""
-        start = len(self.drawn)
-        if self.due_cost <= cost:
-            return self.runs[start:] if start else self.runs
-        total = 0.0
-        for i in range(start, len(self.runs)):
-            if total >= cost:
-                return self.runs[start:i]
-            total += self.costs[i]
-        return self.runs[start:]
+        end, total = self.n_drawn, 0.0
+        while end < len(self.runs) and total < cost:
+            total += self.costs[end]
+            end += 1
+        return self.runs[self.n_drawn : end]
 
     def take(self, drawn: Iterable[Drawn]) -> None:
         """Keep the ink of the next runs."""
-        start = len(self.drawn)
-        self.drawn += drawn
-        self.due_cost -= sum(self.costs[start : len(self.drawn)])
+        n_new = len(self.runs) - len(self.wiped)
+        for ink in drawn:
+            self.due_cost -= self.costs[self.n_drawn]
+            if self.n_drawn < n_new:
+                self.drawn.append(ink)
+            else:
+                self._lay_beneath(ink, self.wiped[self.n_drawn - n_new])
+            self.n_drawn += 1
 
-    def draw_again(self, cost: float, column_height: int) -> float:
-        """Draw the next chunks, of this cost together; return what they cost, which may be more."""
-        left = cost
-        while self.chunks and left > 0 and self.undone is not None and self.beneath is not None:
-            chunk = self.chunks[-1]
-            first, end = self.undone.columns
-            end = min(end, chunk.wiped_from)
-            starts = np.cumsum([0, *map(len, chunk.runs)])
-            points, starts = parts_near(np.concatenate(chunk.runs), starts, first, end)
-            beneath = self.beneath[: max(0, end - first)]
-            draw_union(points, starts, column_height, first, beneath)
-            self.chunks.pop()
-            left -= chunk.cost
-        self.due_cost -= cost - left
-        return cost - left
+    def _lay_beneath(self, drawn: Drawn, wiped_from: int) -> None:
+        """Lay the ink of a stroke on the columns of the one that is undone."""
+        assert self.undone is not None
+        assert self.beneath is not None
+        first, end = self.undone.columns
+        low, high = max(first, drawn.first), min(end, wiped_from, drawn.first + len(drawn.ink))
+        if low < high:
+            here = self.beneath[low - first : high - first]
+            np.maximum(here, drawn.ink[low - drawn.first :][: len(here)], out=here)
 
     def check(self) -> None:
         """Raise `InkError` if the pen's path is too long, or reaches where nothing is drawn."""
@@ -282,28 +255,13 @@ def draw_due(due: Sequence[InkChanges], config: ModelConfig) -> None:
     numbers: list[int] = []  # of runs, of each of the changes
     room = float(PORTION_PATH)
     for changes in due:
-        own = changes.runs_within(room) if room > 0 else []
-        runs += own
-        numbers.append(len(own))
-        start = len(changes.drawn)
-        room -= sum(changes.costs[start : start + len(own)])
-        if changes.chunks and room > 0:
-            room -= changes.draw_again(room, config.column_height)
+        chosen = changes.runs_within(room)
+        runs += chosen
+        numbers.append(len(chosen))
+        room -= sum(changes.costs[changes.n_drawn :][: len(chosen)])
     drawn = iter(draw_apart(runs, config.column_height, directions=config.directions))
     for changes, n_runs in zip(due, numbers, strict=True):
         changes.take(islice(drawn, n_runs))
-
-
-class SavedStroke(msgspec.Struct, array_like=True):
-    """A stroke as a snapshot has it: see `KeptStroke`."""
-
-    key: int | str | tuple[int]
-    coordinates: bytes
-    n_points: int
-    cost: float
-    columns: tuple[int, int]
-    complete: bool
-    wiped_from: int
 
 
 class SavedInk(msgspec.Struct, array_like=True):
@@ -313,7 +271,7 @@ class SavedInk(msgspec.Struct, array_like=True):
     frame: tuple[float, float] | None  # top and height
     is_fitted: bool
     n_pieces: int
-    strokes: list[SavedStroke]
+    strokes: list[tuple[StrokeKey, KeptStroke]]
     first: int  # columns before this one are forgotten
     behind: int  # columns that the pen has left behind
     n_taken: int  # columns that were read
@@ -546,18 +504,7 @@ class LineInk:
             frame=None if frame is None else (frame.top, frame.height),
             is_fitted=self.fitted is not None,
             n_pieces=self._n_pieces,
-            strokes=[
-                SavedStroke(
-                    key,
-                    stroke.coordinates,
-                    stroke.n_points,
-                    stroke.cost,
-                    stroke.columns,
-                    stroke.complete,
-                    stroke.wiped_from,
-                )
-                for key, stroke in self._strokes.items()
-            ],
+            strokes=[*self._strokes.items()],
             first=first,
             behind=behind,
             n_taken=n_taken,
@@ -572,9 +519,7 @@ class LineInk:
             top, height = saved.frame
             self._frame = Frame(top=top, height=height)
         self.fitted = self._frame if saved.is_fitted else None
-        for stroke in saved.strokes:
-            key, *values = msgspec.structs.astuple(stroke)
-            self._strokes[key] = KeptStroke(*values)
+        self._strokes = dict(saved.strokes)
         first = max(saved.first, start)  # what was read before `start` can change no more
         pixels = np.frombuffer(columns + saved.waiting, np.uint8).reshape(-1, self.column_size)
         self._canvas.resume(first, saved.behind, saved.n_taken, pixels[first - start :].copy())
