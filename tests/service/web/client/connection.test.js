@@ -281,7 +281,7 @@ describe("reconnecting", () => {
 
   test("follows the closes that the document lists, and errors as their closes", async () => {
     const document = await readFile(DOCUMENT, "utf8");
-    const [, list = ""] = document.match(/is closed with ([\d, or]+)\s+a code/) ?? [];
+    const [, list = ""] = document.match(/After ([\d,\s]+) a code that/) ?? [];
     const listed = (list.match(/\d{4}/g) ?? []).map(Number);
     assert.equal(listed.length, 6);
     /** @type {[string | undefined, number][]} */
