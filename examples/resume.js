@@ -10,7 +10,6 @@ const [, , url = "ws://127.0.0.1:8000/v1/stream?model=lines"] = process.argv;
 // All that another connection needs to go on with the line:
 const line = { messages: [], heard: 0, digest: undefined, options: {} };
 let options = {}; // in force now
-let text = ""; // of the line, as far as it was read
 let socket, ready, retryMs;
 
 function connect(onReady) {
@@ -42,18 +41,19 @@ function receive(message, opening, onReady) {
   else if (type === "goaway") opening.close(1000);
   else if (type === "error") console.error(message.message);
   else if (type === "configured") options = message; // fields that are no options are ignored
-  else if (type === "result") text = [...text].slice(0, message.stable).join("") + message.text;
-  else if (["revised", "line_end", "done"].includes(type)) text = message.text;
-  if (type === "line_end" || type === "done") console.log(text);
-  if (type === "done") process.exit();
-  if (type !== "line_end") return;
-  const last = line.messages.splice(0, message.messages).at(-1); // its end begins the next line
-  if (message.rest_columns > 0) line.messages.unshift(last.subarray(-message.rest_columns * ready.column_height));
-  [line.heard, line.options, text] = [0, options, ""];
+  else if (type === "line_end") {
+    console.log(message.text);
+    const last = line.messages.splice(0, message.messages).at(-1); // its end begins the next line
+    if (message.rest_columns > 0) line.messages.unshift(last.subarray(-message.rest_columns * ready.column_height));
+    [line.heard, line.options] = [0, options];
+  } else if (type === "done") {
+    console.log(message.text);
+    process.exit();
+  }
 }
 
 await new Promise(connect);
-send(JSON.stringify({ type: "configure", line_end_columns: 40 }));
+send(JSON.stringify({ type: "configure", line_end_columns: 40, results: "none" }));
 const pixels = Buffer.concat(await process.stdin.toArray());
 const size = 16 * ready.column_height; // sixteen columns a message
 for (let start = 0; start < pixels.length; start += size) send(pixels.subarray(start, start + size));
