@@ -13,7 +13,7 @@ const FIRST_RETRY_MS = 50; // longest delay before the second attempt to reconne
 const MAX_RETRY_MS = 5000;
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/; // RFC 9110, 5.6.2
 
-// Closing codes; docs/protocol.md lists them.
+// Closing codes; docs/errors.md lists them.
 const NORMAL_CLOSURE = 1000;
 const LOST = 1006; // RFC 6455, 7.4.1: no closing code came
 const IDLE = 4408;
@@ -24,7 +24,7 @@ const FINAL = new Set([1002, 1007, 1008, 1009, 4400, 4401, 4403, 4404, 4413, 442
 /** An error of the server or of the connection. */
 export class InkstreamError extends Error {
   /**
-   * @param {string} code for programs: a code of the table in docs/protocol.md, or "no_connection"
+   * @param {string} code for programs: a code of docs/errors.md, "no_connection" or "not_resumable"
    * @param {string} message for people: what came and what is allowed
    */
   constructor(code, message) {

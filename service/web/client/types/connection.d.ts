@@ -11,7 +11,7 @@ import type { LineLog } from "./line_log.js";
 export declare class InkstreamError extends Error {
     code: string;
     /**
-     * @param {string} code for programs: a code of the table in docs/protocol.md, or "no_connection"
+     * @param {string} code for programs: a code of docs/errors.md, "no_connection" or "not_resumable"
      * @param {string} message for people: what came and what is allowed
      */
     constructor(code: string, message: string);

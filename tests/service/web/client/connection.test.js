@@ -15,7 +15,7 @@ const RECONNECT_MS = 60_000;
 const SETTINGS = { url: "ws://pad.test", protocols: [], reconnectMs: RECONNECT_MS, answerTimeoutMs: ANSWER_TIMEOUT_MS };
 const FIRST_RETRY_MS = 50;
 const READY = { type: "ready", column_height: 28, model: { digest: "1" } };
-const DOCUMENT = new URL("../../../../docs/protocol.md", import.meta.url);
+const DOCUMENT = new URL("../../../../docs/errors.md", import.meta.url);
 
 /** Fakes a WebSocket; the test acts as the network and the server. */
 class FakeSocket {
