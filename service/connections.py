@@ -79,6 +79,8 @@ class Turn:
     def _next(self) -> None:
         self.number += 1
         self._is_begun = False
+        if not self.waiting:
+            return
         waiting, self.waiting = self.waiting, deque()  # which steps of this turn wait in
         while waiting:
             self.begin()

@@ -36,6 +36,7 @@ from tests.helpers.raw_websocket import BINARY, CLOSE, TEXT, RawClient, frame
 from tests.helpers.running_server import server
 
 CONTINUATION, PING, PONG = 0x80, 0x89, 0x8A
+NOT_UTF8 = bytes((CLOSE, 2)) + (1007).to_bytes(2)
 MOST = 1024  # bytes of a message in these tests
 LOOP_TURNS = 100  # enough for an application to receive ten messages
 
@@ -167,8 +168,12 @@ async def test_any_bytes_have_the_same_effect_as_through_uvicorn_alone(
         await ours.feed(cut(data, stream))
         await uvicorns.feed([bytes([byte]) for byte in stream])  # it drops what a fault comes with
         assert ours.received == uvicorns.received
-        assert b"".join(ours.transport.writes) == b"".join(uvicorns.transport.writes)
-        assert ours.transport.is_closing() == uvicorns.transport.is_closing()
+        written, expected = (b"".join(peer.transport.writes) for peer in (ours, uvicorns))
+        if written.endswith(NOT_UTF8):  # ours does not wait for the last fragment of such a text
+            assert expected.startswith(written.removesuffix(NOT_UTF8))
+        else:
+            assert written == expected
+            assert ours.transport.is_closing() == uvicorns.transport.is_closing()
 
 
 async def test_whole_messages_are_handed_over_before_data_received_returns(

@@ -347,10 +347,13 @@ class RecordingConnection:
     def __init__(self) -> None:
         self.transport = asyncio.Transport()
         self.listener: Callable[[str | bytes], None] | None = None
-        self.writes: list[list[str]] = []
+        self.writes: list[list[bytes]] = []
         self.may_write = False
 
-    def send_now(self, texts: Iterable[str]) -> bool:
+    def resume_reading(self) -> None:
+        """Do nothing: reading is never paused."""
+
+    def send_now(self, texts: Iterable[bytes]) -> bool:
         if self.may_write:
             self.writes.append(list(texts))
         return self.may_write
