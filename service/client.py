@@ -92,12 +92,10 @@ async def connect(
     Raises `NoConnectionError` if no server answers; the server's refusal as a typed error
     (`UnauthorizedError`, `ServerFullError`, ...).
     """
-    stream = AsyncStream(url, model, key, reconnect=reconnect)
-    try:
+    async with AsyncExitStack() as sockets:
+        stream = AsyncStream(sockets, url, model, key, reconnect=reconnect)
         await stream._answer(stream._begin())
         yield stream
-    finally:
-        await stream._sockets.aclose()
 
 
 @contextmanager
@@ -105,12 +103,10 @@ def connect_sync(
     url: str, *, model: str | None = None, key: str | None = None, reconnect: bool = True
 ) -> Iterator["Stream"]:
     """Open a stream for the `with` block; see `connect`."""
-    stream = Stream(url, model, key, reconnect=reconnect)
-    try:
+    with ExitStack() as sockets:
+        stream = Stream(sockets, url, model, key, reconnect=reconnect)
         stream._answer(stream._begin())
         yield stream
-    finally:
-        stream._sockets.close()
 
 
 def retry_after_s(value: str) -> float:
@@ -140,8 +136,11 @@ class _Stream(Conversation):
     reconnected: Reconnected | None = None
     """The newest replacement of a broken connection, once one was; the line went on."""
 
-    def __init__(self, url: str, model: str | None, key: str | None, *, reconnect: bool) -> None:
+    def __init__(
+        self, sockets: Any, url: str, model: str | None, key: str | None, *, reconnect: bool
+    ) -> None:
         super().__init__(reconnect=reconnect)
+        self._sockets = sockets  # closes the only one
         self._url = url
         self._address = stream_url(url, model)
         self._options: dict[str, Any] = {  # of both kinds of connection
@@ -195,11 +194,8 @@ class _Stream(Conversation):
 class AsyncStream(_Stream):
     """A stream for asyncio; `connect` opens one."""
 
+    _sockets: AsyncExitStack
     _socket: AsyncConnection
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._sockets = AsyncExitStack()  # of the only one
 
     def send(self, columns: Any) -> AsyncIterator[Result]:
         """Send columns; yield their results as they come.
@@ -279,8 +275,8 @@ class AsyncStream(_Stream):
                 try:
                     if step is Io.OPEN:
                         await self._sockets.aclose()
-                        socket = await open_async(self._address, **self._options)
-                        self._socket = await self._sockets.enter_async_context(socket)
+                        self._socket = await open_async(self._address, **self._options)
+                        self._sockets.push_async_callback(self._socket.close)
                     elif isinstance(step, Io):
                         async with asyncio.timeout(ANSWER_S if step is Io.RECEIVE_SOON else None):
                             reply = await self._socket.recv()
@@ -297,11 +293,8 @@ class AsyncStream(_Stream):
 class Stream(_Stream):
     """A stream without asyncio; `connect_sync` opens one. `AsyncStream` explains its methods."""
 
+    _sockets: ExitStack
     _socket: SyncConnection
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._sockets = ExitStack()  # of the only one
 
     def send(self, columns: Any) -> Iterator[Result]:
         """Send columns; yield their results as they come."""
@@ -354,8 +347,9 @@ class Stream(_Stream):
                 try:
                     if step is Io.OPEN:
                         self._sockets.close()
-                        socket = open_sync(self._address, **self._options)
-                        self._socket = self._sockets.enter_context(socket)
+                        self._socket = open_sync(self._address, **self._options)
+                        self._socket.__enter__()  # else websockets warns
+                        self._sockets.callback(self._socket.close)
                     elif isinstance(step, Io):
                         reply = self._socket.recv(ANSWER_S if step is Io.RECEIVE_SOON else None)
                     elif isinstance(step, float):
