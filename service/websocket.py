@@ -68,7 +68,7 @@ class DirectConnection(Protocol):
         """Read on."""
 
     def send_now(self, texts: Iterable[bytes]) -> bool:
-        """Send texts in one write if that needs no waiting; return whether they were sent."""
+        """Send UTF-8 texts in one write if that needs no waiting; return whether they were sent."""
 
 
 class Stream:
@@ -135,6 +135,7 @@ class Stream:
         """Read and write until either side closes; return the closing code."""
         if self._connection is not None:
             self._connection.listener = self._take
+            self._connection.resume_reading()
         writer = self._loop.create_task(self._write())
         reader = self._loop.create_task(self._read())
         self._check_deadlines()
@@ -226,7 +227,8 @@ class Stream:
                     self._metrics.error(effect.code)
         idle = self._posted
         direct = self._connection if messages and idle is not None and not self._outbox else None
-        if direct is None or not direct.send_now([encode(message) for message in messages]):
+        texts = (encode(message) for message in messages)
+        if direct is None or not direct.send_now(texts):
             for message in messages:
                 self._post(message)
         if idle is not None and (self._outbox or self._close) and not idle.done():

@@ -487,9 +487,11 @@ def encode(message: ServerMessage) -> bytes:
         if message.text is None:
             return head + b"}"
         text = _JSON.encode(message.text)
-        return b'%b,"stable":%d,"text":%b}' % (head, message.stable, text)
+        return b'%b,"stable":%d,"text":%b}' % (head, message.stable or 0, text)
     if isinstance(message, Result):
-        return _JSON.encode(message)
+        names = ("type", "seq", "column", "probabilities", "letter_end", "stable", "text")
+        fields = {name: getattr(message, name) for name in names}
+        return _JSON.encode({name: value for name, value in fields.items() if value is not None})
     absent = set()
     if isinstance(message, Numbered) and message.seq is None:
         absent.add("seq")

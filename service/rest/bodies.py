@@ -66,8 +66,8 @@ class BodyReader:
         self._held_bytes: Counter[str] = Counter()  # by client
         self._turns = Turns(
             1,
-            most_waiting=limits.max_sessions,
-            most_waiting_each=limits.max_sessions_per_client,
+            max_waiting=limits.max_sessions,
+            max_waiting_per_client=limits.max_sessions_per_client,
         )
 
     async def columns(self, request: Request, model: RunningModel | None) -> Input:

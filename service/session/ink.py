@@ -3,18 +3,13 @@
 A message of ink is handled in three steps: `changes` finds out what it changes and what that costs,
 `draw_due` draws its strokes, a portion at a time, and `draw` lays them on the columns. Nothing is
 changed if any of them raises an error.
-
-A message has few points, so numbers of Python are faster here than arrays.
 """
 
-import math
-from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import islice
 from operator import itemgetter
-from struct import Struct
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -31,8 +26,13 @@ from inkstream.model.preprocess.ink import (
     check_bounds,
     draw_apart,
     flatten,
-    misfit,
-    touched,
+)
+from inkstream.model.preprocess.strokes import (
+    POINT_PATH,
+    PORTION_PATH,
+    Piece,
+    cut_in_runs,
+    refit,
 )
 from inkstream.service.protocol.client_messages import Ink
 from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quoted
@@ -41,17 +41,11 @@ from inkstream.service.session.model import SessionModel
 
 # Length of the pen's path in one message, pixels: forty words.
 MAX_PATH: Final = 65_536
-# So much is drawn at once, while all sessions wait: 2 ms.
-PORTION_PATH: Final = 8192
-# So many pixels count as one message, and a point as so many pixels: drawing takes 0.1 us a pixel
-# and 0.4 to 0.9 us a point. At 250 messages a second that is 1/20 of the time.
+# So many pixels count as one message: at 250 of them a second drawing takes 1/20 of the time.
 MESSAGE_PATH: Final = 2048
-POINT_PATH: Final = 8
 # Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
 MAX_KEPT_PATH: Final = 24 * MAX_PATH
 NEVER_WIPED: Final = MAX_COLUMNS + 1  # no ink comes so far
-POINT: Final = Struct("2f")  # x and y
-SAME_FRAME: Final = 1e-3  # of a frame's height: frames that differ by less are the same
 MAX_SPANS: Final = 16  # of a stroke in one letter; if there are more, one span covers them all
 MAX_SPANNED: Final = 128  # strokes that one event names: twice as many as a long word has
 BEGUN_AGAIN: Final = "after a reset or a rewind to column 0"  # when the other kind may follow
@@ -79,7 +73,7 @@ class KeptStroke(msgspec.Struct, array_like=True, frozen=True, eq=False):
         """Whether it may go on or be undone where the columns from `oldest` on may change."""
         return not self.complete or self.columns[1] > oldest
 
-    def continued(self, piece: "Piece", complete: bool) -> "KeptStroke":
+    def continued(self, piece: Piece, complete: bool) -> "KeptStroke":
         """Return the stroke with a piece more; its columns are known if that can be drawn."""
         first, end = piece.columns
         if self.coordinates:
@@ -101,55 +95,6 @@ class KeptStroke(msgspec.Struct, array_like=True, frozen=True, eq=False):
 
 
 NEW: Final = KeptStroke(b"", 0, 0.0, (0, 0), complete=False)
-
-
-class Piece:
-    """New points of a stroke, and the way to them from where its pen stood, in pixels."""
-
-    def __init__(self, before: KeptStroke, more: Sequence[Point]) -> None:
-        """Measure the way from the end of `before` through at least one point more."""
-        self.n_points = len(more)
-        values = [value for point in more for value in point]
-        self.coordinates = array("f", values).tobytes()
-        if last := before.coordinates[-POINT.size :]:
-            values = [*POINT.unpack(last), *values]
-        # While they wait to be drawn numbers of Python would take seven times the memory.
-        self._points = array("d", values)
-        x, y = values[::2], values[1::2]
-        self.bounds = min(x), min(y), max(x), max(y)
-        steps = zip(x, x[1:], y, y[1:], strict=False)
-        self.path: float = sum(
-            [max(abs(x2 - x1), abs(y2 - y1)) for x1, x2, y1, y2 in steps]
-        )  # its length
-        self.cost = self.path + POINT_PATH * len(x)  # what it costs to draw, pixels
-
-    def runs(self) -> list[Points]:
-        """Return its points in runs, each of which ends where the next one begins; see `_runs`."""
-        points = np.frombuffer(self._points).reshape(-1, 2)
-        return [points] if self.cost <= PORTION_PATH else _runs(points)
-
-    @property
-    def columns(self) -> tuple[int, int]:
-        """The first column that the ink touches, and the one after the last; 0, 0 if too far."""
-        left, _, right, _ = self.bounds
-        return touched(left, right) if left >= 0 and right <= MAX_COLUMNS else (0, 0)
-
-
-def _runs(points: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return runs of points [n, 2], each of which costs about a portion at most.
-
-    The last point of a run is the first one of the next. A way that costs more than a portion is
-    cut in equal parts.
-    """
-    n_parts = np.ceil(abs(np.diff(points, axis=0)).max(1) / PORTION_PATH).astype(int)
-    if n_parts.max(initial=1) > 1:
-        ways = zip(points, points[1:], np.maximum(n_parts, 1), strict=False)
-        cut = [np.linspace(start, end, n, endpoint=False) for start, end, n in ways]
-        points = np.concatenate([*cut, points[-1:]])
-    costs = abs(np.diff(points, axis=0, append=points[-1:])).max(1) + POINT_PATH
-    cuts = np.flatnonzero(np.diff(costs.cumsum() // PORTION_PATH)) + 1
-    edges = [0, *cuts.tolist(), len(points)]
-    return [points[i : j + 1] for i, j in pairwise(edges)]
 
 
 @dataclass(slots=True, eq=False)
@@ -179,7 +124,7 @@ class InkChanges:
             self.beneath = np.zeros((end - first, column_size), np.uint8)
             for stroke in self.strokes.values():
                 if stroke.columns[0] < end and first < stroke.columns[1]:
-                    runs = _runs(stroke.points.astype(np.float64))
+                    runs = cut_in_runs(stroke.points.astype(np.float64))
                     self._add(runs, stroke.cost)
                     self.wiped += [stroke.wiped_from] * len(runs)
 
@@ -339,7 +284,7 @@ class LineInk:
             if before.complete:
                 raise InkError(f"stroke {quoted(key)} is complete, allowed: a new id", ink.id)
             if frame is not None and stroke.points:
-                pieces.append(Piece(before, self._in_pixels(stroke.points, frame)))
+                pieces.append(Piece(before.coordinates, self._in_pixels(stroke.points, frame)))
                 strokes[key] = before.continued(pieces[-1], stroke.last)
             else:
                 strokes[key] = replace(before, complete=stroke.last)
@@ -372,51 +317,37 @@ class LineInk:
         The frame depends on the ink alone, not on when the fit was asked for. The old frame stays
         where the line has become too long to be read again at once.
         """
-        strokes, old, rows = changes.strokes, changes.frame, self._model.info.column_height
+        strokes, old, info = changes.strokes, changes.frame, self._model.info
         height = changes.ink.height or self._height
         is_wiped = any(stroke.wiped_from < NEVER_WIPED for stroke in strokes.values())
         if old is None or height is None or is_wiped:
             return changes
         written = {key: stroke for key, stroke in strokes.items() if stroke.coordinates}
         points, starts = flatten([stroke.points.astype(np.float64) for stroke in written.values()])
-        if not _is_drawable(points):
+        refitted = refit(
+            points,
+            starts,
+            (old.top, old.height),
+            height,
+            info.column_height,
+            transcribes=info.kind == "transcriber",
+        )
+        if refitted is None:
             return changes
-        new = self._suitable(points, starts, old, Frame(top=0.0, height=height))
-        if abs(new.height - old.height) + abs(new.top - old.top) < SAME_FRAME * old.height:
-            return changes
-        points = _moved(points, old, new, rows)
-        if not _is_drawable(points):
-            return changes
+        points, (top, new_height) = refitted
         parts = np.split(points, starts[1:-1]) if written else []
-        pieces = [Piece(NEW, [(x, y) for x, y in part.tolist()]) for part in parts]
+        pieces = [Piece(b"", [(x, y) for x, y in part.tolist()]) for part in parts]
         limits = self._model.limits
-        most = min(limits.max_message_columns, limits.max_line_columns)
+        max_end = min(limits.max_message_columns, limits.max_line_columns)
         end = max([piece.columns[1] for piece in pieces], default=0)
-        if end > most or sum([piece.path for piece in pieces]) > MAX_PATH:
+        if end > max_end or sum([piece.path for piece in pieces]) > MAX_PATH:
             return changes
         moved = {
             key: NEW.continued(piece, stroke.complete)
             for (key, stroke), piece in zip(written.items(), pieces, strict=True)
         }
-        return InkChanges(changes.ink, strokes | moved, pieces, None, frame=new, refits=True)
-
-    def _suitable(
-        self, points: Points, starts: NDArray[np.int64], frame: Frame, named: Frame
-    ) -> Frame:
-        """Return the frame that suits strokes in `frame`: the client's, or one that fits them."""
-        if not len(points):
-            return named
-        info = self._model.info
-        rows = info.column_height
-        # Rounding errors of a change of frames, far below a thousandth, must not decide.
-        there = np.round(_moved(points, frame, named, rows), 3)
-        found = misfit(there, starts, rows, transcribes=info.kind == "transcriber")
-        if found is None:
-            return named
-        zoom, middle = found
-        top = named.height * (middle / rows - 0.5 / zoom)
-        new = Frame(top=top, height=named.height / zoom)
-        return new if math.isfinite(new.top) and math.isfinite(new.height) else frame
+        frame = Frame(top=top, height=new_height)
+        return InkChanges(changes.ink, strokes | moved, pieces, None, frame, refits=True)
 
     def draw(self, changes: InkChanges, oldest: int, read: int) -> tuple[int, bytes]:
         """Lay what the newest message changes on the columns.
@@ -561,13 +492,3 @@ class LineInk:
                 Span(id=key, start=i, end=j) for i, j in zip(edges[::2], edges[1::2], strict=True)
             ]
         return tuple(spans)
-
-
-def _moved(points: Points, old: Frame, new: Frame, rows: int) -> Points:
-    """Return points [n, 2] in the pixels of another frame of so many rows."""
-    return points * (old.height / new.height) + (0, rows * ((old.top - new.top) / new.height))
-
-
-def _is_drawable(points: NDArray[Any]) -> bool:
-    """Return whether a canvas takes points [n, 2]; it takes no "not a number"."""
-    return bool((abs(points) <= MAX_COLUMNS).all() and (points[:, 0] >= 0).all())

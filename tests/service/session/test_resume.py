@@ -31,6 +31,7 @@ from inkstream.service.protocol.server_messages import (
 from inkstream.service.sealing import SnapshotSealer
 from inkstream.service.session.snapshot import FORMAT
 from tests.helpers.frames import FRAMES
+from tests.helpers.pen_line import columns, ink
 from tests.helpers.resuming import (
     PATIENT,
     SEALER,
@@ -53,7 +54,6 @@ from tests.helpers.single_session import (
     only,
     types_of,
 )
-from tools.snapshots import columns, ink
 
 frames = st.lists(st.sampled_from(sorted(FRAMES)), max_size=8).map(
     lambda names: [FRAMES[name] for name in names]
