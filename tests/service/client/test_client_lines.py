@@ -371,6 +371,6 @@ def test_without_results_the_flush_has_all_events(stream: Stream, reader: Recogn
     assert list(stream.send(columns)) == []
     flushed = stream.flush()
     assert flushed.text == reader.read(columns).text
-    assert letters(flushed.events) == expected(reader, columns)
+    assert letters([*flushed.events]) == expected(reader, columns)
     stream.configure(results="column")
     assert len(list(stream.send(columns[:9]))) == 9

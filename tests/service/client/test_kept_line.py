@@ -123,7 +123,8 @@ def moved(conversation: Conversation, digest: str, *heard: ServerMessage) -> lis
     """Go on over another connection where this is heard; return the messages that were sent."""
     model = READY.model.model_copy(update={"digest": digest})
     incoming = iter([READY.model_copy(update={"model": model}), *heard])
-    resumption, sent, reply = conversation._resume(), [], None
+    resumption, reply = conversation._resume(), None
+    sent: list[Any] = []
     while True:
         try:
             step = resumption.send(reply)
