@@ -94,7 +94,8 @@ async def connect(
     """
     async with AsyncExitStack() as sockets:
         stream = AsyncStream(sockets, url, model, key, reconnect=reconnect)
-        await stream._answer(stream._begin())
+        async for _ in stream._run(stream._begin()):
+            pass  # it gives nothing
         yield stream
 
 
@@ -105,7 +106,8 @@ def connect_sync(
     """Open a stream for the `with` block; see `connect`."""
     with ExitStack() as sockets:
         stream = Stream(sockets, url, model, key, reconnect=reconnect)
-        stream._answer(stream._begin())
+        for _ in stream._run(stream._begin()):
+            pass  # it gives nothing
         yield stream
 
 
@@ -237,33 +239,33 @@ class AsyncStream(_Stream):
 
     async def flush(self) -> Flushed:
         """Decide everything; return the line's answer: a `label` or a `text`, and events."""
-        return await self._answer(self._ask(Flushed, "flush"))
+        return await self._call(Flushed, "flush")
 
     async def reset(self) -> messages.ResetDone:
         """Start a new line at column 0."""
-        return await self._answer(self._ask(messages.ResetDone, "reset"))
+        return await self._call(messages.ResetDone, "reset")
 
     async def rewind(self, column: int) -> messages.Rewound:
         """Forget `column` and all after it; the next column gets its number."""
-        return await self._answer(self._ask(messages.Rewound, "rewind", column=column))
+        return await self._call(messages.Rewound, "rewind", column=column)
 
     async def configure(self, **values: Any) -> messages.Configured:
         """Change options of the protocol's `configure`, such as `top_k` or `language`.
 
         With `results="none"` nothing is yielded: `flush`, `end` and `ended_line` have the events.
         """
-        return await self._answer(self._ask(messages.Configured, "configure", **values))
+        return await self._call(messages.Configured, "configure", **values)
 
     async def ping(self) -> messages.Pong:
         """Wait for an answer of the server."""
-        return await self._answer(self._ask(messages.Pong, "ping"))
+        return await self._call(messages.Pong, "ping")
 
     async def end(self) -> Done:
         """End the stream; return its last line. A call after it raises `StreamEndedError`."""
-        return await self._answer(self._ask(Done, "end"))
+        return await self._call(Done, "end")
 
-    async def _answer(self, exchange: Exchange[T]) -> T:
-        (answer,) = [answer async for answer in self._run(exchange)]
+    async def _call(self, expected: type[T], kind: str, **fields: Any) -> T:
+        (answer,) = [answer async for answer in self._run(self._ask(expected, kind, **fields))]
         return answer
 
     async def _run(self, exchange: Exchange[T]) -> AsyncIterator[T]:
@@ -312,30 +314,30 @@ class Stream(_Stream):
 
     def flush(self) -> Flushed:
         """Decide everything; return the line's answer: a `label` or a `text`, and events."""
-        return self._answer(self._ask(Flushed, "flush"))
+        return self._call(Flushed, "flush")
 
     def reset(self) -> messages.ResetDone:
         """Start a new line at column 0."""
-        return self._answer(self._ask(messages.ResetDone, "reset"))
+        return self._call(messages.ResetDone, "reset")
 
     def rewind(self, column: int) -> messages.Rewound:
         """Forget `column` and all after it; the next column gets its number."""
-        return self._answer(self._ask(messages.Rewound, "rewind", column=column))
+        return self._call(messages.Rewound, "rewind", column=column)
 
     def configure(self, **values: Any) -> messages.Configured:
         """Change options of the protocol's `configure`, such as `top_k` or `language`."""
-        return self._answer(self._ask(messages.Configured, "configure", **values))
+        return self._call(messages.Configured, "configure", **values)
 
     def ping(self) -> messages.Pong:
         """Wait for an answer of the server."""
-        return self._answer(self._ask(messages.Pong, "ping"))
+        return self._call(messages.Pong, "ping")
 
     def end(self) -> Done:
         """End the stream; return its last line. A call after it raises `StreamEndedError`."""
-        return self._answer(self._ask(Done, "end"))
+        return self._call(Done, "end")
 
-    def _answer(self, exchange: Exchange[T]) -> T:
-        (answer,) = self._run(exchange)
+    def _call(self, expected: type[T], kind: str, **fields: Any) -> T:
+        (answer,) = self._run(self._ask(expected, kind, **fields))
         return answer
 
     def _run(self, exchange: Exchange[T]) -> Iterator[T]:

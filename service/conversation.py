@@ -234,13 +234,12 @@ class Conversation:
 
     # Calls of the program
 
-    def _begin(self) -> Exchange[messages.Ready]:
-        """Open the first connection; give the server's first message."""
+    def _begin(self) -> Exchange[None]:
+        """Open the first connection."""
         self.ready = yield from self._open()
         self._line.digest = self.ready.model.digest
         if self._reconnects:
             yield self._message("configure", snapshot_columns=SNAPSHOT_COLUMNS)
-        yield self.ready
 
     def _columns(self, columns: Any) -> Exchange[Result]:
         """Send columns, at most a window of them unanswered at any time, and give their results."""

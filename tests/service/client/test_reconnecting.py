@@ -57,8 +57,8 @@ READY = Ready(
 )
 GOAWAY = Goaway(reason="a deploy", time_left_ms=5000)
 
-DOCUMENT = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text("utf-8")
-(listed,) = re.findall(r"After ([\d, ]+), a code\s+that\s+is not", DOCUMENT)
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "errors.md").read_text("utf-8")
+(listed,) = re.findall(r"After ([\d,\s]+), a code\s+that\s+is not", DOCUMENT)
 LISTED = {int(code) for code in re.findall(r"\d{4}", listed)}
 DOCUMENTED = {1000, 1002, 1007, 1008, 1009, 1012, *(each.closing for each in MEANINGS.values())}
 CLOSINGS = DOCUMENTED | {1014, 4999}
