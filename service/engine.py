@@ -187,6 +187,7 @@ class Engine:
         if member.gone:
             return
         member.gone = True
+        member.session.close()
         # The receiver holds `member`: without the way back both are freed at once.
         member.deliver = lambda _effects: None
         self._states.free.append(member.row)

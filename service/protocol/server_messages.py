@@ -207,10 +207,10 @@ class EncodedResult(Result):
         """Return the result as it is where the one right before it is not sent."""
         if self.stable is None or self.text is None or before.stable is None or before.text is None:
             return self
-        stable, text = self.stable, self.text
-        if stable > before.stable:
-            stable, text = before.stable, before.text[: stable - before.stable] + text
-        return replace(self, stable=stable, text=text)
+        if self.stable <= before.stable:  # nothing of that one's text is left
+            return self
+        stood = before.text[: self.stable - before.stable]
+        return replace(self, stable=before.stable, text=stood + self.text)
 
 
 class Character(Message):

@@ -36,13 +36,16 @@ class Options:
 
     @classmethod
     def of(cls, given: dict[str, Any], model: SessionModel) -> "Options":
-        """Return the first options with those that are `given`, as a `configure` has them.
+        """Return the first options with those that are `given`; see `updated`."""
+        return cls.first(model).updated(given, model)
+
+    def updated(self, given: dict[str, Any], model: SessionModel) -> "Options":
+        """Return the options with those that are `given`, as a `configure` has them.
 
         Raises `ValueRefusedError` if they are refused.
         """
-        first = cls.first(model)
         if not given:
-            return first
+            return self
         try:
             message = Configure.model_validate({**given, "type": "configure"})
         except ValidationError as error:
@@ -50,7 +53,7 @@ class Options:
             where = ".".join(map(str, fault["loc"]))
             raise ValueRefusedError(f"option {where}: {fault['msg']}") from None
         check_hints(message, model.limits)
-        return first.changed(message, model)
+        return self.changed(message, model)
 
     def changed(self, message: Configure, model: SessionModel) -> "Options":
         """Return the options after a `configure`; raise `ValueRefusedError` if it is refused."""

@@ -162,6 +162,7 @@ class Due:
 
     data: bytes  # pixels, one column after another
     is_new: bool = False  # whether they are columns that the message brings, and have results
+    is_last: bool = True  # whether the message ends with them
 
 
 class Portion(NamedTuple):
@@ -348,8 +349,14 @@ class Session:
         if not self.closed:
             sent = messages.Error(code=error.code, message=str(error), fatal=True)
             self._effects += [sent, Close(MEANINGS[error.code].closing, error.code)]
-            self._close()
+            self.close()
         return self._taken_effects()
+
+    def close(self) -> None:
+        """Take nothing more, and drop what waits: the client is gone, or is told why."""
+        self.state = CLOSED
+        self._inbox.clear()
+        self._work = self._due = None  # a generator and its session hold each other
 
     # To the engine and back
 
@@ -396,7 +403,8 @@ class Session:
         if self.options.in_force.line_end_columns and not self._ink.has_strokes:
             n_columns, ends_line = self._until_line_end(data)
             data = data[: n_columns * size]
-        message_ends = [n_columns - 1] if len(data) == len(due.data) else []
+        is_end = due.is_last and len(data) == len(due.data)
+        message_ends = [n_columns - 1] if is_end else []
         return self._portion(data, n_columns, message_ends, ends_line)
 
     def _portion(
@@ -435,7 +443,7 @@ class Session:
             self._go_on(Ran(portion, scores, state, shown))
         else:
             self._n_processed += portion.n_messages
-            self._bad_in_a_row = 0
+            self._bad_in_a_row, self._may_resume = 0, False
             self._read(portion, scores, state, shown)
             if portion.ends_line:
                 rest_columns = self._inbox.begun_columns
@@ -478,18 +486,18 @@ class Session:
 
     def _begin(self, message: Control) -> None:
         """Begin to process a message."""
-        if isinstance(message, requests.Ping | requests.Resume):
-            self._index = None
-        else:
+        if isinstance(message, requests.Ping):  # it is none of the line's messages
+            self._effects.append(messages.Pong(id=message.id))
+            return
+        self._index, self._ref = None, message.id
+        if not isinstance(message, requests.Resume):
             self._index = self._n_processed
             self._n_processed += 1
-        self._ref = message.id
         if isinstance(message, Fault):
             self._refuse(error_of(message.code, message.text))
         else:
             self._process(self._answer(message))
-        if not isinstance(message, requests.Ping):
-            self._may_resume = False
+        self._may_resume = False
 
     def _process(self, work: Work) -> None:
         """Begin with what needs the engine now and then."""
@@ -524,8 +532,6 @@ class Session:
             case PackedColumns(data, ref):
                 self._ink.check_columns(ref)
                 yield from self._read_new(data)
-            case requests.Ping():
-                self._effects.append(messages.Pong(id=message.id))
             case requests.Configure():
                 self._configure(self.options.changed(message, self.model))
                 self._send([self.options.in_force])
@@ -546,7 +552,7 @@ class Session:
                 done = self._with_answer(messages.Done, id=message.id, columns=columns, **stand)
                 self._send([done])
                 self._effects.append(Close(NORMAL_CLOSURE, "end"))
-                self._close()
+                self.close()
 
     def _standing(self) -> dict[str, int]:
         """Return how many letters and words of the line are decided."""
@@ -596,11 +602,11 @@ class Session:
         else:
             self._send(made)
 
-    def _read_new(self, data: bytes) -> Work:
-        """Read the columns that a message brings."""
+    def _read_new(self, data: bytes, *, is_last: bool = True) -> Work:
+        """Read columns that a message brings; the last ones of it, or some before these."""
         while data:
             self._check_length()
-            ran = yield Due(data, is_new=True)
+            ran = yield Due(data, is_new=True, is_last=is_last)
             assert ran is not None
             data = data[len(ran.portion.data) :]
             self._read(*ran)
@@ -645,7 +651,7 @@ class Session:
         withdrawn = self._revisions.withdraw(revised)
         n_again = (until - start) * size
         self._held = []
-        yield from self._read_new(data[:n_again])
+        yield from self._read_new(data[:n_again], is_last=n_again == len(data))
         again, self._held = self._held, None
         self._number(self._revisions.differences(revised, withdrawn, again))
         yield from self._read_new(data[n_again:])
@@ -777,28 +783,29 @@ class Session:
             raise ValueRefusedError(
                 "resume came after other messages, allowed: first, or after pings", message.id
             )
-        self._configure(Options.of(message.options, self.model))
-        saved = None if message.snapshot is None else self._opened(message.snapshot)
+        self._configure(self.options.updated(message.options, self.model))
+        is_same_model = message.digest == self.model.digest
+        saved = self._opened(message) if is_same_model else None
         n_messages = 0 if saved is None else saved.n_messages
         self._effects.append(messages.Resumed(id=message.id, messages=n_messages))
-        if message.digest == self.model.digest:
+        if is_same_model:
             self._heard = message.heard
         else:  # other weights: what was heard of the line is withdrawn
             self._effects.append(self._with_answer(messages.Revised, seq=0, column=0))
         if saved is not None:
             yield from self._take_up(saved)
 
-    def _opened(self, blob: str) -> SavedSession | None:
-        """Return what is in a snapshot; None if it cannot be used here."""
-        if self.model.seals is None:
+    def _opened(self, message: requests.Resume) -> SavedSession | None:
+        """Return what is in a snapshot; None if there is none that can be used here."""
+        if message.snapshot is None or self.model.seals is None:
             return None
         try:
-            saved = decode(self.model.seals.open(blob, self._client))
+            saved = decode(self.model.seals.open(message.snapshot, self._client))
             for options in (saved.options, saved.read_with):
                 Options.of(options, self.model)
         except InputError:
             return None
-        return saved
+        return saved if saved.seq <= message.heard else None  # else some would never be heard
 
     def _take_up(self, saved: SavedSession) -> Work:
         """Be as a session was when it was saved."""
@@ -845,16 +852,15 @@ class Session:
     def _send_error(
         self, error: InkstreamError, index: int | None, ref: Ref, *, fatal: bool
     ) -> None:
-        """Send an error about a message: it follows from the line's messages."""
+        """Send an error about a message; `index` is its number in the line, None for `resume`."""
         self._held = None
         sent = messages.Error(
             code=error.code, message=str(error), fatal=fatal, index=index, ref=ref
         )
-        self._number([sent])
+        if index is None:  # it follows from none of the line's messages
+            self._effects.append(sent)
+        else:
+            self._number([sent])
         if fatal:
             self._effects.append(Close(MEANINGS[error.code].closing, error.code))
-            self._close()
-
-    def _close(self) -> None:
-        self.state = CLOSED
-        self._inbox.clear()
+            self.close()

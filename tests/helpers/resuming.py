@@ -1,121 +1,113 @@
-"""A session that goes on elsewhere, and what its client must hear of that."""
+"""A client that keeps its line as docs/protocol.md says, to go on over another connection."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.client_messages import parse_client
+from inkstream.service.protocol.errors import MessageError
 from inkstream.service.protocol.server_messages import (
+    Configured,
     Done,
-    Error,
-    Event,
-    Goaway,
-    Limits,
-    Pong,
+    LineEnd,
     ResetDone,
-    Result,
-    Resumed,
-    Rewound,
+    Revised,
     ServerMessage,
     Snapshot,
-    Word,
+    encode,
 )
 from inkstream.service.sealing import Sealer, SnapshotSealer
-from tests.helpers.session_machine import TOLERANCE, as_json
 from tests.helpers.single_session import LANGUAGES, LIMITS, SessionClient, message
 
-SEALER = Sealer(["a key for tests, 32 characters or more"], "snapshot")
+KEY = "a key for tests, 32 characters or more"
+SEALER = Sealer([KEY], "snapshot")
 SEALS = SnapshotSealer(SEALER, b"the model")
-PATIENT = LIMITS.model_copy(update={"max_control_per_s": 1000, "max_bad_messages": 1000})
+PATIENT = LIMITS.model_copy(update={"max_control_per_s": 10_000, "max_bad_messages": 1000})
+DIGEST = "of the model"
 
 Frame = str | bytes
 
 
 class SnapshotClient(SessionClient):
-    """A client of a server with snapshots, with all that it sends and hears."""
+    """A client of a server with snapshots, after its `ready`."""
 
-    def __init__(self, runtime: Runtime, limits: Limits = PATIENT, credential: bytes = b"") -> None:
+    def __init__(self, runtime: Runtime, **different: Any) -> None:
         languages = LANGUAGES if runtime.config.kind == "transcriber" else {}
-        super().__init__(runtime, limits, languages, SEALS, credential)
+        usual = {"limits": PATIENT, "languages": languages, "seals": SEALS, "digest": DIGEST}
+        super().__init__(runtime, **usual | different)
         self.new_messages()
-        self.sent: list[Frame] = []
-
-    def send(self, *frames: Frame, interval_s: float = 1.0) -> None:
-        self.sent += frames
-        super().send(*frames, interval_s=interval_s)
-
-    def snapshot(self) -> Snapshot | None:
-        """Have the server go away; return its snapshot, or None where the session is closed."""
-        self.apply(self.session.goaway(5.0))
-        self.drain()
-        found = [each for each in self.received if isinstance(each, Snapshot)]
-        return found[-1] if found else None
 
 
-class Heard:
-    """What a client knows of its line after the messages that it heard."""
+class KeptLine:
+    """What a client keeps of its line: all that it needs to go on elsewhere."""
 
-    def __init__(self, messages: Sequence[ServerMessage]) -> None:
-        self.columns = self.letters = self.words = 0
+    def __init__(self, column_size: int, digest: str = DIGEST) -> None:
+        self.frames: list[Frame] = []  # of the line, without pings
+        self.heard = 0  # number of the newest message
+        self.digest = digest  # of the model that numbered it
+        self.snapshot: Snapshot | None = None
+        self.options: dict[str, Any] = {}  # at the line's beginning
+        self.is_done = False
+        self._newest_options = self.options
+        self._column_size = column_size
+
+    def send(self, *frames: Frame) -> None:
+        """Keep what is sent."""
+        self.frames += [frame for frame in frames if kind_of(frame) != "ping"]
+
+    def hear(self, messages: Iterable[ServerMessage]) -> None:
+        """Keep what is to be kept of messages that came."""
         for each in messages:
+            self.heard = getattr(each, "seq", None) or self.heard
             match each:
-                case Result():
-                    self.columns = each.column + 1
-                case Rewound():
-                    self.columns, self.letters, self.words = each.column, each.letters, each.words
-                case ResetDone():
-                    self.columns = self.letters = self.words = 0
+                case Configured():
+                    self._newest_options = each.model_dump(exclude={"type", "id", "seq"})
                 case Snapshot():
-                    self.columns, self.letters, self.words = each.column, each.letters, each.words
-                case Word():
-                    self.words = each.id + 1
-                case _ if isinstance(each, Event):
-                    self.letters = each.id + 1
+                    self.snapshot = each
+                case Revised(seq=0):  # other weights read the line
+                    self.heard, self.snapshot = 0, None
+                case ResetDone():
+                    self._begin([kind_of(frame) for frame in self.frames].index("reset") + 1)
+                case LineEnd(messages=n, rest_columns=rest_columns):
+                    self._begin(n, rest_columns)
+                case Done():
+                    self.is_done = True
+
+    def _begin(self, n_messages: int, rest_columns: int = 0) -> None:
+        """Begin a line with what follows so many messages, and with columns of the last one."""
+        last, self.frames = self.frames[n_messages - 1], self.frames[n_messages:]
+        if rest_columns:
+            self.frames.insert(0, end_of(last, rest_columns, self._column_size))
+        self.heard, self.snapshot, self.options = 0, None, self._newest_options
+
+    def resume(self, *, with_snapshot: bool = True, **different: Any) -> str:
+        """Return the first message on another connection."""
+        blob = self.snapshot.blob if with_snapshot and self.snapshot else None
+        fields = {"heard": self.heard, "digest": self.digest, "options": self.options}
+        return message("resume", id="again", **fields | {"snapshot": blob} | different)
+
+    def following(self, n_messages: int) -> list[Frame]:
+        """Return what to send when the server has so many messages of the line."""
+        return self.frames[n_messages:]
 
 
-def resume(blob: str | None, heard: Heard) -> str:
-    """Return the message that resumes a line after what was heard."""
-    counts = {"columns": heard.columns, "letters": heard.letters, "words": heard.words}
-    return message("resume", id="again", blob=blob, **counts)
+def kind_of(frame: Frame) -> str | None:
+    """Return the type of a client's message; None for binary columns and bad messages."""
+    try:
+        return parse_client(frame).type if isinstance(frame, str) else None  # type: ignore[attr-defined,no-any-return]
+    except MessageError:
+        return None
 
 
-def comparable(messages: Sequence[ServerMessage], first_index: int) -> list[dict[str, Any]]:
-    """Return what a session says of its line, without what another connection changes.
-
-    `first_index` is the index of the client's first message that both connections have.
-    """
-    plain = []
-    for each in messages:
-        if isinstance(each, Goaway | Pong | Snapshot):
-            continue
-        values = as_json(each)
-        if isinstance(each, Error) and each.index is not None:
-            values["index"] -= first_index
-        elif isinstance(each, Done):
-            del values["seconds"]
-        plain.append(values)
-    return plain
+def end_of(frame: Frame, n_columns: int, column_size: int) -> Frame:
+    """Return a message with the last columns of a message of columns."""
+    if isinstance(frame, bytes):
+        return frame[-n_columns * column_size :]
+    fields = json.loads(frame)
+    return json.dumps(fields | {"columns": fields["columns"][-n_columns:]})
 
 
-def after_resumed(messages: list[ServerMessage]) -> tuple[Resumed, list[ServerMessage]]:
-    """Return `resumed`, before which nothing but pongs came, and what follows."""
-    others: list[ServerMessage] = [each for each in messages if each.type != "pong"]
-    first = others.pop(0)
-    assert isinstance(first, Resumed), messages
-    return first, others
-
-
-def check_alike(found: Any, expected: Any) -> None:
-    """Check that values are equal but for the last digits, which depend on the runs of the net."""
-    if isinstance(expected, float):
-        assert abs(found - expected) < TOLERANCE
-    elif isinstance(expected, list):
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
-            check_alike(one, other)
-    elif isinstance(expected, dict):
-        assert found.keys() == expected.keys(), (found, expected)
-        for name, value in expected.items():
-            if name != "alternatives":  # near ties may fall either way
-                check_alike(found[name], value)
-    else:
-        assert found == expected
+def numbered(messages: Sequence[ServerMessage]) -> list[bytes]:
+    """Return what follows from the line's messages, as it is sent."""
+    return [encode(each) for each in messages if getattr(each, "seq", None) is not None]

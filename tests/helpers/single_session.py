@@ -1,7 +1,7 @@
 """One session without engine: the client and the net of a session, in the calling thread."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -10,23 +10,26 @@ from numpy.typing import NDArray
 
 from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.decoding.ngrams import About, Language
+from inkstream.model.preprocess.ink import taken_by
 from inkstream.model.runtime import Runtime
 from inkstream.model.training.ngrams import build
-from inkstream.service.protocol.client_messages import options_in
 from inkstream.service.protocol.server_messages import (
+    Answer,
     Error,
     Event,
     Letter,
+    LineEnd,
     Limits,
-    Punctuation,
+    ResetDone,
     Result,
     ServerMessage,
     Word,
+    encode,
 )
 from inkstream.service.session import (
     Close,
     Effect,
-    Options,
+    Portion,
     Restore,
     Seals,
     Session,
@@ -80,12 +83,13 @@ class SessionClient:
         languages: Mapping[str, Language] = MappingProxyType({}),
         seals: Seals | None = None,
         credential: bytes = b"",
-        options: Mapping[str, str] = MappingProxyType({}),
+        digest: str = "",
         column_size: int = 0,
     ) -> None:
-        self.model = SessionModel.of(runtime.metadata, limits, languages, seals=seals)
-        first = Options.first(self.model).changed(options_in(options), self.model)
-        self.session = Session("test", self.model, credential, first, column_size=column_size)
+        self.model = SessionModel.of(
+            runtime.metadata, limits, languages, digest=digest, seals=seals
+        )
+        self.session = Session("test", self.model, credential, column_size=column_size)
         self.received: list[ServerMessage] = []  # in order
         self.close: Close | None = None
         self._runtime = runtime
@@ -100,6 +104,11 @@ class SessionClient:
             self.apply(self.session.receive(frame, self._now_s))
 
     @property
+    def column(self) -> int:
+        """Return the number of the line's next column."""
+        return self.session._line.column
+
+    @property
     def paused_s(self) -> float:
         """For how long the server would read nothing more from now on; 0 if it reads on."""
         return max(0.0, self.session.paused_until_s - self._now_s)
@@ -109,13 +118,14 @@ class SessionClient:
 
         Return False if no columns are ready.
         """
-        columns = self.session.take(max_columns)
-        if columns is None:
+        portion = self.session.take(max_columns)
+        if portion is None:
             return False
         for _ in range(n_runs):
+            columns = taken_by(self.model.config, portion.columns)
             scores, next_state = self._runtime.run(columns[:, None], self._state)
         self._state = next_state.copy()
-        effects = step_alone(self.session, scores[:, 0], next_state[0])
+        effects = step_alone(self.session, portion, scores[:, 0], next_state[0])
         next_state.fill(255)  # the session must keep copies only
         self.apply(effects)
         return True
@@ -157,11 +167,11 @@ class SessionClient:
 
 
 def step_alone(
-    session: Session, scores: NDArray[np.float32], state: NDArray[np.uint8]
+    session: Session, portion: Portion, scores: NDArray[np.float32], state: NDArray[np.uint8]
 ) -> list[Effect]:
     """Step a session whose columns were run without those of others; return the effects."""
-    (shown,) = shown_of([session], [scores])
-    return session.step(scores, state, shown)
+    (shown,) = shown_of([session.showing], [portion.picked], [scores])
+    return session.step(portion, scores, state, shown)
 
 
 def message(kind: str, **fields: Any) -> str:
@@ -197,9 +207,9 @@ def events_in(messages: list[ServerMessage]) -> list[Event]:
     return [each for each in messages if isinstance(each, Event)]
 
 
-def letters_in(messages: list[ServerMessage]) -> list[Letter | Punctuation]:
+def letters_in(messages: list[ServerMessage]) -> list[Letter]:
     """Return the letters and marks among messages."""
-    return [each for each in messages if isinstance(each, Letter | Punctuation)]
+    return [each for each in messages if isinstance(each, Letter)]
 
 
 def words_in(messages: list[ServerMessage]) -> list[Word]:
@@ -209,7 +219,43 @@ def words_in(messages: list[ServerMessage]) -> list[Word]:
 
 def all_probabilities(messages: list[ServerMessage]) -> NDArray[np.float64]:
     """Return the probabilities of all results, [n, K]."""
-    return np.array([list(each.probabilities.values()) for each in results(messages)])
+    return np.array([[p for _, p in each.probabilities] for each in results(messages)])
+
+
+def text_after(newest: str, message: ServerMessage) -> str:
+    """Return the text that a client with a `newest` text has after a message."""
+    match message:
+        case Result(stable=int(stable), text=str(text)):
+            assert 0 <= stable <= len(newest)
+            return newest[:stable] + text
+        case LineEnd() | ResetDone():
+            return ""
+        case Answer():
+            return message.text or ""
+    return newest
+
+
+def texts(messages: Sequence[ServerMessage], newest: str = "") -> list[str]:
+    """Return the text at each result, put together as a client does."""
+    at_results: list[str] = []
+    for each in messages:
+        newest = text_after(newest, each)
+        if isinstance(each, Result):
+            at_results.append(newest)
+    return at_results
+
+
+def text_of(messages: Sequence[ServerMessage]) -> str:
+    """Return the text of the last message, which must be an answer with one."""
+    answer = messages[-1]
+    assert isinstance(answer, Answer)
+    assert answer.text is not None
+    return answer.text
+
+
+def contents(messages: Sequence[ServerMessage]) -> list[dict[str, Any]]:
+    """Return all fields of messages but their numbers."""
+    return [json.loads(encode(each)) | {"seq": None} for each in messages]
 
 
 def uninterrupted(net: Runtime, columns: bytes) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from tests.helpers import hard_metadata
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.hard_pages import tiled_writing
 from tests.helpers.target import Target
@@ -107,6 +108,22 @@ def test_an_innocent_page_waits_for_nobody_elses(unnoticed: Unnoticed) -> None:
             answer = client.post(target.http + PAGE, content=innocent, timeout=TIMEOUT_S)
             assert time.monotonic() - started_s < 5
         assert answer.status_code == 200
+        assert len(answer.json()["lines"]) == 3
+
+
+def test_two_addresses_with_metadata_that_is_dear_delay_no_page(unnoticed: Unnoticed) -> None:
+    innocent = encoded(page(n_lines=3).image, "PNG")
+    content = hard_metadata.tiff(1_900_000)
+    with unnoticed.attack(settle_s=12) as target:
+        transport = httpx.HTTPTransport(local_address="127.0.0.9")
+        with (
+            asked(target, content, 2, "127.0.0.2"),
+            asked(target, content, 2, "127.0.0.3"),
+            httpx.Client(transport=transport) as client,
+        ):
+            started_s = time.monotonic()
+            answer = client.post(target.http + PAGE, content=innocent, timeout=TIMEOUT_S)
+            assert time.monotonic() - started_s < 5
         assert len(answer.json()["lines"]) == 3
 
 

@@ -1,0 +1,102 @@
+"""A line is a function of its messages: the same ones have the same numbered answers."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inkstream.model.errors import InkstreamError
+from inkstream.model.runtime import Runtime
+from inkstream.service.protocol.server_messages import Error, LineEnd, encode
+from tests.helpers.frames import ENDS_TWICE, FRAMES, as_json
+from tests.helpers.resuming import DIGEST, PATIENT, Frame, SnapshotClient, numbered
+from tests.helpers.single_session import INK, SessionClient, message, types_of
+
+SHORT = PATIENT.model_copy(update={"max_line_columns": 120})  # lines become too long
+DIGIT_FRAMES: dict[str, Frame] = {
+    "column": INK,
+    "columns": bytes([0, 9, 200, 255] * 7) * 40,
+    "rewind": message("rewind", column=30),
+    "configure": message("configure", characters="123", results="message"),
+    "all": message("configure", characters=None, line_end_columns=2),
+    "blank": bytes(28) * 3,
+    "flush": message("flush", id=1),
+    "reset": message("reset"),
+    "snapshots": message("configure", snapshot_columns=64),
+    "no columns": b"",
+}
+conversations = st.lists(st.sampled_from(sorted(FRAMES)), max_size=12).map(
+    lambda names: [FRAMES[name] for name in names]
+)
+digit_conversations = st.lists(st.sampled_from(sorted(DIGIT_FRAMES)), max_size=15).map(
+    lambda names: [DIGIT_FRAMES[name] for name in names]
+)
+paces = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), min_size=1, max_size=5)
+
+
+def send_at(client: SessionClient, frames: Iterable[Frame], pace: Sequence[tuple[int, int]]) -> None:
+    """Send frames; after each the net runs so many times, for so many columns at most."""
+    for number, frame in enumerate(frames):
+        n_runs, max_columns = pace[number % len(pace)]
+        client.send(frame)
+        for _ in range(n_runs):
+            client.step(max_columns)
+    client.drain()
+
+
+@settings(max_examples=150)
+@given(frames=conversations, pace=paces, in_json=st.booleans(), is_short=st.booleans())
+def test_the_same_messages_have_the_same_numbered_answers_at_any_pace(
+    line_net: Runtime,
+    frames: list[Frame],
+    pace: list[tuple[int, int]],
+    in_json: bool,
+    is_short: bool,
+) -> None:
+    limits = SHORT if is_short else PATIENT
+    at_once, paced = (SnapshotClient(line_net, limits=limits) for _ in range(2))
+    messages = at_once.ask(*frames)
+    send_at(paced, map(as_json, frames) if in_json else frames, pace)
+    assert numbered(paced.received) == numbered(messages)
+    assert paced.close == at_once.close
+    seq = 0
+    for text in numbered(messages):
+        assert json.loads(text)["seq"] == seq + 1
+        seq = 0 if json.loads(text)["type"] in ("line_end", "reset_done") else seq + 1
+
+
+@given(frames=digit_conversations, pace=paces)
+def test_a_classifiers_answers_are_numbered_too(
+    net: Runtime, frames: list[Frame], pace: list[tuple[int, int]]
+) -> None:
+    client = SnapshotClient(net)
+    send_at(client, frames, pace)
+    assert numbered(client.received) == numbered(SnapshotClient(net).ask(*frames))
+
+
+def test_what_follows_from_no_message_of_the_line_has_no_number(line_net: Runtime) -> None:
+    client = SnapshotClient(line_net)
+    client.apply(client.session.goaway(1.0))
+    resume, columns = message("resume", digest=DIGEST), FRAMES["many columns"]
+    client.send(resume, message("ping"), FRAMES["snapshots"], columns, resume)
+    client.drain()
+    client.apply(client.session.fail(InkstreamError("no luck")))
+    others = [each for each in client.new_messages() if getattr(each, "seq", None) is None]
+    kinds = ["goaway", "resumed", "pong", "snapshot", "error", "error"]
+    assert types_of(others) == kinds
+    assert not any(b'"seq"' in encode(each) for each in others)
+
+
+def test_an_error_names_its_message_by_its_place_in_the_line(line_net: Runtime) -> None:
+    frames = [
+        *(message("ping"), "nonsense", FRAMES["columns"], message("ping"), b"x", message("reset")),
+        *(b"x", message("configure", line_end_columns=3), "{", ENDS_TWICE, message("ping"), "{"),
+        *(as_json(ENDS_TWICE), b"x", message("rewind", id=7, column=99)),
+    ]
+    messages = SnapshotClient(line_net).ask(*frames)
+    errors = [(each.index, each.ref) for each in messages if isinstance(each, Error)]
+    assert errors == [(0, None), (2, None), (0, None), (2, None), (1, None), (1, None), (2, 7)]
+    ends = [(each.messages, each.rest_columns) for each in messages if isinstance(each, LineEnd)]
+    assert ends == [(4, 12), (1, 4), (3, 12), (1, 4)]
+    assert types_of(messages).count("line_end") == 4
