@@ -317,6 +317,8 @@ class Conversation:
             if isinstance(message, expected) and getattr(message, "id", None) == self._newest_id:
                 if isinstance(message, Flushed):
                     self._with_events(message)
+                elif isinstance(message, messages.Rewound):
+                    self._n_sent = self._line_start + message.column
                 yield message
                 return
 
@@ -366,12 +368,10 @@ class Conversation:
                 self._has_results = message.results != "none"
             case messages.Rewound() | messages.Revised():
                 n_left = {"letter": message.letters, "word": message.words}
-                self._events = [each for each in self._events if each.id < n_left[each.type]]
+                self._events = [event for event in self._events if event.id < n_left[event.type]]
                 if isinstance(message, messages.Revised):
                     self.revised = message
-                elif message.id == self._newest_id:
-                    self._n_sent = self._line_start + message.column
-                else:  # the answer to a call that is over
+                elif message.id != self._newest_id:  # the answer to a call that is over
                     fields = message.model_dump(exclude={"type", "id"})
                     self.revised = messages.Revised.model_construct(**fields)
             case messages.ResetDone():
@@ -518,6 +518,6 @@ def error_of_http(status: int, body: bytes | bytearray) -> InkstreamError:
 
 def error_of_closing(closing: int, reason: str) -> InkstreamError:
     """Return the typed error of a closing code that no `error` message explained."""
-    kinds = {each.closing: each.kind for each in reversed(MEANINGS.values())} | CLOSINGS
+    kinds = {known.closing: known.kind for known in reversed(MEANINGS.values())} | CLOSINGS
     kind = kinds.get(closing, NoConnectionError)
     return kind(f"the server closed the stream ({closing}{': ' * bool(reason)}{reason})")
