@@ -362,7 +362,7 @@ class StreamEndpoint:
         """
         request_id = secrets.token_hex(REQUEST_ID_BYTES)
         self._service.metrics.refused(error.code)
-        log.info("session refused", request=request_id, code=error.code, reason=str(error))
+        log.info("session refused", request=request_id, code=error.code)
         meaning = MEANINGS[error.code]
         if PROTOCOL in scope["subprotocols"]:
             message = Error(code=error.code, message=str(error), fatal=True)

@@ -8,10 +8,9 @@ once.
 """
 
 import asyncio
-import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -78,21 +77,35 @@ class BodyReader:
             max_waiting_per_client=limits.max_sessions_per_client,
         )
 
-    async def columns(self, request: Request, model: RunningModel | None) -> Input:
+    @asynccontextmanager
+    async def columns(self, request: Request, model: RunningModel | None) -> AsyncIterator[Input]:
         """Read an image, columns or strokes for a model, or for the one that suits them if None.
 
-        Raises an `InputError` or a `ServiceError` that says what came and what is allowed.
+        Their memory is reserved until the block ends. Raises an `InputError` or a `ServiceError`
+        that says what came and what is allowed.
         """
-        found = await self._read(request, self._task(request, self._choice(model)))
-        assert isinstance(found, Input)
-        return found
+        came = await self._read(request, self._task(request, self._choice(model)))
+        assert isinstance(came, Input)
+        with self._held(address_of(request), self._price(came)):
+            yield came
 
-    async def page(self, request: Request, model: RunningModel) -> Page:
-        """Read the image of a page and find its lines; raises as `columns` does."""
+    @asynccontextmanager
+    async def page(self, request: Request, model: RunningModel) -> AsyncIterator[Page]:
+        """Read the image of a page and find its lines; holds and raises as `columns` does."""
         task = replace(self._task(request, self._choice(model)), is_page=True)
-        found = await self._read(request, task)
-        assert isinstance(found, Page)
-        return found
+        page = await self._read(request, task)
+        assert isinstance(page, Page)
+        with self._held(address_of(request), self._price(page)):
+            yield page
+
+    @contextmanager
+    def _held(self, client: str, n_bytes: int) -> Iterator[None]:
+        """Reserve memory while the block runs."""
+        self._reserve(client, n_bytes)
+        try:
+            yield
+        finally:
+            self._release(client, n_bytes)
 
     def _choice(self, model: RunningModel | None) -> Mapping[str, ModelConfig]:
         """Return the model, or those from which an input chooses, with their dimensions."""
@@ -128,9 +141,6 @@ class BodyReader:
                 outcome = await self._work(request, Job(task=task), body)
                 found = outcome.page or outcome.input
             assert found is not None
-        n_bytes = self._price(found)
-        self._reserve(client, n_bytes)
-        weakref.finalize(request, self._release, client, n_bytes)  # once it is answered
         return found
 
     def _price(self, found: Input | Page) -> int:

@@ -244,8 +244,10 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
     ) -> Response:
         client = address_of(request)
         options = query.options | {"results": "column" if curve else "message"}
-        async with service.sessions.admit_request(client):
-            came = await bodies.columns(request, model)
+        async with (
+            service.sessions.admit_request(client),
+            bodies.columns(request, model) as came,
+        ):
             model = service.models[came.model]
             work = recognize(model, request_id_of(request), client, came.columns, options)
             answers = await while_connected(request, work)
@@ -253,8 +255,10 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
 
     async def read_page(request: Request, model: RunningModel, query: PageParameters) -> Response:
         client, options = address_of(request), query.options | {"results": "none"}
-        async with service.sessions.admit_request(client):
-            page = await bodies.page(request, model)
+        async with (
+            service.sessions.admit_request(client),
+            bodies.page(request, model) as page,
+        ):
             work = recognize_page(
                 model, request_id_of(request), client, page, options, encoder=encoder
             )
@@ -310,18 +314,22 @@ def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         Oldest first, each of the model's column_height bytes, top to bottom: 0 = paper, 255 = ink.
         """
         model = service.model(query.model) if query.model is not None else None
-        async with service.sessions.admit_request(address_of(request)):
-            came = await bodies.columns(request, model)
-        headers = {MODEL_HEADER: came.model}
-        columns = came.columns[:, : service.models[came.model].info.column_height]
-        return Response(columns.tobytes(), 200, headers, "application/octet-stream")
+        async with (
+            service.sessions.admit_request(address_of(request)),
+            bodies.columns(request, model) as came,
+        ):
+            headers = {MODEL_HEADER: came.model}
+            columns = came.columns[:, : service.models[came.model].info.column_height]
+            return Response(columns.tobytes(), 200, headers, "application/octet-stream")
 
     @router.post(**openapi.PAGE_COLUMNS)
     async def page_columns(request: Request, query: Annotated[ModelParameter, Query()]) -> Response:
         """Give the lines of a page as columns, which a stream can read."""
         model = service.model_of_kind(query.model, "transcriber", "/v1/page/columns")
-        async with service.sessions.admit_request(address_of(request)):
-            page = await bodies.page(request, model)
+        async with (
+            service.sessions.admit_request(address_of(request)),
+            bodies.page(request, model) as page,
+        ):
             height = model.info.column_height
             body = await asyncio.to_thread(lambda: columns_of(page, height).model_dump_json())
         return Response(body, media_type=JSON)
@@ -469,4 +477,5 @@ class RequestLog:
                     self._metrics.requested(status, request_s)
                 if path in READING or failure:
                     milliseconds = round(request_s * 1000, 1)
-                    log.info("request", path=path, status=status, ms=milliseconds, **failure)
+                    known = path if path in READING else "another"  # a path may say anything
+                    log.info("request", path=known, status=status, ms=milliseconds, **failure)

@@ -46,7 +46,7 @@ LEFT: Final = 20.0  # CSS pixels from the pad's left side
 EXAMPLE_HEIGHT: Final = 175.0  # of the strokes of `HELLO`, in their units
 SURER: Final = 0.1  # as in `reader.js`
 ROW_HEIGHT: Final = 96.0  # of a line of the paper, CSS pixels
-HINTS: Final = ("language_model", "words", "characters", "pattern")  # options of `configure`
+HINTS: Final = ("language", "words", "characters", "pattern")  # options of `configure`
 
 
 @contextmanager

@@ -14,13 +14,11 @@
 import { connect } from "./inkstream.js";
 import { CODES, modelOf } from "./languages.js";
 
-const ANY_SERVER = "english"; // every server reads English, with its language model or without
 const FRAME_HEIGHT = 1.1; // in heights of the drawing, so that no ink touches the frame
 // If the strokes together are at most `FLAT_LENGTH` times as long as the drawing is wide, it is a dash
 // or a dot. Its height does not show how large the writing is, so its width gives the frame's height.
 const FLAT_LENGTH = 1.3;
 const FLAT_FRAME_HEIGHT = 0.7; // in widths of the drawing
-const ALTERNATIVES = 3;
 
 /** @typedef {{ languages: readonly string[] }} Constraint */
 
@@ -29,7 +27,7 @@ const ALTERNATIVES = 3;
  * @property {string} [recognitionType] "text", or "per-character" for characters without spaces or words
  * @property {string} [inputType] accepted but not used
  * @property {string} [textContext] the text before the drawing
- * @property {number} [alternatives] maximum number of predictions
+ * @property {number} [alternatives] maximum number of predictions, by default 3
  */
 
 /** @typedef {{ x: number, y: number, t?: number }} HandwritingPoint */
@@ -76,28 +74,12 @@ export async function queryHandwritingRecognizer({ languages }) {
  * @throws {import("./inkstream.js").InkstreamError} the server's error, or "no_connection"
  */
 export async function createHandwritingRecognizer({ languages }, { url, model = "lines", ...options }) {
-  checkLanguages(languages, Object.keys(CODES));
   const stream = await connect(url, { model, ...options });
-  try {
-    checkLanguages(languages, [ANY_SERVER, ...stream.ready.languages]);
-  } catch (error) {
-    stream.close();
-    throw error;
-  }
-  return new HandwritingRecognizer(stream, languages[0]);
-}
-
-/**
- * Throw "NotSupportedError" for a language without a model among these.
- *
- * @param {readonly string[]} languages BCP 47 tags
- * @param {readonly string[]} models
- */
-function checkLanguages(languages, models) {
-  const unsupported = languages.find((language) => !models.includes(modelOf(language) ?? ""));
-  if (unsupported === undefined) return;
-  const codes = new Set(models.flatMap((model) => CODES[model] ?? []));
-  const allowed = [...codes].join(", ");
+  const supported = new Set(["english", ...stream.ready.languages]); // English also without its language model
+  const unsupported = languages.find((language) => !supported.has(modelOf(language) ?? ""));
+  if (unsupported === undefined) return new HandwritingRecognizer(stream, languages[0]);
+  stream.close();
+  const allowed = [...supported].flatMap((name) => CODES[name] ?? []).join(", ");
   throw new DOMException(`language is ${unsupported}, allowed: ${allowed}`, "NotSupportedError");
 }
 
@@ -121,7 +103,7 @@ export class HandwritingStroke {
 
 export class HandwritingRecognizer {
   #stream;
-  #languageModel;
+  #language;
   /** @type {Promise<unknown>} */
   #lastRecognition = Promise.resolve(); // the next one waits for it: the session has one line
   #finished = false;
@@ -133,8 +115,7 @@ export class HandwritingRecognizer {
    */
   constructor(stream, language = "en") {
     this.#stream = stream;
-    const model = modelOf(language);
-    this.#languageModel = model !== undefined && stream.ready.languages.includes(model) ? model : null;
+    this.#language = stream.ready.languages.find((name) => name === modelOf(language)) ?? null;
   }
 
   /** @param {Hints} [hints] @returns {HandwritingDrawing} */
@@ -168,7 +149,7 @@ export class HandwritingRecognizer {
     const stream = this.#stream;
     const { moved, height } = fitFrame(strokes);
     const requests = Promise.all([
-      stream.configure({ every: "message", ...sessionOptions(hints, stream.ready, this.#languageModel) }),
+      stream.configure({ results: "none", ...sessionOptions(hints, stream.ready, this.#language) }),
       stream.reset(),
       stream.ink(moved.map((points, id) => ({ id, points })), height),
       stream.flush(),
@@ -179,8 +160,8 @@ export class HandwritingRecognizer {
     for await (const message of stream) {
       if (message.type === "reset_done") letters = [];
       if (letters === undefined) continue; // messages of an earlier drawing that failed
-      if (message.type === "letter" || message.type === "punctuation") letters[message.id] = message;
-      if (message.type === "rewound") letters.length = Math.min(letters.length, message.letters);
+      if (message.type === "letter") letters[message.id] = message;
+      if (message.type === "revised") letters.length = Math.min(letters.length, message.letters);
       if (message.type === "error") throw new DOMException(message.message, "DataError");
       if (message.type === "flushed") return { text: message.text ?? "", letters };
     }
@@ -229,7 +210,7 @@ export class HandwritingDrawing {
     );
     if (strokes.every((points) => points.length === 0)) return [];
     const { text, letters } = await this.#recognize(strokes);
-    return makePredictions(text, letters, this.#hints.alternatives ?? ALTERNATIVES);
+    return makePredictions(text, letters, this.#hints.alternatives ?? 3);
   }
 }
 
@@ -238,15 +219,15 @@ export class HandwritingDrawing {
  *
  * @param {Hints} hints
  * @param {Ready} ready
- * @param {string | null} language_model
+ * @param {string | null} language
  * @returns {SessionOptions}
  */
-function sessionOptions({ recognitionType, textContext = "" }, { labels, limits }, language_model) {
+function sessionOptions({ recognitionType, textContext = "" }, { labels, limits }, language) {
   if (recognitionType === "per-character") {
-    return { characters: labels.filter((label) => label !== " ").join(""), language_model: null };
+    return { characters: labels.filter((label) => label !== " ").join(""), language: null };
   }
   const context = [...textContext].slice(-limits.max_hint_characters).join("");
-  return { characters: null, language_model, context };
+  return { characters: null, language, context };
 }
 
 /**
@@ -289,22 +270,14 @@ function strokeLength(points) {
  * @returns {Prediction[]}
  */
 function makePredictions(text, letters, maxPredictions) {
-  /** @type {Segment[]} */
-  const segments = [];
   const beginIndexes = [...text.matchAll(/\S/gu)].map(({ index }) => index);
-  for (const [i, letter] of letters.entries()) {
+  const segments = letters.map(({ char, strokes }, i) => {
     const beginIndex = beginIndexes[i] ?? text.length;
-    segments.push({
-      grapheme: letter.char,
-      beginIndex,
-      endIndex: beginIndex + letter.char.length,
-      drawingSegments: (letter.strokes ?? []).map(({ id, start, end }) => ({
-        strokeIndex: Number(id),
-        beginPointIndex: start,
-        endPointIndex: end,
-      })),
+    const drawingSegments = (strokes ?? []).map(({ id, start, end }) => {
+      return { strokeIndex: Number(id), beginPointIndex: start, endPointIndex: end };
     });
-  }
+    return { grapheme: char, beginIndex, endIndex: beginIndex + char.length, drawingSegments };
+  });
   const alternatives = letters.flatMap((letter, i) =>
     letter.alternatives.map(({ char, p }) => ({ i, char, odds: p / letter.confidence })),
   );
@@ -316,5 +289,5 @@ function makePredictions(text, letters, maxPredictions) {
     const before = text.slice(0, segment.beginIndex);
     predictions.push({ text: before + char + text.slice(segment.endIndex), segmentationResult });
   }
-  return predictions.slice(0, Math.max(1, maxPredictions));
+  return predictions;
 }

@@ -33,7 +33,6 @@ export class InkPad extends HTMLElement {
   #text = "";
   /** @type {Stream | undefined} */
   #stream;
-  #isConnected = false;
   #nResets = 0; // that are not answered: what comes is about ink that was cleared
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -54,12 +53,10 @@ export class InkPad extends HTMLElement {
   }
 
   connectedCallback() {
-    this.#isConnected = true;
     void this.#run();
   }
 
   disconnectedCallback() {
-    this.#isConnected = false;
     clearTimeout(this.#timer);
     this.#stream?.close();
     this.#stream = undefined;
@@ -92,24 +89,24 @@ export class InkPad extends HTMLElement {
   // The stream
 
   async #run() {
-    while (this.#isConnected) {
+    while (this.isConnected) {
       try {
         const stream = await connect(this.getAttribute("server") ?? location.href, {
           model: this.getAttribute("model") ?? "lines",
           ...(this.hasAttribute("key") && { key: this.getAttribute("key") ?? "" }),
         });
-        if (!this.#isConnected) return stream.close();
+        if (!this.isConnected) return stream.close();
         this.#stream = stream;
         this.#nResets = 0;
         const language = this.getAttribute("language");
-        if (language !== null) stream.configure({ language_model: language }).catch((error) => this.#fail(error));
+        if (language !== null) stream.configure({ language: language }).catch((error) => this.#fail(error));
         for (const stroke of this.#strokes) stroke.nSent = 0;
         this.#send();
         if (this.#strokes.length > 0) this.#flushSoon();
         await this.#receive(stream);
       } catch (error) {
         if (!(error instanceof InkstreamError)) throw error;
-        if (!this.#isConnected) return;
+        if (!this.isConnected) return;
         this.#stream = undefined;
         this.#fail(error);
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -123,7 +120,7 @@ export class InkPad extends HTMLElement {
       if (message.type === "reset_done") this.#nResets -= 1;
       else if (message.type === "error") this.#fail(new InkstreamError(message.code, message.message));
       if (this.#nResets > 0) continue;
-      if (message.type === "result" || message.type === "rewound") this.#setText(message.text ?? "");
+      if (message.type === "result" || message.type === "revised") this.#setText(message.text ?? "");
       if (message.type !== "flushed") continue;
       this.#setText(message.text ?? message.label ?? "");
       this.dispatchEvent(new Event("change", { bubbles: true }));

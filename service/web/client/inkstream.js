@@ -14,22 +14,20 @@
  * server wait until you iterate over them. If more than 255 wait, a newer result replaces an older one;
  * no other message is left out. docs/protocol.md describes the messages.
  *
- * @import { Configured, Done, Flushed, Goaway, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
+ * @import { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
  *   Stroke } from "./protocol.d.ts"
  */
 
 import { Connection, InkstreamError } from "./connection.js";
-import { LineLog, OWN_ID } from "./line_log.js";
+import { LineLog } from "./line_log.js";
 
 export { InkstreamError };
 
 export const PROTOCOL = "inkstream.v1";
 
 const PATH = "/v1/stream";
-const SCHEMES = new Map(Object.entries({ "http:": "ws:", "https:": "wss:", "ws:": "ws:", "wss:": "wss:" }));
-const ANSWER_TIMEOUT_MS = 20_000;
-const RECONNECT_TIMEOUT_MS = 60_000;
-const WINDOW_COLUMNS = 128; // sent again before an answer is awaited: no queue on the way ever fills
+const MAX_KEPT_BYTES = 8 << 20; // of a line's messages; a longer line goes on from a snapshot only
+const RESUME_ID = "resume"; // of the ping behind all that is sent again; the program's ids are numbers
 // Upper bounds of the size of an `ink` message as JSON:
 const POINT_BYTES = 54; // a point: two numbers of 25 characters, brackets and commas
 const ENVELOPE_BYTES = 2048; // the message without its strokes; nearly all of it for `undo`
@@ -59,11 +57,9 @@ const MERGE_FROM = 256; // waiting messages; above this number results are merge
 
 /** @typedef {ServerMessage | Disconnected | Reconnected} Message */
 
-/**
- * @typedef {object} PendingRequest
- * @property {(answer: any) => void} resolve
- * @property {(error: InkstreamError) => void} reject
- */
+/** @typedef {{ resolve: (value: any) => void, reject: (error: InkstreamError) => void }} Promised */
+
+/** @typedef {Promised & { type: string }} PendingRequest */
 
 /**
  * Open a stream.
@@ -73,22 +69,20 @@ const MERGE_FROM = 256; // waiting messages; above this number results are merge
  * @returns {Promise<Stream>} resolves when the server is ready
  * @throws {InkstreamError} the server's error, or "no_connection" if the server does not answer
  */
-export async function connect(url, options = {}) {
-  const stream = new Stream(streamUrl(url, options.model), options);
-  await stream._open();
-  return stream;
+export function connect(url, options = {}) {
+  return new Promise((resolve, reject) => {
+    new Stream(streamUrl(url, options.model), options, { resolve, reject });
+  });
 }
 
 /** @param {string | URL} url @param {string | undefined} model @returns {string} */
 function streamUrl(url, model) {
   const base = typeof location === "undefined" ? undefined : location.href;
   const address = URL.canParse(url, base) ? new URL(url, base) : undefined;
-  const scheme = SCHEMES.get(address?.protocol ?? "");
-  if (address === undefined || scheme === undefined) {
-    const expected = "expected one such as ws://127.0.0.1:8000";
-    throw new InkstreamError("bad_value", `url is ${url}, ${expected}`);
+  if (address === undefined || !/^(http|ws)s?:$/.test(address.protocol)) {
+    throw new InkstreamError("bad_value", `url is ${url}, expected one such as ws://127.0.0.1:8000`);
   }
-  address.protocol = scheme;
+  address.protocol = address.protocol.replace("http", "ws");
   const path = address.pathname.replace(/\/+$/, "");
   address.pathname = path.endsWith(PATH) ? path : path + PATH;
   if (model !== undefined) address.searchParams.set("model", model);
@@ -97,59 +91,40 @@ function streamUrl(url, model) {
 
 /** A session with the server. `connect` opens one. */
 export class Stream {
-  /** @type {Ready} */
+  /** @type {Ready | undefined} */
   #ready;
   #connection;
-  #reconnect;
-  /** @type {LineLog | undefined} */
-  #log; // if the line can go on over another connection
-  /** @type {PendingRequest | undefined} */
-  #resuming; // waits for the answer to the log's ping
+  #opening;
   /** @type {Map<Id, PendingRequest>} */
   #pending = new Map();
   #lastId = 0;
-  /** @type {Id | undefined} */
-  #endId; // of `end`, which `flushed` and then `done` answer
   /** @type {Message[]} */
   #inbox = [];
-  /** @type {Goaway | undefined} */
-  #goaway; // of the server of this connection
   #text = ""; // of the line, as the newest message has it
   #wake = () => {};
-  /** @type {InkstreamError | undefined} */
-  #error; // why the stream ended, unless the client ended it
-  #ended = false;
+  /** Why the stream has ended; no error if the client ended it. @type {{ error: InkstreamError | undefined } | undefined} */
+  #end;
 
-  /** Use `connect` instead. @param {string} url @param {ConnectOptions} options */
-  constructor(url, options) {
-    const { key, reconnect = true, reconnect_timeout_ms, answer_timeout_ms } = options;
+  /** Use `connect` instead. @param {string} url @param {ConnectOptions} options @param {Promised} opening */
+  constructor(url, options, opening) {
+    const { key, reconnect = true, reconnect_timeout_ms = 60_000, answer_timeout_ms = 20_000 } = options;
     const protocols = key === undefined ? [PROTOCOL] : [PROTOCOL, `key.${key}`];
-    const reconnectMs = reconnect_timeout_ms ?? RECONNECT_TIMEOUT_MS;
-    this.#reconnect = reconnect;
-    this.#connection = new Connection(url, protocols, reconnectMs, answer_timeout_ms ?? ANSWER_TIMEOUT_MS, {
-      onMessage: (message) => this.#filter(message),
-      onSend: ({ data, type, id }) => this.#log?.add(data, type, id),
-      isAwaitingAnswer: () => this.#pending.size > 0 || this.#resuming !== undefined,
-      canResume: () => this.#log?.canResume ?? false,
-      onLost: (error) => this.#resuming?.reject(error),
+    const reconnectMs = reconnect ? reconnect_timeout_ms : 0;
+    const log = new LineLog(reconnect ? MAX_KEPT_BYTES : 0);
+    this.#opening = opening;
+    this.#connection = new Connection({ url, protocols, reconnectMs, answerTimeoutMs: answer_timeout_ms }, log, {
+      onReady: (ready) => this.#begin(ready),
+      onMessage: (message) => this.#receive(message),
+      isAwaitingAnswer: () => this.#pending.size > 0,
       onRetry: (error, retry_ms) => this.#enqueue({ type: "disconnected", error, retry_ms }),
-      onReconnect: (ready) => this.#resume(ready),
       onEnd: (error) => this.#finish(error),
     });
-    this.#ready = /** @type {any} */ (undefined); // until `_open` has set it
-  }
-
-  /** Connect, and wait for `ready`. */
-  async _open() {
-    this.#ready = await this.#connection.open();
-    if (!this.#reconnect || this.#ready.resume === null) return;
-    this.#log = new LineLog(this.#ready.column_height);
-    this.#connection.sendNow(this.#log.options());
+    this.#connection.open();
   }
 
   /** The server's first message: session, model, labels, column height, limits. */
   get ready() {
-    return this.#ready;
+    return /** @type {Ready} */ (this.#ready);
   }
 
   // Client messages
@@ -162,7 +137,7 @@ export class Stream {
    * @returns {Promise<void>} resolves when all are on their way
    */
   async columns(pixels) {
-    const { column_height, limits } = this.#ready;
+    const { column_height, limits } = this.ready;
     if (pixels.length % column_height) {
       const expected = `a multiple of ${column_height}`;
       throw new InkstreamError("bad_columns", `${pixels.length} bytes, expected ${expected}`);
@@ -187,7 +162,7 @@ export class Stream {
    * @returns {Promise<void>} resolves when all are on their way
    */
   async ink(strokes, height, { pause = false, fit = false, undo = null } = {}) {
-    const portions = [...splitStrokes(strokes, this.#ready.limits)];
+    const portions = [...splitStrokes(strokes, this.ready.limits)];
     for (const [index, portion] of portions.entries()) {
       const isLast = index === portions.length - 1;
       await this.#send("ink", {
@@ -238,29 +213,25 @@ export class Stream {
 
   /** Flush and end the session; iterating then stops after `done`. @returns {Promise<Done>} */
   end() {
-    const done = this.#request("end");
-    this.#endId = this.#lastId;
-    return done;
+    return this.#request("end");
   }
 
   /** Close the connection at once and reject all unanswered requests. */
   close() {
-    this.#rejectPending(new InkstreamError("no_connection", "the client closed the stream"));
-    this.#connection.close();
+    this.#connection.end();
   }
 
-  /** @param {string} type @param {object} fields @returns {Promise<void>} */
-  #send(type, fields) {
-    this.#lastId += 1;
-    return this.#connection.send(JSON.stringify({ type, id: this.#lastId, ...fields }), type, this.#lastId);
+  /** @param {string} type @param {object} [fields] @param {Id} [id] @returns {Promise<void>} */
+  #send(type, fields, id = ++this.#lastId) {
+    return this.#connection.send(JSON.stringify({ type, id, ...fields }), type, id);
   }
 
   /** @param {string} type @param {object} [fields] @returns {Promise<any>} the answer */
-  #request(type, fields = {}) {
+  #request(type, fields) {
     return new Promise((resolve, reject) => {
       const sending = this.#send(type, fields);
       const id = this.#lastId;
-      this.#pending.set(id, { resolve, reject });
+      this.#pending.set(id, { type, resolve, reject });
       sending.catch((error) => this.#takePending(id)?.reject(error));
       this.#connection.startAnswerTimer();
     });
@@ -277,63 +248,72 @@ export class Stream {
   async *[Symbol.asyncIterator]() {
     for (;;) {
       for (let next; (next = this.#inbox.shift()) !== undefined; ) yield next;
-      if (this.#error !== undefined) throw this.#error;
-      if (this.#ended) return;
+      if (this.#end?.error !== undefined) throw this.#end.error;
+      if (this.#end !== undefined) return;
       await new Promise((wake) => (this.#wake = () => wake(undefined)));
     }
   }
 
-  /** Receive a message unless it was received over an earlier connection. @param {ServerMessage} message */
-  #filter(message) {
-    this.#completeText(message);
-    const log = this.#log;
-    if (log === undefined) return this.#receive(message);
-    if (message.type === "error" && message.ref === OWN_ID) {
-      this.#resuming?.reject(new InkstreamError(message.code, message.message));
-    }
-    const isAnswered = message.type === "done" || (message.type === "pong" && message.id === OWN_ID);
-    if (isAnswered) this.#resuming?.resolve(message); // nothing is answered after `done`
-    for (const each of log.receive(message)) this.#receive(each);
-    if (message.type === "goaway") this.#goaway = message;
-    if (this.#goaway === undefined || !log.canResume) return;
-    this.#connection.leave(this.#goaway.reason, message.type === "snapshot" || !this.#goaway.resumable);
-  }
-
-  /** Put the text of a result together that has the end of it alone. @param {ServerMessage} message */
-  #completeText(message) {
-    if (message.type === "result") {
-      if (message.stable !== undefined) {
-        message.text = [...this.#text].slice(0, message.stable).join("") + message.text; // code points
-        delete message.stable;
-      }
-      this.#text = message.text ?? "";
-    } else if (message.type === "rewound" || message.type === "flushed") {
-      this.#text = message.text ?? "";
-    }
+  /** Go on with what was asked, over another connection. @param {Ready} ready */
+  #begin(ready) {
+    const isFirst = this.#ready === undefined;
+    this.#ready = ready;
+    if (isFirst) return this.#opening.resolve(this);
+    this.#pending.set(RESUME_ID, {
+      type: "ping",
+      resolve: () => {
+        this.#connection.settle();
+        this.#enqueue({ type: "reconnected", ready });
+      },
+      reject: (error) => this.#connection.end(error),
+    });
+    for (const [id, { type }] of this.#pending) if (type === "ping") this.#send(type, {}, id).catch(() => {});
   }
 
   /** @param {ServerMessage} message */
   #receive(message) {
+    this.#completeText(message);
     switch (message.type) {
+      case "snapshot":
+      case "resumed":
+        return;
+      case "pong":
+        this.#takePending(message.id)?.resolve(message);
+        return;
       case "error": {
         const request = this.#takePending(message.ref);
         if (request === undefined) this.#enqueue(message);
         else request.reject(new InkstreamError(message.code, message.message));
         return;
       }
-      case "pong":
-        this.#takePending(message.id)?.resolve(message);
-        return;
-      case "flushed":
-        if (message.id !== this.#endId) this.#takePending(message.id)?.resolve(message);
-        break;
-      case "done":
-      case "reset_done":
-      case "rewound":
       case "configured":
+      case "rewound":
+      case "flushed":
+      case "reset_done":
+      case "done":
         this.#takePending(message.id)?.resolve(message);
     }
     this.#enqueue(message);
+  }
+
+  /** Put the text of a result together, which has the end of it alone. @param {ServerMessage} message */
+  #completeText(message) {
+    switch (message.type) {
+      case "result":
+        if (message.text === undefined) return;
+        message.text = [...this.#text].slice(0, message.stable).join("") + message.text; // code points
+        delete message.stable;
+        this.#text = message.text;
+        break;
+      case "rewound":
+      case "revised":
+      case "flushed":
+        this.#text = message.text ?? "";
+        break;
+      case "reset_done":
+      case "line_end":
+        this.#text = "";
+    }
   }
 
   /** Remove and return the unanswered request with an id. @param {Id} id */
@@ -352,110 +332,47 @@ export class Stream {
     this.#wake();
   }
 
-  /** @param {InkstreamError} error */
-  #rejectPending(error) {
-    for (const { reject } of this.#pending.values()) reject(error);
-    this.#pending.clear();
-  }
-
-  // Another connection
-
-  /**
-   * Go on with the line: send what the new session lacks, and wait until all of it is answered.
-   *
-   * @param {Ready} ready
-   * @throws {InkstreamError} "not_resumable" if the server refuses the snapshot of a line that is too long
-   *   to be sent again, or has a model for other columns
-   */
-  async #resume(ready) {
-    const log = /** @type {LineLog} */ (this.#log);
-    if (ready.resume === null || ready.column_height !== this.#ready.column_height) {
-      throw new InkstreamError("not_resumable", "the server that answers now cannot go on with this line");
-    }
-    this.#ready = ready;
-    this.#goaway = undefined;
-    log.beginAgain();
-    if (log.hasSnapshot) {
-      this.#connection.sendNow(log.resume());
-      await this.#untilAnswered(log).catch((error) => {
-        if (error.code !== "not_resumable") throw error;
-        log.forgetSnapshot();
-      });
-    }
-    if (!log.hasSnapshot) {
-      if (!log.isWhole) {
-        throw new InkstreamError("not_resumable", "the server refuses the snapshot of a line that is too long");
-      }
-      this.#connection.sendNow(log.options());
-      this.#connection.sendNow(log.resume());
-    }
-    let nBytes = 0;
-    for (const data of log.newer()) {
-      this.#connection.sendNow(data);
-      nBytes += data.length;
-      if (nBytes < WINDOW_COLUMNS * ready.column_height) continue;
-      await this.#untilAnswered(log);
-      nBytes = 0;
-    }
-    await this.#untilAnswered(log);
-    for (const message of log.catchUp()) this.#receive(message);
-    this.#enqueue({ type: "reconnected", ready });
-  }
-
-  /**
-   * Wait until the server has answered everything that was sent.
-   *
-   * @param {LineLog} log
-   * @throws {InkstreamError} the error about a message of the log itself, or about a lost connection
-   */
-  async #untilAnswered(log) {
-    const answered = new Promise((resolve, reject) => (this.#resuming = { resolve, reject }));
-    this.#connection.sendNow(log.ping());
-    await answered.finally(() => (this.#resuming = undefined));
-  }
-
   /** @param {InkstreamError | undefined} error */
   #finish(error) {
-    this.#rejectPending(error ?? new InkstreamError("no_connection", "the stream has ended"));
-    this.#ended = true;
-    this.#error = error;
+    this.#end = { error };
+    const reason = error ?? new InkstreamError("no_connection", "the stream has ended");
+    this.#opening.reject(reason);
+    for (const { reject } of this.#pending.values()) reject(reason);
+    this.#pending.clear();
     this.#wake();
   }
 }
 
 /**
- * Split strokes into portions that fit into one message each, with as many points as possible (but at
- * least two). A stroke that is cut continues under its id, or from its last point if it has no id, so
- * its ink is the same.
+ * Split strokes into portions that fit into one message each. A stroke that is cut continues under its id, or
+ * from its last point if it has no id, so its ink is the same.
  *
  * @param {readonly Stroke[]} strokes
  * @param {Ready["limits"]} limits
  * @returns {Generator<Stroke[], void, void>}
  */
 function* splitStrokes(strokes, { max_message_points, max_frame_bytes }) {
-  const maxPointsByBytes = Math.floor((max_frame_bytes - ENVELOPE_BYTES) / POINT_BYTES);
-  const maxPoints = Math.min(max_message_points, maxPointsByBytes);
+  const maxPoints = Math.min(max_message_points, Math.floor((max_frame_bytes - ENVELOPE_BYTES) / POINT_BYTES));
   /** @type {Stroke[]} */
   let portion = [];
   let room = maxPoints; // points that still fit into the portion
   for (const stroke of strokes) {
-    const hasId = stroke.id !== undefined && stroke.id !== null;
-    let rest = stroke.points;
     const headBytes = JSON.stringify({ ...stroke, points: [] }).length * CHARACTER_BYTES;
     const head = Math.ceil(headBytes / POINT_BYTES); // in points
-    const emptyRoom = Math.max(maxPoints - head, 2);
-    room = portion.length ? room - head : emptyRoom;
-    while (rest.length > room) {
-      if (room > 1) {
-        portion.push({ ...stroke, points: rest.slice(0, room), ...(hasId && { last: false }) });
-        rest = rest.slice(hasId ? room : room - 1);
+    const maxPiece = Math.max(maxPoints - head, 2);
+    const hasId = stroke.id !== undefined && stroke.id !== null;
+    for (let { points } = stroke, isLast = false; !isLast; points = points.slice(hasId ? maxPiece : maxPiece - 1)) {
+      isLast = points.length <= maxPiece;
+      const piece = { ...stroke, points: points.slice(0, maxPiece), ...(hasId && !isLast && { last: false }) };
+      const size = head + piece.points.length;
+      if (size > room && portion.length > 0) {
+        yield portion;
+        portion = [];
+        room = maxPoints;
       }
-      if (portion.length) yield portion;
-      portion = [];
-      room = emptyRoom;
+      portion.push(piece);
+      room -= size;
     }
-    portion.push({ ...stroke, points: rest });
-    room -= rest.length;
   }
   yield portion;
 }

@@ -14,23 +14,19 @@ export interface Stroke {
 
 /** The session's options, set by `configure`. An option that is absent keeps its value. */
 export interface SessionOptions {
-  every?: "column" | "message";
+  /** One result for each column, or for the last column of each message, or events only. */
+  results?: "column" | "message" | "none";
   top_k?: number | null;
-  polarity?: "ink-high" | "ink-low";
   characters?: string | null;
   line_end_columns?: number;
   /** One of the `languages` in `ready`. This option and those below apply from the next line on. */
-  language_model?: string | null;
+  language?: string | null;
   /** Words that are likely to occur, such as names and terms. */
   words?: readonly string[];
   /** The text before the line, for the language model. */
   context?: string;
   /** A regular expression that the line's text matches. */
   pattern?: string | null;
-  /** What results of a transcriber have of the text. The client asks for "tail" and puts the text together. */
-  text?: "full" | "tail" | "none";
-  /** "events": events are sent, and no results. */
-  results?: "all" | "events";
   /** How many columns lie between two snapshots at least: 0 (none), or at least 64. */
   snapshot_columns?: number;
 }
@@ -61,20 +57,24 @@ export interface Ready {
   type: "ready";
   protocol: "inkstream.v1";
   session: string;
-  model: { name: string; version: string; kind: "classifier" | "transcriber" };
+  model: { name: string; version: string; kind: "classifier" | "transcriber"; digest: string };
   labels: string[];
   column_height: number;
   languages: string[];
   limits: Limits;
-  next_column: number;
-  resume: { lifetime_s: number } | null;
 }
 
-export interface Result {
+/** An answer that follows from the messages of the line. */
+interface Numbered {
+  /** Its number in the line, from 1. */
+  seq: number;
+}
+
+export interface Result extends Numbered {
   type: "result";
-  epoch: number;
   column: number;
-  probabilities: Record<string, number>;
+  /** The most probable first if `top_k` is set, else in the order of the labels. */
+  probabilities: [label: string, p: number][];
   /** Only from a transcriber. */
   letter_end?: number;
   /** Only from a transcriber. */
@@ -90,8 +90,8 @@ export interface Span {
   end: number;
 }
 
-/** What a letter, a punctuation mark and a word have in common. */
-interface InkEvent {
+/** What a letter and a word have in common. */
+interface InkEvent extends Numbered {
   id: number;
   start: number;
   end: number;
@@ -101,8 +101,10 @@ interface InkEvent {
 }
 
 export interface Letter extends InkEvent {
-  type: "letter" | "punctuation";
+  type: "letter";
   char: string;
+  /** Whether it is a punctuation mark or another mark. */
+  mark: boolean;
   alternatives: { char: string; p: number }[];
 }
 
@@ -112,21 +114,29 @@ export interface Word extends InkEvent {
   alternatives: { text: string; p: number }[];
 }
 
-export interface Configured extends Required<SessionOptions> {
+export interface Configured extends Required<SessionOptions>, Numbered {
   type: "configured";
   id: Id;
 }
 
 /** The line as it was recognized: a classifier gives a label, a transcriber a text. */
-interface Recognized {
+interface Recognized extends Numbered {
   label?: string | null;
   text?: string;
 }
 
+/** Answers `rewind`: `letters` and `words` stand, and those with higher ids are withdrawn. */
 export interface Rewound extends Recognized {
   type: "rewound";
   id: Id;
-  epoch: number;
+  column: number;
+  letters: number;
+  words: number;
+}
+
+/** The server withdraws columns itself: ink has changed them, or other weights read the line from its beginning. */
+export interface Revised extends Recognized {
+  type: "revised";
   column: number;
   letters: number;
   words: number;
@@ -137,14 +147,20 @@ export interface Rewound extends Recognized {
 export interface Flushed extends Recognized {
   type: "flushed";
   id: Id;
-  epoch: number;
   columns: number;
 }
 
-export interface ResetDone {
+/** The line has ended by itself, with its first `messages` messages. The last of them lacks `rest_columns`. */
+export interface LineEnd extends Recognized {
+  type: "line_end";
+  columns: number;
+  messages: number;
+  rest_columns: number;
+}
+
+export interface ResetDone extends Numbered {
   type: "reset_done";
   id: Id;
-  epoch: number;
 }
 
 export interface Pong {
@@ -156,29 +172,20 @@ export interface Goaway {
   type: "goaway";
   reason: string;
   time_left_ms: number;
-  resumable: boolean;
 }
 
-/** The session after the first `messages` messages of the client; `blob` is for `resume`. */
+/** The line after its first `messages` messages; `blob` is for `resume`. */
 export interface Snapshot {
   type: "snapshot";
-  epoch: number;
-  column: number;
   messages: number;
-  letters: number;
-  words: number;
   blob: string;
-  lifetime_s: number;
 }
 
-/** The line goes on: `letters` and `words` stand, and ids from there on come. */
+/** The line goes on after its first `messages` messages. */
 export interface Resumed {
   type: "resumed";
   id: Id;
-  epoch: number;
-  column: number;
-  letters: number;
-  words: number;
+  messages: number;
 }
 
 export interface ErrorMessage {
@@ -186,6 +193,8 @@ export interface ErrorMessage {
   code: string;
   message: string;
   fatal: boolean;
+  /** Only where one of the client's messages caused it. */
+  seq?: number;
   index: number | null;
   ref: Id;
 }
@@ -196,7 +205,6 @@ export interface Done extends Recognized {
   columns: number;
   letters: number;
   words: number;
-  seconds: number;
 }
 
 export type ServerMessage =
@@ -206,7 +214,9 @@ export type ServerMessage =
   | Word
   | Configured
   | Rewound
+  | Revised
   | Flushed
+  | LineEnd
   | ResetDone
   | Pong
   | Goaway

@@ -231,7 +231,7 @@ function options({ reads }) {
   const isText = reads === "text";
   const known = new Set(labels);
   return {
-    language_model: isText ? chooseLanguage(pad.settings.language, languages, navigator.languages) : null,
+    language: isText ? chooseLanguage(pad.settings.language, languages, navigator.languages) : null,
     words: isText ? learnedWords().filter((word) => [...word].every((char) => known.has(char))) : [],
     characters: reads === "number" ? NUMBERS : null,
     pattern: reads === "date" ? DATE : reads === "pattern" ? pad.settings.pattern || null : null,

@@ -38,10 +38,10 @@ export class Bars {
 
   /** Show a column's probabilities; undefined before the first column. @param {Result | undefined} result */
   draw(result) {
-    const probabilities = result?.probabilities ?? {};
-    const best = Math.max(...Object.values(probabilities));
+    const probabilities = new Map(result?.probabilities);
+    const best = Math.max(...probabilities.values());
     for (const [label, { item, bar, percentage }] of this.#bars) {
-      const p = probabilities[label] ?? 0;
+      const p = probabilities.get(label) ?? 0;
       bar.style.height = `${100 * p}%`;
       percentage.textContent = result === undefined ? "–" : `${Math.round(100 * p)} %`;
       item.toggleAttribute("data-best", result !== undefined && p === best);

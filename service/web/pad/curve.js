@@ -48,11 +48,11 @@ export class Curve {
     context.font = "600 14px ui-monospace, monospace";
     context.textBaseline = "middle";
     context.lineWidth = 2;
-    for (const [label, p] of Object.entries(results.at(-1)?.probabilities ?? {})) {
+    for (const [label, p] of results.at(-1)?.probabilities ?? []) {
       /** @type {[number, number][]} */
       const points = [];
       results.forEach(({ probabilities }, column) => {
-        points.push([(column + 1) * columnWidth, y(probabilities[label] ?? 0)]);
+        points.push([(column + 1) * columnWidth, y(new Map(probabilities).get(label) ?? 0)]);
       });
       context.strokeStyle = context.fillStyle = labelColour(label, style.getPropertyValue("--curve-lightness"));
       polyline(context, points);

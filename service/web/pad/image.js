@@ -32,7 +32,7 @@ const LINE_SHARE = 0.5; // of an image's height: it shows nothing but a line tha
  */
 export async function imageLines(file, { model, mayBePage }, headers) {
   if (mayBePage) {
-    const body = await request("columns", file, { model, page: "true" }, headers);
+    const body = await request("page/columns", file, { model }, headers);
     /** @type {{ width: number, height: number, lines: PageLine[] }} */
     const { width, height, lines } = parseJson(body);
     const isPage = lines.length > 1 || lines.some((line) => lineHeight(line) < LINE_SHARE * height);
@@ -57,7 +57,7 @@ function decodeBase64(base64) {
 }
 
 /**
- * @param {"columns" | "recognize"} call
+ * @param {"columns" | "page/columns" | "recognize"} call
  * @param {Blob} file
  * @param {Record<string, string>} query
  * @param {Record<string, string>} headers

@@ -56,13 +56,12 @@ export class Line {
         this.changedFrom = Math.min(this.changedFrom, message.column);
         return true;
       case "letter":
-      case "punctuation":
         this.letters[message.id] = message;
         return true;
       case "word":
         this.words[message.id] = message;
         return true;
-      case "rewound":
+      case "revised":
         this.results.length = Math.min(this.results.length, message.column);
         this.letters.length = Math.min(this.letters.length, message.letters);
         this.words.length = Math.min(this.words.length, message.words);

@@ -389,6 +389,8 @@ export class LineReader {
       if (!this.line.isCurrent) return;
       if (this.#isUndone && message.code === "bad_ink") this.#readAgain();
       else this.#listener.onError(message);
+    } else if (message.type === "revised" && message.seq === 0) {
+      if (this.line.update(message)) this.#readAgain(); // other weights answer the earlier flushes too
     } else {
       this.#keepBefore(message);
       if (this.line.update(message)) {
@@ -401,7 +403,7 @@ export class LineReader {
 
   /** Keep what was read if it is about to be read in another frame. @param {Message} message */
   #keepBefore(message) {
-    const isFitted = message.type === "rewound" && message.frame !== undefined && this.line.isCurrent;
+    const isFitted = message.type === "revised" && message.frame !== undefined && this.line.isCurrent;
     if (isFitted && this.#decided === this.#version) this.#before = this.line.copy();
   }
 
@@ -420,8 +422,8 @@ export class LineReader {
 
   /** @param {Message} message @param {number} nColumns that were read before it */
   #countToReadAgain(message, nColumns) {
-    if (message.type === "rewound" && message.frame !== undefined) this.#nToReadAgain = Infinity; // it has other columns
-    else if (message.type === "rewound" && this.#keepsText) {
+    if (message.type === "revised" && message.frame !== undefined) this.#nToReadAgain = Infinity; // it has other columns
+    else if (message.type === "revised" && this.#keepsText) {
       this.#nToReadAgain = Math.max(this.#nToReadAgain, nColumns);
     }
     if (message.type === "flushed" || this.line.results.length >= this.#nToReadAgain) this.#nToReadAgain = 0;
@@ -460,7 +462,7 @@ export class LineReader {
  * @param {ReturnType<Line["copy"]>} line
  */
 function certainty({ letters, results }) {
-  const { probabilities = {} } = results.at(-1) ?? {};
-  const sure = letters.length > 0 ? letters.map(({ confidence }) => confidence) : [Math.max(0, ...Object.values(probabilities))];
+  const ofLabels = (results.at(-1)?.probabilities ?? []).map(([, p]) => p);
+  const sure = letters.length > 0 ? letters.map(({ confidence }) => confidence) : [Math.max(0, ...ofLabels)];
   return sure.reduce((sum, p) => sum + Math.log(p), 0) / sure.length;
 }

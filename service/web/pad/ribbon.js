@@ -132,7 +132,7 @@ export class Ribbon {
    */
   #drawColumn({ probabilities }, lightness, x, columnWidth, top, height) {
     let y = height;
-    const sorted = Object.entries(probabilities).sort(([, one], [, other]) => other - one);
+    const sorted = probabilities.toSorted(([, one], [, other]) => other - one);
     for (const [label, p] of sorted) {
       const barHeight = p * (height - top);
       this.#context.fillStyle = labelColour(label, lightness);
@@ -146,10 +146,7 @@ export class Ribbon {
 
 /** @param {Result | undefined} result @returns {[label: string, p: number]} */
 function mostProbable(result) {
-  return Object.entries(result?.probabilities ?? {}).reduce(
-    (one, other) => (other[1] > one[1] ? other : one),
-    ["", 0],
-  );
+  return (result?.probabilities ?? []).reduce((one, other) => (other[1] > one[1] ? other : one), ["", 0]);
 }
 
 /**

@@ -83,7 +83,7 @@ def declared(name: str) -> dict[str, str]:
     return found | dict(fields)
 
 
-NAMES = {"error": "ErrorMessage", "punctuation": "Letter"}  # others have the type's name
+NAMES = {"error": "ErrorMessage"}  # others have the type's name
 SCHEMA = SERVER.json_schema(mode="serialization")["$defs"]
 MESSAGES = {
     schema["properties"]["type"]["const"]: set(schema["properties"])

@@ -28,7 +28,7 @@ export type Hints = {
      */
     textContext?: string;
     /**
-     * maximum number of predictions
+     * maximum number of predictions, by default 3
      */
     alternatives?: number;
 };
@@ -67,7 +67,7 @@ export type Prediction = {
  * @property {string} [recognitionType] "text", or "per-character" for characters without spaces or words
  * @property {string} [inputType] accepted but not used
  * @property {string} [textContext] the text before the drawing
- * @property {number} [alternatives] maximum number of predictions
+ * @property {number} [alternatives] maximum number of predictions, by default 3
  */
 /** @typedef {{ x: number, y: number, t?: number }} HandwritingPoint */
 /** @typedef {{ strokeIndex: number, beginPointIndex: number, endPointIndex: number }} DrawingSegment */

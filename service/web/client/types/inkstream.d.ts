@@ -14,7 +14,7 @@
  * server wait until you iterate over them. If more than 255 wait, a newer result replaces an older one;
  * no other message is left out. docs/protocol.md describes the messages.
  *
- * @import { Configured, Done, Flushed, Goaway, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
+ * @import { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
  *   Stroke } from "./protocol.d.ts"
  */
 import type { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions, Stroke } from "./protocol.d.ts";
@@ -55,9 +55,12 @@ export type Reconnected = {
     ready: Ready;
 };
 export type Message = ServerMessage | Disconnected | Reconnected;
-export type PendingRequest = {
-    resolve: (answer: any) => void;
+export type Promised = {
+    resolve: (value: any) => void;
     reject: (error: InkstreamError) => void;
+};
+export type PendingRequest = Promised & {
+    type: string;
 };
 /**
  * @typedef {object} ConnectOptions
@@ -78,11 +81,8 @@ export type PendingRequest = {
  * @typedef {{ type: "reconnected", ready: Ready }} Reconnected
  */
 /** @typedef {ServerMessage | Disconnected | Reconnected} Message */
-/**
- * @typedef {object} PendingRequest
- * @property {(answer: any) => void} resolve
- * @property {(error: InkstreamError) => void} reject
- */
+/** @typedef {{ resolve: (value: any) => void, reject: (error: InkstreamError) => void }} Promised */
+/** @typedef {Promised & { type: string }} PendingRequest */
 /**
  * Open a stream.
  *
@@ -95,10 +95,8 @@ export declare function connect(url: string | URL, options?: ConnectOptions): Pr
 /** A session with the server. `connect` opens one. */
 export declare class Stream {
     #private;
-    /** Use `connect` instead. @param {string} url @param {ConnectOptions} options */
-    constructor(url: string, options: ConnectOptions);
-    /** Connect, and wait for `ready`. */
-    _open(): Promise<void>;
+    /** Use `connect` instead. @param {string} url @param {ConnectOptions} options @param {Promised} opening */
+    constructor(url: string, options: ConnectOptions, opening: Promised);
     /** The server's first message: session, model, labels, column height, limits. */
     get ready(): Ready;
     /**

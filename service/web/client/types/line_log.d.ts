@@ -1,76 +1,47 @@
 /**
- * What the client keeps of its line, to go on with it on another connection: every message since the
- * line's beginning, and the newest snapshot. On another connection it gives the messages that the session
- * there lacks, and leaves out of the answers what was heard before: every result once for its epoch and
- * column, every event once for its id and content. docs/protocol.md describes how a line is resumed.
+ * The messages of a line, sent or waiting to be sent, and what else another connection needs to go on with the
+ * line. docs/protocol.md describes how a line is resumed.
  *
- * @import { Id, Letter, Rewound, ServerMessage, SessionOptions, Snapshot, Word } from "./protocol.d.ts"
+ * @import { Id, Ready, ServerMessage, SessionOptions, Snapshot } from "./protocol.d.ts"
  */
-import type { Id, Letter, ServerMessage, Word } from "./protocol.d.ts";
-/** The `id` of the log's own messages; the program's ids are numbers. */
-export declare const OWN_ID = "resume";
-export type Data = string | Uint8Array<ArrayBuffer>;
-export type DecidedEvent = Letter | Word;
-export type Events = Map<string, DecidedEvent>;
+import type { Id, Ready, ServerMessage } from "./protocol.d.ts";
 export type Entry = {
     type: string;
     id: Id;
-    data: Data;
+    data: string | Uint8Array<ArrayBuffer>;
     /**
-     * among the messages of the present connection, as the server counts
+     * called when the message is sent
      */
-    index: number;
+    resolve: () => void;
+    /**
+     * called when it cannot be sent
+     */
+    reject: (error: Error) => void;
 };
-/** @typedef {string | Uint8Array<ArrayBuffer>} Data */
-/** @typedef {Letter | Word} DecidedEvent */
-/** Events by kind and id, in the order in which they were decided. @typedef {Map<string, DecidedEvent>} Events */
 /**
- * A message that was sent.
- *
  * @typedef {object} Entry
  * @property {string} type
  * @property {Id} id
- * @property {Data} data
- * @property {number} index among the messages of the present connection, as the server counts
+ * @property {string | Uint8Array<ArrayBuffer>} data
+ * @property {() => void} resolve called when the message is sent
+ * @property {(error: Error) => void} reject called when it cannot be sent
  */
 export declare class LineLog {
     #private;
-    /** Whether the messages reach back to the line's beginning. */
-    isWhole: boolean;
-    /** @param {number} columnHeight */
-    constructor(columnHeight: number);
-    /** Return the message that sets the options at the line's beginning. */
-    options(): string;
-    /** Return a message whose answer says that everything before it is answered. */
-    ping(): string;
-    /** Keep a message that is sent now. @param {Data} data @param {string} type @param {Id} id */
-    add(data: Data, type: string, id: Id): void;
-    get hasSnapshot(): boolean;
-    /** Whether the line can go on elsewhere. */
+    /** @param {number} maxBytes of messages that are kept after they were sent; with 0 no line can be resumed */
+    constructor(maxBytes: number);
+    /** Whether the line can go on over another connection. */
     get canResume(): boolean;
-    /** Count the messages of another connection, and take what comes as heard before. */
-    beginAgain(): void;
-    /** Return the message that resumes from the snapshot, or else from the line's beginning. */
-    resume(): string;
-    /** Go on from the line's beginning: the server has refused the snapshot. */
-    forgetSnapshot(): void;
-    /** Yield the messages that the session lacks, to be sent in this order. */
-    newer(): Generator<Data, void, unknown>;
-    /**
-     * Return what the program is to be told: nothing if it has heard the message before.
-     *
-     * @param {ServerMessage} message
-     * @returns {ServerMessage[]}
-     */
-    receive(message: ServerMessage): ServerMessage[];
-    /**
-     * Compare the events of the resumed session with those that the program knows.
-     *
-     * @returns {ServerMessage[]} the new ones; if others have changed, behind a `rewound` that withdraws them
-     */
-    catchUp(): ServerMessage[];
+    /** Whether a message can be sent. */
+    get isWaiting(): boolean;
+    /** @param {Entry} entry */
+    add(entry: Entry): void;
+    /** Return the first message of a connection. Pings that were not sent are dropped. @param {Ready} ready */
+    resume({ model, column_height }: Ready): string;
+    /** Return the message to send now, if there is one, and count it as sent. */
+    take(): string | Uint8Array<ArrayBuffer> | undefined;
+    /** Have no message sent any more. @param {Error} error */
+    close(error: Error): void;
+    /** Take a message; return whether the line goes on. @param {ServerMessage} message */
+    receive(message: ServerMessage): boolean;
 }
-export type Position = {
-    epoch: number;
-    column: number;
-};

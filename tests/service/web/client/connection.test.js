@@ -5,14 +5,17 @@ import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, mock, test } from "node:test";
 
 import { Connection } from "../../../../service/web/client/connection.js";
+import { LineLog } from "../../../../service/web/client/line_log.js";
 
 /** @import { InkstreamError } from "../../../../service/web/client/connection.js" */
 
 const ANSWER_TIMEOUT_MS = 1000;
 const RECONNECT_MS = 60_000;
+/** @type {import("../../../../service/web/client/connection.js").Settings} */
+const SETTINGS = { url: "ws://pad.test", protocols: [], reconnectMs: RECONNECT_MS, answerTimeoutMs: ANSWER_TIMEOUT_MS };
 const FIRST_RETRY_MS = 50;
-const READY = { type: "ready" };
-const DOCUMENT = new URL("../../../../docs/protocol.md", import.meta.url);
+const READY = { type: "ready", column_height: 28, model: { digest: "1" } };
+const DOCUMENT = new URL("../../../../docs/errors.md", import.meta.url);
 
 /** Fakes a WebSocket; the test acts as the network and the server. */
 class FakeSocket {
@@ -63,19 +66,15 @@ class Recorder {
   errors = [];
   /** @type {number[]} */
   delays = [];
-  onReconnect = mock.fn(async () => {});
+  onReady = mock.fn();
   onEnd = mock.fn((/** @type {InkstreamError | undefined} */ _) => undefined);
 
-  resumable = true;
-  /** @type {unknown[]} */
-  sent = [];
-
   isAwaitingAnswer = () => this.awaiting;
-  canResume = () => this.resumable;
-  onSend = (/** @type {{ data: unknown }} */ { data }) => void this.sent.push(data);
   onMessage = (/** @type {unknown} */ message) => void this.messages.push(message);
-  onLost = (/** @type {InkstreamError} */ error) => void this.errors.push(error);
-  onRetry = (/** @type {InkstreamError} */ _, /** @type {number} */ ms) => void this.delays.push(ms);
+  onRetry = (/** @type {InkstreamError} */ error, /** @type {number} */ ms) => {
+    this.errors.push(error);
+    this.delays.push(ms);
+  };
 }
 
 const { WebSocket } = globalThis;
@@ -97,14 +96,20 @@ function socket() {
 }
 
 /** Open a connection. @param {boolean} reconnect whether the line can go on over another */
-async function opened(reconnect = false) {
+function opened(reconnect = false) {
   const recorder = new Recorder();
-  recorder.resumable = reconnect;
-  const connection = new Connection("ws://pad.test", [], RECONNECT_MS, ANSWER_TIMEOUT_MS, recorder);
-  const opening = connection.open();
+  const log = new LineLog(reconnect ? 1 << 20 : 0);
+  const connection = new Connection({ ...SETTINGS, reconnectMs: reconnect ? RECONNECT_MS : 0 }, log, recorder);
+  connection.open();
   socket().deliver(READY);
-  await opening;
   return { connection, recorder };
+}
+
+/** Return what was sent over the newest socket behind `resume`. */
+function sent() {
+  const [resume, ...others] = socket().sent;
+  assert.equal(JSON.parse(String(resume)).type, "resume");
+  return others;
 }
 
 /** Advance the clock in steps of the polling interval. @param {number} ms */
@@ -119,40 +124,38 @@ async function settled() {
 
 describe("sending", () => {
   test("keeps the order, and waits until the buffer has room", async () => {
-    const { connection } = await opened();
+    const { connection } = opened();
     await connection.send("first", "ping");
     socket().bufferedAmount = 1 << 16;
     const second = connection.send("second", "ping");
     const third = connection.send("third", "ping");
     mock.timers.tick(20);
-    assert.deepEqual(socket().sent, ["first"]);
+    assert.deepEqual(sent(), ["first"]);
     socket().bufferedAmount = 0;
     mock.timers.tick(5);
     await Promise.all([second, third]);
-    assert.deepEqual(socket().sent, ["first", "second", "third"]);
+    assert.deepEqual(sent(), ["first", "second", "third"]);
   });
 
-  test("waits while reconnecting, and comes after what the line needs", async () => {
-    const { connection, recorder } = await opened(true);
-    recorder.onReconnect.mock.mockImplementation(async () => connection.sendNow("again"));
-    await connection.send("before", "ping");
+  test("waits while reconnecting, and comes after what the line has", async () => {
+    const { connection } = opened(true);
+    await connection.send("before", "ink");
     socket().end(1006);
     mock.timers.tick(FIRST_RETRY_MS);
     assert.equal(FakeSocket.all.length, 2);
-    const early = connection.send("early", "ping");
+    const early = connection.send("early", "ink");
     await settled();
     assert.deepEqual(socket().sent, []);
     socket().deliver(READY);
     await early;
-    await connection.send("late", "ping");
-    assert.deepEqual(socket().sent, ["again", "early", "late"]);
-    assert.deepEqual(recorder.sent, ["before", "early", "late"]);
+    await connection.send("late", "ink");
+    assert.deepEqual(sent(), ["before", "early", "late"]);
   });
 });
 
 describe("the answer timeout", () => {
   test("ends a connection if an answer is due", async () => {
-    const { connection, recorder } = await opened();
+    const { connection, recorder } = opened();
     await connection.send("question", "ping");
     connection.startAnswerTimer();
     mock.timers.tick(ANSWER_TIMEOUT_MS - 1);
@@ -162,7 +165,7 @@ describe("the answer timeout", () => {
   });
 
   test("starts again after each message, and does not run if no answer is due", async () => {
-    const { connection, recorder } = await opened();
+    const { connection, recorder } = opened();
     connection.startAnswerTimer();
     for (let answer = 0; answer < 5; answer += 1) {
       mock.timers.tick(ANSWER_TIMEOUT_MS - 1);
@@ -176,7 +179,7 @@ describe("the answer timeout", () => {
   });
 
   test("does not end a slow connection before its buffer stops draining", async () => {
-    const { connection, recorder } = await opened();
+    const { connection, recorder } = opened();
     socket().bufferedAmount = 1 << 20;
     const waiting = connection.send("much", "ping");
     for (let second = 0; second < 10; second += 1) {
@@ -190,7 +193,7 @@ describe("the answer timeout", () => {
   });
 
   test("reports the server's last error", async () => {
-    const { connection, recorder } = await opened();
+    const { connection, recorder } = opened();
     connection.startAnswerTimer();
     socket().deliver({ type: "error", code: "idle", message: "no message for 60 s", fatal: true });
     mock.timers.tick(ANSWER_TIMEOUT_MS);
@@ -200,7 +203,7 @@ describe("the answer timeout", () => {
 
 describe("reconnecting", () => {
   test("is tried at once, then after up to 0.05, 0.1 ... 5 seconds, and ends after a minute", async () => {
-    const { recorder } = await opened(true);
+    const { recorder } = opened(true);
     let nowMs = 0;
     mock.method(performance, "now", () => nowMs);
     socket().end(1012);
@@ -223,29 +226,53 @@ describe("reconnecting", () => {
     assert.ok(error?.message.includes(tried), error?.message);
   });
 
-  test("is tried again if the connection is lost before the line goes on", async () => {
-    const { connection, recorder } = await opened(true);
-    let lose = (/** @type {unknown} */ _) => {};
-    recorder.onReconnect.mock.mockImplementationOnce(() => new Promise((_, reject) => (lose = reject)));
-    recorder.onLost = (error) => void lose(error);
-    socket().end(1006);
+  test("is tried for a minute together if the connection is lost before the line goes on", () => {
+    const { connection, recorder } = opened(true);
+    let nowMs = 0;
+    mock.method(performance, "now", () => nowMs);
+    for (const isSettled of [true, false, true]) {
+      socket().end(1011);
+      mock.timers.tick(FIRST_RETRY_MS);
+      socket().deliver(READY);
+      nowMs += 40_000;
+      if (isSettled) connection.settle();
+    }
+    assert.equal(recorder.onEnd.mock.callCount(), 0);
+    socket().end(1011);
     mock.timers.tick(FIRST_RETRY_MS);
     socket().deliver(READY);
-    await settled();
-    const waiting = connection.send("early", "ping");
+    nowMs += 60_000;
     socket().end(1011);
-    await settled();
-    mock.timers.tick(2 * FIRST_RETRY_MS);
-    socket().deliver(READY);
-    await waiting;
-    assert.equal(FakeSocket.all.length, 3);
-    assert.equal(recorder.onReconnect.mock.callCount(), 2);
-    assert.deepEqual(socket().sent, ["early"]);
+    mock.restoreAll();
+    assert.equal(recorder.onReady.mock.callCount(), 5);
+    assert.match(String(recorder.onEnd.mock.calls[0]?.arguments[0]), /tried 1 times in 60 s/);
+  });
+
+  test("waits with the messages until a snapshot is accepted, and ends if the line cannot be sent again", () => {
+    for (const [nMessages, isKept, expected] of /** @type {const} */ ([[2, true, ["c"]], [0, true, ["a", "b", "c"]], [0, false, []]])) {
+      const recorder = new Recorder();
+      const log = new LineLog(isKept ? 1 << 20 : 2);
+      const connection = new Connection(SETTINGS, log, recorder);
+      connection.open();
+      socket().deliver(READY);
+      socket().deliver({ type: "resumed", id: "resume", messages: 0 });
+      for (const data of ["a", "b"]) connection.send(data, "ink");
+      socket().deliver({ type: "snapshot", messages: 2, blob: "blob" });
+      connection.send("c", "ink");
+      socket().end(1006);
+      mock.timers.tick(0);
+      socket().deliver(READY);
+      assert.equal(JSON.parse(String(socket().sent[0])).snapshot, "blob");
+      assert.deepEqual(sent(), []);
+      socket().deliver({ type: "resumed", id: "resume", messages: nMessages });
+      assert.deepEqual(sent(), expected);
+      assert.deepEqual(recorder.onEnd.mock.calls.map((call) => call.arguments[0]?.code), isKept ? [] : ["not_resumable"]);
+    }
   });
 
   test("is not attempted after an error that would occur again, or if the line cannot go on", async () => {
     for (const [code, reconnect] of /** @type {const} */ ([[4429, true], [1006, false]])) {
-      const { recorder } = await opened(reconnect);
+      const { recorder } = opened(reconnect);
       socket().end(code);
       assert.deepEqual(recorder.delays, []);
       assert.equal(recorder.onEnd.mock.callCount(), 1);
@@ -254,7 +281,7 @@ describe("reconnecting", () => {
 
   test("follows the closes that the document lists, and errors as their closes", async () => {
     const document = await readFile(DOCUMENT, "utf8");
-    const [, list = ""] = document.match(/is closed with ([\d, or]+)\s+a code/) ?? [];
+    const [, list = ""] = document.match(/After ([\d,\s]+) a code that/) ?? [];
     const listed = (list.match(/\d{4}/g) ?? []).map(Number);
     assert.equal(listed.length, 6);
     /** @type {[string | undefined, number][]} */
@@ -265,48 +292,45 @@ describe("reconnecting", () => {
     }
     assert.ok(ends.length > 50);
     for (const [code, closing] of ends) {
-      const { connection, recorder } = await opened(true);
+      const { connection, recorder } = opened(true);
       if (code !== undefined) socket().deliver({ type: "error", code, message: "", fatal: true });
       socket().end(closing);
       assert.equal(recorder.delays.length, Number(listed.includes(closing)), `${code} ${closing}`);
-      connection.close();
+      connection.end();
     }
-    const { recorder } = await opened(true);
+    const { recorder } = opened(true);
     socket().end(4999);
     assert.equal(recorder.delays.length, 1);
   });
 
   test("waits for a message if none came for so long that the server closed", async () => {
-    const { connection, recorder } = await opened(true);
+    const { connection, recorder } = opened(true);
     recorder.awaiting = false;
     socket().deliver({ type: "error", code: "idle", message: "no message for 60 s", fatal: true });
     socket().end(4408);
     mock.timers.tick(60 * 60_000);
     assert.equal(FakeSocket.all.length, 1);
     assert.equal(recorder.onEnd.mock.callCount(), 0);
-    const sending = connection.send("later", "ping");
+    const sending = connection.send("later", "ink");
     mock.timers.tick(1);
     socket().deliver(READY);
     await sending;
-    assert.deepEqual(socket().sent, ["later"]);
+    assert.deepEqual(sent(), ["later"]);
     socket().end(4408);
-    connection.close();
+    connection.end();
     await assert.rejects(connection.send("too late", "ping"), { code: "no_connection" });
     assert.equal(FakeSocket.all.length, 2);
   });
 
-  test("leaves a server that is about to stop, now or after a second", async () => {
-    for (const [now, ms] of /** @type {const} */ ([[true, 0], [false, 1000]])) {
-      const { connection, recorder } = await opened(true);
-      const left = socket();
-      connection.leave("a deploy", now);
-      mock.timers.tick(ms);
-      assert.equal(left.readyState, 3);
-      mock.timers.tick(FIRST_RETRY_MS);
-      socket().deliver(READY);
-      await settled();
-      assert.equal(recorder.onReconnect.mock.callCount(), 1);
-      assert.notEqual(socket(), left);
-    }
+  test("leaves a server that is about to stop", () => {
+    const { recorder } = opened(true);
+    const left = socket();
+    left.deliver({ type: "goaway", reason: "a deploy", time_left_ms: 5000 });
+    assert.equal(left.readyState, 3);
+    assert.deepEqual(recorder.errors.map(({ code, message }) => [code, message]), [["stopping", "a deploy"]]);
+    mock.timers.tick(0);
+    socket().deliver(READY);
+    assert.notEqual(socket(), left);
+    assert.equal(recorder.onReady.mock.callCount(), 2);
   });
 });

@@ -1,10 +1,15 @@
 /** The JavaScript client with a real server: messages, answers, errors. */
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
 
 import { InkstreamError, connect } from "../../../../service/web/client/inkstream.js";
-import { freePort, serve } from "./server.js";
+import { randomNumbers } from "../pad/sequences.js";
+import { breaking, freePort, serve } from "./server.js";
 
 /** @import { Point } from "../../../../service/web/client/protocol.d.ts" */
 /** @import { Message, Stream } from "../../../../service/web/client/inkstream.js" */
@@ -14,6 +19,7 @@ const WAVE = Array.from({ length: 200 }, (_, i) => [10 + 2 * i, 60 + 40 * Math.s
 /** @type {Point[]} */
 const BAR = [[100, 5], [180, 118]];
 const HEIGHT = 120;
+const EXAMPLES = new URL("../../../../examples/", import.meta.url);
 
 /** @type {Awaited<ReturnType<typeof serve>>} */
 let server;
@@ -132,7 +138,7 @@ describe("client messages", () => {
     await stream.undo(2);
     await stream.pause();
     assert.equal((await stream.flush()).text, text);
-    const back = only(await until(stream, "flushed"), "rewound");
+    const back = only(await until(stream, "flushed"), "revised");
     assert.equal(back.length, 2);
     assert.equal(results.at(-1)?.column, results.length - 1);
     stream.close();
@@ -141,7 +147,7 @@ describe("client messages", () => {
   test("configure, rewind, reset and ping are answered", async () => {
     const stream = await connect(server.url, { model: "digits" });
     const answers = await Promise.all([
-      stream.configure({ every: "message", top_k: 2 }),
+      stream.configure({ results: "message", top_k: 2 }),
       stream.columns(new Uint8Array(280)),
       stream.rewind(4),
       stream.reset(),
@@ -149,7 +155,7 @@ describe("client messages", () => {
     ]);
     assert.equal(answers[0].top_k, 2);
     assert.equal(answers[2].column, 4);
-    assert.equal(answers[3].epoch, 2);
+    assert.equal(answers[3].type, "reset_done");
     assert.ok(answers[4] > 0);
     stream.close();
   });
@@ -172,7 +178,7 @@ describe("server messages", () => {
     const done = await stream.end();
     assert.equal(done.columns, 10);
     const types = (await untilEnd(stream)).map(({ type }) => type);
-    assert.deepEqual(types, [...Array(10).fill("result"), "flushed", "done"]);
+    assert.deepEqual(types, [...Array(10).fill("result"), "done"]);
     await assert.rejects(stream.flush(), { code: "no_connection" });
   });
 
@@ -287,7 +293,7 @@ describe("another connection", () => {
     const done = await stream.end();
     const messages = await untilEnd(stream);
     const told = messages.filter(({ type }) => type !== "disconnected" && type !== "reconnected");
-    return { told: told.map((each) => ("seconds" in each ? { ...each, seconds: 0 } : each)), messages, done };
+    return { told, messages, done };
   }
 
   /** @returns {Promise<Message[]>} what a stream is told whose connection stays */
@@ -314,6 +320,53 @@ describe("another connection", () => {
     });
   }
 
+  /** Return the columns of two lines of writing. */
+  async function twoLines() {
+    const body = await readFile(new URL("hello.png", EXAMPLES));
+    const headers = { "content-type": "image/png" };
+    const answer = await fetch(`${server.url}/v1/columns?model=lines`, { method: "POST", headers, body });
+    const line = new Uint8Array(await answer.arrayBuffer());
+    return Buffer.concat([line, new Uint8Array(32 * 75), line, new Uint8Array(32 * 20), line]);
+  }
+
+  /** Stream two lines and more, and end; return the messages. @param {string} url */
+  async function readColumns(url) {
+    const stream = await connect(url, { model: "lines" });
+    const messages = untilEnd(stream); // at once, before too many wait
+    await stream.configure({ snapshot_columns: 64, line_end_columns: 40, language: "english" });
+    const pixels = await twoLines();
+    for (let start = 0; start < pixels.length; start += 32 * 7) {
+      await stream.columns(pixels.subarray(start, start + 32 * 7));
+      if (start % (32 * 70) === 0) await stream.flush();
+    }
+    await stream.end();
+    return (await messages).filter(({ type }) => type !== "disconnected" && type !== "reconnected");
+  }
+
+  test("goes on wherever one breaks, and every answer comes once", async () => {
+    const expected = await readColumns(server.url);
+    assert.match(only(expected, "line_end")[0]?.text ?? "", /world/);
+    for (let seed = 0; seed < 2; seed += 1) {
+      const random = randomNumbers(seed);
+      const proxy = await breaking(server.url, () => Math.floor(16_000 * random()));
+      assert.deepEqual(await readColumns(proxy.url), expected);
+      assert.ok(proxy.nBroken() > 3, `${proxy.nBroken()} breaks`);
+      proxy.stop();
+    }
+  });
+
+  test("is what a client of sixty lines opens too", async () => {
+    const random = randomNumbers(1);
+    const proxy = await breaking(server.url, () => 1600 + Math.floor(2000 * random()));
+    const script = fileURLToPath(new URL("resume.js", EXAMPLES));
+    const url = `${proxy.url.replace("http", "ws")}/v1/stream?model=lines`;
+    const client = spawn(process.execPath, ["--experimental-websocket", "--no-warnings", script, url]);
+    client.stdin.end(await twoLines());
+    assert.equal(await text(client.stdout), "hello, world!\nhello, world! hello, world!\n");
+    assert.ok(proxy.nBroken() > 2, `${proxy.nBroken()} breaks`);
+    proxy.stop();
+  });
+
   test("answers the requests that were made meanwhile", async () => {
     const port = await freePort();
     const first = await serve(port);
@@ -325,11 +378,11 @@ describe("another connection", () => {
     const answers = Promise.all([stream.rewind(4), stream.columns(new Uint8Array(28)), stream.flush()]);
     const second = await serve(port);
     const [rewound, , flushed] = await answers;
-    assert.equal(rewound.epoch, 1);
+    assert.equal(rewound.column, 4);
     assert.equal(flushed.columns, 5);
     const results = only(await until(stream, "flushed"), "result");
     assert.deepEqual(results.map(({ column }) => column), [...Array(10).keys(), 4]);
-    for (const { probabilities } of results) assert.equal(Object.keys(probabilities).length, 2);
+    for (const { probabilities } of results) assert.equal(probabilities.length, 2);
     stream.close();
     await second.stop();
   });

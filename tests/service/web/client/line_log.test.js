@@ -5,28 +5,48 @@ import { describe, test } from "node:test";
 
 import { LineLog } from "../../../../service/web/client/line_log.js";
 
-/** @import { ServerMessage } from "../../../../service/web/client/protocol.d.ts" */
+/** @import { Ready, ServerMessage } from "../../../../service/web/client/protocol.d.ts" */
 
 const H = 16; // pixels of a column
+const MAX_BYTES = 100 * H;
 
-/** @param {number} id @param {string} char @param {number} column @returns {ServerMessage} */
-function letter(id, char = "a", column = 0, confidence = 0.9) {
-  return { type: "letter", id, char, start: 0, end: 1, column, confidence, strokes: null, alternatives: [] };
+/** Return a log that has begun its first connection. */
+function begun(maxBytes = MAX_BYTES) {
+  const log = new LineLog(maxBytes);
+  resume(log);
+  return log;
 }
 
-/** @param {number} column @returns {ServerMessage} */
-function result(column, epoch = 0, text = "") {
-  return { type: "result", epoch, column, probabilities: {}, letter_end: 0, text };
+/** Connect, and return what the client sends first. @param {LineLog} log */
+function resume(log, digest = "1") {
+  const ready = /** @type {Ready} */ ({ type: "ready", column_height: H, model: { digest } });
+  return JSON.parse(log.resume(ready));
 }
 
-/** @param {number} messages @returns {ServerMessage} */
-function snapshot(messages) {
-  return { type: "snapshot", epoch: 0, column: 1, messages, letters: 0, words: 0, blob: `${messages}`, lifetime_s: 60 };
+/** Send messages. @param {LineLog} log @param {(string | Uint8Array<ArrayBuffer>)[]} all */
+function send(log, ...all) {
+  for (const data of all) {
+    const { type, id } = typeof data === "string" ? JSON.parse(data) : { type: "columns", id: null };
+    log.add({ type, id, data, resolve: () => {}, reject: () => {} });
+  }
+  return taken(log);
 }
 
-/** @param {number | null} id @param {number} epoch @param {number} column @returns {ServerMessage} */
-function rewound(id, epoch, column, letters = 0) {
-  return { type: "rewound", id, epoch, column, letters, words: 0, text: "" };
+/** Return all that is sent now. @param {LineLog} log */
+function taken(log) {
+  const all = [];
+  for (let data; (data = log.take()) !== undefined; ) all.push(data);
+  return all;
+}
+
+/** @param {LineLog} log @param {object[]} messages */
+function receive(log, ...messages) {
+  for (const message of messages) log.receive(/** @type {ServerMessage} */ (message));
+}
+
+/** @param {string} type @param {number} id */
+function request(type, id, fields = {}) {
+  return JSON.stringify({ type, id, ...fields });
 }
 
 /** @param {number} number */
@@ -34,151 +54,112 @@ function column(number) {
   return new Uint8Array(H).fill(number);
 }
 
-/** @param {LineLog} log @param {string} type @param {number} id */
-function ask(log, type, id, fields = {}) {
-  const data = JSON.stringify({ type, id, ...fields });
-  log.add(data, type, id);
-  return data;
-}
-
-/** Return what the log passes on to the program. @param {LineLog} log @param {ServerMessage[]} messages */
-function passedOn(log, ...messages) {
-  return messages.flatMap((message) => log.receive(structuredClone(message)));
-}
-
-/** Resume over another connection; return what the client asked. @param {LineLog} log */
-function resume(log, letters = 0) {
-  log.beginAgain();
-  const asked = JSON.parse(log.resume());
-  assert.deepEqual(passedOn(log, { type: "resumed", id: "resume", epoch: 0, column: 0, letters, words: 0 }), []);
-  return asked;
-}
-
-describe("messages", () => {
-  test("that a snapshot covers are not sent again", () => {
-    const log = new LineLog(H);
-    log.options(); // the first message of the connection
-    for (let number = 0; number < 4; number += 1) log.add(column(number), "columns", null);
-    const heard = [result(0), result(1), result(2)];
-    assert.deepEqual(passedOn(log, result(0), result(1), snapshot(3), result(2)), heard);
-    const { blob, columns } = resume(log);
-    assert.deepEqual([blob, columns], ["3", 3]);
-    assert.deepEqual([...log.newer()], [column(2), column(3)]);
-    passedOn(log, snapshot(2)); // `resume` and one of the two
-    resume(log);
-    assert.deepEqual([...log.newer()], [column(3)]);
+describe("what a connection begins with", () => {
+  test("is that nothing was heard yet, and that snapshots are wanted", () => {
+    const expected = { heard: 0, digest: "1", options: { snapshot_columns: 512 }, snapshot: null };
+    assert.deepEqual(resume(new LineLog(MAX_BYTES)), { type: "resume", id: "resume", ...expected });
+    assert.deepEqual(resume(new LineLog(0)).options, {});
   });
 
-  test("are all sent again if the snapshot lacks the options that were sent first", () => {
-    const log = new LineLog(H);
-    log.options();
-    log.add(column(0), "columns", null);
-    passedOn(log, snapshot(0));
-    assert.equal(log.hasSnapshot, false);
-    assert.equal(resume(log).blob, null);
-    assert.deepEqual([...log.newer()], [column(0)]);
+  test("has the newest number, and the model that gave it", () => {
+    const log = begun();
+    receive(log, { type: "result", seq: 3 }, { type: "pong", id: 1 }, { type: "error", fatal: true });
+    assert.deepEqual([resume(log).heard, resume(log, "2").digest, resume(log, "2").digest], [3, "1", "1"]);
+    receive(log, { type: "resumed", messages: 0 }, { type: "revised", seq: 0 });
+    assert.deepEqual([resume(log).heard, resume(log).digest], [0, "2"]);
   });
 
-  test("of the whole line are sent without a snapshot, with the options at its beginning", () => {
-    const log = new LineLog(H);
-    ask(log, "reset", 1);
-    log.add(column(1), "columns", null);
-    const later = ask(log, "configure", 2, { top_k: 1 });
-    passedOn(log, { type: "reset_done", id: 1, epoch: 1 });
-    assert.equal(resume(log).blob, null);
-    assert.equal(JSON.parse(log.options()).top_k, undefined);
-    assert.deepEqual([...log.newer()], [column(1), later]);
-  });
-
-  test("that were refused or answered by a pong are not sent again", () => {
-    const log = new LineLog(H);
-    ask(log, "ping", 1);
-    ask(log, "ink", 2);
-    log.add(column(0), "columns", null);
-    const stays = ask(log, "ping", 3);
-    const error = { type: /** @type {const} */ ("error"), code: "bad_ink", message: "", fatal: false };
-    passedOn(log, { type: "pong", id: 1 }, { ...error, index: 1, ref: 2 }, { ...error, index: 2, ref: null });
-    resume(log);
-    assert.deepEqual([...log.newer()], [stays]);
-  });
-
-  test("in which a line ends keep the rest", () => {
-    const log = new LineLog(H);
-    const pixels = Uint8Array.from({ length: 10 * H }, (_, i) => i);
-    log.add(pixels.slice(0, 6 * H), "columns", null);
-    ask(log, "rewind", 1, { column: 4 });
-    passedOn(log, rewound(1, 1, 4));
-    log.add(pixels, "columns", null);
-    passedOn(log, snapshot(2), { type: "flushed", id: null, epoch: 1, columns: 7, text: "" });
-    assert.equal(resume(log).blob, null);
-    assert.deepEqual([...log.newer()], [pixels.slice(3 * H)]);
-  });
-
-  test("of more than 8 MiB are forgotten, and the line goes on from a snapshot only", () => {
-    const log = new LineLog(H);
-    const much = new Uint8Array(3 << 20);
-    for (let number = 0; number < 3; number += 1) log.add(much, "columns", null);
-    assert.equal(log.canResume, false);
-    passedOn(log, snapshot(2));
-    assert.deepEqual([log.isWhole, log.canResume], [false, true]);
-    assert.equal([...log.newer()].length, 1);
+  test("has the options at the line's beginning", () => {
+    const log = begun();
+    send(log, request("configure", 1, { top_k: 1 }));
+    receive(log, { type: "configured", id: 1, seq: 1, top_k: 1, snapshot_columns: 64 });
+    assert.deepEqual(resume(log).options, { snapshot_columns: 512 });
+    taken(log);
+    send(log, request("reset", 2));
+    receive(log, { type: "reset_done", id: 2, seq: 2 });
+    const { options, heard } = resume(log);
+    assert.deepEqual([options, heard], [{ top_k: 1, snapshot_columns: 64 }, 0]);
   });
 });
 
-describe("what was heard", () => {
-  test("is not passed on again, and epochs go on", () => {
-    const log = new LineLog(H);
-    ask(log, "reset", 1);
-    passedOn(log, { type: "reset_done", id: 1, epoch: 4 });
-    passedOn(log, letter(0), result(0, 4));
-    ask(log, "rewind", 3, { column: 0 });
+describe("messages", () => {
+  test("of the whole line are sent again, without pings", () => {
+    const log = begun();
+    const messages = [request("ink", 1), column(0)];
+    assert.deepEqual(send(log, request("ink", 1), request("ping", 2), column(0)).length, 3);
     resume(log);
-    assert.deepEqual(passedOn(log, letter(0), result(0)), []);
-    assert.deepEqual(passedOn(log, rewound(3, 1, 0), result(0, 1)), [rewound(3, 5, 0), result(0, 5)]);
+    assert.deepEqual(taken(log), messages);
   });
 
-  test("includes results that were merged away", () => {
-    const log = new LineLog(H);
-    passedOn(log, result(3), letter(0, "a", 9));
+  test("that a snapshot covers are sent again only if it is refused", () => {
+    const log = begun();
+    send(log, column(0), column(1), column(2));
+    receive(log, { type: "snapshot", messages: 2, blob: "blob" });
+    assert.equal(resume(log).snapshot, "blob");
+    assert.deepEqual(send(log, column(3)), []);
+    receive(log, { type: "resumed", messages: 2 });
+    assert.deepEqual(taken(log), [column(2), column(3)]);
     resume(log);
-    assert.deepEqual(passedOn(log, result(4), result(8), letter(0, "a", 9), result(9)), [result(9)]);
+    receive(log, { type: "resumed", messages: 0 });
+    assert.deepEqual(taken(log), [column(0), column(1), column(2), column(3)]);
+    assert.equal(resume(log).snapshot, null);
   });
 
-  test("and comes out differently is told as revisions are", () => {
-    const log = new LineLog(H);
-    passedOn(log, letter(0, "l"), letter(1, "a"), letter(2, "p"), result(9, 0, "lap"));
-    resume(log);
-    assert.deepEqual(passedOn(log, letter(0, "l", 0, 0.899), letter(1, "o"), result(9, 0, "lo")), []);
-    const back = { ...rewound(null, 0, 10, 2), text: "lo" };
-    assert.deepEqual(passedOn(log, result(10, 0, "lo")), [back, letter(1, "o"), result(10, 0, "lo")]);
+  test("of a line that was reset are dropped", () => {
+    const log = begun();
+    send(log, column(0), request("reset", 1), column(1));
+    receive(log, { type: "snapshot", messages: 1, blob: "blob" }, { type: "reset_done", id: 1, seq: 2 });
+    assert.equal(resume(log).snapshot, null);
+    assert.deepEqual(taken(log), [column(1)]);
   });
 
-  test("and is replaced after a rewind that was heard needs no other rewind", () => {
-    const log = new LineLog(H);
-    const back = rewound(null, 1, 3, 1);
-    const heard = [letter(0, "l", 5), result(6), back, result(3, 1), result(4, 1)];
-    passedOn(log, ...heard);
+  test("of a line that has ended are dropped, and the rest of the last one begins the next line", () => {
+    const log = begun();
+    const pixels = Uint8Array.from({ length: 10 * H }, (_, i) => i);
+    send(log, column(0), pixels, column(1));
+    receive(log, { type: "line_end", seq: 12, messages: 2, rest_columns: 3 });
+    assert.equal(resume(log).heard, 0);
+    assert.deepEqual(taken(log), [pixels.slice(7 * H), column(1)]);
+    receive(log, { type: "line_end", seq: 4, messages: 2, rest_columns: 0 });
+    assert.deepEqual(send(log, column(2)), [column(2)]);
     resume(log);
-    assert.deepEqual(passedOn(log, ...heard), []);
-    const news = [letter(0, "t", 5), result(5, 1)];
-    assert.deepEqual(passedOn(log, ...news), news);
+    assert.deepEqual(taken(log), [column(2)]);
   });
 
-  test("is told once all is answered, if it was decided and not heard", () => {
-    const log = new LineLog(H);
-    passedOn(log, letter(0), snapshot(1));
-    resume(log, 1);
-    assert.deepEqual(passedOn(log, letter(1)), []);
-    assert.deepEqual(log.catchUp(), [letter(1)]);
-    assert.deepEqual(log.catchUp(), []);
+  test("of more bytes than are kept are forgotten, and the line goes on from a snapshot only", () => {
+    const log = begun(2 * H);
+    send(log, column(0), column(1));
+    assert.equal(log.canResume, true);
+    send(log, column(2), column(3));
+    assert.equal(log.canResume, false);
+    receive(log, { type: "snapshot", messages: 3, blob: "blob" });
+    assert.equal(log.canResume, true);
+    resume(log);
+    receive(log, { type: "resumed", messages: 3 });
+    assert.deepEqual(taken(log), [column(3)]);
+    resume(log);
+    receive(log, { type: "resumed", messages: 0 });
+    assert.equal(log.canResume, false);
   });
 
-  test("is summed up at the end", () => {
-    const log = new LineLog(H);
-    ask(log, "reset", 1);
-    passedOn(log, result(4), letter(0), { type: "reset_done", id: 1, epoch: 1 }, result(2, 1), rewound(null, 2, 0));
+  test("of the next line can be resumed even if some of this line were forgotten", () => {
+    const log = begun(2 * H);
+    send(log, column(0), column(1), column(2), request("reset", 1), column(3), column(4));
+    receive(log, { type: "reset_done", id: 1, seq: 4 });
+    assert.equal(log.canResume, true);
     resume(log);
-    const done = { type: /** @type {const} */ ("done"), id: null, columns: 7, letters: 2, words: 1, text: "", seconds: 1 };
-    assert.deepEqual(passedOn(log, done), [{ ...done, columns: 12, letters: 3 }]);
+    assert.deepEqual(taken(log), [column(3), column(4)]);
+    send(log, column(5));
+    assert.equal(log.canResume, false);
+    receive(log, { type: "line_end", seq: 4, messages: 2, rest_columns: 0 });
+    assert.equal(log.canResume, true);
+    resume(log);
+    assert.deepEqual(taken(log), [column(5)]);
+  });
+
+  test("are not kept for a program that does not reconnect", () => {
+    const log = begun(0);
+    send(log, column(0));
+    assert.equal(log.canResume, false);
   });
 });

@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 
 const DEADLINE_MS = 30_000;
 
@@ -44,4 +44,33 @@ export async function serve(port, ...options) {
       await exited;
     },
   };
+}
+
+/**
+ * Forward connections to a server, and break them.
+ *
+ * @param {string} url of the server
+ * @param {() => number} nBytes return after how many bytes of the server the next connection breaks
+ * @returns {Promise<{ url: string, nBroken: () => number, stop: () => void }>}
+ */
+export async function breaking(url, nBytes) {
+  let nBroken = 0;
+  const proxy = createServer((client) => {
+    const server = connect(Number(new URL(url).port), "127.0.0.1");
+    const end = () => [client, server].forEach((socket) => socket.destroy());
+    for (const socket of [client, server]) socket.on("error", end).on("close", end);
+    let left = nBytes();
+    client.pipe(server);
+    server.on("data", (/** @type {Buffer} */ data) => {
+      client.write(data.subarray(0, left));
+      left -= data.length;
+      if (left > 0 || client.writableEnded) return;
+      nBroken += 1;
+      client.end();
+      server.destroy();
+    });
+  }).listen(0, "127.0.0.1");
+  await once(proxy, "listening");
+  const { port } = /** @type {import("node:net").AddressInfo} */ (proxy.address());
+  return { url: `http://127.0.0.1:${port}`, nBroken: () => nBroken, stop: () => void proxy.close() };
 }

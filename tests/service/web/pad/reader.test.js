@@ -104,20 +104,20 @@ class FakeStream {
       assert.ok(!known.isDone, `stroke ${id} was complete`);
       this.#strokes.set(id, { points: known.points + points.length, isDone: last });
     }
-    return this.#answer({ type: "result", column: 0, text: this.#text, probabilities: {} });
+    return this.#answer({ type: "result", column: 0, text: this.#text, probabilities: [] });
   }
 
   /** @param {number} id */
   undo(id) {
     assert.ok(this.#strokes.delete(id), `stroke ${id} was not sent`);
-    return this.#answer({ type: "rewound", column: 0, letters: 0, words: 0, text: this.#text });
+    return this.#answer({ type: "revised", column: 0, letters: 0, words: 0, text: this.#text });
   }
 
   /** @param {{ fit?: boolean }} [options] */
   async pause({ fit = false } = {}) {
     if (!fit || this.#isFitted || this.#server.confidences === undefined) return;
     this.#isFitted = true;
-    await this.#answer({ type: "rewound", column: 0, letters: 0, words: 0, text: "", frame: { top: 0, height: 50 } });
+    await this.#answer({ type: "revised", column: 0, letters: 0, words: 0, text: "", frame: { top: 0, height: 50 } });
   }
 
   async flush() {
@@ -382,11 +382,11 @@ test("the text stays as it is while columns are read again", async () => {
   const [stream] = server.streams;
   assert.ok(stream);
   const result = (/** @type {number} */ column, /** @type {string} */ text) =>
-    stream.push({ type: "result", column, text, probabilities: {} });
+    stream.push({ type: "result", column, text, probabilities: [] });
   for (const [column, text] of ["", "a", "ab"].entries()) result(column, text);
   await turn();
   texts.length = 0;
-  stream.push({ type: "rewound", column: 1, letters: 0, words: 0, text: "" });
+  stream.push({ type: "revised", column: 1, letters: 0, words: 0, text: "" });
   result(1, "x");
   await turn();
   assert.deepEqual(texts, []);

@@ -132,7 +132,7 @@ def test_a_server_without_pages_promises_none_and_gets_none(pad: Pad) -> None:
     pad.choose_speed("all")
     pad.page.locator("#file").set_input_files(LINE)
     expect(pad.page.locator("#text li")).to_have_text("hello, world!")
-    assert not any("page=true" in url for url in pad.requested_urls)
+    assert not any("page/columns" in url for url in pad.requested_urls)
 
 
 def test_playing_can_be_paused_stepped_and_resumed(pad: Pad) -> None:
@@ -162,7 +162,7 @@ def test_playing_can_be_paused_stepped_and_resumed(pad: Pad) -> None:
 
 
 def test_an_error_of_a_proxy_is_shown(pad: Pad) -> None:
-    pad.page.route("**/v1/columns*", lambda route: route.fulfill(status=502, body="<html>"))
+    pad.page.route("**/v1/page/columns*", lambda route: route.fulfill(status=502, body="<html>"))
     pad.page.locator("#file").set_input_files(LINE)
     expect(pad.page.locator("#error")).to_contain_text("answer was 502")
     pad.console_texts = [

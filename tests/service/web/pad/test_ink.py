@@ -46,9 +46,9 @@ def test_a_late_stroke_changes_the_text_and_undoing_it_restores_the_text(
 def test_choosing_a_language_recognizes_the_ink_again(running: Running, pad: Pad) -> None:
     pad.write(*HELLO, scale=0.6)
     pad.settle()
-    assert pad.hints()["language_model"] == "english"  # the browser's language
+    assert pad.hints()["language"] == "english"  # the browser's language
     in_english = pad.text
-    in_no_language = recognize_at_once(running, pad, language_model=None)
+    in_no_language = recognize_at_once(running, pad, language=None)
     pad.set("#language", lambda menu: menu.select_option("No language"))
     expect(pad.page.locator("#text li")).to_have_text(in_no_language)
     pad.page.keyboard.press("Control+z")
@@ -152,8 +152,12 @@ def test_the_ink_is_sent_again_to_a_restarted_server(browser: Browser, tmp_path:
     with server(tmp_path, models="lines", port=port):
         expect(pad.page.locator("#state-words")).to_have_text("connected", timeout=20_000)
         expect(pad.page.locator("#error")).to_be_hidden()
-        pad.settle()
         assert pad.text == before
+        assert pad.sent[0]["type"] == "resume"
+        pad.write(*HELLO, scale=0.6, row=1)
+        pad.settle()
+        assert pad.texts[0] == before
+        assert len(pad.texts) == 2
         pad.page.close()
 
 

@@ -30,5 +30,5 @@ def test_the_example_runs_in_the_console(browser: Browser, tmp_path: Path) -> No
             page.evaluate(f"() => {{ {example.replace(README_ADDRESS, actual)} }}")
         page.close()
     kinds = [json.loads(text)["type"] for text in logged]
-    assert kinds == ["ready", *["result"] * 28, "flushed", "done"]
+    assert kinds == ["ready", *["result"] * 28, "done"]
     assert json.loads(logged[-1])["label"] == "1"
