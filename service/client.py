@@ -92,12 +92,11 @@ async def connect(
     Raises `NoConnectionError` if no server answers; the server's refusal as a typed error
     (`UnauthorizedError`, `ServerFullError`, ...).
     """
-    stream = AsyncStream(url, model, key, reconnect=reconnect)
-    try:
-        await stream._answer(stream._begin())
+    async with AsyncExitStack() as sockets:
+        stream = AsyncStream(sockets, url, model, key, reconnect=reconnect)
+        async for _ in stream._run(stream._begin()):
+            pass  # it gives nothing
         yield stream
-    finally:
-        await stream._sockets.aclose()
 
 
 @contextmanager
@@ -105,12 +104,11 @@ def connect_sync(
     url: str, *, model: str | None = None, key: str | None = None, reconnect: bool = True
 ) -> Iterator["Stream"]:
     """Open a stream for the `with` block; see `connect`."""
-    stream = Stream(url, model, key, reconnect=reconnect)
-    try:
-        stream._answer(stream._begin())
+    with ExitStack() as sockets:
+        stream = Stream(sockets, url, model, key, reconnect=reconnect)
+        for _ in stream._run(stream._begin()):
+            pass  # it gives nothing
         yield stream
-    finally:
-        stream._sockets.close()
 
 
 def retry_after_s(value: str) -> float:
@@ -140,8 +138,11 @@ class _Stream(Conversation):
     reconnected: Reconnected | None = None
     """The newest replacement of a broken connection, once one was; the line went on."""
 
-    def __init__(self, url: str, model: str | None, key: str | None, *, reconnect: bool) -> None:
+    def __init__(
+        self, sockets: Any, url: str, model: str | None, key: str | None, *, reconnect: bool
+    ) -> None:
         super().__init__(reconnect=reconnect)
+        self._sockets = sockets  # closes the only one
         self._url = url
         self._address = stream_url(url, model)
         self._options: dict[str, Any] = {  # of both kinds of connection
@@ -195,11 +196,8 @@ class _Stream(Conversation):
 class AsyncStream(_Stream):
     """A stream for asyncio; `connect` opens one."""
 
+    _sockets: AsyncExitStack
     _socket: AsyncConnection
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._sockets = AsyncExitStack()  # of the only one
 
     def send(self, columns: Any) -> AsyncIterator[Result]:
         """Send columns; yield their results as they come.
@@ -241,33 +239,33 @@ class AsyncStream(_Stream):
 
     async def flush(self) -> Flushed:
         """Decide everything; return the line's answer: a `label` or a `text`, and events."""
-        return await self._answer(self._ask(Flushed, "flush"))
+        return await self._call(Flushed, "flush")
 
     async def reset(self) -> messages.ResetDone:
         """Start a new line at column 0."""
-        return await self._answer(self._ask(messages.ResetDone, "reset"))
+        return await self._call(messages.ResetDone, "reset")
 
     async def rewind(self, column: int) -> messages.Rewound:
         """Forget `column` and all after it; the next column gets its number."""
-        return await self._answer(self._ask(messages.Rewound, "rewind", column=column))
+        return await self._call(messages.Rewound, "rewind", column=column)
 
     async def configure(self, **values: Any) -> messages.Configured:
         """Change options of the protocol's `configure`, such as `top_k` or `language`.
 
         With `results="none"` nothing is yielded: `flush`, `end` and `ended_line` have the events.
         """
-        return await self._answer(self._ask(messages.Configured, "configure", **values))
+        return await self._call(messages.Configured, "configure", **values)
 
     async def ping(self) -> messages.Pong:
         """Wait for an answer of the server."""
-        return await self._answer(self._ask(messages.Pong, "ping"))
+        return await self._call(messages.Pong, "ping")
 
     async def end(self) -> Done:
         """End the stream; return its last line. A call after it raises `StreamEndedError`."""
-        return await self._answer(self._ask(Done, "end"))
+        return await self._call(Done, "end")
 
-    async def _answer(self, exchange: Exchange[T]) -> T:
-        (answer,) = [answer async for answer in self._run(exchange)]
+    async def _call(self, expected: type[T], kind: str, **fields: Any) -> T:
+        (answer,) = [answer async for answer in self._run(self._ask(expected, kind, **fields))]
         return answer
 
     async def _run(self, exchange: Exchange[T]) -> AsyncIterator[T]:
@@ -279,8 +277,8 @@ class AsyncStream(_Stream):
                 try:
                     if step is Io.OPEN:
                         await self._sockets.aclose()
-                        socket = await open_async(self._address, **self._options)
-                        self._socket = await self._sockets.enter_async_context(socket)
+                        self._socket = await open_async(self._address, **self._options)
+                        self._sockets.push_async_callback(self._socket.close)
                     elif isinstance(step, Io):
                         async with asyncio.timeout(ANSWER_S if step is Io.RECEIVE_SOON else None):
                             reply = await self._socket.recv()
@@ -297,11 +295,8 @@ class AsyncStream(_Stream):
 class Stream(_Stream):
     """A stream without asyncio; `connect_sync` opens one. `AsyncStream` explains its methods."""
 
+    _sockets: ExitStack
     _socket: SyncConnection
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._sockets = ExitStack()  # of the only one
 
     def send(self, columns: Any) -> Iterator[Result]:
         """Send columns; yield their results as they come."""
@@ -319,30 +314,30 @@ class Stream(_Stream):
 
     def flush(self) -> Flushed:
         """Decide everything; return the line's answer: a `label` or a `text`, and events."""
-        return self._answer(self._ask(Flushed, "flush"))
+        return self._call(Flushed, "flush")
 
     def reset(self) -> messages.ResetDone:
         """Start a new line at column 0."""
-        return self._answer(self._ask(messages.ResetDone, "reset"))
+        return self._call(messages.ResetDone, "reset")
 
     def rewind(self, column: int) -> messages.Rewound:
         """Forget `column` and all after it; the next column gets its number."""
-        return self._answer(self._ask(messages.Rewound, "rewind", column=column))
+        return self._call(messages.Rewound, "rewind", column=column)
 
     def configure(self, **values: Any) -> messages.Configured:
         """Change options of the protocol's `configure`, such as `top_k` or `language`."""
-        return self._answer(self._ask(messages.Configured, "configure", **values))
+        return self._call(messages.Configured, "configure", **values)
 
     def ping(self) -> messages.Pong:
         """Wait for an answer of the server."""
-        return self._answer(self._ask(messages.Pong, "ping"))
+        return self._call(messages.Pong, "ping")
 
     def end(self) -> Done:
         """End the stream; return its last line. A call after it raises `StreamEndedError`."""
-        return self._answer(self._ask(Done, "end"))
+        return self._call(Done, "end")
 
-    def _answer(self, exchange: Exchange[T]) -> T:
-        (answer,) = self._run(exchange)
+    def _call(self, expected: type[T], kind: str, **fields: Any) -> T:
+        (answer,) = self._run(self._ask(expected, kind, **fields))
         return answer
 
     def _run(self, exchange: Exchange[T]) -> Iterator[T]:
@@ -354,8 +349,9 @@ class Stream(_Stream):
                 try:
                     if step is Io.OPEN:
                         self._sockets.close()
-                        socket = open_sync(self._address, **self._options)
-                        self._socket = self._sockets.enter_context(socket)
+                        self._socket = open_sync(self._address, **self._options)
+                        self._socket.__enter__()  # else websockets warns
+                        self._sockets.callback(self._socket.close)
                     elif isinstance(step, Io):
                         reply = self._socket.recv(ANSWER_S if step is Io.RECEIVE_SOON else None)
                     elif isinstance(step, float):

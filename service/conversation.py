@@ -8,7 +8,7 @@ within the call: `KeptLine` is what it takes to go on with the line on another o
 
 import json
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, AnyStr, Final, TypeAlias, TypeVar
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from inkstream.model.errors import InkstreamError
 from inkstream.service.protocol import server_messages as messages
-from inkstream.service.protocol.columns import python_columns, shortened
+from inkstream.service.protocol.columns import python_columns
 from inkstream.service.protocol.errors import (
     MEANINGS,
     MessageError,
@@ -28,7 +28,7 @@ from inkstream.service.protocol.errors import (
     ValueRefusedError,
     error_of,
 )
-from inkstream.service.protocol.strokes import python_strokes
+from inkstream.service.protocol.strokes import portions, python_height, python_strokes
 
 SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 OPTIONS: Final = tuple(
@@ -37,8 +37,6 @@ OPTIONS: Final = tuple(
 
 CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the others are still being sent
 WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ever fills
-POINT_BYTES: Final = 54  # as JSON at most: two numbers of 24, brackets, commas and blanks
-FRAME_BYTES: Final = 2048  # at most, of a message of ink without its strokes; nearly all for `undo`
 SNAPSHOT_COLUMNS: Final = 512  # between two snapshots, unless the program chooses otherwise
 MAX_KEPT_BYTES: Final = 8 * 1024 * 1024  # of messages of a line
 RESUME_ID: Final = "resume"  # of `resume` and its pings; ids of the program's messages are numbers
@@ -109,11 +107,7 @@ class Done(messages.Done):
     events: tuple[messages.Event, ...] = ()
 
 
-WITH_EVENTS: Final[dict[type, Any]] = {
-    messages.Flushed: Flushed,
-    messages.LineEnd: LineEnd,
-    messages.Done: Done,
-}
+WITH_EVENTS: Final[dict[type, Any]] = {kind.__mro__[1]: kind for kind in (Flushed, LineEnd, Done)}
 
 
 class Io(Enum):
@@ -125,7 +119,6 @@ class Io(Enum):
 
 
 T = TypeVar("T")
-Answer = TypeVar("Answer", bound=messages.ServerMessage)
 Given = TypeVar("Given", bound=Result | Flushed | LineEnd | Done)
 Step: TypeAlias = str | bytes | float | Io  # text or bytes to send, seconds to wait, or what to do
 Reply: TypeAlias = str | bytes | InkstreamError | None  # what was received, or why that failed
@@ -140,18 +133,18 @@ class KeptLine:
         self.heard = 0  # number of the newest answer
         self.digest = ""  # of the model that gave the answers
         self._snapshot: messages.Snapshot | None = None
-        self._sent: deque[tuple[int | None, str | bytes]] = deque()  # messages with their ids
+        self._sent: deque[str | bytes] = deque()  # messages
         self._n_bytes = 0  # of these messages
         self._n_dropped = 0  # older messages of the line
         self._options: dict[str, Any] = {}
         self._line_options = self._options  # in force at the line's beginning
 
-    def add(self, message_id: int | None, frame: str | bytes) -> None:
+    def add(self, frame: str | bytes) -> None:
         """Keep a message; drop the oldest ones that are too many."""
-        self._sent.append((message_id, frame))
+        self._sent.append(frame)
         self._n_bytes += len(frame)
         while self._n_bytes > MAX_KEPT_BYTES:
-            self._n_bytes -= len(self._sent.popleft()[1])
+            self._n_bytes -= len(self._sent.popleft())
             self._n_dropped += 1
 
     def hear(self, message: messages.ServerMessage, column_height: int) -> None:
@@ -164,8 +157,7 @@ class KeptLine:
             case messages.Configured():
                 self._options = message.model_dump(include={*OPTIONS})
             case messages.ResetDone():
-                ids: list[Ref] = [message_id for message_id, _ in self._sent]
-                self._begin_line(ids.index(message.id) + 1)
+                self._begin_line(self._sent.index(_frame("reset", message.id)) + 1)
             case messages.LineEnd():
                 n_bytes = message.rest_columns * column_height
                 self._begin_line(message.messages - self._n_dropped, n_bytes)
@@ -174,10 +166,10 @@ class KeptLine:
         """Forget the first of the kept messages, but for some bytes at the end of the last one."""
         left: str | bytes = b""
         for _ in range(n_sent):
-            _, left = self._sent.popleft()
+            left = self._sent.popleft()
         if n_left_bytes:
-            self._sent.appendleft((None, left[-n_left_bytes:]))
-        self._n_bytes = sum(len(frame) for _, frame in self._sent)
+            self._sent.appendleft(left[-n_left_bytes:])
+        self._n_bytes = sum(map(len, self._sent))
         self.heard, self._n_dropped, self._snapshot = 0, 0, None
         self._line_options = self._options
 
@@ -203,7 +195,7 @@ class KeptLine:
             self._snapshot = None
         if n_messages < self._n_dropped:
             raise NotResumableError("the server refuses the snapshot of a line that is too long")
-        return [frame for _, frame in self._sent][n_messages - self._n_dropped :]
+        return [*self._sent][n_messages - self._n_dropped :]
 
 
 class Conversation:
@@ -242,13 +234,12 @@ class Conversation:
 
     # Calls of the program
 
-    def _begin(self) -> Exchange[messages.Ready]:
-        """Open the first connection; give the server's first message."""
+    def _begin(self) -> Exchange[None]:
+        """Open the first connection."""
         self.ready = yield from self._open()
         self._line.digest = self.ready.model.digest
         if self._reconnects:
             yield self._message("configure", snapshot_columns=SNAPSHOT_COLUMNS)
-        yield self.ready
 
     def _columns(self, columns: Any) -> Exchange[Result]:
         """Send columns, at most a window of them unanswered at any time, and give their results."""
@@ -285,31 +276,34 @@ class Conversation:
 
         The last message has those of `marks`, `pause` and `fit`, that are true.
         """
-        frame = {} if height is None else {"height": _height(height)}
-        portions = list(_portions(python_strokes(strokes), self.ready.limits))
+        frame = {} if height is None else {"height": python_height(height)}
+        limits = self.ready.limits
+        parts = portions(
+            python_strokes(strokes),
+            max_points=limits.max_message_points,
+            max_strokes=limits.max_ink_strokes,
+            max_bytes=limits.max_frame_bytes,
+        )
+        fields_of: list[dict[str, Any]] = [{"strokes": part, **frame} for part in parts]
+        if undo is not None:
+            fields_of[0]["undo"] = undo
+        fields_of[-1] |= {name: True for name, is_set in marks.items() if is_set}
         while self._ping is not None:  # after ink whose results were not waited for
             yield from self._next()
-        for number, portion in enumerate(portions, 1):
-            fields: dict[str, Any] = {"strokes": portion, **frame}
-            if number == 1 and undo is not None:
-                fields["undo"] = undo
-            if number == len(portions):
-                fields |= {name: True for name, is_set in marks.items() if is_set}
+        for fields in fields_of:
             yield from self._until_pong(self._message("ink", **fields), self._newest_id)
 
     def _until_pong(self, frame: str | bytes, message_id: int | None = None) -> Exchange[Result]:
         """Send a message and a ping, and give results until the ping is answered."""
         yield frame
         yield self._message("ping")
-        refs = (message_id, self._newest_id)
+        ping_id = self._newest_id
         while self._ping is not None:
-            message = yield from self._next()
-            if isinstance(message, messages.Error) and message.ref in refs:
-                raise error_of(message.code, message.message)
+            message = yield from self._next(message_id, ping_id)
             if isinstance(message, Result):
                 yield self._with_events(message)
 
-    def _ask(self, expected: type[Answer], kind: str, **fields: Any) -> Exchange[Answer]:
+    def _ask(self, expected: type[T], kind: str, **fields: Any) -> Exchange[T]:
         """Send a message and give its answer; raise the error that comes instead.
 
         Raises `ValueRefusedError` for a name that no `configure` has: the server would ignore it.
@@ -319,18 +313,14 @@ class Conversation:
             raise ValueRefusedError(f"{unknown[0]} came, allowed: {', '.join(OPTIONS)}")
         yield self._message(kind, **fields)
         while True:
-            message = yield from self._next()
-            if isinstance(message, messages.Error) and message.ref == self._newest_id:
-                raise error_of(message.code, message.message)
+            message = yield from self._next(self._newest_id)
             if isinstance(message, expected) and getattr(message, "id", None) == self._newest_id:
-                break
-        if isinstance(message, messages.Rewound):
-            self._n_sent = self._line_start + message.column
-        elif isinstance(message, messages.ResetDone):
-            self._line_start = self._n_sent
-        elif isinstance(message, Flushed):
-            self._with_events(message)
-        yield message
+                if isinstance(message, Flushed):
+                    self._with_events(message)
+                elif isinstance(message, messages.Rewound):
+                    self._n_sent = self._line_start + message.column
+                yield message
+                return
 
     def _message(self, kind: str, **fields: Any) -> str:
         """Return a message with a new id, which its answer will have."""
@@ -338,18 +328,18 @@ class Conversation:
         if kind == "ping":
             self._ping = self._newest_id
             return _frame(kind, self._newest_id)
-        return self._kept(_frame(kind, self._newest_id, **fields), self._newest_id)
+        return self._kept(_frame(kind, self._newest_id, **fields))
 
-    def _kept(self, frame: AnyStr, message_id: int | None = None) -> AnyStr:
+    def _kept(self, frame: AnyStr) -> AnyStr:
         """Return a message of the line; keep it where the line may be resumed."""
         if self._reconnects:
-            self._line.add(message_id, frame)
+            self._line.add(frame)
         return frame
 
     # From the server
 
-    def _next(self) -> Waiting[messages.ServerMessage | Result]:
-        """Return the next message, if need be from another connection."""
+    def _next(self, *refs: Ref) -> Waiting[messages.ServerMessage | Result]:
+        """Return the next message, if need be over another connection; raise an error of `refs`."""
         while not self._inbox:
             try:
                 if self._loss is not None:  # a call was cancelled while it reconnected
@@ -362,6 +352,13 @@ class Conversation:
                 yield from self._reconnect(error)
                 self._loss = None
         message = self._inbox.popleft()
+        if isinstance(message, messages.Error) and message.ref in refs:
+            raise error_of(message.code, message.message)
+        self._take_note(message)
+        return message
+
+    def _take_note(self, message: messages.ServerMessage | Result) -> None:
+        """Take note of what a message says beside what it answers."""
         match message:
             case messages.Letter() | messages.Word():
                 self._events.append(message)
@@ -370,23 +367,18 @@ class Conversation:
             case messages.Configured():
                 self._has_results = message.results != "none"
             case messages.Rewound() | messages.Revised():
-                n_letters, n_words = message.letters, message.words
-                self._events = [
-                    event
-                    for event in self._events
-                    if event.id < (n_words if event.type == "word" else n_letters)
-                ]
+                n_left = {"letter": message.letters, "word": message.words}
+                self._events = [event for event in self._events if event.id < n_left[event.type]]
                 if isinstance(message, messages.Revised):
                     self.revised = message
                 elif message.id != self._newest_id:  # the answer to a call that is over
                     fields = message.model_dump(exclude={"type", "id"})
                     self.revised = messages.Revised.model_construct(**fields)
             case messages.ResetDone():
-                self._events = []
+                self._events, self._line_start = [], self._n_sent
             case LineEnd() | Done():
                 self.ended_line = self._with_events(message)
                 self._line_start += message.columns
-        return message
 
     def _with_events(self, answer: Given) -> Given:
         """Return an answer with the events that the program gets with it."""
@@ -482,7 +474,7 @@ class Conversation:
                 return message
 
 
-def _frame(kind: str, message_id: int | str, **fields: Any) -> str:
+def _frame(kind: str, message_id: Ref, **fields: Any) -> str:
     return json.dumps({"type": kind, "id": message_id, **fields})
 
 
@@ -526,43 +518,6 @@ def error_of_http(status: int, body: bytes | bytearray) -> InkstreamError:
 
 def error_of_closing(closing: int, reason: str) -> InkstreamError:
     """Return the typed error of a closing code that no `error` message explained."""
-    kinds = {each.closing: each.kind for each in reversed(MEANINGS.values())} | CLOSINGS
+    kinds = {known.closing: known.kind for known in reversed(MEANINGS.values())} | CLOSINGS
     kind = kinds.get(closing, NoConnectionError)
     return kind(f"the server closed the stream ({closing}{': ' * bool(reason)}{reason})")
-
-
-def _height(height: Any) -> float:
-    try:
-        return float(height)
-    except (TypeError, ValueError):
-        got = f"height is {shortened(height)}"
-        raise ValueRefusedError(f"{got}, allowed: a number above 0") from None
-
-
-def _portions(
-    strokes: list[dict[str, Any]], limits: messages.Limits
-) -> Iterator[list[dict[str, Any]]]:
-    """Yield the strokes of one message after the other.
-
-    A stroke that is too long continues under its id, or, if it has none, as another stroke that
-    begins where it ended: the ink is the same.
-    """
-    most = min(limits.max_message_points, (limits.max_frame_bytes - FRAME_BYTES) // POINT_BYTES)
-    portion: list[dict[str, Any]] = []
-    room = most
-    for stroke in strokes:
-        points, overlap = stroke["points"], 1 if stroke.get("id") is None else 0
-        # All but the points of a stroke takes the room of so many points.
-        head = 1 + len(json.dumps(stroke | {"points": [], "last": False})) // POINT_BYTES
-        size = max(most - head, 2)
-        for start in range(0, max(len(points) - overlap, 1), size - overlap):
-            part = stroke | {"points": points[start : start + size]}
-            if not overlap and start + size < len(points):
-                part["last"] = False
-            cost = head + len(part["points"])
-            if portion and (cost > room or len(portion) == limits.max_ink_strokes):
-                yield portion
-                portion, room = [], most
-            portion.append(part)
-            room -= cost
-    yield portion

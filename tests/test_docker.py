@@ -161,7 +161,7 @@ def test_ten_digits_are_read_column_by_column(container: Container) -> None:
 
 def test_a_line_is_read_in_a_language(container: Container) -> None:
     with connect_sync(f"ws://127.0.0.1:{container.port}", model="lines") as stream:
-        stream.configure(every="message", language_model="english")
+        stream.configure(results="message", language="english")
         list(stream.send(line_columns(ROOT / "examples/hello.png", stream.ready.column_height)))
         assert stream.flush().text == "hello, world!"
 

@@ -52,10 +52,10 @@ def main(n_histories: int, seed: int, processes: int) -> None:
     connections, steps, n_wrong, digest = 0, 0, 0, sha256()
     with ProcessPoolExecutor(processes) as pool:
         ends = [min(start + PER_TASK, end) for start in starts]
-        for its_connections, its_steps, wrong, own in pool.map(run_part, starts, ends):
-            connections, steps = connections + its_connections, steps + its_steps
+        for n_connections, n_steps, wrong, part_digest in pool.map(run_part, starts, ends):
+            connections, steps = connections + n_connections, steps + n_steps
             n_wrong += len(wrong)
-            digest.update(own)
+            digest.update(part_digest)
             for text in wrong:
                 print(text, flush=True)
     seconds = time.monotonic() - start_s

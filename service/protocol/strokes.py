@@ -3,7 +3,8 @@
 Their errors have the same texts everywhere.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import FailFast, Field, TypeAdapter, ValidationError
@@ -17,6 +18,8 @@ Points = Annotated[list[Point], FailFast()]
 Height = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 MAX_STROKES: Final = 8192  # of one body: twenty pages, and read in good time
+POINT_BYTES: Final = 54  # as JSON at most: two numbers of 24, brackets, commas and blanks
+FRAME_BYTES: Final = 2048  # at most, of a message of ink without its strokes; nearly all for `undo`
 HEIGHT_ALLOWED: Final = "a number above 0, or null"
 _STROKES: Final = TypeAdapter(Annotated[list[Points], FailFast()])
 _HEIGHT: Final = TypeAdapter(Height | None)
@@ -90,6 +93,44 @@ def python_strokes(strokes: Any) -> list[dict[str, Any]]:
                 raise InkError(_point_fault(place, number, shortened(point))) from None
         made.append(fields | {"points": points})
     return made
+
+
+def python_height(height: Any) -> float:
+    """Return the height of a frame, or raise `ValueRefusedError`."""
+    try:
+        return float(height)
+    except (TypeError, ValueError):
+        got = f"height is {shortened(height)}"
+        raise ValueRefusedError(f"{got}, allowed: a number above 0") from None
+
+
+def portions(
+    strokes: list[dict[str, Any]], *, max_points: int, max_strokes: int, max_bytes: int
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the strokes of one `ink` message after the other, each within the limits.
+
+    A stroke that is too long continues under its id, or, if it has none, as another stroke that
+    begins where it ended: the ink is the same.
+    """
+    most = min(max_points, (max_bytes - FRAME_BYTES) // POINT_BYTES)
+    portion: list[dict[str, Any]] = []
+    room = most
+    for stroke in strokes:
+        points, overlap = stroke["points"], 1 if stroke.get("id") is None else 0
+        # A stroke without its points takes the room of so many points.
+        head = 1 + len(json.dumps(stroke | {"points": [], "last": False})) // POINT_BYTES
+        size = max(most - head, 2)
+        for start in range(0, max(len(points) - overlap, 1), size - overlap):
+            part = stroke | {"points": points[start : start + size]}
+            if not overlap and start + size < len(points):
+                part["last"] = False
+            cost = head + len(part["points"])
+            if portion and (cost > room or len(portion) == max_strokes):
+                yield portion
+                portion, room = [], most
+            portion.append(part)
+            room -= cost
+    yield portion
 
 
 def _listed(values: Any, name: str, what: str) -> list[Any]:

@@ -83,14 +83,14 @@ def run(seed: int, nets: Sequence[Runtime]) -> Outcome:
     heard, versions = world.hears(steps, faults, n_events)
     alone = {}
     for version in sorted({*versions}):
-        own = Cluster(nets[version : version + 1], Random(seed), SETTINGS[0], n_workers=1)
-        alone[version], _ = _World(own, seed).hears(steps)
+        lone = Cluster(nets[version : version + 1], Random(seed), SETTINGS[0], n_workers=1)
+        alone[version], _ = _World(lone, seed).hears(steps)
     of_one = len({*world.cluster.versions}) == 1
     try:
-        for place, (now, version) in enumerate(zip(heard, versions, strict=True)):
-            _compare(now, alone[version][place], of_one=of_one, merges=merges)
+        for number, (now, version) in enumerate(zip(heard, versions, strict=True)):
+            _compare(now, alone[version][number], of_one=of_one, merges=merges)
     except HistoryError as error:
-        raise HistoryError(f"seed {seed}, step {place} ({now.step}): {error}") from None
+        raise HistoryError(f"seed {seed}, step {number} ({now.step}): {error}") from None
     digest = sha256(repr(heard).encode()).digest()
     return Outcome(len(world.cluster.versions), len(steps), digest)
 
@@ -109,10 +109,10 @@ class _World:
         """Return what a program hears of each step, and the version that answered it."""
         loop = SimulatedLoop()
         with contextlib.closing(loop), _simulated(loop, self._seed, self._merge_from) as errors:
-            found = loop.run_until_complete(self._run(steps, faults, n_events))
+            heard = loop.run_until_complete(self._run(steps, faults, n_events))
         if errors:
             raise HistoryError(f"seed {self._seed}: the service logged {errors[:3]}")
-        return found
+        return heard
 
     async def _run(
         self, steps: list[Step], faults: Faults, n_events: int
@@ -196,12 +196,12 @@ def _merged(heard: list[Result], alone: list[Result]) -> list[Result]:
 def _equal(name: str, heard: Any, alone: Any) -> None:
     if heard != alone:
         if isinstance(heard, list):
-            place = next(
+            first = next(
                 (i for i, (a, b) in enumerate(zip(heard, alone, strict=False)) if a != b),
                 min(len(heard), len(alone)),
             )
-            name = f"{name}, from number {place} on ({len(heard)} against {len(alone)})"
-            heard, alone = heard[place : place + 2], alone[place : place + 2]
+            name = f"{name}, from number {first} on ({len(heard)} against {len(alone)})"
+            heard, alone = heard[first : first + 2], alone[first : first + 2]
         raise HistoryError(
             f"{name}:\n  heard {json.dumps(heard, default=str)}\n"
             f"  alone {json.dumps(alone, default=str)}"

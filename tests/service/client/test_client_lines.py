@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,25 @@ def test_events_that_a_rewind_withdraws_do_not_come_later(stream: Stream) -> Non
     assert all(event.column >= 8 for event in events_of(results))
     ids = [event.id for event in events_of(results) if event.type != "word"]
     assert ids == list(range(rewound.letters, rewound.letters + len(ids)))
+
+
+def test_a_long_line_that_other_weights_read_again_comes_once_and_is_withdrawn(
+    stream: Stream, reader: Recognizer
+) -> None:
+    columns = builders.columns(5000, 3, 16)
+    results = list(stream.send(columns[:4000]))
+    stream._line.digest = "of other weights"  # as if these had answered so far
+    stream._socket.socket.shutdown(socket.SHUT_RDWR)
+    results += stream.send(columns[4000:])
+    shown = [result.column for result in results]
+    assert shown == sorted({*shown})  # some may be merged
+    assert shown[-1] == 4999
+    assert stream.reconnected is not None
+    assert (stream.revised and stream.revised.column) == 0
+    flushed = stream.flush()
+    events = [*events_of(results[4000:]), *flushed.events]
+    assert letters(events) == expected(reader, columns)
+    assert flushed.text == reader.read(columns).text
 
 
 # Ink
@@ -371,6 +391,6 @@ def test_without_results_the_flush_has_all_events(stream: Stream, reader: Recogn
     assert list(stream.send(columns)) == []
     flushed = stream.flush()
     assert flushed.text == reader.read(columns).text
-    assert letters(flushed.events) == expected(reader, columns)
+    assert letters([*flushed.events]) == expected(reader, columns)
     stream.configure(results="column")
     assert len(list(stream.send(columns[:9]))) == 9

@@ -50,10 +50,10 @@ class SessionSocket:
     def send(self, frame: str | bytes) -> None:
         self.client.send(frame)
 
-    def __enter__(self) -> "SessionSocket":
-        return self
+    def __enter__(self) -> None:
+        """Do nothing."""
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Do nothing."""
 
     def recv(self, timeout: float | None = None) -> bytes:

@@ -44,6 +44,7 @@ from inkstream.service.protocol.server_messages import (
     ServedModel,
     ServerMessage,
     encode,
+    parse_server,
 )
 from inkstream.service.settings import Settings
 
@@ -208,10 +209,7 @@ READY = encode(
 def opened() -> Conversation:
     """Return a conversation whose connection is open."""
     conversation = Conversation()
-    begin = conversation._begin()
-    next(begin)
-    begin.send(None)
-    begin.send(READY)
+    run(conversation._begin(), parse_server(READY))
     return conversation
 
 
@@ -223,6 +221,8 @@ def run(exchange: Exchange[Any], *received: ServerMessage) -> tuple[list[Any], l
     with suppress(StopIteration):
         while True:
             step, reply = exchange.send(reply), None
+            if step is Io.OPEN:
+                continue
             if isinstance(step, Io):
                 reply = encode(next(incoming))
             else:
