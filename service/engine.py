@@ -348,6 +348,8 @@ class Engine:
         column meanwhile.
         """
         ready = sorted([member.ready_columns for member in members])
+        if ready[-1:] == [1]:  # one column each, as of clients that send columns one by one
+            return dict.fromkeys([member.client for member in members], 1)
         at_most = max(MIN_SHARE_COLUMNS, ready[len(ready) // 2]) if ready else 0
         sessions = Counter([member.client for member in members])
         share = self._max_columns // max(1, len(sessions))

@@ -176,8 +176,17 @@ class Stream:
         except Exception:
             self._fail()
         session = self._session
-        owes = session.paused_until_s > self._received_s
-        if self._paused is None and (owes or self._is_behind(self._max_waiting, PAUSE_FROM)):
+        if self._paused is None and (
+            session.waiting_columns >= PAUSE_FROM  # each message counts as a column at least
+            or len(self._outbox) >= PAUSE_FROM
+            or session.paused_until_s > self._received_s
+        ):
+            self._pause()
+
+    def _pause(self) -> None:
+        """Pause the client if it owes for messages, or too much waits."""
+        owes = self._session.paused_until_s > self._received_s
+        if owes or self._is_behind(self._max_waiting, PAUSE_FROM):
             self._paused = self._loop.create_future()
             if self._connection is not None:
                 self._connection.pause_reading()
@@ -227,8 +236,7 @@ class Stream:
                     self._metrics.error(effect.code)
         idle = self._posted
         direct = self._connection if messages and idle is not None and not self._outbox else None
-        texts = (encode(message) for message in messages)
-        if direct is None or not direct.send_now(texts):
+        if direct is None or not direct.send_now(map(encode, messages)):
             for message in messages:
                 self._post(message)
         if idle is not None and (self._outbox or self._close) and not idle.done():

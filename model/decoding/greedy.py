@@ -9,7 +9,7 @@ over; `text` shows it from the run's first step on. The net's score for letter e
 letter ends; where that says nothing, the place of the run does. Where a letter starts follows from
 the ink behind the end of the one before: `LetterStart`.
 
-All that a decoder knows is small and never changed in place, so a copy costs next to nothing.
+All that a decoder knows is small, so a copy costs little.
 """
 
 import math
@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +108,11 @@ class GreedyDecoder(Decoder):
         self._ends: list[float] = []  # end scores of recent steps
         self._ends_start = 0  # the step of the first one
 
+    def copy(self) -> Self:
+        made = super().copy()
+        made._ink, made._ends = self._ink.copy(), self._ends.copy()
+        return made
+
     def to_dict(self) -> dict[str, Any]:
         known = {name: getattr(self, name) for name in _KNOWN}
         run, word = self._run, self._word
@@ -115,6 +120,7 @@ class GreedyDecoder(Decoder):
         known["_run"] = run and [run.symbol, run.step, run.weights.tobytes()]
         known["_word"] = word and [word.start, word.end, word.spellings]
         known["_start"] = tuple(self._start)
+        known["_ink"] = self._ink.copy()
         known["_ends"] = np.array(self._ends, np.float32).tobytes()  # they came in 32 bits
         return known
 
@@ -174,7 +180,7 @@ class GreedyDecoder(Decoder):
         first, text = self._columns, self.text
         self._columns += len(scores)
         if inked := _inked(columns, first):
-            self._ink = self._ink + inked
+            self._ink += inked
         events: list[Event] = []
         texts = [text] * len(scores)
         if first // STEP_COLUMNS != self._columns // STEP_COLUMNS:
@@ -185,7 +191,7 @@ class GreedyDecoder(Decoder):
             self._start = self._start.after_looking(self._ink, self._columns)
         oldest = self._columns - self.recent_columns
         if self._ink and self._ink[0] < oldest:
-            self._ink = self._ink[bisect_left(self._ink, oldest) :]
+            del self._ink[: bisect_left(self._ink, oldest)]
         return Decoded(events, texts)
 
     def _is_quiet(self, scores: Scores, first: int) -> bool:
@@ -199,7 +205,7 @@ class GreedyDecoder(Decoder):
             return False
         if not self._ends:
             self._ends_start = first // STEP_COLUMNS
-        self._ends = [*self._ends, scores.item(-1)]
+        self._ends.append(scores.item(-1))
         self._forget_ends()
         return True
 
@@ -259,7 +265,7 @@ class GreedyDecoder(Decoder):
         steps = scores[(first + 1) % STEP_COLUMNS :: STEP_COLUMNS]
         if not self._ends:
             self._ends_start = first // STEP_COLUMNS
-        self._ends = self._ends + steps[:, -1].tolist()
+        self._ends += steps[:, -1].tolist()
         symbols = steps[:, :-1]
         mask = self.mask
         return symbols if mask is None else _restricted(symbols, mask, self._space)
@@ -279,7 +285,7 @@ class GreedyDecoder(Decoder):
         """Forget end scores that are too old to be looked at."""
         if (excess := len(self._ends) - self.recent_steps) > 0:
             self._ends_start += excess
-            self._ends = self._ends[excess:]
+            del self._ends[:excess]
 
     # Letters
 

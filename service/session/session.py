@@ -315,7 +315,8 @@ class Session:
                     data = unpack_columns(frame, self._given_size, limits.max_message_columns)
                 if not self._inbox.after_ink:
                     self._inbox.add_columns(data)
-                    return self._advanced()
+                    is_full = self._line.column >= limits.max_line_columns
+                    return self._advanced() if is_full else []
                 message, weight = PackedColumns(data, None), len(data) // self._given_size
             else:
                 message, weight = self._parsed(frame)
