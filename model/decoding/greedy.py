@@ -134,7 +134,7 @@ class GreedyDecoder(Decoder):
     def _attributes(self, known: Mapping[str, Any]) -> dict[str, Any]:
         """Return the attributes of which `to_dict` made `known`; any error if it did not."""
         values = {name: known[name] for name in _KNOWN}
-        values["_start"] = LetterStart(*values["_start"])
+        values["_start"], values["_ink"] = LetterStart(*values["_start"]), [*values["_ink"]]
         values["_odds"] = np.frombuffer(values["_odds"], np.float32)
         values["_ends"] = np.frombuffer(values["_ends"], np.float32).tolist()
         if run := values["_run"]:
