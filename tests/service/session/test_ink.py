@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.runtime import Runtime
-from inkstream.service.protocol.server_messages import Error, Flushed, Rewound, ServerMessage
+from inkstream.service.protocol.server_messages import Error, Flushed, Revised, Rewound
 from inkstream.service.session import Close
 from tests.helpers.single_session import (
     LIMITS,
@@ -22,6 +22,8 @@ from tests.helpers.single_session import (
     message,
     only,
     results,
+    text_of,
+    texts,
     types_of,
 )
 
@@ -47,12 +49,6 @@ def rasterised(*strokes: Stroke) -> NDArray[np.uint8]:
     return rasterise(points * (H / HEIGHT), starts, H)
 
 
-def text_of(messages: list[ServerMessage]) -> str | None:
-    flushed = messages[-1]
-    assert isinstance(flushed, Flushed)
-    return flushed.text
-
-
 # As columns
 
 
@@ -60,9 +56,8 @@ def test_ink_is_read_like_its_columns(line_net: Runtime) -> None:
     columns = rasterised(DOWN, WAVE, FAR).tobytes()
     expected = SessionClient(line_net).ask(columns, message("flush"))
     messages = SessionClient(line_net).ask(ink(DOWN), ink(WAVE, FAR), message("flush"))
-    assert [(each.column, each.text) for each in results(messages)] == [
-        (each.column, each.text) for each in results(expected)
-    ]
+    assert [each.column for each in results(messages)] == list(range(len(results(expected))))
+    assert texts(messages) == texts(expected)
     np.testing.assert_allclose(all_probabilities(messages), all_probabilities(expected), atol=1e-5)
     assert types_of(messages) == types_of(expected)
     assert messages[-1] == expected[-1]
@@ -81,7 +76,7 @@ def test_columns_that_the_pen_still_touches_wait_until_it_has_left_them(line_net
 
 def test_end_reads_the_columns_that_the_pen_still_touches(line_net: Runtime) -> None:
     messages = SessionClient(line_net).ask(ink(DOWN), message("end"))
-    assert types_of(messages)[-2:] == ["flushed", "done"]
+    assert types_of(messages)[-1] == "done"
     assert [result.column for result in results(messages)] == list(range(len(rasterised(DOWN))))
 
 
@@ -92,16 +87,9 @@ def test_one_point_is_a_dot_and_no_points_are_nothing(line_net: Runtime) -> None
     assert [result.column for result in results(messages)] == list(range(len(rasterised(DOT))))
 
 
-def test_polarity_does_not_change_ink(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(message("configure", polarity="ink-low", line_end_columns=2))
-    messages = client.ask(ink(DOWN, FAR), message("flush"))
-    assert messages == SessionClient(line_net).ask(ink(DOWN, FAR), message("flush"))
-
-
 def test_one_result_a_message_covers_the_columns_of_its_ink(line_net: Runtime) -> None:
     client = SessionClient(line_net)
-    client.ask(message("configure", every="message"))
+    client.ask(message("configure", results="message"))
     messages = client.ask(ink(DOWN), ink(WAVE), message("flush"))
     assert [result.column for result in results(messages)] == [4, 40, 42]
 
@@ -109,20 +97,18 @@ def test_one_result_a_message_covers_the_columns_of_its_ink(line_net: Runtime) -
 # Late strokes
 
 
-def test_a_late_stroke_rewinds_to_the_first_column_that_it_changes(
+def test_a_late_stroke_revises_from_the_first_column_that_it_changes(
     line_net: Runtime,
 ) -> None:
     client = SessionClient(line_net)
     before = client.ask(ink(WAVE))
     messages = client.ask(ink(DOT))
-    rewound = messages[0]
-    assert isinstance(rewound, Rewound)
+    revised = messages[0]
+    assert isinstance(revised, Revised)
     first = int(np.flatnonzero((rasterised(WAVE) != _padded(rasterised(WAVE, DOT))).any(1))[0])
-    assert (rewound.id, rewound.epoch, rewound.column) == (None, 1, first)
-    assert rewound.text == results(before)[first - 1].text
-    assert [(each.epoch, each.column) for each in results(messages)] == [
-        (1, column) for column in range(first, 41)
-    ]
+    assert (revised.column, revised.frame) == (first, None)
+    assert revised.text == texts(before)[first - 1]
+    assert [each.column for each in results(messages)] == list(range(first, 41))
     at_once = SessionClient(line_net).ask(rasterised(WAVE, DOT).tobytes(), message("flush"))
     assert text_of(client.ask(message("flush"))) == text_of(at_once)
 
@@ -131,11 +117,11 @@ def _padded(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return columns[: len(rasterised(WAVE))]
 
 
-def test_a_late_stroke_rewinds_past_a_flush(line_net: Runtime) -> None:
+def test_a_late_stroke_goes_back_past_a_flush(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     client.ask(ink(WAVE), message("flush"))
     messages = client.ask(ink(DOT), message("flush"))
-    assert types_of(messages).count("rewound") == 1
+    assert types_of(messages).count("revised") == 1
     assert text_of(messages) == text_of(
         SessionClient(line_net).ask(rasterised(WAVE, DOT).tobytes(), message("flush"))
     )
@@ -184,7 +170,7 @@ def test_strokes_in_any_order_and_at_any_speed_are_read_as_if_written_at_once(
         expected = longer
         if number in wipes:
             client.drain()
-            read = client.session.line.column
+            read = client.column
             column = read - int(wipes[number] * min(read, 50))
             client.send(message("rewind", column=column))
             expected = expected[:column]
@@ -220,8 +206,7 @@ def test_a_reset_begins_an_empty_line(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     client.ask(ink(DOWN, WAVE), message("reset"))
     messages = client.ask(ink(FAR, height=320.0), message("flush"))
-    assert {result.epoch for result in results(messages)} == {1}
-    assert results(messages)[0].column == 0
+    assert (results(messages)[0].seq, results(messages)[0].column) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -277,8 +262,11 @@ def test_ink_that_cannot_be_drawn_is_refused_and_changes_nothing(
     assert text_of(client.ask(ink(FAR), message("flush"))) == text_of(at_once)
 
 
-def test_the_frame_of_a_line_cannot_change(line_net: Runtime) -> None:
+def test_strokes_need_a_height_which_cannot_change_within_a_line(line_net: Runtime) -> None:
     client = SessionClient(line_net)
+    error = error_in(client.ask(message("ink", id=4, strokes=[{"points": DOWN}])))
+    text = "ink with strokes has no height, expected a number above 0"
+    assert (error.code, error.message, error.ref) == ("bad_ink", text, 4)
     client.ask(ink(DOWN))
     error = error_in(client.ask(ink(WAVE, height=100)))
     assert error.message == "height is 100, expected 160 as before in this line"
@@ -341,7 +329,7 @@ def test_the_order_of_messages_decides_whether_a_line_holds_ink_or_columns(
     client.drain()
     messages = [each for each in client.new_messages() if isinstance(each, Error)]
     assert [(each.code, each.index, each.ref) for each in messages] == [
-        *(("bad_ink", 2, 1), ("bad_ink", 4, 2), ("bad_columns", 7, None), ("bad_columns", 8, 3)),
+        *(("bad_ink", 0, 1), ("bad_ink", 2, 2), ("bad_columns", 1, None), ("bad_columns", 2, 3)),
     ]
     assert client.session.waiting_columns == 0
 
