@@ -22,7 +22,9 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --co
 # take one worker more: those in a browser mostly wait.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 ALL_WORKERS = $(shell echo $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )))
-NPM_INSTALL := npm install --prefix $(VENV)/npm --no-save --no-audit --no-fund --silent
+NPM_INSTALL := npm install --no-save --no-audit --no-fund --silent --prefix
+# What generates clients needs TypeScript's older interface; later @hey-api/openapi-ts needs Node 22.
+GENERATORS := 'typescript@^5.9' '@types/node@>=22' '@hey-api/openapi-ts@^0.95' openapi-fetch openapi-typescript
 BASE := $(VENV)/.base-installed
 FULL := $(VENV)/.full-installed
 PEERS := $(VENV)/peers
@@ -157,8 +159,10 @@ $(FULL): $(BASE) service/web/client/package.json
 	@$(INSTALL) --no-deps --no-index torch 2>/dev/null \
 	    || $(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch
 	@$(INSTALL) --editable '.[train,test,otel]'
-	@if command -v npm >/dev/null; then $(NPM_INSTALL) 'typescript@^7.0' '@types/node@>=22' \
+	@if command -v npm >/dev/null; then $(NPM_INSTALL) $(VENV)/npm 'typescript@^7.0' '@types/node@>=22' \
 	    'axe-core@>=4.10' || echo 'Types and accessibility of the web pages go unchecked'; fi
+	@if command -v npm >/dev/null; then $(NPM_INSTALL) $(VENV)/generators $(GENERATORS) \
+	    || echo 'Clients that are generated go unchecked'; fi
 	@touch $@
 
 $(RAY_INSTALLED): $(FULL)

@@ -32,6 +32,12 @@ class ImageSizeError(ImageError):
     code = "over_limit"
 
 
+class InkSizeError(InputError):
+    """Strokes with more columns, or a longer way of the pen, than the limit allows."""
+
+    code = "over_limit"
+
+
 class ConfigError(InkstreamError):
     """A setting or an option of training is out of its range."""
 

@@ -158,11 +158,12 @@ class Access:
 
 
 def _is_address(text: str) -> bool:
+    """Return whether this is an address without a zone, which may be any text (RFC 4007, 11)."""
     try:
-        ipaddress.ip_address(text.partition("%")[0])
+        ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    return "%" not in text
 
 
 def network_of(address: str) -> str:

@@ -22,7 +22,6 @@ from inkstream.service.sealing import Sealer, SnapshotSealer, random_key
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import ANSWERS, SessionModel
 from inkstream.service.settings import Settings
-from inkstream.service.watchdog import Watchdog
 from inkstream.service.web import add_pages
 from inkstream.service.websocket import StreamEndpoint
 
@@ -58,12 +57,9 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        watchdog = Watchdog(metrics)
-        watchdog.start()
         for model in models.values():
             model.engine.start()
         yield
-        watchdog.stop()
         page_workers.stop()
         for model in models.values():
             model.engine.stop()

@@ -1,7 +1,7 @@
-"""Connections from `accept` on: how many a client may have, and what they may hold together.
+"""Connections from `accept` on: how many a client may have, and their time in a turn of the loop.
 
 A client is one IPv4 address, or one /64 network of IPv6: a provider gives each customer that many
-(RFC 6177). A proxy that is trusted stands for many clients: only the bounds of all hold for it.
+(RFC 6177). A trusted proxy stands for many clients: only the bound of all connections holds for it.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -19,136 +20,123 @@ from inkstream.service.balance import Balance
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import Metrics
 from inkstream.service.settings import Settings
+from inkstream.service.watchdog import Watchdog
 
 ACCEPTS_A_TURN: Final = 16  # connections accepted before others get their turn of the event loop
 YIELD_S: Final = 0.005  # for which a connection is left to workers that have fewer
 ACCEPT_AGAIN_S: Final = 0.5  # after the system has had no descriptor for one
 NO_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # accept(2)
-STEPS_S: Final = 0.002  # for requests, ends of connections, frames that waited, in one turn
-# About what the application takes in later turns, which counts as such a step's time.
+STEPS_S: Final = 0.002  # a turn, for requests, ends of connections and frames that waited
+# What the application takes in later turns counts as time of the step that causes it.
 REQUEST_S: Final = 0.0007  # to answer a request or to open a session
 END_S: Final = 0.0003  # to end a session
 WRITING_S: Final = 0.002  # to write the messages of a client that has begun to read again
-FRAMES_S: Final = 0.001  # for the frames of a client but the first of each read, in one turn
-FIRST_FRAMES_S: Final = 0.003  # for those too
-MAX_HELD_BYTES: Final = 32 * 1024 * 1024  # of a client: parts of frames, and answers not taken
-MAX_HELD_CLIENTS: Final = 4  # times as much is held for all
+FRAMES_S: Final = 0.001  # a turn, for the frames of a client behind the first one of each read
+FIRST_FRAMES_S: Final = 0.003  # a turn, for all frames of a client
 LOG_EVERY_S: Final = 60.0  # the same reason of the same client is logged once in this time
 MAX_LOGGED: Final = 100  # lines in this time, of all clients
-REFUSAL: Final = "HTTP/1.1 %d %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 log = get_logger()
 
 
 def refusal(status: HTTPStatus) -> bytes:
     """Return an answer without a body, after which the connection is closed."""
-    return (REFUSAL % (status, status.phrase)).encode()
+    head = f"HTTP/1.1 {status} {status.phrase}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+    return head.encode()
+
+
+class Turn:
+    """The turn of the event loop: how long costly steps may take in it, and those that wait.
+
+    They are run in later turns, of all clients by turns.
+    """
+
+    def __init__(self, watchdog: Watchdog) -> None:
+        self.number = 0
+        self.waiting: deque[Peer] = deque()  # clients with steps that wait, the next one first
+        self._watchdog = watchdog
+        self._is_begun = False
+        self._end_s = 0.0  # for steps
+
+    def begin(self) -> None:
+        """Note that something comes in, so that this turn is measured and has an end."""
+        if not self._is_begun:
+            self._is_begun = True
+            self._end_s = time.monotonic() + STEPS_S
+            asyncio.get_running_loop().call_soon(self._next)
+            self._watchdog.wake()
+
+    def has_time(self) -> bool:
+        """Return whether steps may still be run in this turn."""
+        self.begin()
+        return time.monotonic() < self._end_s
+
+    def spend(self, seconds: float) -> None:
+        """Take time from the steps of this turn: the application takes it in later ones."""
+        self.begin()
+        self._end_s -= seconds
+
+    def _next(self) -> None:
+        self.number += 1
+        self._is_begun = False
+        waiting, self.waiting = self.waiting, deque()  # which steps of this turn wait in
+        while waiting:
+            self.begin()
+            peer = waiting.popleft()
+            step = peer.steps.popleft()
+            if peer.steps:
+                waiting.append(peer)
+            step()
+            if not self.has_time():
+                break
+        self.waiting.extendleft(reversed(waiting))
 
 
 class Peer:
-    """One client: how many connections it has, what they hold, its time in this turn."""
+    """One client: how many connections it has, and its time in this turn of the event loop."""
 
-    def __init__(self, name: str, connections: "Connections", *, is_proxy: bool) -> None:
+    def __init__(self, name: str, connections: "Connections") -> None:
         self.name = name
-        self.is_proxy = is_proxy
         self.n_connections = 0
+        self.turn = connections.turn
+        self.steps: deque[Callable[[], None]] = deque()  # that wait for a later turn
         self._connections = connections
-        self._held_bytes = 0
-        self._turn_start_s: float | None = None
+        self._turn_number = -1  # of the last turn in which a frame came
+        self._turn_start_s = 0.0
 
     def refused(self, reason: str) -> None:
         """Count that this client was refused or disconnected, and log it once in a while."""
         self._connections.refused(reason, self.name)
 
-    def hold(self, n_bytes: int) -> bool:
-        """Count memory that is held for this client, or is free again if below 0.
-
-        Returns whether that is allowed. It is counted in any case.
-        """
-        self._held_bytes += n_bytes
-        self._connections.held_bytes += n_bytes
-        if n_bytes <= 0 or self._connections.held_bytes > MAX_HELD_CLIENTS * MAX_HELD_BYTES:
-            return n_bytes <= 0
-        return self.is_proxy or self._held_bytes <= MAX_HELD_BYTES
-
     def has_time(self, seconds: float) -> bool:
-        """Whether it is no longer since this client's first frame in this turn of the loop."""
+        """Return whether it is no longer since this client's first frame in this turn."""
         now_s = time.monotonic()
-        if self._turn_start_s is None:
+        turn = self.turn
+        if self._turn_number != turn.number:
+            self._turn_number = turn.number
             self._turn_start_s = now_s
-            asyncio.get_running_loop().call_soon(self._end_turn)
+            turn.begin()
         return now_s < self._turn_start_s + seconds
 
     def run(self, step: Callable[[], None]) -> bool:
-        """Run a costly step now, or in a later turn of the loop if too many came; order is kept.
-
-        Returns whether it was run now.
-        """
-        return self._connections.steps.run(self, step)
+        """Run a costly step now, or in a later turn if there is no time; return whether now."""
+        is_now = not self.turn.waiting and self.turn.has_time()
+        if is_now:
+            step()
+        else:
+            self.run_later(step)
+        return is_now
 
     def run_later(self, step: Callable[[], None]) -> None:
-        """Run a costly step in a later turn of the loop."""
-        self._connections.steps.run_later(self, step)
-
-    def spend(self, seconds: float) -> None:
-        """Count time that a step will take the application, whose tasks run later."""
-        self._connections.steps.spend(seconds)
+        """Run a costly step in a later turn, after those of this client that wait."""
+        if not self.steps:
+            self.turn.waiting.append(self)
+        self.steps.append(step)
+        self.turn.begin()
 
     def left(self) -> None:
         """Count one connection less."""
         self._connections.left(self)
-
-    def _end_turn(self) -> None:
-        self._turn_start_s = None
-
-
-class StepQueue:
-    """Costly steps: for some time in each turn of the event loop, and of all clients by turns."""
-
-    def __init__(self) -> None:
-        self._turn_end_s: float | None = None  # None before the first step of a turn
-        self._waiting: dict[Peer, deque[Callable[[], None]]] = {}  # the next client comes first
-
-    def run(self, peer: Peer, step: Callable[[], None]) -> bool:
-        """Run a step now, or after those that wait; return whether it was run now."""
-        if not self._waiting and self._has_time():
-            step()
-            return True
-        self.run_later(peer, step)
-        return False
-
-    def run_later(self, peer: Peer, step: Callable[[], None]) -> None:
-        """Run a step in a later turn, after those that wait."""
-        self._waiting.setdefault(peer, deque()).append(step)
-        self._has_time()
-
-    def spend(self, seconds: float) -> None:
-        """Take time from the steps of this turn."""
-        self._has_time()
-        assert self._turn_end_s is not None
-        self._turn_end_s -= seconds
-
-    def _has_time(self) -> bool:
-        """Whether steps may still be run in this turn; the next one will come."""
-        now_s = time.monotonic()
-        if self._turn_end_s is None:
-            self._turn_end_s = now_s + STEPS_S
-            asyncio.get_running_loop().call_soon(self._next_turn)
-        return now_s < self._turn_end_s
-
-    def _next_turn(self) -> None:
-        self._turn_end_s = None
-        if self._waiting:
-            self._has_time()  # it begins now
-        while self._waiting:
-            peer, steps = next(iter(self._waiting.items()))
-            step = steps.popleft()
-            del self._waiting[peer]
-            if steps:
-                self._waiting[peer] = steps
-            step()
-            if not self._has_time():
-                break
 
 
 class Connections:
@@ -159,13 +147,12 @@ class Connections:
     ) -> None:
         self._metrics = metrics
         self.balance = balance or Balance()
-        self._most_of_one = settings.most_connections_of_client
-        self._most = settings.most_connections
-        self._proxies = [ipaddress.ip_network(each) for each in settings.trusted_proxies]
+        self._max_per_client = settings.most_connections_of_client
+        self._max = settings.most_connections
+        self._proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
         self._peers: dict[str, Peer] = {}
         self._count = 0
-        self.held_bytes = 0
-        self.steps = StepQueue()
+        self.turn = Turn(Watchdog(metrics))
         self._logged: set[tuple[str, str]] = set()
         self._logged_from_s = time.monotonic()
 
@@ -175,11 +162,11 @@ class Connections:
     def admit(self, address: str) -> Peer | HTTPStatus:
         """Count one connection and return whose it is, or return why it is refused."""
         name = network_of(address)
-        peer = self._peers.get(name) or Peer(name, self, is_proxy=self._is_proxy(address))
-        if not peer.is_proxy and peer.n_connections >= self._most_of_one:
+        peer = self._peers.get(name) or Peer(name, self)
+        if peer.n_connections >= self._max_per_client and not self._is_proxy(address):
             peer.refused("too_many_connections")
             return HTTPStatus.TOO_MANY_REQUESTS
-        if self._count >= self._most:
+        if self._count >= self._max:
             peer.refused("server_full")
             return HTTPStatus.SERVICE_UNAVAILABLE
         self._peers[name] = peer
@@ -208,8 +195,8 @@ class Connections:
             log.warning("connection refused", reason=reason, client=client)
 
     def _is_proxy(self, address: str) -> bool:
-        found = ipaddress.ip_address(address.partition("%")[0])
-        return any(found in proxies for proxies in self._proxies)
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+        return any(parsed in network for network in self._proxies)
 
 
 class Acceptor:
@@ -229,13 +216,8 @@ class Acceptor:
         self._connections = connections
         self._new_protocol = new_protocol
         self._loop = asyncio.get_running_loop()
-        self._opening: set[asyncio.Task[None]] = set()
+        self.opening: set[asyncio.Task[None]] = set()  # of connections that are not open yet
         self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_opening(self) -> bool:
-        """Whether a connection is accepted that is not open yet."""
-        return bool(self._opening)
 
     def start(self) -> None:
         """Begin to accept."""
@@ -260,6 +242,7 @@ class Acceptor:
             self._loop.remove_reader(listener.fileno())
 
     def _accept(self, listener: socket.socket) -> None:
+        self._connections.turn.begin()
         for _ in range(ACCEPTS_A_TURN):
             if not self._connections.balance.is_even():
                 self._pause()
@@ -288,30 +271,20 @@ class Acceptor:
             self._pause()
             self._timer = self._loop.call_later(ACCEPT_AGAIN_S, self.start)
             return False
+        accepted.setblocking(False)
         peer = self._connections.admit(address[0])
         if isinstance(peer, Peer):
             task = self._loop.create_task(self._open(accepted, peer))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self.opening.add(task)
+            task.add_done_callback(self.opening.discard)
         else:
-            _refuse(accepted, peer)
+            with accepted, suppress(OSError):
+                accepted.send(refusal(peer))  # nothing more, as no request has been read
         return True
 
     async def _open(self, accepted: socket.socket, peer: Peer) -> None:
-        accepted.setblocking(False)
         try:
             await self._loop.connect_accepted_socket(lambda: self._new_protocol(peer), accepted)
         except OSError:  # it is gone already
             accepted.close()
             peer.left()
-
-
-def _refuse(accepted: socket.socket, status: HTTPStatus) -> None:
-    """Answer and close; who has not read a whole request cannot do more than that."""
-    accepted.setblocking(False)
-    try:
-        accepted.send(refusal(status))
-    except OSError:
-        pass
-    finally:
-        accepted.close()

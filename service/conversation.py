@@ -1,20 +1,20 @@
-"""The client's side of the protocol, without I/O: text and bytes in, text and bytes out.
+"""The client's side of the protocol, without I/O.
 
-`Conversation` keeps what was sent and what is still to be answered. Sending columns or ink is an
-`Exchange`, a generator that the clients in `client` drive: they send what it yields, receive where
-it yields None, and pass results on. So is `resume`, which goes on with the line on another
-connection, with what `line_log` keeps. This module needs pydantic alone.
+Each call of a program is an `Exchange`: a generator that asks the stream to send, to receive, to
+wait or to open a connection, and yields what the program gets. A connection that breaks is replaced
+within the call: `KeptLine` is what it takes to go on with the line on another one. The streams in
+`client` add the sockets. This module needs pydantic alone.
 """
 
 import json
 from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from enum import Enum
+from typing import Any, AnyStr, Final, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service.line_log import OWN_ID, LineLog
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.columns import python_columns, shortened
 from inkstream.service.protocol.errors import (
@@ -22,6 +22,7 @@ from inkstream.service.protocol.errors import (
     MessageError,
     NotResumableError,
     OverLimitError,
+    Ref,
     ServiceError,
     StoppingError,
     ValueRefusedError,
@@ -31,14 +32,16 @@ from inkstream.service.protocol.strokes import python_strokes
 
 SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 OPTIONS: Final = tuple(
-    name for name in messages.Configured.model_fields if name not in ("type", "id")
+    name for name in messages.Configured.model_fields if name not in ("type", "seq", "id")
 )
 
-CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the rest is still being sent
+CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the others are still being sent
 WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ever fills
 POINT_BYTES: Final = 54  # as JSON at most: two numbers of 24, brackets, commas and blanks
 FRAME_BYTES: Final = 2048  # at most, of a message of ink without its strokes; nearly all for `undo`
-MOVE_S: Final = 1.0  # how long after `goaway` the snapshot may take to come
+SNAPSHOT_COLUMNS: Final = 512  # between two snapshots, unless the program chooses otherwise
+MAX_KEPT_BYTES: Final = 8 * 1024 * 1024  # of messages of a line
+RESUME_ID: Final = "resume"  # of `resume` and its pings; ids of the program's messages are numbers
 
 
 class NoConnectionError(ServiceError, code="no_connection"):
@@ -61,16 +64,25 @@ RESUMED_CLOSINGS: Final = frozenset((1001, 1011, 1012, 1013, 4408, 4440))
 LOSSES: Final = frozenset(  # codes of errors that end a connection, and not the line
     (
         "no_connection",
-        *(code for code, each in MEANINGS.items() if each.closing in RESUMED_CLOSINGS),
+        *(code for code, meaning in MEANINGS.items() if meaning.closing in RESUMED_CLOSINGS),
     )
 )
 
 
 @dataclass(slots=True)
-class Result(messages.Result):
+class Result:
     """What the model reads after a column."""
 
-    events: tuple[messages.Event, ...] = ()  # what a transcriber decided since the result before
+    column: int
+    """The index in the line, from 0, of the newest column that this result covers."""
+    probabilities: dict[str, float]
+    """Of the labels that may be answered; the most probable first where `top_k` is set."""
+    letter_end: float | None = None
+    """A transcriber's: the probability that a letter has just ended."""
+    text: str | None = None
+    """A transcriber's: the line's text so far, with what may still change."""
+    events: tuple[messages.Event, ...] = ()
+    """What a transcriber decided since the result before."""
 
     @property
     def label(self) -> str:
@@ -85,327 +97,403 @@ class Flushed(messages.Flushed):
     """What a transcriber decided since the newest result."""
 
 
-class Done(messages.Done):
-    """The summary at the end."""
+class LineEnd(messages.LineEnd):
+    """The end of a line that ended by itself."""
 
     events: tuple[messages.Event, ...] = ()
-    """What a transcriber decided since the newest result."""
 
 
+class Done(messages.Done):
+    """The end of the stream, and of its last line."""
+
+    events: tuple[messages.Event, ...] = ()
+
+
+WITH_EVENTS: Final[dict[type, Any]] = {
+    messages.Flushed: Flushed,
+    messages.LineEnd: LineEnd,
+    messages.Done: Done,
+}
+
+
+class Io(Enum):
+    """What an exchange asks its driver for, beside sending and waiting."""
+
+    OPEN = "open a connection in place of the present one"
+    RECEIVE = "receive the next message"
+    RECEIVE_SOON = "receive the next message, which is due"
+
+
+T = TypeVar("T")
 Answer = TypeVar("Answer", bound=messages.ServerMessage)
-Frame = TypeVar("Frame", str, bytes)
-# Yields what to send, None to receive the server's next message, and results for the program.
-Exchange: TypeAlias = Generator[str | bytes | Result | None, messages.ServerMessage | None]
-Resumption: TypeAlias = Generator[str | bytes | None, messages.ServerMessage | None]
+Given = TypeVar("Given", bound=Result | Flushed | LineEnd | Done)
+Step: TypeAlias = str | bytes | float | Io  # text or bytes to send, seconds to wait, or what to do
+Reply: TypeAlias = str | bytes | InkstreamError | None  # what was received, or why that failed
+Waiting: TypeAlias = Generator[Step, Reply, T]  # returns something
+Exchange: TypeAlias = Generator[Step | T, Reply, None]  # yields something for the program
+
+
+class KeptLine:
+    """What a client keeps of its line: its messages without pings, and what it has heard."""
+
+    def __init__(self) -> None:
+        self.heard = 0  # number of the newest answer
+        self.digest = ""  # of the model that gave the answers
+        self._snapshot: messages.Snapshot | None = None
+        self._sent: deque[tuple[int | None, str | bytes]] = deque()  # messages with their ids
+        self._n_bytes = 0  # of these messages
+        self._n_dropped = 0  # older messages of the line
+        self._options: dict[str, Any] = {}
+        self._line_options = self._options  # in force at the line's beginning
+
+    def add(self, message_id: int | None, frame: str | bytes) -> None:
+        """Keep a message; drop the oldest ones that are too many."""
+        self._sent.append((message_id, frame))
+        self._n_bytes += len(frame)
+        while self._n_bytes > MAX_KEPT_BYTES:
+            self._n_bytes -= len(self._sent.popleft()[1])
+            self._n_dropped += 1
+
+    def hear(self, message: messages.ServerMessage, column_height: int) -> None:
+        """Take note of a message of the server."""
+        if (seq := getattr(message, "seq", None)) is not None:
+            self.heard = seq
+        match message:
+            case messages.Snapshot():
+                self._snapshot = message
+            case messages.Configured():
+                self._options = message.model_dump(include={*OPTIONS})
+            case messages.ResetDone():
+                ids: list[Ref] = [message_id for message_id, _ in self._sent]
+                self._begin_line(ids.index(message.id) + 1)
+            case messages.LineEnd():
+                n_bytes = message.rest_columns * column_height
+                self._begin_line(message.messages - self._n_dropped, n_bytes)
+
+    def _begin_line(self, n_sent: int, n_left_bytes: int = 0) -> None:
+        """Forget the first of the kept messages, but for some bytes at the end of the last one."""
+        left: str | bytes = b""
+        for _ in range(n_sent):
+            _, left = self._sent.popleft()
+        if n_left_bytes:
+            self._sent.appendleft((None, left[-n_left_bytes:]))
+        self._n_bytes = sum(len(frame) for _, frame in self._sent)
+        self.heard, self._n_dropped, self._snapshot = 0, 0, None
+        self._line_options = self._options
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the line can go on elsewhere."""
+        return self._n_dropped <= (self._snapshot.messages if self._snapshot else 0)
+
+    def resume(self) -> str:
+        """Return the first message on another connection."""
+        return _frame(
+            "resume",
+            RESUME_ID,
+            heard=self.heard,
+            digest=self.digest,
+            options=self._line_options,
+            snapshot=self._snapshot and self._snapshot.blob,
+        )
+
+    def after(self, n_messages: int) -> list[str | bytes]:
+        """Return the messages of the line behind so many; 0: the server refuses the snapshot."""
+        if n_messages == 0:
+            self._snapshot = None
+        if n_messages < self._n_dropped:
+            raise NotResumableError("the server refuses the snapshot of a line that is too long")
+        return [frame for _, frame in self._sent][n_messages - self._n_dropped :]
 
 
 class Conversation:
-    """What was sent and what is still to be answered.
+    """What was sent, and what is still to be answered.
 
     Columns are counted through, over resets and line ends, so that a result of a send that was left
     early is recognised as such.
     """
 
-    def __init__(self, first: str | bytes, *, reconnect: bool = False) -> None:
-        """Begin with the server's first message, `ready`; raise the error that came instead.
+    ready: messages.Ready
+    """The server's first message: session, model, labels, column height, limits."""
+    going_away: messages.Goaway | None = None
+    """The server's notice that it is about to stop, once it came."""
+    ended_line: LineEnd | Done | None = None
+    """The newest line that ended by itself or with the stream, once one did."""
+    revised: messages.Revised | None = None
+    """The newest change of columns that were read: because of ink, or by other weights.
 
-        With `reconnect` the line is kept as far as the server offers to resume it.
-        """
-        self.going_away: messages.Goaway | None = None
-        self.ended_line: Flushed | None = None  # the newest that ended by itself, or at the end
-        self.rewound: messages.Rewound | None = None  # the newest rewind that ink caused
-        self.barrier: int | None = None  # id of a ping after ink that is not answered yet
-        self.sent = 0  # columns, less those taken back by a rewind
-        self.line_start = 0  # the count at column 0 of this line
-        self.newest_id = 0  # of this client's messages
-        self._end_id: int | None = None  # of its `end`
-        self._events: list[messages.Event] = []  # that no result has been given with yet
-        self._inbox: deque[messages.ServerMessage] = deque()  # read and not taken
+    Events from its `letters` and `words` on are withdrawn, and its `text` is what remains.
+    """
+
+    def __init__(self, *, reconnect: bool = False) -> None:
+        """Prepare; `reconnect` says whether the line goes on where a connection is lost."""
+        self._reconnects = reconnect
+        self._line = KeptLine()
+        self._loss: InkstreamError | None = None  # why the connection is to be replaced, if it is
+        self._merges = False  # whether results that are heard again are merged
+        self._newest_id = 0  # of this client's messages
+        self._ping: int | None = None  # id of the newest one, if it is not answered yet
+        self._n_sent = 0  # columns, less those taken back by a rewind
+        self._line_start = 0  # the count at column 0 of this line
+        self._inbox: deque[messages.ServerMessage | Result] = deque()  # received, and not taken
+        self._events: list[messages.Event] = []  # taken, and not given to the program
         self._text = ""  # of the line, as the newest message has it
         self._has_results = True  # whether `configure` leaves them
-        self.ready = _ready(first)
-        keeps = reconnect and self.ready.resume is not None
-        self._log = LineLog(self.ready.column_height) if keeps else None
 
-    @property
-    def opening(self) -> str | None:
-        """What is sent before everything else, if anything."""
-        return None if self._log is None else self._log.options()
+    # Calls of the program
 
-    @property
-    def patience_s(self) -> float | None:
-        """How long the server may send nothing before the client leaves it; None is for ever."""
-        return MOVE_S if self._is_leaving else None
+    def _begin(self) -> Exchange[messages.Ready]:
+        """Open the first connection; give the server's first message."""
+        self.ready = yield from self._open()
+        self._line.digest = self.ready.model.digest
+        if self._reconnects:
+            yield self._message("configure", snapshot_columns=SNAPSHOT_COLUMNS)
+        yield self.ready
 
-    @property
-    def _is_leaving(self) -> bool:
-        return self.going_away is not None and self._log is not None and self._log.can_resume
-
-    def read(self, text: str | bytes) -> messages.ServerMessage:
-        """Read one of the server's messages, for `take`.
-
-        Raises the error that ends the stream or, where the line can be resumed, `StoppingError`
-        once all is there that it takes to leave a server that stops.
-        """
-        message = _parsed(text)
-        self._complete_text(message)
-        if isinstance(message, messages.Goaway):
-            self.going_away = message
-        else:
-            self._inbox += [message] if self._log is None else self._log.receive(message)
-        going_away = self.going_away if self._is_leaving else None
-        if going_away and (isinstance(message, messages.Snapshot) or not going_away.resumable):
-            raise StoppingError(going_away.reason)
-        return message
-
-    def _complete_text(self, message: messages.ServerMessage) -> None:
-        """Put the text of a result together that has the end of it alone."""
-        if isinstance(message, messages.Result):
-            if message.stable is not None and message.text is not None:
-                message.text = self._text[: message.stable] + message.text
-                message.stable = None
-            self._text = message.text or ""
-        elif isinstance(message, messages.Rewound | messages.Flushed):
-            self._text = message.text or ""
-
-    def take(self) -> messages.ServerMessage | None:
-        """Take the oldest message that was read; None if there is none."""
-        if not self._inbox:
-            return None
-        message = self._inbox.popleft()
-        if isinstance(message, messages.Result):
-            return message
-        match message:
-            case messages.Decided():
-                self._events.append(message)
-            case messages.Pong(id=self.barrier):
-                self.barrier = None
-            case messages.ResetDone():
-                self._events = []
-            case messages.Configured():
-                self._has_results = message.results == "all"
-            case messages.Rewound():
-                self._events = [
-                    event
-                    for event in self._events
-                    if event.id < (message.words if event.type == "word" else message.letters)
-                ]
-                if message.id is None:
-                    self.rewound = message
-            case messages.Flushed():
-                message = Flushed.model_construct(events=self._take_events(), **dict(message))
-                if message.id in (None, self._end_id):
-                    self.ended_line = message
-                    self.line_start += message.columns
-            case messages.Done() if self.ended_line is not None:
-                message = Done.model_construct(events=self.ended_line.events, **dict(message))
-        return message
-
-    def _with_events(self, result: messages.Result) -> Result:
-        """Return a result with the events since the one before."""
-        return Result(
-            result.epoch,
-            result.column,
-            result.probabilities,
-            result.letter_end,
-            result.text,
-            events=self._take_events(),
-        )
-
-    def _take_events(self) -> tuple[messages.Event, ...]:
-        events, self._events = tuple(self._events), []
-        return events
-
-    def columns(self, columns: Any) -> Exchange:
-        """Send columns, at most a window of them unanswered at any time, and yield their results.
-
-        Raises `ColumnsError` before anything is sent if they do not fit, and the server's error
-        about them.
-        """
+    def _columns(self, columns: Any) -> Exchange[Result]:
+        """Send columns, at most a window of them unanswered at any time, and give their results."""
         height, limits = self.ready.column_height, self.ready.limits
         data = python_columns(columns, height)
         chunk = min(CHUNK_COLUMNS, limits.max_message_columns, limits.max_frame_bytes // height)
+        starts = range(0, len(data), chunk * height)
+        frames = deque(data[start : start + chunk * height] for start in starts)
         if not self._has_results:
-            yield from self._without_results(data, chunk * height)
+            for frame in frames:
+                self._n_sent += len(frame) // height
+                yield from self._until_pong(self._kept(frame))
             return
-        start = answered = self.sent
-        end = start + len(data) // height
+        answered, end = self._n_sent, self._n_sent + len(data) // height
         while answered < end:
-            while self.sent < end and self.sent - answered < WINDOW_COLUMNS:
-                first, self.sent = self.sent, min(self.sent + chunk, end)
-                frame = data[(first - start) * height : (self.sent - start) * height]
-                yield self._keep("columns", frame)
-            message = yield None
+            while frames and self._n_sent - answered < WINDOW_COLUMNS:
+                frame = frames.popleft()
+                self._n_sent += len(frame) // height
+                yield self._kept(frame)
+            message = yield from self._next()
             if isinstance(message, messages.Error) and message.ref is None:
-                self.sent = answered  # the columns behind the faulty ones are refused too
+                self._n_sent = answered  # the columns behind the faulty ones are refused too
                 raise error_of(message.code, message.message)
-            if isinstance(message, messages.Result):
-                count = self.line_start + message.column + 1
+            if isinstance(message, Result):
+                count = self._line_start + message.column + 1
                 if count > answered:
                     answered = count
                     yield self._with_events(message)
 
-    def _without_results(self, data: bytes, chunk_bytes: int) -> Exchange:
-        """Send columns; after each message wait for the answer to a ping, not to fill queues."""
-        height = self.ready.column_height
-        for start in range(0, len(data), chunk_bytes):
-            frame = data[start : start + chunk_bytes]
-            yield self._keep("columns", frame)
-            yield self.ask("ping")
-            own = self.barrier = self.newest_id
-            while self.barrier == own:
-                message = yield None
-                if isinstance(message, messages.Error) and message.ref is None:
-                    raise error_of(message.code, message.message)
-            self.sent += len(frame) // height
+    def _ink(
+        self, strokes: Any = (), height: float | None = None, undo: Ref = None, **marks: bool
+    ) -> Exchange[Result]:
+        """Send ink, as much at once as fits into a message, and give its results.
 
-    def ink(
-        self,
-        strokes: Any = (),
-        height: float | None = None,
-        *,
-        undo: int | str | None = None,
-        pause: bool = False,
-        fit: bool = False,
-    ) -> Exchange:
-        """Send ink and yield its results: those up to the answer to a ping that follows it.
-
-        Raises `InkError` before anything is sent if these are no strokes, and the server's error
-        about them.
+        The last message has those of `marks`, `pause` and `fit`, that are true.
         """
         frame = {} if height is None else {"height": _height(height)}
         portions = list(_portions(python_strokes(strokes), self.ready.limits))
-        earlier = self.barrier  # of ink whose results were not waited for
-        refs: list[int] = []
-        for number, portion in enumerate(portions):
+        while self._ping is not None:  # after ink whose results were not waited for
+            yield from self._next()
+        for number, portion in enumerate(portions, 1):
             fields: dict[str, Any] = {"strokes": portion, **frame}
-            if number == 0 and undo is not None:
+            if number == 1 and undo is not None:
                 fields["undo"] = undo
-            if number == len(portions) - 1:
-                fields |= ({"pause": True} if pause else {}) | ({"fit": True} if fit else {})
-            yield self.ask("ink", **fields)
-            yield self.ask("ping")
-            own = self.barrier = self.newest_id
-            refs += [own - 1, own]
-            while self.barrier == own:
-                message = yield None
-                if isinstance(message, messages.Error) and message.ref in refs:
-                    raise error_of(message.code, message.message)
-                if isinstance(message, messages.Pong) and message.id == earlier:
-                    earlier = None
-                if earlier is None and isinstance(message, messages.Result):
-                    yield self._with_events(message)
+            if number == len(portions):
+                fields |= {name: True for name, is_set in marks.items() if is_set}
+            yield from self._until_pong(self._message("ink", **fields), self._newest_id)
 
-    def ask(self, kind: str, **fields: Any) -> str:
-        """Return a message with a new id, by which `answers` recognises its answer.
+    def _until_pong(self, frame: str | bytes, message_id: int | None = None) -> Exchange[Result]:
+        """Send a message and a ping, and give results until the ping is answered."""
+        yield frame
+        yield self._message("ping")
+        refs = (message_id, self._newest_id)
+        while self._ping is not None:
+            message = yield from self._next()
+            if isinstance(message, messages.Error) and message.ref in refs:
+                raise error_of(message.code, message.message)
+            if isinstance(message, Result):
+                yield self._with_events(message)
+
+    def _ask(self, expected: type[Answer], kind: str, **fields: Any) -> Exchange[Answer]:
+        """Send a message and give its answer; raise the error that comes instead.
 
         Raises `ValueRefusedError` for a name that no `configure` has: the server would ignore it.
         """
         unknown = [name for name in fields if kind == "configure" and name not in OPTIONS]
         if unknown:
             raise ValueRefusedError(f"{unknown[0]} came, allowed: {', '.join(OPTIONS)}")
-        self.newest_id += 1
-        if kind == "end":
-            self._end_id = self.newest_id
-        frame = json.dumps({"type": kind, "id": self.newest_id, **fields})
-        return self._keep(kind, frame, self.newest_id)
+        yield self._message(kind, **fields)
+        while True:
+            message = yield from self._next()
+            if isinstance(message, messages.Error) and message.ref == self._newest_id:
+                raise error_of(message.code, message.message)
+            if isinstance(message, expected) and getattr(message, "id", None) == self._newest_id:
+                break
+        if isinstance(message, messages.Rewound):
+            self._n_sent = self._line_start + message.column
+        elif isinstance(message, messages.ResetDone):
+            self._line_start = self._n_sent
+        elif isinstance(message, Flushed):
+            self._with_events(message)
+        yield message
 
-    def _keep(self, kind: str, frame: Frame, message_id: int | None = None) -> Frame:
-        """Return what is sent; the log keeps it."""
-        if self._log is not None:
-            self._log.add(kind, frame, message_id)
+    def _message(self, kind: str, **fields: Any) -> str:
+        """Return a message with a new id, which its answer will have."""
+        self._newest_id += 1
+        if kind == "ping":
+            self._ping = self._newest_id
+            return _frame(kind, self._newest_id)
+        return self._kept(_frame(kind, self._newest_id, **fields), self._newest_id)
+
+    def _kept(self, frame: AnyStr, message_id: int | None = None) -> AnyStr:
+        """Return a message of the line; keep it where the line may be resumed."""
+        if self._reconnects:
+            self._line.add(message_id, frame)
         return frame
 
-    def answers(self, message: messages.ServerMessage, expected: type[Answer]) -> Answer | None:
-        """Return the message if it is the answer to the newest `ask`, else None.
+    # From the server
 
-        Raises the error that came instead; an error about an earlier message is ignored.
-        """
-        if isinstance(message, messages.Error) and message.ref == self.newest_id:
-            raise error_of(message.code, message.message)
-        if not isinstance(message, expected) or getattr(message, "id", None) != self.newest_id:
-            return None
-        if isinstance(message, messages.Rewound):
-            self.sent = self.line_start + message.column
-        if isinstance(message, messages.ResetDone):
-            self.line_start = self.sent
+    def _next(self) -> Waiting[messages.ServerMessage | Result]:
+        """Return the next message, if need be from another connection."""
+        while not self._inbox:
+            try:
+                if self._loss is not None:  # a call was cancelled while it reconnected
+                    raise self._loss
+                yield from self._receive(Io.RECEIVE)
+            except InkstreamError as error:
+                if not self.can_resume(error):
+                    raise
+                self._loss = error
+                yield from self._reconnect(error)
+                self._loss = None
+        message = self._inbox.popleft()
+        match message:
+            case messages.Letter() | messages.Word():
+                self._events.append(message)
+            case messages.Pong() if message.id == self._ping:
+                self._ping = None
+            case messages.Configured():
+                self._has_results = message.results != "none"
+            case messages.Rewound() | messages.Revised():
+                n_letters, n_words = message.letters, message.words
+                self._events = [
+                    event
+                    for event in self._events
+                    if event.id < (n_words if event.type == "word" else n_letters)
+                ]
+                if isinstance(message, messages.Revised):
+                    self.revised = message
+                elif message.id != self._newest_id:  # the answer to a call that is over
+                    fields = message.model_dump(exclude={"type", "id"})
+                    self.revised = messages.Revised.model_construct(**fields)
+            case messages.ResetDone():
+                self._events = []
+            case LineEnd() | Done():
+                self.ended_line = self._with_events(message)
+                self._line_start += message.columns
         return message
 
-    # Another connection
+    def _with_events(self, answer: Given) -> Given:
+        """Return an answer with the events that the program gets with it."""
+        answer.events, self._events = tuple(self._events), []
+        return answer
+
+    def _receive(self, how: Io) -> Waiting[messages.ServerMessage]:
+        """Receive a message and put it into the inbox; raise the error that ends the connection.
+
+        A server that is about to stop is left at once where the line can be resumed.
+        """
+        message = _parsed((yield how))
+        if self._reconnects:
+            self._line.hear(message, self.ready.column_height)
+        if isinstance(message, messages.Goaway):
+            self.going_away = message
+            error = StoppingError(message.reason)
+            if self.can_resume(error):
+                raise error
+        elif isinstance(message, messages.Result):
+            text = message.text
+            if text is not None:
+                text = self._text[: message.stable] + text
+            self._text = text or ""
+            probabilities = dict(message.probabilities)
+            if self._merges and self._inbox and isinstance(self._inbox[-1], Result):
+                self._inbox.pop()  # of a line that is read again there may be a hundred thousand
+            self._inbox.append(Result(message.column, probabilities, message.letter_end, text))
+        else:
+            if isinstance(message, messages.Revised) and message.seq == 0:  # by other weights
+                self._line.digest, self._merges = self.ready.model.digest, True
+            if isinstance(message, messages.LineEnd | messages.ResetDone):
+                self._text = ""
+            elif isinstance(message, messages.Answer):
+                self._text = message.text or ""
+            kind = WITH_EVENTS.get(type(message))
+            self._inbox.append(message if kind is None else kind.model_construct(**dict(message)))
+        return message
+
+    # Connections
 
     def can_resume(self, error: InkstreamError) -> bool:
-        """Whether the line can go on elsewhere after this error."""
-        return error.code in LOSSES and self._log is not None and self._log.can_resume
+        """Return whether the line can go on over another connection after this error."""
+        return self._reconnects and error.code in LOSSES and self._line.can_resume
 
-    def resume(self, first: str | bytes) -> Resumption:
-        """Go on with the line on another connection, whose first message came.
+    def _reconnect(self, reason: InkstreamError) -> Waiting[None]:
+        """Go on over another connection, in as many attempts as it takes."""
+        raise NotImplementedError
 
-        Sends what the session there lacks, and receives until it has answered all of it. Raises
-        `NotResumableError` if the line is too long to be read again and the server refuses its
-        snapshot, or if the server has a model for other columns.
+    def _open(self) -> Waiting[messages.Ready]:
+        """Open a connection; return the server's first message."""
+        refusal = yield Io.OPEN
+        if isinstance(refusal, InkstreamError):
+            raise refusal
+        message = _parsed((yield Io.RECEIVE_SOON))
+        if not isinstance(message, messages.Ready):
+            raise NoConnectionError(f"the server began with {message.type}, expected ready")
+        return message
+
+    def _resume(self) -> Waiting[None]:
+        """Go on with the line over another connection, and receive what was not heard of it.
+
+        No more is under way at once than of new columns. Raises `NotResumableError` if the line is
+        too long to be read again and the server refuses its snapshot, or if the server has a model
+        for other columns.
         """
-        log = self._log
-        assert log is not None
-        ready = _ready(first)
-        if ready.resume is None or ready.column_height != self.ready.column_height:
-            raise NotResumableError("the server that answers now cannot go on with this line")
-        self.ready, self.going_away = ready, None
-        log.begin_again()
-        if log.snapshot is not None:
-            yield log.resume()
-            try:
-                yield from self._barrier_passed(log)
-            except NotResumableError:
-                log.forget_snapshot()
-        if log.snapshot is None:
-            if not log.is_whole:
-                raise NotResumableError(
-                    "the server refuses the snapshot of a line that is too long"
-                )
-            yield log.options()
-            yield log.resume()
-        n_bytes = 0
-        for frame in log.newer():
+        ready = yield from self._open()
+        if ready.column_height != self.ready.column_height:
+            raise NotResumableError("the server that answers now has a model for other columns")
+        self.ready, self.going_away, self._merges = ready, None, False
+        resumed = yield from self._exchanged(self._line.resume())
+        assert isinstance(resumed, messages.Resumed)
+        n_bytes, window = 0, WINDOW_COLUMNS * ready.column_height
+        for frame in self._line.after(resumed.messages):
             yield frame
             n_bytes += len(frame)
-            if n_bytes >= WINDOW_COLUMNS * ready.column_height:
-                yield from self._barrier_passed(log)
+            if n_bytes >= window:
+                yield from self._exchanged(_frame("ping", RESUME_ID))
                 n_bytes = 0
-        yield from self._barrier_passed(log)
-        self._inbox += log.catch_up()
+        yield from self._exchanged(_frame("ping", RESUME_ID))
+        self._merges = False
+        if self._ping is not None:
+            yield _frame("ping", self._ping)
 
-    def _barrier_passed(self, log: LineLog) -> Resumption:
-        """Receive until all is answered that was sent; raise the error about a message of ours.
-
-        Nothing is answered after `done`.
-        """
-        yield log.ping()
-        refusal: messages.Error | None = None
+    def _exchanged(self, frame: str) -> Waiting[messages.ServerMessage]:
+        """Send a message with `RESUME_ID`; return its answer, or `done`, after which none comes."""
+        yield frame
         while True:
-            message = yield None
-            if isinstance(message, messages.Error) and message.ref == OWN_ID:
-                refusal = message
-            if isinstance(message, messages.Done) or (
-                isinstance(message, messages.Pong) and message.id == OWN_ID
-            ):
-                break
-        if refusal is not None:
-            raise error_of(refusal.code, refusal.message)
+            message = yield from self._receive(Io.RECEIVE_SOON)
+            if isinstance(message, messages.Error) and message.ref == RESUME_ID:
+                raise error_of(message.code, message.message)
+            if isinstance(message, messages.Done) or getattr(message, "id", None) == RESUME_ID:
+                return message
 
 
-def _parsed(text: str | bytes) -> messages.ServerMessage:
-    """Read one of the server's messages; raise the error that ends the stream."""
-    message = messages.parse_server(text)
+def _frame(kind: str, message_id: int | str, **fields: Any) -> str:
+    return json.dumps({"type": kind, "id": message_id, **fields})
+
+
+def _parsed(reply: Reply) -> messages.ServerMessage:
+    """Read one of the server's messages; raise the error that ends the connection."""
+    if isinstance(reply, InkstreamError):
+        raise reply
+    assert reply is not None
+    message = messages.parse_server(reply)
     if isinstance(message, messages.Error) and message.fatal:
         raise error_of(message.code, message.message)
-    return message
-
-
-def _ready(text: str | bytes) -> messages.Ready:
-    """Read the server's first message; raise the error that came instead."""
-    message = _parsed(text)
-    if not isinstance(message, messages.Ready):
-        raise NoConnectionError(f"the server began with {message.type}, expected ready")
     return message
 
 
@@ -454,29 +542,27 @@ def _height(height: Any) -> float:
 def _portions(
     strokes: list[dict[str, Any]], limits: messages.Limits
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield the strokes of one message after the other, with as many points in each as fit.
+    """Yield the strokes of one message after the other.
 
-    A stroke that is cut continues under its id, or, if it has none, as another stroke that begins
-    where it ended: the ink is the same.
+    A stroke that is too long continues under its id, or, if it has none, as another stroke that
+    begins where it ended: the ink is the same.
     """
-    portion: list[dict[str, Any]] = []
     most = min(limits.max_message_points, (limits.max_frame_bytes - FRAME_BYTES) // POINT_BYTES)
+    portion: list[dict[str, Any]] = []
     room = most
     for stroke in strokes:
-        named, rest = stroke.get("id") is not None, stroke["points"]
-        head_bytes = len(json.dumps(stroke | {"points": [], "last": False}))
-        head = 1 + head_bytes // POINT_BYTES  # it takes the room of so many points
-        whole = max(most - head, 2)
-        room = room - head if portion else whole
-        while len(rest) > room:
-            if room > 1:
-                portion.append(
-                    stroke | {"points": rest[:room]} | ({"last": False} if named else {})
-                )
-                rest = rest[room if named else room - 1 :]
-            if portion:
+        points, overlap = stroke["points"], 1 if stroke.get("id") is None else 0
+        # All but the points of a stroke takes the room of so many points.
+        head = 1 + len(json.dumps(stroke | {"points": [], "last": False})) // POINT_BYTES
+        size = max(most - head, 2)
+        for start in range(0, max(len(points) - overlap, 1), size - overlap):
+            part = stroke | {"points": points[start : start + size]}
+            if not overlap and start + size < len(points):
+                part["last"] = False
+            cost = head + len(part["points"])
+            if portion and (cost > room or len(portion) == limits.max_ink_strokes):
                 yield portion
-            portion, room = [], whole
-        portion.append(stroke | {"points": rest})
-        room -= len(rest)
+                portion, room = [], most
+            portion.append(part)
+            room -= cost
     yield portion

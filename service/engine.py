@@ -27,13 +27,14 @@ import structlog
 from numpy.typing import NDArray
 
 from inkstream.model.errors import InkstreamError
+from inkstream.model.preprocess.ink import taken_by
+from inkstream.model.preprocess.strokes import PORTION_PATH
 from inkstream.model.runtime import Runtime
 from inkstream.service.logs import Logger, get_logger
 from inkstream.service.metrics import Metrics
 from inkstream.service.session import (
     INK_DUE,
     MESSAGE_PATH,
-    PORTION_PATH,
     Effect,
     InkChanges,
     Portion,
@@ -130,12 +131,6 @@ def in_turns(members: Sequence[EngineSession], costs: Iterable[float]) -> list[E
         ready.append((time, i))
     ready.sort()
     return [members[i] for _, i in ready]
-
-
-def _cost(member: EngineSession) -> int:
-    """Return the time that decoding a session's scores takes, in columns of a greedy decoder."""
-    n_columns = 0 if member.answer is None else len(member.answer.scores)
-    return n_columns * member.session.column_cost
 
 
 class Engine:
@@ -310,7 +305,7 @@ class Engine:
         held: Batch = []
         run: Batch = []
         for member, portion in batch:
-            is_held = begins[member.row] and len(portion.columns) == 1
+            is_held = begins[member.row] and portion.n_columns == 1
             (held if is_held else run).append((member, portion))
         if held:  # what takes no run of the net goes first
             self._run(held, hold=True)
@@ -381,7 +376,7 @@ class Engine:
         """Run the net, or `hold` single columns for their partners; a failure changes no state."""
         started_s = time.perf_counter()
         members, portions = zip(*batch, strict=True)
-        columns = [portion.columns for portion in portions]
+        columns = self._columns_of(portions)
         states, rows = self._states.rows, [member.row for member in members]
         scores: Sequence[Scores]
         if hold:
@@ -402,11 +397,20 @@ class Engine:
             shown = [None] * len(members)
         return [*map(Answer, portions, scores, after, shown)]
 
+    def _columns_of(self, portions: Sequence[Portion]) -> list[NDArray[np.uint8]]:
+        """Return the columns [n, .] of each portion, as the net takes them."""
+        config = self._runtime.config
+        if len({(portion.n_columns, len(portion.data)) for portion in portions}) > 1:
+            return [taken_by(config, portion.columns) for portion in portions]
+        data = b"".join([portion.data for portion in portions])
+        shape = len(portions), portions[0].n_columns, -1
+        return [*taken_by(config, np.frombuffer(data, np.uint8).reshape(shape))]
+
     def _hand_out(self) -> None:
         """Give sessions their scores, until the time for that is over in this turn."""
         end_s = time.perf_counter() + ANSWERING_S
         members = [member for member in self._answered if not member.gone]
-        costs = [_cost(member) for member in members]
+        costs = [member.answer.portion.cost for member in members if member.answer]
         if sum(costs) > MAX_UNTIMED_COLUMNS:
             members = in_turns(members, costs)
         for n_answered, member in enumerate(members):

@@ -10,6 +10,7 @@ import logging
 import os
 import queue
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from logging.handlers import QueueHandler, QueueListener
@@ -97,8 +98,11 @@ def configure(
     )
     logging.root.handlers = [handler]
     logging.root.setLevel(level.upper())
-    # It warns of each malformed body, which the request's own line names.
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    # They warn of each malformed body, which the request's own line names.
+    for name in ("python_multipart", "PIL"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="PIL")
+    logging.captureWarnings(True)  # else they are written to standard error by who causes them
     # Warnings of uvicorn go to the root's handler, once; below that level it logs query strings.
     uvicorn = logging.getLogger("uvicorn")
     uvicorn.setLevel(max(logging.WARNING, logging.root.level))

@@ -43,7 +43,7 @@ class PageWorkers:
         limits = map(str, (settings.page_worker_memory_bytes, self._cpu_s))
         self._command = [sys.executable, "-P", "-m", module, *limits]
         self._turns = Turns(
-            settings.page_workers, most_waiting=WAITING, most_waiting_each=WAITING_EACH
+            settings.page_workers, max_waiting=WAITING, max_waiting_per_client=WAITING_EACH
         )
         self._workers: set[_Worker] = set()
         self._idle: list[_Worker] = []  # the one that was used last at the end

@@ -1,4 +1,4 @@
-"""Pages as answers: the text of lines with boxes, in JSON, hOCR 1.2 and ALTO 4.2, and drawn.
+"""Answers: letters and words, and pages with boxes, in JSON, hOCR 1.2 and ALTO 4.2, and drawn.
 
 A box is four corners and not x, y, width and height: a page may be askew by up to 15 degrees, and
 upright boxes around its lines would cover their neighbours. hOCR and ALTO have upright boxes; ALTO
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, zip_longest
 from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from xml.etree import ElementTree as Tree
 
 import numpy as np
@@ -20,12 +20,14 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from pydantic import Base64Bytes
 
 from inkstream.model.errors import ImageError
-from inkstream.model.pages import Page, PageLine
+from inkstream.model.pages import Page as Layout
+from inkstream.model.pages import PageLine
 from inkstream.model.preprocess.image import MAX_PIXELS, upright_size
 from inkstream.service import installed_version
+from inkstream.service.protocol import server_messages as events
 from inkstream.service.protocol.client_messages import Message
 from inkstream.service.protocol.errors import OverLimitError
-from inkstream.service.protocol.server_messages import Event, Letter, Word
+from inkstream.service.protocol.server_messages import Character, Spelling
 
 Corner = tuple[float, float]
 Box = tuple[Corner, Corner, Corner, Corner]
@@ -36,6 +38,35 @@ DECIMALS: Final = 6  # of probabilities, as in the stream
 PIXEL_DECIMALS: Final = 1
 
 
+class Reading(Message):
+    """A letter or a word on columns."""
+
+    start: int
+    """The first column."""
+    end: int
+    """The column after the last one."""
+    confidence: float
+    """The probability that it is right."""
+
+
+class Letter(Reading):
+    """A letter, a digit or a mark."""
+
+    char: str
+    mark: bool
+    """Whether it is a mark: neither letter nor digit."""
+    alternatives: tuple[Character, ...]
+    """Other readings, the most probable first."""
+
+
+class Word(Reading):
+    """A word, with the marks that touch it."""
+
+    text: str
+    alternatives: tuple[Spelling, ...]
+    """Other readings, the most probable first."""
+
+
 class Boxed(Message):
     """Something on a page."""
 
@@ -44,7 +75,7 @@ class Boxed(Message):
 
 
 class BoxedLetter(Boxed, Letter):
-    """A letter and where it is."""
+    """A letter, a digit or a mark, and where it is."""
 
 
 class BoxedWord(Boxed, Word):
@@ -70,9 +101,10 @@ class ReadLine(Message):
     """How many columns were read."""
 
 
-class PageTranscription(Message):
+class Page(Message):
     """The text of a page."""
 
+    type: Literal["page"] = "page"
     text: str
     """Its lines, one below the other, with a blank line between blocks of text."""
     width: int
@@ -107,7 +139,7 @@ class PageColumns(Message):
     """In the order in which they are read."""
 
 
-def bounded(page: Page) -> Page:
+def bounded(page: Layout) -> Layout:
     """Return a page that does not take too long to read; raise `OverLimitError` for another one."""
     n_columns = sum(len(line.columns) for line in page.lines)
     for found, most, what in (
@@ -119,13 +151,19 @@ def bounded(page: Page) -> Page:
     return page
 
 
-def read_line(line: PageLine, text: str, events: Iterable[Event]) -> ReadLine:
-    """Return one line of a page with its text and events."""
-    letters: list[BoxedLetter] = []
-    words: list[BoxedWord] = []
-    for event in events:
-        fields = dict(event) | {"box": corners(line.box_of(event.start, event.end))}
-        if isinstance(event, Word):
+def answer_of(event: events.Event) -> Letter | Word:
+    """Return a letter or a word of a stream as answers have it."""
+    if isinstance(event, events.Word):
+        return Word(**dict(event))
+    return Letter(**dict(event))
+
+
+def read_line(line: PageLine, text: str, readings: Iterable[Letter | Word]) -> ReadLine:
+    """Return one line of a page with its text, letters and words."""
+    letters, words = [], []
+    for each in readings:
+        fields = dict(each) | {"box": corners(line.box_of(each.start, each.end))}
+        if isinstance(each, Word):
             words.append(BoxedWord(**fields))
         else:
             letters.append(BoxedLetter(**fields))
@@ -140,9 +178,9 @@ def read_line(line: PageLine, text: str, events: Iterable[Event]) -> ReadLine:
     )
 
 
-def transcription(page: Page, lines: Sequence[ReadLine]) -> PageTranscription:
+def transcription(page: Layout, lines: Sequence[ReadLine]) -> Page:
     """Return a page whose lines were read."""
-    return PageTranscription(
+    return Page(
         text=_text([(line.block, line.text) for line in lines]),
         width=page.width,
         height=page.height,
@@ -156,17 +194,17 @@ def _text(lines: Iterable[tuple[int, str]]) -> str:
     return "\n\n".join("\n".join(text for _, text in block) for _, block in blocks)
 
 
-def json_of(page: Page, lines: Iterable[ReadLine]) -> str:
+def json_of(page: Layout, lines: Iterable[ReadLine]) -> str:
     """Return what `transcription` does, as JSON; each line is needed only until the next comes."""
     texts, parts = [], []
     for line in lines:
         texts.append((line.block, line.text))
         parts.append(line.model_dump_json())
-    empty = PageTranscription(text=_text(texts), width=page.width, height=page.height, lines=())
+    empty = Page(text=_text(texts), width=page.width, height=page.height, lines=())
     return empty.model_dump_json().removesuffix("]}") + ",".join(parts) + "]}"
 
 
-def columns_of(page: Page, column_height: int) -> PageColumns:
+def columns_of(page: Layout, column_height: int) -> PageColumns:
     """Return the lines of a page as columns."""
     lines = tuple(
         LineColumns.model_construct(
@@ -197,7 +235,7 @@ HOCR_TYPE: Final = "text/vnd.hocr+html; charset=utf-8"
 ALTO_TYPE: Final = "application/xml; charset=utf-8"
 
 
-def hocr(page: Page | PageTranscription, lines: Iterable[ReadLine], name: str = "") -> str:
+def hocr(page: Layout | Page, lines: Iterable[ReadLine], name: str = "") -> str:
     """Return a page and its lines as hOCR, which is XHTML; `name` is that of the image."""
     root = Tree.Element("html", {"xmlns": XHTML, "lang": "und"})
     head = Tree.SubElement(root, "head")
@@ -247,7 +285,7 @@ def _hocr(
     return Tree.SubElement(parent, tag, {"class": kind, **own, "title": title})
 
 
-def alto(page: Page | PageTranscription, lines: Iterable[ReadLine], name: str = "") -> str:
+def alto(page: Layout | Page, lines: Iterable[ReadLine], name: str = "") -> str:
     """Return a page and its lines as ALTO; `name` is that of the image."""
     about = {
         "xmlns": ALTO,
@@ -359,7 +397,7 @@ TEXT_SHARE: Final = 0.4  # of a line's height
 LEAST_TEXT: Final = 9  # pixels
 
 
-def draw(source: Path, page: PageTranscription, path: Path) -> None:
+def draw(source: Path, page: Page, path: Path) -> None:
     """Draw boxes around the lines and words of a page, with their text, and write it to `path`.
 
     Raises `ImageError` if the image cannot be read, or `path` names no format of images.

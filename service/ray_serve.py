@@ -7,7 +7,9 @@ what it costs without Ray. A load balancer in front lists the nodes. Replicas of
 port (SO_REUSEPORT: socket(7)). `proxied` is the same application behind Serve's own proxy.
 docs/decisions/serving.md has what each costs.
 
-The settings are read where `serve` builds the application, and handed to all replicas.
+The settings are read where `serve` builds the application, and handed to all replicas as arguments.
+Keys are not among them, since Ray shows arguments and writes them into logs: each replica reads
+them from the environment of its machine, and does not start with others than `serve` had.
 """
 
 import asyncio
@@ -20,17 +22,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field
 from ray import serve
 
-from inkstream.model.errors import InkstreamError
+from inkstream.model.errors import ConfigError, InkstreamError
 from inkstream.service import logs
 from inkstream.service.app import create_app
 from inkstream.service.listeners import listen, raise_descriptor_limit, warn_if_open_to_all
-from inkstream.service.sealing import random_key
 from inkstream.service.server import SPARE_DESCRIPTORS, Config, Server
 from inkstream.service.service import Service
-from inkstream.service.settings import Settings
+from inkstream.service.settings import SECRETS, Settings
 
 START_S: Final = 60.0  # for a replica to load its nets, on a busy machine too
 HEALTH_S: Final = 5.0  # within which the event loop must have its turn
@@ -79,7 +80,7 @@ def app(arguments: Arguments) -> Any:
             },
         },
     )
-    return deployment.bind(settings.export())
+    return deployment.bind(without_keys(settings))
 
 
 def proxied(arguments: Arguments) -> Any:
@@ -89,10 +90,10 @@ def proxied(arguments: Arguments) -> Any:
     the net is not looked at.
     """
     settings = _settings()
-    exported = settings.export()
+    exported = without_keys(settings)
 
     def build() -> FastAPI:
-        return create_app(Settings.load(**json.loads(exported)))
+        return create_app(with_keys(exported))
 
     deployment = serve.deployment(serve.ingress(build)()).options(
         **_options(arguments, settings),
@@ -136,8 +137,8 @@ class Replica:
     """Our server, in a thread of the process that Serve keeps for it."""
 
     def __init__(self, exported: str) -> None:
-        """Load and listen; raise an `InkstreamError` if that fails. `exported` are the settings."""
-        settings = Settings.load(**json.loads(exported))
+        """Load and listen; raise an `InkstreamError` if that fails. See `without_keys`."""
+        settings = with_keys(exported)
         logs.configure(settings.log_format, settings.log_level)
         warn_if_open_to_all(settings)
         raise_descriptor_limit(settings.most_connections + SPARE_DESCRIPTORS)
@@ -197,10 +198,33 @@ class ThreadServer(Server):
 
 
 def _settings() -> Settings:
-    """Return the settings of all replicas: each must open what another one has sealed."""
     settings = Settings.load()
-    keys = settings.resume_keys or (SecretStr(random_key()),)
-    return settings.model_copy(update={"resume_keys": keys})
+    if not settings.resume_keys:
+        raise ConfigError(
+            "INKSTREAM_RESUME_KEYS is not set: each replica must open what another one has sealed,"
+            " so set it here and on all machines"
+        )
+    return settings
+
+
+def without_keys(settings: Settings) -> str:
+    """Return settings as JSON for the replicas: of keys only how many there are."""
+    values = json.loads(settings.export())
+    return json.dumps(values | {name: len(values[name]) for name in SECRETS})
+
+
+def with_keys(exported: str) -> Settings:
+    """Return what `without_keys` had, with the keys of this machine; raise `ConfigError`."""
+    values = json.loads(exported)
+    counts = {name: values.pop(name) for name in SECRETS}
+    settings = Settings.load(**values)
+    for name, expected in counts.items():
+        if (n := len(getattr(settings, name))) != expected:
+            raise ConfigError(
+                f"INKSTREAM_{name.upper()} has {n} keys on this machine, expected {expected}"
+                " as where `serve` ran"
+            )
+    return settings
 
 
 def _autoscaling(arguments: Arguments) -> Mapping[str, Any]:

@@ -28,7 +28,7 @@ AES_BYTES: Final = 32
 NUMBER_BYTES: Final = 4  # of a key
 NONCE_BYTES: Final = 12
 DIGEST_BYTES: Final = 16  # of each thing that a seal is bound to
-MOST_CHARACTERS: Final = 1 << 20  # of a seal: a longer one is refused before it is decoded
+MAX_CHARACTERS: Final = 1 << 20  # of a seal: a longer one is refused before it is decoded
 
 Bound = Mapping[str, bytes]  # what a seal is bound to, each by its name in errors
 
@@ -65,8 +65,8 @@ class Sealer:
 
     def open(self, text: str, bound: Bound) -> bytes:
         """Return the content of a seal, also in base64url; raise `SealError` for any other text."""
-        if len(text) > MOST_CHARACTERS:
-            raise SealError(f"it has {len(text)} characters, allowed: {MOST_CHARACTERS}")
+        if len(text) > MAX_CHARACTERS:
+            raise SealError(f"it has {len(text)} characters, allowed: {MAX_CHARACTERS}")
         try:
             data = urlsafe_b64decode(text)
             form, number, expiry_s, nonce = HEADER.unpack_from(data)
@@ -76,24 +76,18 @@ class Sealer:
             raise SealError("it is of another version of this service, or was never sealed by it")
         if number not in self._ciphers:
             raise SealError("it was sealed with a key that this server does not have")
+        header, expected = data[: HEADER.size], _digests(bound)
         try:
-            found = self._ciphers[number].decrypt(
-                nonce, memoryview(data)[HEADER.size :], data[: HEADER.size]
-            )
+            opened = self._ciphers[number].decrypt(nonce, data[HEADER.size :], header)
         except InvalidTag:
             raise SealError("it is damaged, or was sealed for something else") from None
         if self._clock() >= expiry_s:
             raise SealError("it has expired")
-        return self._content(found, bound)
-
-    def _content(self, found: bytes, bound: Bound) -> bytes:
-        """Return what follows the digests of what a seal is bound to; raise if these differ."""
-        expected = _digests(bound)
-        for place, name in enumerate(bound):
-            own = slice(DIGEST_BYTES * place, DIGEST_BYTES * (place + 1))
-            if not secrets.compare_digest(found[own], expected[own]):
+        for index, name in enumerate(bound):
+            digest = slice(DIGEST_BYTES * index, DIGEST_BYTES * (index + 1))
+            if not secrets.compare_digest(opened[digest], expected[digest]):
                 raise SealError(f"it is of another {name}")
-        return found[len(expected) :]
+        return opened[len(expected) :]
 
 
 def random_key() -> str:
@@ -109,7 +103,7 @@ def _derived(key: str, purpose: str) -> tuple[bytes, bytes]:
 
 
 def _digests(bound: Bound) -> bytes:
-    return b"".join(hashlib.sha256(each).digest()[:DIGEST_BYTES] for each in bound.values())
+    return b"".join(hashlib.sha256(value).digest()[:DIGEST_BYTES] for value in bound.values())
 
 
 class SnapshotSealer:

@@ -199,7 +199,7 @@ class Server(uvicorn.Server):
         end_s = time.monotonic() + FIRST_REQUEST_S
         while not self.force_exit and time.monotonic() < end_s:
             silent = (connection.cycle is None for connection in self._http_connections())
-            if not self._acceptor.is_opening and not any(silent):
+            if not self._acceptor.opening and not any(silent):
                 break
             await asyncio.sleep(FIRST_CHECK_S)
 

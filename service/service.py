@@ -84,10 +84,12 @@ class Service:
             known = ", ".join(self.models)
             raise ModelUnknownError(f"no model {name[:100]!r}, served: {known}") from None
 
-    def require_kind(self, model: RunningModel, kind: Kind, parameter: str) -> None:
-        """Raise `ValueRefusedError` unless a model is of the kind that a parameter needs."""
+    def model_of_kind(self, name: str | None, kind: Kind, needed_by: str) -> RunningModel:
+        """Return what `model` does; raise `ValueRefusedError` for a model of the other kind."""
+        model = self.model(name, kind)
         if model.info.kind != kind:
             got = f'model "{model.info.name}" is a {model.info.kind}'
             other = self.model(None, kind).info
             hint = f"; try model={other.name}" if other.kind == kind else ""
-            raise ValueRefusedError(f"{parameter} needs a {kind}, and {got}{hint}")
+            raise ValueRefusedError(f"{needed_by} needs a {kind}, and {got}{hint}")
+        return model

@@ -1,8 +1,9 @@
-"""Watch how long the event loop stands still, which every session feels, and count its tasks.
+"""Measure how long the event loop stands still, which every session feels, and count its tasks.
 
-A timer is due every `INTERVAL_S`. If it comes late because the loop was computing, the loop stood
-still: by as much as the timer is late, but no longer than the thread used the processor. So a busy
-machine, on which the whole process waits, is no stall of ours.
+While something comes in, a timer is due every `INTERVAL_S`; an idle loop has none. If the timer
+comes late because the loop was computing, the loop stood still: by as much as the timer is late,
+but no longer than the thread used the processor. So a busy machine, on which the whole process
+waits, is no stall of ours.
 """
 
 import asyncio
@@ -16,31 +17,28 @@ INTERVAL_S: Final = 0.01
 NOTED_S: Final = 0.005  # shorter stalls are not counted
 LOGGED_S: Final = 0.02  # for those who look for its cause
 WARNED_S: Final = 0.1
-COUNT_EVERY_S: Final = 2.0  # 1,500 tasks, of 500 sessions, are counted in 1 ms
+BUSY_S: Final = 0.001  # processor time in an interval: the loop still works on what came
+N_IDLE: Final = 10  # intervals in which nothing comes and the loop is not busy: then it is idle
+COUNT_EVERY: Final = 200  # intervals; 1,500 tasks, of 500 sessions, are counted in 1 ms
 
 log = get_logger()
 
 
 class Watchdog:
-    """Measures the loop on which it was started, until it is stopped."""
+    """Measures the running loop from each `wake` on until the loop is idle."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._timer: asyncio.TimerHandle | None = None
+        self._n_left = 0  # intervals until the loop counts as idle
+        self._n_measured = 0
 
-    def start(self) -> None:
-        """Begin on the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._wait()
-        self._count()
-
-    def stop(self) -> None:
-        """Measure no more."""
-        self._timer.cancel()
-        self._counter.cancel()
-
-    def _count(self) -> None:
-        self._metrics.tasks(len(asyncio.all_tasks(self._loop)))
-        self._counter = self._loop.call_later(COUNT_EVERY_S, self._count)
+    def wake(self) -> None:
+        """Measure from now on: something has come in."""
+        self._n_left = N_IDLE
+        if self._timer is None:
+            self._loop = asyncio.get_running_loop()
+            self._wait()
 
     def _wait(self) -> None:
         self._due_s = self._loop.time() + INTERVAL_S
@@ -49,10 +47,18 @@ class Watchdog:
 
     def _measure(self) -> None:
         late_s = self._loop.time() - self._due_s
+        worked_s = time.thread_time() - self._worked_s
         if late_s > NOTED_S:
-            stall_s = min(late_s, time.thread_time() - self._worked_s)
+            stall_s = min(late_s, worked_s)
             self._metrics.stalled(stall_s)
             if stall_s > LOGGED_S:
                 write = log.warning if stall_s > WARNED_S else log.debug
                 write("event loop stood still", seconds=round(stall_s, 4))
-        self._wait()
+        self._n_left = N_IDLE if worked_s > BUSY_S else self._n_left - 1
+        self._n_measured += 1
+        if self._n_left <= 0 or self._n_measured % COUNT_EVERY == 0:
+            self._metrics.tasks(len(asyncio.all_tasks(self._loop)))
+        if self._n_left > 0:
+            self._wait()
+        else:
+            self._timer = None

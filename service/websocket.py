@@ -28,9 +28,8 @@ from inkstream.service.protocol.errors import (
 from inkstream.service.protocol.server_messages import (
     PATH,
     PROTOCOL,
-    Decided,
+    EncodedResult,
     Error,
-    Result,
     ServerMessage,
     encode,
 )
@@ -69,7 +68,7 @@ class DirectConnection(Protocol):
         """Read on."""
 
     def send_now(self, texts: Iterable[bytes]) -> bool:
-        """Send texts in one write if that needs no waiting; return whether they were sent."""
+        """Send UTF-8 texts in one write if that needs no waiting; return whether they were sent."""
 
 
 class Stream:
@@ -136,6 +135,7 @@ class Stream:
         """Read and write until either side closes; return the closing code."""
         if self._connection is not None:
             self._connection.listener = self._take
+            self._connection.resume_reading()
         writer = self._loop.create_task(self._write())
         reader = self._loop.create_task(self._read())
         self._check_deadlines()
@@ -175,7 +175,8 @@ class Stream:
             self._engine.receive(self._member, message, self._received_s)
         except Exception:
             self._fail()
-        owes = self._session.paused_until_s > self._received_s
+        session = self._session
+        owes = session.paused_until_s > self._received_s
         if self._paused is None and (owes or self._is_behind(self._max_waiting, PAUSE_FROM)):
             self._paused = self._loop.create_future()
             if self._connection is not None:
@@ -226,7 +227,8 @@ class Stream:
                     self._metrics.error(effect.code)
         idle = self._posted
         direct = self._connection if messages and idle is not None and not self._outbox else None
-        if direct is None or not direct.send_now([encode(message) for message in messages]):
+        texts = (encode(message) for message in messages)
+        if direct is None or not direct.send_now(texts):
             for message in messages:
                 self._post(message)
         if idle is not None and (self._outbox or self._close) and not idle.done():
@@ -235,18 +237,16 @@ class Stream:
             self._resume()
 
     def _post(self, message: ServerMessage) -> None:
-        """Leave a message to the writer; where many wait, drop the result before a new result.
+        """Leave a message to the writer; where many wait, a result replaces one right before it.
 
-        Only events, which are never dropped, may come between the two.
+        One before an event stays: a client that goes on elsewhere after it has the text before it.
         """
         outbox = self._outbox
-        if len(outbox) >= MERGE_FROM and type(message) is Result:
-            place = len(outbox) - 1
-            while place and isinstance(outbox[place], Decided):
-                place -= 1
-            if type(before := outbox[place]) is Result:
+        if len(outbox) >= MERGE_FROM and isinstance(message, EncodedResult):
+            before = outbox[-1]
+            if isinstance(before, EncodedResult):
                 message = message.after(before)
-                del outbox[place]
+                outbox.pop()
         outbox.append(message)
 
     async def _write(self) -> None:

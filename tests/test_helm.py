@@ -19,7 +19,7 @@ from tests.helpers.command_line import ROOT
 CHART = ROOT / "docker" / "helm"
 VERSIONS = ("1.35", "1.36", "1.37")  # of Kubernetes: the newest three
 RESUME_KEY = "0123456789abcdef" * 2
-REQUIRED: dict[str, Any] = {"secret": {"resumeKeys": [RESUME_KEY]}}
+REQUIRED: dict[str, Any] = {"secret": {"apiKeys": ["one"], "resumeKeys": [RESUME_KEY]}}
 ALL: dict[str, Any] = {
     "image": {"repository": "registry.example/inkstream", "tag": "1"},
     "autoscaling": {"enabled": True},
@@ -109,8 +109,8 @@ def test_the_server_takes_the_environment_of_a_pod(
     for name, value in environment.items():
         monkeypatch.setenv(name, value.replace("$(POD_IP)", "192.0.2.1"))
     settings = Settings.load()
-    keys = [key.get_secret_value() for key in settings.resume_keys]
-    assert keys == values["secret"]["resumeKeys"]
+    for name, keys in (("apiKeys", settings.api_keys), ("resumeKeys", settings.resume_keys)):
+        assert [key.get_secret_value() for key in keys] == values["secret"][name]
     for name, value in values.get("settings", {}).items():
         setting = getattr(settings, name)
         assert (",".join(setting) if isinstance(setting, tuple) else setting) == value
@@ -126,7 +126,9 @@ def test_the_server_takes_the_environment_of_a_pod(
 def test_other_keys_replace_the_pods_and_the_same_keys_do_not(tmp_path: Path) -> None:
     steps = [[RESUME_KEY], [RESUME_KEY, RESUME_KEY[::-1]], [RESUME_KEY[::-1], RESUME_KEY]]
     templates = [
-        rendered(tmp_path, {"secret": {"resumeKeys": keys}})["Deployment"]["spec"]["template"]
+        rendered(tmp_path, {"secret": REQUIRED["secret"] | {"resumeKeys": keys}})["Deployment"][
+            "spec"
+        ]["template"]
         for keys in [*steps, steps[-1]]
     ]
     assert [a == b for a, b in pairwise(templates)] == [False, False, True]
@@ -147,6 +149,12 @@ def test_pods_have_no_root_no_capability_no_links_and_no_file_system_to_write(
     assert spec["automountServiceAccountToken"] is False
 
 
+def test_only_those_who_are_named_may_connect(tmp_path: Path) -> None:
+    assert rendered(tmp_path, REQUIRED)["NetworkPolicy"]["spec"]["ingress"] == []
+    (rule,) = rendered(tmp_path, ALL)["NetworkPolicy"]["spec"]["ingress"]
+    assert rule == {"ports": [{"port": "http"}], "from": ALL["networkPolicy"]["from"]}
+
+
 def test_probes_call_the_server_by_a_name_that_is_always_allowed(tmp_path: Path) -> None:
     (container,) = pod(rendered(tmp_path, ALL))["containers"]
     for name, path in (("startup", "healthz"), ("readiness", "readyz"), ("liveness", "healthz")):
@@ -159,8 +167,10 @@ def test_probes_call_the_server_by_a_name_that_is_always_allowed(tmp_path: Path)
     "values",
     [
         {},
-        {"secret": {"resumeKeys": ["short"]}},
-        {"secret": {"resumeKeys": [RESUME_KEY], "keys": []}},
+        {"secret": {"resumeKeys": [RESUME_KEY]}},
+        {"secret": {"apiKeys": ["one"]}},
+        {"secret": {"apiKeys": ["one"], "resumeKeys": ["short"]}},
+        {"secret": {"apiKeys": ["one"], "resumeKeys": [RESUME_KEY], "keys": []}},
         REQUIRED | {"replicas": 0},
         REQUIRED | {"settings": {"port": 9000}},
         REQUIRED | {"settings": {"models": ["lines"]}},

@@ -15,7 +15,13 @@ from pydantic.json_schema import JsonSchemaMode
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import ClientMessage
-from inkstream.service.protocol.server_messages import PROTOCOL, Limits, ServerMessage, encode
+from inkstream.service.protocol.server_messages import (
+    PROTOCOL,
+    Limits,
+    Result,
+    ServerMessage,
+    encode,
+)
 
 Document = dict[str, Any]
 
@@ -28,7 +34,8 @@ answers, closing codes, limits and credentials are described in docs/protocol.md
 
 BLOB: Final = "AbzvbGZFCnkAAAAAaq0..."  # the beginning of one
 
-PROBABILITIES: Final = dict(zip("0123456789", [0.002] * 7 + [0.982, 0.002, 0.002], strict=True))
+DIGEST: Final = "5d0c5f0a6b4d2a61"  # the beginning of one
+PROBABILITIES: Final = [*zip("0123456789", [0.002] * 7 + [0.982, 0.002, 0.002], strict=True)]
 
 FROM_CLIENT: Final[dict[str, ClientMessage]] = {
     "columns": requests.Columns(type="columns", columns=[[0] * 8 + [255] * 12 + [0] * 8]),
@@ -37,39 +44,36 @@ FROM_CLIENT: Final[dict[str, ClientMessage]] = {
         strokes=[requests.Stroke(id=0, points=[(12.0, 20.0), (14.5, 61.0), (16.0, 99.5)])],
         height=120.0,
     ),
-    "configure": requests.Configure(type="configure", id="c1", every="message", top_k=3),
+    "configure": requests.Configure(type="configure", id="c1", results="message", top_k=3),
     "rewind": requests.Rewind(type="rewind", id="r1", column=12),
     "flush": requests.Flush(type="flush", id=7),
     "reset": requests.Reset(type="reset", id=8),
     "ping": requests.Ping(type="ping", id="p1"),
     "end": requests.End(type="end", id=9),
-    "resume": requests.Resume(
-        type="resume", id="go on", blob=BLOB, columns=640, letters=41, words=7
-    ),
+    "resume": requests.Resume(type="resume", id="go on", heard=41, digest=DIGEST, snapshot=BLOB),
 }
 FROM_SERVER: Final[dict[str, ServerMessage]] = {
     "ready": messages.Ready(
         session="mX3vQ0bT9kLs",
-        model=messages.ServedModel(name="digits", version="1", kind="classifier"),
+        model=messages.ServedModel(name="digits", version="1", kind="classifier", digest=DIGEST),
         labels=tuple("0123456789"),
         column_height=28,
         limits=Limits(),
-        resume=messages.Resuming(lifetime_s=3600.0),
     ),
-    "result": messages.Result(epoch=0, column=27, probabilities=PROBABILITIES),
+    "result": Result(seq=28, column=27, probabilities=PROBABILITIES),
     "letter": messages.Letter(
+        seq=79,
         id=4,
         char="o",
+        mark=False,
         start=61,
         end=74,
         column=77,
         confidence=0.962,
         alternatives=(messages.Character(char="a", p=0.021), messages.Character(char="0", p=0.009)),
     ),
-    "punctuation": messages.Punctuation(
-        id=5, char=",", start=76, end=80, column=85, confidence=0.904, alternatives=()
-    ),
     "word": messages.Word(
+        seq=94,
         id=0,
         text="Hello,",
         start=2,
@@ -78,44 +82,58 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
         confidence=0.811,
         alternatives=(messages.Spelling(text="Hella,", p=0.018),),
     ),
-    "configured": messages.Configured(id="c1", every="message", top_k=3),
-    "rewound": messages.Rewound(id="r1", epoch=1, column=12, label="7"),
-    "flushed": messages.Flushed(id=7, epoch=1, columns=28, label="7"),
-    "reset_done": messages.ResetDone(id=8, epoch=2),
+    "configured": messages.Configured(seq=1, id="c1", results="message", top_k=3),
+    "rewound": messages.Rewound(seq=29, id="r1", column=12, label="7"),
+    "revised": messages.Revised(seq=30, column=20, label="7"),
+    "flushed": messages.Flushed(seq=46, id=7, columns=28, label="7"),
+    "line_end": messages.LineEnd(seq=57, columns=56, label="7", messages=3, rest_columns=12),
+    "reset_done": messages.ResetDone(seq=47, id=8),
     "pong": messages.Pong(id="p1"),
-    "goaway": messages.Goaway(
-        reason="the server is about to stop", time_left_ms=5000, resumable=True
-    ),
-    "snapshot": messages.Snapshot(
-        epoch=0,
-        column=512,
-        messages=32,
-        letters=33,
-        words=5,
-        blob=BLOB,
-        lifetime_s=3600.0,
-    ),
-    "resumed": messages.Resumed(id="go on", epoch=0, column=640, letters=41, words=7),
+    "goaway": messages.Goaway(reason="the server is about to stop", time_left_ms=5000),
+    "snapshot": messages.Snapshot(messages=32, blob=BLOB),
+    "resumed": messages.Resumed(id="go on", messages=32),
     "error": messages.Error(
+        seq=6,
         code="bad_columns",
         message="column 3 has 27 pixels, expected 28",
         fatal=False,
         index=5,
     ),
-    "done": messages.Done(id=9, columns=56, label="7", seconds=1.25),
+    "done": messages.Done(seq=58, id=9, columns=56, label="7"),
 }
 # A classifier answers with a label, a transcriber with a text; the other examples are of digits.
 OF_A_TRANSCRIBER: Final[dict[str, ServerMessage]] = {
-    "result": messages.Result(
-        epoch=0,
+    "result": Result(
+        seq=80,
         column=77,
-        probabilities={"o": 0.962, "a": 0.021},
+        probabilities=[("o", 0.962), ("a", 0.021)],
         letter_end=0.874,
-        text="Hello",
+        stable=4,
+        text="o",
     ),
-    "rewound": messages.Rewound(id="r1", epoch=1, column=70, text="Hell", letters=4, words=0),
-    "flushed": messages.Flushed(id=7, epoch=1, columns=83, text="Hello,"),
-    "done": messages.Done(id=9, columns=196, letters=6, words=1, text="Hello,", seconds=3.5),
+    "letter": messages.Letter(
+        seq=88,
+        id=5,
+        char=",",
+        mark=True,
+        start=76,
+        end=80,
+        column=85,
+        confidence=0.904,
+        alternatives=(),
+    ),
+    "rewound": messages.Rewound(seq=81, id="r1", column=70, text="Hell", letters=4, words=0),
+    "revised": messages.Revised(
+        seq=81,
+        column=70,
+        text="Hell",
+        letters=4,
+        words=0,
+        frame=messages.Frame(top=12.5, height=40.0),
+    ),
+    "flushed": messages.Flushed(seq=95, id=7, columns=83, text="Hello,"),
+    "line_end": messages.LineEnd(seq=196, columns=180, text="Hello,", messages=12, rest_columns=0),
+    "done": messages.Done(seq=212, id=9, columns=196, letters=6, words=1, text="Hello,"),
 }
 
 BINARY: Final[Document] = {
@@ -214,11 +232,13 @@ def _payload(example: ClientMessage | ServerMessage) -> Document:
     if isinstance(example, ClientMessage):
         return example.model_dump(mode="json", exclude_unset=True)
     payload: Document = json.loads(encode(example))
+    if isinstance(example, Result):  # the server makes the JSON of a result in another way
+        payload = {name: value for name, value in payload.items() if value is not None}
     return payload
 
 
 def _channel(messages: Document) -> Document:
-    options = requests.Configure.model_json_schema()["properties"]
+    language = requests.Configure.model_json_schema()["properties"]["language"]
     return {
         "address": "/v1/stream",
         "title": "A stream of one writer",
@@ -234,7 +254,7 @@ def _channel(messages: Document) -> Document:
                             "description": "Name of a served model; absent: the first.",
                             "examples": ["digits"],
                         },
-                        **{name: options[name] for name in requests.PLAIN_OPTIONS},
+                        "language": language,
                         "traceparent": {
                             "type": "string",
                             "description": "W3C Trace Context, for the server's log.",

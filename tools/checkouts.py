@@ -5,26 +5,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any
 
 import click
 
 Process = subprocess.Popen[bytes]
-
-# Starts the command line of a checkout, whose path is the first argument. An older checkout has no
-# package `inkstream`, but two packages `model` and `service`. An installed package is no checkout.
-COMMAND_LINE: Final = """
-import importlib, pathlib, runpy, sys
-checkout = pathlib.Path(sys.argv.pop(1))
-name = "inkstream" if (checkout / "inkstream").exists() else "service"
-found = pathlib.Path(importlib.import_module(name).__file__).resolve()
-if not found.is_relative_to(checkout):
-    sys.exit(f"{name} was imported from {found}, expected from {checkout}")
-if name == "inkstream":
-    runpy.run_module(name, run_name="__main__", alter_sys=True)
-else:
-    importlib.import_module(f"{name}.cli").main()
-"""
 
 
 class CheckoutError(click.ClickException):

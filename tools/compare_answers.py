@@ -5,8 +5,9 @@
 OLD and NEW are folders of checkouts. Each reads the same inputs in a new process, both at
 the same time: 2,000 MNIST test images by `digits`, as columns and as images, and 1,000 words and
 300 lines by test writers of UNIPEN by `lines`, as ink and as columns, without a language model and
-with `english`. One sample of five is also read column by column, as a stream. The columns that each
-checkout draws from the strokes are compared too.
+with `english`. Some samples are also read column by column, as a stream, and by the server of each
+checkout, as columns and as ink, message by message. The columns that each checkout draws from the
+strokes are compared too.
 
 For every part the command prints the SHA-256 of the answers of both checkouts: over all texts,
 whole numbers and floats, exactly. Where they differ it prints the first sample that differs and

@@ -1,9 +1,12 @@
 """Put the reports' figures into the documents, between their markers, and beside the weights.
 
 `make figures` runs this; `tests/test_readme.py` checks that the documents hold these figures.
+`python -m tools.figures FILE...` prints tables of `--json` files of `inkstream bench compare` and
+`writers` instead: of several, measured in different hours, the median of the runs with their range.
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -61,9 +64,9 @@ def figures() -> dict[str, str]:
             for name in ROUGH
         },
         "document": f"{document['test_accuracy']:.2%}",
-        "bench": f"\n{_ratios()}",
-        "server cpu": f"\n{_server_cpu()}",
-        "writers": f"\n{_writers()}",
+        "bench": f"\n{_ratios(_compared())}",
+        "server cpu": f"\n{_server_cpu(_compared())}",
+        "writers": f"\n{_writers(_counted())}",
         "pens": _pens(),
         "workers": _workers(),
         "archive": _archive(),
@@ -81,15 +84,32 @@ def _load(name: str) -> dict[str, Any]:
     return loaded
 
 
-def _bench() -> compare.Report:
-    return compare.Report.model_validate_json((BENCH / history.COMPARE).read_text())
+def _compared() -> list[compare.Report]:
+    """Return the runs of `bench compare`, one or several from different hours."""
+    paths = sorted(BENCH.glob(history.COMPARE))
+    return [compare.Report.model_validate_json(path.read_text()) for path in paths]
 
 
-def _counts() -> list[writers.Report]:
-    """Return how many writers there may be, for ink before columns and without language first."""
-    texts = [path.read_text() for path in BENCH.glob(history.WRITERS)]
-    counts = [writers.Report.model_validate_json(text) for text in texts]
-    return sorted(counts, key=lambda count: (count.model, count.sent != "ink", count.language))
+def _counted() -> list[writers.Report]:
+    """Return the runs of `bench writers`."""
+    paths = sorted(BENCH.glob(history.WRITERS))
+    return [writers.Report.model_validate_json(path.read_text()) for path in paths]
+
+
+def over_runs(runs: Sequence[Sequence[float]]) -> tuple[float, float, float]:
+    """Return median, least and largest of the runs' medians, or of the rounds of the only run."""
+    values = runs[0] if len(runs) == 1 else [median(rounds) for rounds in runs]
+    return median(values), min(values), max(values)
+
+
+def _ratios_over_runs(reports: Sequence[compare.Report]) -> dict[str, dict[str, list[list[float]]]]:
+    """Return the rounds of each run, by title of the ratio, by model."""
+    runs: dict[str, dict[str, list[list[float]]]] = {}
+    for run in reports:
+        for model, of_model in run.models.items():
+            for ratio, values in of_model.ratios():
+                runs.setdefault(model, {}).setdefault(ratio.title, []).append(values)
+    return runs
 
 
 def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -97,40 +117,59 @@ def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def _ratios() -> str:
+def _ratios(reports: Sequence[compare.Report]) -> str:
     """Return the ratios of a bench as a table."""
-    rows = []
-    for model, figures_of_model in _bench().models.items():
-        for ratio, values in figures_of_model.ratios():
-            shown = (f"{figure:.2f}" for figure in (median(values), min(values), max(values)))
-            rows.append((f"`{model}`: {ratio.title}", *shown))
+    rows = [
+        (f"`{model}`: {title}", *(f"{figure:.2f}" for figure in over_runs(runs)))
+        for model, by_title in _ratios_over_runs(reports).items()
+        for title, runs in by_title.items()
+    ]
     return table(("ratio, paired by round", "median", "from", "to"), rows)
 
 
-def _server_cpu() -> str:
-    """Return the servers' CPU time for a column as a table."""
-    models = _bench().models
-    names = [name for name in compare.TITLES if any(name in of.server_us for of in models.values())]
-    rows = [
-        (compare.TITLES[name], *(f"{median(of.server_us[name]):.0f}" for of in models.values()))
-        for name in names
-    ]
+def _server_cpu(reports: Sequence[compare.Report]) -> str:
+    """Return the servers' CPU time for a column, and for a message of ink, as a table."""
+    models = reports[0].models
+    rows = []
+    for name, title in compare.TITLES.items():
+        runs = [[run.models[of].server_us.get(name) for run in reports] for of in models]
+        if any(any(of_model) for of_model in runs):
+            rows.append((title, *(_with_range([us for us in of if us]) for of in runs)))
     return table(("server CPU, microseconds a column", *(f"`{name}`" for name in models)), rows)
 
 
-def _writers() -> str:
-    """Return how many writers there may be as a table."""
+def _with_range(runs: Sequence[Sequence[float]]) -> str:
+    """Return the median, and of several runs their range; nothing of none."""
+    if not runs:
+        return ""
+    middle, low, high = over_runs(runs)
+    return f"{middle:.0f}" + (f" ({low:.0f} to {high:.0f})" if len(runs) > 1 else "")
+
+
+def _writers(counts: Sequence[writers.Report]) -> str:
+    """Return how many writers there may be as a table: ink first, and without language."""
+    runs: dict[tuple[str, bool, str, int], list[writers.Report]] = {}
+    for count in counts:
+        key = count.model, count.sent != "ink", count.language, count.workers
+        runs.setdefault(key, []).append(count)
     rows = []
-    for count in _counts():
-        found = count.writers
-        cpu = [trial.measured.server_us for trial in count.trials if trial.is_in_time]
+    for _, of_kind in sorted(runs.items()):
+        cpu = [
+            [
+                trial.measured.server_us
+                for trial in count.trials
+                if trial.is_in_time and trial.measured.server_us is not None
+            ]
+            for count in of_kind
+        ]
+        count = of_kind[0]
         rows.append(
             (
                 f"`{count.model}`" + (f" with `{count.language}`" if count.language else ""),
                 count.sent,
                 f"{count.workers}",
-                *(f"{value:.0f}" for value in (median(found), min(found), max(found))),
-                f"{median(us for us in cpu if us is not None):.0f}",
+                *(f"{value:.0f}" for value in over_runs([count.writers for count in of_kind])),
+                _with_range(cpu),
             )
         )
     heads = (
@@ -239,11 +278,17 @@ def _summary() -> str:
         name: each["cer_accents"]["cer"]
         for name, each in _load("ruled/report.json")["readers"].items()
     }
-    speeds = [
-        {ratio.name: f"{median(values):.2f} times" for ratio, values in of.ratios()}
-        for of in _bench().models.values()
-    ]
-    counts = [count for count in _counts() if count.sent == "ink"]
+    compared = _compared()
+    ratios_by_model = _ratios_over_runs(compared)
+    ink_counts: dict[str, list[list[float]]] = {}
+    for count in sorted(_counted(), key=lambda count: (count.model, count.language)):
+        if count.sent == "ink":
+            ink_counts.setdefault(_of_whom(count), []).append([*count.writers])
+
+    def speed(below: str) -> str:
+        (title,) = (each.title for each in compare.RATIOS if each.name == f"stream_1 / {below}")
+        runs = (by_title[title] for by_title in ratios_by_model.values())
+        return "; ".join(f"{over_runs(of_model)[0]:.2f} times" for of_model in runs)
 
     def cer(figures: dict[str, Any]) -> str:
         low, high = figures["bootstrap"]["all"]["interval"]
@@ -292,19 +337,19 @@ def _summary() -> str:
             "`inkstream evaluate lines`",
         ),
         (
-            f"columns a second of a FastAPI echo, 64 WebSockets: {'; '.join(_bench().models)}",
-            "; ".join(of["stream_1 / echo_1"] for of in speeds),
+            f"columns a second of a FastAPI echo, 64 WebSockets: {'; '.join(ratios_by_model)}",
+            speed("echo_1"),
             "`make bench`",
         ),
         (
-            f"of a simple torch server: {'; '.join(_bench().models)}",
-            "; ".join(of["stream_1 / afternoon_1"] for of in speeds),
+            f"of a simple torch server: {'; '.join(ratios_by_model)}",
+            speed("afternoon_1"),
             "`make bench`",
         ),
         (
-            f"people who can write at once on {_bench().machine['cores']} cores, answers within "
-            f"{writers.LIMIT_MS:.0f} ms (99 %): {'; '.join(map(_of_whom, counts))}",
-            "; ".join(f"{median(count.writers):.0f}" for count in counts),
+            f"people who can write at once on {compared[0].machine['cores']} cores, answers within "
+            f"{writers.LIMIT_MS:.0f} ms (99 %): {'; '.join(ink_counts)}",
+            "; ".join(f"{over_runs(runs)[0]:.0f}" for runs in ink_counts.values()),
             "`make bench`",
         ),
         (
@@ -466,9 +511,30 @@ def rendered() -> dict[Path, str]:
     }
 
 
-if __name__ == "__main__":
+def tables(texts: Sequence[str]) -> str:
+    """Return the tables of these reports of `bench compare` and `bench writers`."""
+    compared = [text for text in texts if "models" in json.loads(text)]
+    counted = [text for text in texts if text not in compared]
+    found = []
+    if compared:
+        reports = [compare.Report.model_validate_json(text) for text in compared]
+        found += [_ratios(reports), _server_cpu(reports)]
+    if counted:
+        found.append(_writers([writers.Report.model_validate_json(text) for text in counted]))
+    return "\n".join(found)
+
+
+def write_documents() -> None:
+    """Put all figures where they belong."""
     for path, text in rendered().items():
         path.write_text(text)
     FIGURES.write_text(json.dumps(of_shipped(), indent=2) + "\n")
     for document in DOCUMENTS:
         document.write_text(fill(document.read_text()))
+
+
+if __name__ == "__main__":
+    if paths := sys.argv[1:]:
+        print(tables([Path(path).read_text() for path in paths]), end="")
+    else:
+        write_documents()

@@ -157,19 +157,22 @@ def snapshot() -> Fuzzed:
     from inkstream.model import checkpoint
     from inkstream.model.errors import InkstreamError
     from inkstream.model.runtime import Runtime
+    from inkstream.service.protocol.server_messages import Snapshot
+    from inkstream.service.sealing import Sealer, SnapshotSealer, random_key
     from inkstream.service.session.snapshot import decode
-    from tests.helpers.resuming import SEALS, SnapshotClient
-    from tests.helpers.single_session import line
+    from tests.helpers.single_session import SessionClient, message
 
-    client = SnapshotClient(Runtime(checkpoint.read(checkpoint.find("lines"))))
-    client.ask(line(40) * 2)
-    known = client.snapshot()
-    assert known is not None
-    content = SEALS.open(known.blob, b"")
+    seals = SnapshotSealer(Sealer([random_key()], "snapshot"), b"the model")
+    runtime = Runtime(checkpoint.read(checkpoint.find("lines")))
+    client = SessionClient(runtime, seals=seals)
+    columns = bytes([0, 9, 200, 255] * 8) * 100
+    answers = client.ask(message("configure", snapshot_columns=64), columns)
+    (known,) = (each for each in answers if isinstance(each, Snapshot))
+    content = seals.open(known.blob, b"")
 
     def read(data: bytes) -> None:
         with contextlib.suppress(InkstreamError):
-            SEALS.open(data.decode("latin-1"), b"")
+            seals.open(data.decode("latin-1"), b"")
         decode(data)
 
     return read, [known.blob.encode(), content]

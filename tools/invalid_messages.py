@@ -57,17 +57,16 @@ _COLUMNS: Final = [
 ]
 _CONFIGURES: Final = [
     *(message("configure"), message("configure", id=[]), message("configure", colour=1)),
-    *_with("configure", "every", ["never", None, 1, "Column"]),
+    *_with("configure", "results", ["never", None, 1, "Column"]),
     *_with("configure", "top_k", [0, -1, "3", 1.5, True, 1000, 2**60]),
-    *_with("configure", "polarity", ["ink", None, 0]),
     *_with("configure", "characters", ["", "☃", 5, [], "\u0000", "☃ü☃" * 9]),
     *_with("configure", "line_end_columns", [-1, None, "4", 2.5, 2**53]),
-    *_with("configure", "language_model", ["klingon", "", 5, "k" * 99]),
+    *_with("configure", "language", ["klingon", "", 5, "k" * 99]),
     *_with("configure", "words", ["abc", None, [5], ["a b"], ["☃"], [""], {}, ["a"] * 5000]),
     *_with("configure", "context", [5, None, "x" * 4097]),
     *_with("configure", "pattern", ["(", "[", "a{999}", "\\", "x" * 257, 5, "", "[z-a]", "☃"]),
     *_with("configure", "pattern", ["(a", "a**", "(?:a)", "a{2,1}", "[^\\w\\W]"]),
-    message("configure", every="message", top_k=0),
+    message("configure", results="message", top_k=0),
     message("configure", top_k=2, words=["☃"]),
 ]
 _INKS: Final = [
@@ -88,13 +87,20 @@ _INKS: Final = [
     *_with("ink", "fit", [None, 0, True]),
 ]
 
+_RESUME_VALUES: Final[dict[str, list[Any]]] = {
+    "heard": [None, -1, "3", 1.0, 2**53, [[0]]],
+    "options": [None, [], "x", {"top_k": 0}, {"results": 5}, {"colour": 1}],
+    "snapshot": [5, [], True, {}],
+}
 _RESUMES: Final = [
-    message("resume", id="twice"),
-    message("resume", blob="A" * 99, columns=5, letters=1, words=1),
-    *_with("resume", "blob", [5, [], True, {}]),
-    *_with("resume", "columns", [None, -1, "3", 1.0, 2**53, [[0]]]),
-    *_with("resume", "letters", [None, -1, True]),
-    *_with("resume", "words", [None, ["a"], 0.5]),
+    *(message("resume"), message("resume", id="twice", digest="d", heard=5)),
+    message("resume", digest="d", snapshot="A" * 99),
+    *_with("resume", "digest", [5, None, [], True, {}]),
+    *(
+        message("resume", digest="d", **{name: value})
+        for name, values in _RESUME_VALUES.items()
+        for value in values
+    ),
     *_with("configure", "snapshot_columns", [63, -1, None, True, 64.0, 2**53]),
 ]
 

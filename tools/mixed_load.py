@@ -68,10 +68,10 @@ class Kind:
 
 KINDS: Final = (
     Kind("lines", "ink", {}),
-    Kind("lines", "ink", {"language_model": "english", "text": "tail"}),
-    Kind("lines", "columns", {"results": "events"}),
-    Kind("lines", "columns", {"language_model": "english", "text": "none"}),
-    Kind("digits", "ink", {"every": "message"}),
+    Kind("lines", "ink", {"language": "english"}),
+    Kind("lines", "columns", {"results": "none"}),
+    Kind("lines", "columns", {"language": "english", "top_k": 3}),
+    Kind("digits", "ink", {"results": "message"}),
     Kind("digits", "columns", {}),
 )
 
@@ -149,7 +149,7 @@ def requests() -> list[Request]:
         *(Request("POST", of_digits, image, PNG) for image in digits),
         Request("POST", f"{of_digits}&curve=true", columns, JSON),
         Request("POST", of_lines, line, PNG),
-        Request("POST", f"{of_lines}&language_model=english", line, PNG),
+        Request("POST", f"{of_lines}&language=english", line, PNG),
         Request("POST", of_lines, strokes, JSON),
         Request("POST", "/v1/columns?model=lines", line, PNG),
         *(
@@ -308,8 +308,8 @@ class Load:
 
     async def _cut_a_connection(self) -> None:
         """Break the connection of a writer, which then resumes its line on another one."""
-        if self._streams:
-            self._rng.choice(self._streams)._socket.transport.abort()
+        if self._streams and (socket := self._rng.choice(self._streams)._socket) is not None:
+            socket.transport.abort()
             self.tally.connections_cut += 1
 
     async def _ask_for_ever(self) -> None:

@@ -238,7 +238,7 @@ def frames(
     with connect_sync(running.url, model="lines") as stream:
         for number, index in enumerate(indices):
             stream.reset()
-            stream.configure(language_model=language)
+            stream.configure(language=language)
             size = SIZES[number % len(SIZES)]
             scale, top = size * ROW_HEIGHT / words.column_height, ROW_HEIGHT * (1 - size) / 2
             ink = [scale * stroke + (0, top) for stroke in words.strokes(index)]

@@ -227,6 +227,7 @@ async def write(url: str, pid: int, n_writers: int, seconds: float) -> Written:
             found.seconds += seconds
             flushed = await stream.flush()
             found.columns += flushed.columns
+            assert stream._socket is not None
             up, down = tcp_bytes(stream._socket.transport.get_extra_info("socket"))
             found.up_bytes, found.down_bytes = found.up_bytes + up, found.down_bytes + down
             ready.release()

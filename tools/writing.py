@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from inkstream.service.client import AsyncStream
-from inkstream.service.protocol.server_messages import Event, Rewound, Word, is_like
+from inkstream.service.protocol.server_messages import Event, Revised, Word, is_like
 from inkstream.service.supervisor import MODULE
 
 RESET = '{"type":"reset"}'  # ends a line
@@ -35,7 +35,7 @@ class Writer:
     def __init__(self, stream: AsyncStream) -> None:
         self._stream = stream
         self._line = Line([])
-        self._rewound: Rewound | None = None
+        self._revised: Revised | None = None
 
     async def send(self, data: str | bytes) -> Line | None:
         """Send columns, ink, a flush or a reset and take its answers; return the line it ends."""
@@ -55,19 +55,17 @@ class Writer:
                 line.columns, line.text = flushed.columns, flushed.text or flushed.label or ""
                 return None
             fields = {name: message[name] for name in ("height", "pause") if name in message}
-            results = self._stream._results(
-                self._stream._conversation.ink(message.get("strokes", ()), **fields)
-            )
+            results = self._stream._run(self._stream._ink(message.get("strokes", ()), **fields))
         async for result in results:
             self._add(result.events)
         return None
 
     def _add(self, events: Sequence[Event]) -> None:
-        standing, rewound = self._line.events, self._stream.rewound
-        if rewound is not None and rewound is not self._rewound:
-            self._rewound = rewound
+        standing, revised = self._line.events, self._stream.revised
+        if revised is not None and revised is not self._revised:
+            self._revised = revised
             for is_word, number in [*standing]:
-                if number >= (rewound.words if is_word else rewound.letters):
+                if number >= (revised.words if is_word else revised.letters):
                     del standing[is_word, number]
         for event in events:
             key = isinstance(event, Word), event.id

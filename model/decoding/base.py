@@ -17,7 +17,8 @@ from inkstream.model.alphabet import plain
 from inkstream.model.errors import InputError
 
 Scores = NDArray[np.float32]  # [n, S], log-probabilities of n columns: see `Runtime.run`
-Columns = NDArray[np.uint8]  # [n, H], 0 = paper, 255 = ink
+# [n, H], 0 = paper, 255 = ink; of few columns also the bytes of each.
+Columns = NDArray[np.uint8] | list[bytes]
 Probabilities = NDArray[np.float32]  # [n, K]
 Allowed = NDArray[np.float32] | None  # [K], 0 for an allowed label, else minus infinity; None: all
 Spelling = tuple[str, float]  # a text and its probability

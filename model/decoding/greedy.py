@@ -188,6 +188,21 @@ class GreedyDecoder(Decoder):
             self._ink = self._ink[bisect_left(self._ink, oldest) :]
         return Decoded(events, texts)
 
+    def _is_quiet(self, scores: Scores, first: int) -> bool:
+        """Whether column `first` ends a step as blank as the one before, which changes nothing.
+
+        Its end score is kept all the same.
+        """
+        if len(scores) > 1 or first % STEP_COLUMNS == 0 or self._run is not None:
+            return False
+        if self._symbol != BLANK or self.mask is not None or scores.item(BLANK) <= QUIET:
+            return False
+        if not self._ends:
+            self._ends_start = first // STEP_COLUMNS
+        self._ends = [*self._ends, scores.item(-1)]
+        self._forget_ends()
+        return True
+
     def flush(self, scores: Scores | None = None, *, last: bool = True) -> list[Event]:
         events: list[Event] = []
         if scores is not None and len(scores):
@@ -214,10 +229,12 @@ class GreedyDecoder(Decoder):
         """
         events: list[Event] = []
         changes: list[tuple[int, str]] = []
+        if self._is_quiet(scores, first):
+            return events, changes
         step = first // STEP_COLUMNS - 1
         for row in self._new_steps(scores, first):
             step += 1
-            best = int(row.argmax())
+            best = BLANK if row[BLANK] > QUIET else int(row.argmax())
             is_clear = best != BLANK or row[BLANK] > QUIET
             symbol, odds = (best, None) if is_clear else self._sum_odds(row)
             if symbol == self._symbol and self._run is None:  # most steps: nothing happens
@@ -362,8 +379,8 @@ class GreedyDecoder(Decoder):
 def _inked(columns: Columns, first: int) -> list[int]:
     """Return the numbers of those columns that have ink, if the first one has number `first`."""
     if len(columns) <= FEW:
-        return [first + i for i, own in enumerate(columns) if own.tobytes().strip(PAPER)]
-    inked: list[int] = (np.flatnonzero((columns > PAPER[-1]).any(1)) + first).tolist()
+        return [first + i for i, column in enumerate(columns) if bytes(column).strip(PAPER)]
+    inked: list[int] = (np.flatnonzero((np.asarray(columns) > PAPER[-1]).any(1)) + first).tolist()
     return inked
 
 

@@ -89,7 +89,7 @@ LOOKS_LIKE_LINE: Final = (
     " try a transcriber, such as the model lines"
 )
 LOOKS_LIKE_PAGE: Final = (
-    "this looks like a page of several lines: try page=true, or --page on the command line"
+    "this looks like a page of several lines: try /v1/page, or --page on the command line"
 )
 
 

@@ -4,20 +4,18 @@ Bytes from strangers are read here. So the size is judged by the header before a
 and an image is turned grey and reduced strip by strip, never as a second full copy.
 """
 
-import contextlib
 import io
 import math
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import (
-    ExifTags,
     Image,
-    ImageOps,
     JpegImagePlugin,
     TiffImagePlugin,
     UnidentifiedImageError,
@@ -25,6 +23,7 @@ from PIL import (
 )
 
 from inkstream.model.errors import ImageError, ImageSizeError
+from inkstream.model.preprocess.metadata import ORIENTATION, UPRIGHT, without_metadata
 
 Image.preinit()  # the other formats that are read: 10 ms, which no request is to wait for
 
@@ -65,7 +64,18 @@ _DECODING_ERRORS: Final = (
     Warning,
 )
 
-_ON_ITS_SIDE: Final = (5, 6, 7, 8)  # orientations of EXIF 2.3, tag 274
+# What turns pixels [h, w] upright, by their orientation in EXIF 2.3.
+_UPRIGHT: Final[dict[int, Callable[[Grey], Grey]]] = {
+    UPRIGHT: lambda grey: grey,
+    2: lambda grey: grey[:, ::-1],
+    3: lambda grey: grey[::-1, ::-1],
+    4: lambda grey: grey[::-1],
+    5: lambda grey: grey.T,
+    6: lambda grey: grey[::-1].T,
+    7: lambda grey: grey[::-1, ::-1].T,
+    8: lambda grey: grey.T[::-1],
+}
+_ON_ITS_SIDE: Final = (5, 6, 7, 8)
 
 
 def read_image(
@@ -94,43 +104,41 @@ def read_image(
         ImageError: this is not an image of a kind that we read, or it is damaged.
         ImageSizeError: it has too many pixels.
     """
-    if isinstance(source, np.ndarray):
-        source = _from_array(source)
-    if isinstance(source, Image.Image):
-        _check_size(*source.size, max_pixels)
-        return _decoded(source, max_side, max_kept)
-    with _opened(source, max_pixels) as image:
-        _check_demand(image, max_pixels)
-        image.draft("L", (max_side, max_side))  # JPEG can decode at an eighth
-        return _decoded(image, max_side, max_kept)
+    image, orientation = _opened(source, max_pixels)
+    image.draft("L", (max_side, max_side))  # JPEG can decode at an eighth
+    try:
+        grey = _grey(image, max_side, max_kept)
+    except _DECODING_ERRORS as error:
+        raise ImageError(f"image is damaged: {error}") from error
+    return np.ascontiguousarray(_UPRIGHT[orientation](grey))
 
 
 def upright_size(source: ImageSource, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """Return width and height in pixels of an image as `read_image` sees it, before it is reduced.
 
-    A PNG is decoded for that where its orientation may stand at its end. Raises as `read_image`
-    does.
+    Nothing is decoded for that. Raises as `read_image` does.
     """
+    image, orientation = _opened(source, max_pixels)
+    width, height = image.size
+    return (height, width) if orientation in _ON_ITS_SIDE else (width, height)
+
+
+def _opened(source: ImageSource, max_pixels: int) -> tuple[Image.Image, int]:
+    """Return an image that is not too large and its orientation; of a file nothing is decoded."""
     if isinstance(source, np.ndarray):
         source = _from_array(source)
     try:
-        with contextlib.ExitStack() as opened:
-            if not isinstance(source, Image.Image):
-                source = opened.enter_context(_opened(source, max_pixels))
-                _check_demand(source, max_pixels)
-            width, height = source.size
-            is_turned = source.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
-    except _DECODING_ERRORS as error:
-        raise ImageError(f"image is damaged: {error}") from error
-    return (height, width) if is_turned else (width, height)
-
-
-def _opened(source: str | Path | bytes, max_pixels: int) -> Image.Image:
-    """Return the image with its header read and nothing decoded."""
-    try:
-        if isinstance(source, bytes) and source.startswith(b"P"):
-            Image.open(io.BytesIO(source[:PPM_HEADER_BYTES]), "r", ("PPM",)).close()
-        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, "r", FORMATS)
+        if isinstance(source, Image.Image):
+            _check_size(*source.size, max_pixels)
+            orientation = source.getexif().get(ORIENTATION, UPRIGHT)
+            return source, orientation if orientation in _UPRIGHT else UPRIGHT
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        if data.startswith(b"P"):
+            Image.open(io.BytesIO(data[:PPM_HEADER_BYTES]), "r", ("PPM",)).close()
+        data, orientation = without_metadata(data)
+        image = Image.open(io.BytesIO(data), "r", FORMATS)
+        _check_demand(image, max_pixels)
+        return image, orientation
     except UnidentifiedImageError as error:
         raise ImageError(f"not an image that is read; expected {', '.join(FORMATS)}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -183,10 +191,7 @@ def _demand(image: Image.Image) -> tuple[int, int, int]:
 
 def _check_demand(image: Image.Image, max_pixels: int) -> None:
     """Raise `ImageSizeError` for an opened image that is too large to be decoded."""
-    try:
-        width, height, cost = _demand(image)
-    except _DECODING_ERRORS as error:
-        raise ImageError(f"image is damaged: {error}") from error
+    width, height, cost = _demand(image)
     cost += STORED_BYTES_PER_ROW // max(1, width)
     _check_size(width, height, min(max_pixels, DECODING_BYTES // cost))
 
@@ -199,20 +204,6 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
             f"image is {width} x {height} pixels, {width * height} in all; "
             f"at most {max_pixels} in this format"
         )
-
-
-def _decoded(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]:
-    """Decode, turn grey, reduce, and turn upright."""
-    try:
-        grey = _grey(image, max_side, max_kept)
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        if orientation == 1:
-            return grey
-        reduced = Image.fromarray(grey)
-        reduced.getexif()[ExifTags.Base.Orientation] = orientation
-        return np.asarray(ImageOps.exif_transpose(reduced))
-    except _DECODING_ERRORS as error:
-        raise ImageError(f"image is damaged: {error}") from error
 
 
 def _grey(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]:

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inkstream.model.config import DRAWN_PLANES, ModelConfig
-from inkstream.model.errors import InputError
+from inkstream.model.errors import InkSizeError, InputError
 from inkstream.model.preprocess.columns import BOX_SHARE, LINE_SHARE, digit_columns
 
 Point = tuple[float, float]  # x to the right, y downwards
@@ -62,13 +62,14 @@ FLAT_WAY: Final = 1.3
 FLAT_FRAME: Final = 0.7
 # Ink is read worse that fills less of its rows than this share of what it should, or of which more
 # than such a part of the rows lies beyond them. A word may have small letters alone, and fill no
-# more by right; ink so many times as wide as high has others too. From `python -m tools.frames`.
+# more by right; ink so many times as wide as high has others too: docs/experiments/frames.md.
 LEAST_FILLED: Final = 2 / 3
 LEAST_FILLED_LONG: Final = 0.9
 LONG: Final = 8
 MOST_BEYOND: Final = 0.05
 LEAST_HEIGHT: Final = 0.1  # of the rows: what is flatter is a dot
 FINE: Final = 8  # a digit's ink is drawn so many times finer before it goes the way of images
+FINE_COST: Final = 6  # times the cost of a pixel of the way with a pen of `PEN_WIDTH`
 
 
 def flatten(strokes: Sequence[ArrayLike]) -> tuple[Points, NDArray[np.int64]]:
@@ -304,7 +305,11 @@ class Canvas:
 
 
 def stroke_columns(
-    strokes: Sequence[ArrayLike], config: ModelConfig, height: float | None = None
+    strokes: Sequence[ArrayLike],
+    config: ModelConfig,
+    height: float | None = None,
+    max_columns: int = MAX_COLUMNS,
+    max_path: int = MAX_LENGTH,
 ) -> NDArray[np.uint8]:
     """Return columns of strokes that are all there.
 
@@ -313,6 +318,8 @@ def stroke_columns(
         config: of the net that will read them.
         height: of the writing's frame, in the units of the points: its top is y = 0, its left end
             x = 0. None takes the ink's own bounds.
+        max_columns: ink that reaches further is refused before it is drawn.
+        max_path: pixels that the pen may go, so many times less where ink is drawn finer.
 
     Returns:
         [T, H] or, for a net that knows directions, [T, 3 H]; 0 = paper, 255 = ink.
@@ -320,14 +327,30 @@ def stroke_columns(
     Raises:
         InputError: not arrays of points, no point at all, numbers that cannot be drawn, or a height
             that is not above 0.
+        InkSizeError: more columns or a longer way than allowed.
     """
     points, starts = _drawable(strokes, height)
     rows = config.column_height
     if height is None and config.kind == "classifier":
         fine = _in_rows(points, starts, FINE * rows, FINE * PEN_WIDTH)
+        _check_price(fine, starts, FINE * max_columns, max_path // FINE_COST)
         return digit_columns(rasterise(fine, starts, FINE * rows, FINE * PEN_WIDTH).T, rows)
     pixels = _in_frame(points, starts, rows, height)
+    _check_price(pixels, starts, max_columns, max_path)
     return rasterise(pixels, starts, rows, directions=config.directions)
+
+
+def _check_price(
+    pixels: Points, starts: NDArray[np.int64], max_columns: int, max_path: int
+) -> None:
+    """Raise `InkSizeError` for strokes that take too much memory or time to draw."""
+    if (n_columns := float(pixels[:, 0].max()) + PEN_WIDTH / 2) > max_columns:
+        raise InkSizeError(f"the ink has {n_columns:.0f} columns, allowed: up to {max_columns}")
+    with np.errstate(invalid="ignore"):  # `rasterise` says what is too far
+        steps = abs(np.diff(pixels, axis=0)).max(1)
+    steps[starts[1:-1] - 1] = 0  # the pen was in the air
+    if (path := float(steps.sum())) > max_path:
+        raise InkSizeError(f"the pen goes {path:.0f} pixels, allowed: up to {max_path}")
 
 
 def framed(strokes: Sequence[ArrayLike], rows: int, height: float | None = None) -> list[Points]:
@@ -506,42 +529,6 @@ def check_bounds(left: float, top: float, right: float, bottom: float) -> None:
         raise InputError(
             f"y is from {top:g} to {bottom:g}, allowed: {-MAX_COLUMNS} to {MAX_COLUMNS} rows"
         )
-
-
-def parts_near(
-    points: NDArray[Any], starts: NDArray[np.intp], first: int, end: int
-) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return the parts of strokes that may leave ink on columns `first` to `end`, as strokes.
-
-    Points are [P, 2]; `starts` [S + 1] says where each stroke starts, and P. The same is returned.
-    """
-    x, reach = points[:, 0], PEN_WIDTH / 2 + 1
-    following = np.arange(1, len(x) + 1)
-    following[starts[1:] - 1] -= 1  # a stroke's last point goes nowhere
-    ways_on = np.maximum(x, x[following]) > first - reach
-    ways_on &= np.minimum(x, x[following]) < end + reach
-    ways_on[starts[1:] - 1] &= np.diff(starts) == 1  # of these a dot alone leaves ink
-    comes = np.roll(ways_on, 1)
-    comes[starts[:-1]] = False
-    begins = np.flatnonzero((ways_on & ~comes)[ways_on | comes])
-    parts = points[ways_on | comes]
-    return parts, np.append(begins, len(parts))
-
-
-def draw_union(
-    points: NDArray[Any],
-    starts: NDArray[np.intp],
-    column_height: int,
-    first: int,
-    ink: NDArray[np.uint8],
-) -> None:
-    """Lay strokes on the ink [n, H or 3 H] of the columns from `first` on, and not beyond it."""
-    directions = ink.shape[1] != column_height
-    start, drawn = _draw(points, starts, column_height, PEN_WIDTH, directions)
-    low, high = max(first, start), min(first + len(ink), start + len(drawn))
-    if low < high:
-        here = ink[low - first : high - first]
-        np.maximum(here, drawn[low - start :][: len(here)], out=here)
 
 
 def _parts(n: int, at_once: int) -> Iterator[slice]:

@@ -31,26 +31,37 @@ from inkstream.service.bench.processes import (
     serving,
     serving_peer,
 )
+from inkstream.service.bench.writers import WARM_UP_S
 
 NO_TORCH: Final = "The afternoon server was left out: torch is not installed."
 NOT_INSTALLED: Final = "{} was left out: not installed for {} (--peers names an interpreter)."
-ONE_RESULT: Final = '{"type":"configure","every":"message"}'
+ONE_RESULT: Final = '{"type":"configure","results":"message"}'
 SEVERAL: Final = {"n_columns": MESSAGE_COLUMNS}
-# What clients send to a server, and what it answers: the server, and fields of `Load`.
+INK: Final = {"writers": "ink", "warm_up_s": WARM_UP_S}
+# What clients send to a server, and what it answers: the server, and fields of `Load`. An earlier
+# version gets only messages that all versions understand: columns, ink, flush, reset and ping.
 WORKLOADS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "stream_1": ("inkstream", {}),
+    "before_1": ("before", {}),
     "stream_16": ("inkstream", SEVERAL | {"n_results": MESSAGE_COLUMNS}),
     "stream_16_message": ("inkstream", SEVERAL | {"configure": ONE_RESULT}),
-    "before_1": ("before", {}),
     "echo_1": ("echo", {}),
     "afternoon_1": ("afternoon", {}),
     "afternoon_16": ("afternoon", SEVERAL),
     "litserve_1": ("litserve", {"protocol": "http"}),
     "bentoml_1": ("bentoml", {}),
     "ray_1": ("ray", {}),
+    "stream_ink": ("inkstream", INK),
+    "before_ink": ("before", INK),
 }
 EXISTING: Final = {"litserve": "LitServe", "bentoml": "BentoML", "ray": "Ray Serve"}
 PACED: Final = ("stream_1", "before_1", "echo_1", "afternoon_1")  # whose latency is measured
+WITH_INK: Final = ("stream_ink", "before_ink")
+# A server that has no time left spends on a message what one comes for, however cheap it is.
+BUSY_CORES: Final = 0.97
+WARNING: Final = (
+    "  warning: it had no time left, so compare its latency, or its CPU with fewer --writers"
+)
 TITLES: Final[Mapping[str, str]] = {
     "product": "32-bit matrix products of the step",
     "runtime": "ONNX Runtime alone",
@@ -58,15 +69,17 @@ TITLES: Final[Mapping[str, str]] = {
     "engine_16": "engine alone, 16 columns, 16 results",
     "engine_16_message": "engine alone, 16 columns, 1 result",
     "stream_1": "WebSocket, 1 column a message",
+    "before_1": "earlier version, 1 column",
     "stream_16": "WebSocket, 16 columns, 16 results",
     "stream_16_message": "WebSocket, 16 columns, 1 result",
-    "before_1": "earlier version, 1 column",
     "echo_1": "echo through FastAPI, 1 column",
     "afternoon_1": "afternoon server, 1 column",
     "afternoon_16": "afternoon server, 16 columns, 1 result",
     "litserve_1": "LitServe, 1 column",
     "bentoml_1": "BentoML, 1 column",
     "ray_1": "Ray Serve, 1 column",
+    "stream_ink": "WebSocket, ink, a message",
+    "before_ink": "earlier version, ink, a message",
     "existing_1": "best of LitServe, BentoML, Ray Serve",
 }
 OURS: Final = ("engine", "stream")  # how names of what this project runs begin
@@ -103,7 +116,8 @@ RATIOS: Final = (
     Ratio("stream_16_message", "afternoon_16"),
     Ratio("stream_1", "existing_1", {"classifier": "> 4", "transcriber": "> 4"}),
     Ratio("stream_1", "before_1"),
-    Ratio("stream_1", "before_1", {"classifier": "< 0.5", "transcriber": "< 0.33"}, "server_us"),
+    Ratio("stream_1", "before_1", of="server_us"),
+    Ratio("stream_ink", "before_ink", of="server_us"),
 )
 
 
@@ -119,8 +133,9 @@ class Figures(BaseModel):
     model: str
     kind: Kind
     rates: dict[str, list[float]] = {}  # columns a second by name
-    server_us: dict[str, list[float]] = {}  # CPU time of a server a column by name
+    server_us: dict[str, list[float]] = {}  # CPU time of a server a column, or message of ink
     latencies: dict[str, list[Latency]] = {}  # by name
+    ink: dict[str, list[Measured]] = {}  # messages of writers, by name
 
     def ratios(self) -> Iterator[tuple[Ratio, list[float]]]:
         """Yield each ratio with its value in each round."""
@@ -151,6 +166,19 @@ class Figures(BaseModel):
             of = [median(getattr(each, field) for each in rounds) for field in fields]
             yield (f"  {TITLES[name]}", *(f"{value:,.0f}" for value in of[:2]),
                    *(f"{value:.2f}" for value in of[2:]))  # fmt: skip
+        yield ("",)
+        yield from self._rows_of_ink()
+
+    def _rows_of_ink(self) -> Iterator[tuple[str, ...]]:
+        fields = ("answered_per_s", "p50_ms", "p99_ms", "server_us", "server_cores")
+        heads = ("messages/s", "p50 ms", "p99 ms", "server CPU us", "server cores")
+        yield ("ink as people write it", *heads)
+        for name, rounds in self.ink.items():
+            *values, cores = (median(getattr(one, field) for one in rounds) for field in fields)
+            shown = (f"{value:,.1f}" for value in values)
+            yield (f"  {TITLES[name]}", *shown, f"{cores:.2f}")
+            if cores > BUSY_CORES:
+                yield (WARNING,)
 
 
 class Report(BaseModel):
@@ -159,6 +187,7 @@ class Report(BaseModel):
     version: str
     machine: dict[str, str]
     sessions: int
+    writers: int = 0  # whose ink was measured
     seconds: float  # of each measurement
     rounds: int
     models: dict[str, Figures]  # by the name of the model
@@ -166,7 +195,10 @@ class Report(BaseModel):
 
     def text(self) -> str:
         """Return the whole report for a terminal."""
-        title = f"{self.sessions} sessions, {self.rounds} rounds of {self.seconds:g} s each"
+        title = (
+            f"{self.sessions} sessions, {self.writers} writers of ink, {self.rounds} rounds of"
+            f" {self.seconds:g} s each"
+        )
         lines = [title, ", ".join(f"{name} {value}" for name, value in self.machine.items())]
         for figures in self.models.values():
             lines.append("")
@@ -179,6 +211,7 @@ def compare(
     *,
     models: Sequence[str],
     sessions: int,
+    writers: int,
     seconds: float,
     rounds: int,
     paced_per_s: float,
@@ -190,6 +223,7 @@ def compare(
     Args:
         models: names or paths; one is measured after the other.
         sessions: of every server, and the batch of what runs without WebSockets.
+        writers: people whose ink is measured.
         seconds: of each measurement.
         rounds: each measures everything once.
         paced_per_s: columns a second of each session where latency is measured.
@@ -207,12 +241,13 @@ def compare(
     measured: dict[str, Figures] = {}
     for model in models:
         metadata = checkpoint.read(checkpoint.find(model)).metadata
-        run = _Run(model, metadata, sessions, seconds, paced_per_s, before, peers)
+        run = _Run(model, metadata, sessions, writers, seconds, paced_per_s, before, peers)
         measured[metadata.name] = run.measure(names, list(installed), rounds)
     return Report(
         version=installed_version(),
         machine=describe_machine() | installed,
         sessions=sessions,
+        writers=writers,
         seconds=seconds,
         rounds=rounds,
         models=measured,
@@ -243,13 +278,14 @@ class _Run:
     model: str
     metadata: Metadata
     sessions: int
+    writers: int
     seconds: float
     paced_per_s: float  # columns of each session
     before: Path | None
     peers: str
 
     def measure(self, names: list[str], existing: list[str], rounds: int) -> Figures:
-        """Measure everything in each round.
+        """Measure everything in each round, in changing order, so that no server is always first.
 
         `names` are servers that run all the time; `existing` run only while they are measured,
         because some of them are never idle.
@@ -259,22 +295,22 @@ class _Run:
         figures = Figures(model=title, kind=metadata.config.kind)
         with ExitStack() as stack:
             servers = {name: stack.enter_context(self._serving(name)) for name in names}
-            closed = [name for name, (server, _) in WORKLOADS.items() if server in servers]
-            paced = [name for name in PACED if name in closed]
-            length = rounds * (1 + len(closed) + len(paced) + len(existing))
+            served = [name for name, (server, _) in WORKLOADS.items() if server in servers]
+            steps = [
+                (self._put_ink if name in WITH_INK else self._put_closed, name) for name in served
+            ]
+            steps += [(self._put_paced, name) for name in PACED if name in served]
+            length = rounds * (1 + len(steps) + len(existing))
             label = f"measuring {metadata.name}"
             bar = click.progressbar(length=length, label=label, file=sys.stderr)
             stack.enter_context(bar)
-            for _ in range(rounds):
+            for number in range(rounds):
                 bounds = child("bench.kernels", self.model, self.sessions, self.seconds)
                 for name, rate in json.loads(bounds).items():
                     figures.rates.setdefault(name, []).append(rate)
                 bar.update(1)
-                for name in closed:
-                    self._put_closed(name, servers[WORKLOADS[name][0]], figures)
-                    bar.update(1)
-                for name in paced:
-                    self._put_paced(name, servers[WORKLOADS[name][0]], figures)
+                for put_load, name in steps[:: -1 if number % 2 else 1]:
+                    put_load(name, servers[WORKLOADS[name][0]], figures)
                     bar.update(1)
                 for name in existing:
                     with self._serving(name) as server:
@@ -296,8 +332,9 @@ class _Run:
     def _load(self, name: str, server: Server) -> Load:
         return Load(
             port=server.port,
-            connections=self.sessions,
+            connections=self.writers if name in WITH_INK else self.sessions,
             column_height=self.metadata.config.column_height,
+            kind=self.metadata.config.kind,
             seconds=self.seconds,
             # The others have several processes, which take turns.
             server_pid=None if WORKLOADS[name][0] in EXISTING else server.pid,
@@ -309,6 +346,12 @@ class _Run:
         figures.rates.setdefault(name, []).append(measured.answered_per_s)
         if measured.server_us is not None:
             figures.server_us.setdefault(name, []).append(measured.server_us)
+
+    def _put_ink(self, name: str, server: Server, figures: Figures) -> None:
+        measured = put(self._load(name, server))
+        assert measured.server_us is not None
+        figures.ink.setdefault(name, []).append(measured)
+        figures.server_us.setdefault(name, []).append(measured.server_us)
 
     def _put_paced(self, name: str, server: Server, figures: Figures) -> None:
         offered_per_s = self.paced_per_s * self.sessions

@@ -9,10 +9,11 @@ from pydantic import ValidationError
 from inkstream.service.bench import compare, writers
 from inkstream.service.bench.load import LoadError
 
-COMPARE: Final = "compare.json"
+COMPARE: Final = "compare*.json"  # a version may have several, from different hours
 WRITERS: Final = "writers*.json"
 
 Lines = dict[str, dict[str, float]]  # value by version, by name of a line
+Runs = dict[str, dict[str, list[float]]]  # value of each run of a version, by name of a line
 
 
 def read(folder: Path) -> tuple[Lines, Lines]:
@@ -20,30 +21,41 @@ def read(folder: Path) -> tuple[Lines, Lines]:
 
     Raises `LoadError` when there is none, or a file is no report of this version of the bench.
     """
-    ratios: Lines = {}
-    numbers: Lines = {}
-    folders = sorted((path.parent for path in folder.glob(f"*/{COMPARE}")), key=_version)
+    ratios: Runs = {}
+    numbers: Runs = {}
+    folders = sorted({path.parent for path in folder.glob(f"*/{COMPARE}")}, key=_version)
     if not folders:
         raise LoadError(f"{folder} has no reports, expected VERSION/{COMPARE} in it")
-    for own in folders:
+    for of_version in folders:
         try:
-            report = compare.Report.model_validate_json((own / COMPARE).read_text("utf-8"))
+            reports = [
+                compare.Report.model_validate_json(path.read_text("utf-8"))
+                for path in sorted(of_version.glob(COMPARE))
+            ]
             counts = [
                 writers.Report.model_validate_json(path.read_text("utf-8"))
-                for path in sorted(own.glob(WRITERS))
+                for path in sorted(of_version.glob(WRITERS))
             ]
         except ValidationError as error:
-            raise LoadError(f"a report in {own} is not readable: {error}") from error
-        for name, figures in report.models.items():
-            for ratio, values in figures.ratios():
-                if "before_1" not in (ratio.above, ratio.below):  # which is another one each time
-                    line = ratios.setdefault(f"{name}: {ratio.title}", {})
-                    line[report.version] = median(values)
+            raise LoadError(f"a report in {of_version} is not readable: {error}") from error
+        for report in reports:
+            for name, figures in report.models.items():
+                for ratio, values in figures.ratios():
+                    if not ratio.below.startswith("before"):  # which is another one each time
+                        line = ratios.setdefault(f"{name}: {ratio.title}", {})
+                        line.setdefault(report.version, []).append(median(values))
         for count in counts:
             name = " ".join(filter(None, (count.model, count.language, count.sent)))
             line = numbers.setdefault(name, {})
-            line[count.version] = median(count.writers)
-    return ratios, numbers
+            line.setdefault(count.version, []).append(median(count.writers))
+    return _medians(ratios), _medians(numbers)
+
+
+def _medians(lines: Runs) -> Lines:
+    return {
+        name: {version: median(runs) for version, runs in line.items()}
+        for name, line in lines.items()
+    }
 
 
 def _version(folder: Path) -> list[tuple[int, str]]:

@@ -88,12 +88,12 @@ def rate(step: Callable[[], None], columns: int, seconds: float) -> float:
 
 
 async def engine_rate(
-    runtime: Runtime, sessions: int, n_columns: int, every: str, seconds: float
+    runtime: Runtime, sessions: int, n_columns: int, results: str, seconds: float
 ) -> float:
     """Return the columns a second of an engine without sockets.
 
     Each session gets its next message of `n_columns` columns when the one before is answered, with
-    one result for `every` column or message.
+    `results` for each column or message.
     """
     settings = Settings.load(max_line_columns=ENDLESS_COLUMNS)
     engine = Engine(
@@ -104,7 +104,7 @@ async def engine_rate(
     )
     model = SessionModel.of(runtime.metadata, settings.limits)
     message = ink(n_columns, runtime.config.column_height)
-    n_results = n_columns if every == "column" else 1
+    n_results = n_columns if results == "column" else 1
     answered = 0  # messages
 
     def begin(session_id: str) -> None:
@@ -119,7 +119,7 @@ async def engine_rate(
                 engine.receive(member, message, time.monotonic())
 
         member = engine.attach(Session(session_id, model), deliver)
-        configure = {"type": "configure", "every": every}
+        configure = {"type": "configure", "results": results}
         engine.receive(member, json.dumps(configure), time.monotonic())
         engine.receive(member, message, time.monotonic())
 
@@ -162,12 +162,12 @@ def measure(model: str, batch: int, seconds: float) -> dict[str, float]:
         "product": rate(multiply, n_columns, seconds),
         "runtime": rate(step_of(runtime, batch), n_columns, seconds),
     }
-    for name, n_message, every in (
+    for name, n_message, results in (
         ("engine_1", 1, "column"),
         ("engine_16", MESSAGE_COLUMNS, "column"),
         ("engine_16_message", MESSAGE_COLUMNS, "message"),
     ):
-        rates[name] = uvloop.run(engine_rate(runtime, batch, n_message, every, seconds))
+        rates[name] = uvloop.run(engine_rate(runtime, batch, n_message, results, seconds))
     return rates
 
 

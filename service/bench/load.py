@@ -2,7 +2,8 @@
 
 A client library costs more a message than the server under test. So this is the part of RFC 6455
 that a client needs to send messages and count answers; the mask is a constant, so that each message
-is framed once. Servers that have no WebSockets get the same messages by HTTP.
+is framed once. Servers that have no WebSockets get the same messages by HTTP. Each connection comes
+from an address of 127.0.0.0/8 of its own, since a server has work for each client address.
 
 A load is closed, each connection's next message follows its answer, or open: messages are sent when
 they are due, whatever the server does. A time is counted from when a message was due, not from when
@@ -84,6 +85,11 @@ class Measured(BaseModel):
     p99_ms: float
     load_cores: float  # CPU time a second of the process that makes the load
     server_us: float | None = None  # CPU time of the server a column; of writers a message
+
+    @property
+    def server_cores(self) -> float:
+        """CPU time a second of the server, 0 where it was not measured."""
+        return (self.server_us or 0.0) * self.answered_per_s / 1e6
 
 
 class Connection(asyncio.Protocol):
@@ -262,6 +268,11 @@ def _connection(load: Load, number: int, failure: asyncio.Future[None]) -> Conne
     return WebSocketConnection(load, message, failure)
 
 
+def address_of(number: int) -> str:
+    """Return the address that a connection comes from; on Linux all of 127.0.0.0/8 is local."""
+    return f"127.1.{number // 250}.{number % 250 + 1}"
+
+
 async def put(load: Load) -> Measured:
     """Put a load on a server and measure the answers; raise `LoadError` if it fails."""
     loop = asyncio.get_running_loop()
@@ -271,7 +282,12 @@ async def put(load: Load) -> Measured:
     try:
         for number in range(load.connections):
             connection = _connection(load, number, failure)
-            await loop.create_connection(lambda: connection, "127.0.0.1", load.port)  # noqa: B023
+            await loop.create_connection(
+                lambda: connection,  # noqa: B023
+                "127.0.0.1",
+                load.port,
+                local_addr=(address_of(number), 0),
+            )
             connections.append(connection)
         opened = asyncio.gather(*(connection.open for connection in connections))
         await _wait(failure, CONNECT_TIMEOUT_S, opened)

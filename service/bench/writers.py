@@ -162,7 +162,7 @@ def count(
 
 
 def _configure(language: str) -> str:
-    return f'{{"type":"configure","language_model":"{language}"}}' if language else ""
+    return f'{{"type":"configure","language":"{language}"}}' if language else ""
 
 
 def largest(is_in_time: Callable[[int], bool], first: int) -> int:

@@ -65,6 +65,9 @@ def bench() -> None:
     help="name or path of a model; several times for several",
 )
 @SESSIONS
+@click.option(
+    "--writers", default=150, type=click.IntRange(1, 1000), help="people whose ink is measured"
+)
 @SECONDS
 @ROUNDS
 @click.option(
@@ -88,7 +91,7 @@ def compare(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None
 
     Bounds: the matrix products of a step, ONNX Runtime, the engine without sockets. Other servers:
     an echo through FastAPI on the same uvicorn, a simple server with PyTorch, LitServe, BentoML and
-    Ray Serve. What is not installed is left out.
+    Ray Serve. What is not installed is left out. Each session comes from an address of its own.
 
     \b
     Examples:

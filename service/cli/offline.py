@@ -37,7 +37,7 @@ from inkstream.service.protocol.errors import UnreadableError
 from inkstream.service.session import message_of
 
 Form = Literal["text", "json", "csv", "hocr", "alto"]
-Answer = Recognition | pages.PageTranscription | InkstreamError
+Answer = Recognition | pages.Page | InkstreamError
 Fields = dict[str, Any]  # of one image or piece of ink, as JSON has them
 
 UNCERTAIN_BELOW: Final = 0.8  # a letter's confidence
@@ -102,14 +102,14 @@ def keep_memory() -> None:
         MALLOPT(*TRIM_THRESHOLD)
 
 
-def read_page(path: Path, model: Recognizer) -> pages.PageTranscription:
+def read_page(path: Path, model: Recognizer) -> pages.Page:
     """Read the image of a page; raise an `InkstreamError` if it cannot be read."""
     page = pages.bounded(find_page(path, model.column_height, threads=model.threads))
     answers = model.read_all([line.columns for line in page.lines]) if page.lines else []
     lines = []
     for line, answer in zip(page.lines, answers, strict=True):
         events: list[Event] = [*answer.letters, *answer.words]
-        lines.append(pages.read_line(line, answer.text, [message_of(event) for event in events]))
+        lines.append(pages.read_line(line, answer.text, map(_reading, events)))
     return pages.transcription(page, lines)
 
 
@@ -143,14 +143,14 @@ def read(paths: Sequence[Path], reader: Reader, form: Form, show: Path | None = 
                 if reader.page and form == "text" and len(paths) > 1:  # as `head` names files
                     click.echo("\n" * (number > 0) + f"==> {path} <==")
                 click.echo(_text(name, answer, reader.kind_for(path), form))
-                if show is not None and isinstance(answer, pages.PageTranscription):
+                if show is not None and isinstance(answer, pages.Page):
                     pages.draw(path, answer, show)
     if n_errors and n_answers > 1:
         complain(f"{n_errors} of {n_answers} could not be read")
     return not n_errors
 
 
-def _text(name: str, answer: Recognition | pages.PageTranscription, kind: Kind, form: Form) -> str:
+def _text(name: str, answer: Recognition | pages.Page, kind: Kind, form: Form) -> str:
     """Return an answer in a form."""
     if form == "json":
         return _json(name, answer, kind)
@@ -195,7 +195,7 @@ def fields_of(name: str, answer: Answer, kind: Kind) -> Fields:
     """Return an answer, or an error, as plain JSON."""
     if isinstance(answer, InkstreamError):
         return {"image": name, "error": str(answer), "code": answer.code}
-    if isinstance(answer, pages.PageTranscription):
+    if isinstance(answer, pages.Page):
         return {"image": name, **answer.model_dump(mode="json")}
     if kind == "classifier":
         rounded = {label: round(p, pages.DECIMALS) for label, p in answer.probabilities.items()}
@@ -203,11 +203,15 @@ def fields_of(name: str, answer: Answer, kind: Kind) -> Fields:
     else:
         found = {
             "text": answer.text,
-            "letters": [message_of(letter).model_dump(mode="json") for letter in answer.letters],
-            "words": [message_of(word).model_dump(mode="json") for word in answer.words],
+            "letters": [_reading(letter).model_dump(mode="json") for letter in answer.letters],
+            "words": [_reading(word).model_dump(mode="json") for word in answer.words],
         }
     hint = {"hint": answer.hint} if answer.hint else {}
     return {"image": name, **found, "columns": answer.columns, **hint}
+
+
+def _reading(event: Event) -> pages.Letter | pages.Word:
+    return pages.answer_of(message_of(event))
 
 
 def read_into(

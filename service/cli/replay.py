@@ -25,6 +25,7 @@ from inkstream.model.data.split import Part
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.evaluation.report import Report
 from inkstream.model.plots import new_axes, save
+from inkstream.model.preprocess.ink import taken_by
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Letter, Revised, ServerMessage
 from inkstream.service.session import (
@@ -60,7 +61,9 @@ class LocalSession:
         self._now_s += 1.0  # below every rate limit
         sent = self._apply(self._session.receive(json.dumps(message), self._now_s))
         while (portion := self._session.take(RUN_COLUMNS)) is not None:
-            scores, self._state = self._runtime.run(portion.columns[:, None], self._state)
+            scores, self._state = self._runtime.run(
+                taken_by(self._runtime.config, portion.columns)[:, None], self._state
+            )
             (shown,) = shown_of([self._session.showing], [portion.picked], [scores[:, 0]])
             sent += self._apply(self._session.step(portion, scores[:, 0], self._state[0], shown))
         assert all(each.type != "error" for each in sent), sent

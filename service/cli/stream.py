@@ -19,9 +19,7 @@ DEFAULT_URL: Final = "ws://127.0.0.1:8000"
 @click.option("--model", help="model of the server  [default: by the image, see above]")
 @click.option("--key", help="API key, if the server requires one")
 @CHARACTERS
-@click.option(
-    "--language", "language_model", help="language model of the server to read lines with"
-)
+@click.option("--language", help="language model of the server to read lines with")
 @click.option("--pattern", metavar="REGEX", help="regular expression that lines match")
 @click.option(
     "--pace",

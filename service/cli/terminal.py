@@ -24,7 +24,7 @@ from inkstream.model.preprocess.ink import flatten, framed, rasterise, stroke_co
 from inkstream.service.cli.files import holds_ink, pieces
 from inkstream.service.client import Stream
 from inkstream.service.conversation import Result
-from inkstream.service.protocol.server_messages import Event, Ready, Spelling, Word
+from inkstream.service.protocol.server_messages import Event, Letter, Ready, Spelling, Word
 
 Columns = NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink
 Cell = tuple[str, str]  # SGR parameters, "" for none; one character
@@ -240,7 +240,7 @@ def confidence_style(probability: float) -> str:
 
 
 def event_line(event: Event) -> str:
-    """Return an event as a line: `letter       o  96.20%  columns 61..73  (a 2.10%)`.
+    """Return an event as a line: `letter   o  96.20%  columns 61..73  (a 2.10%)`.
 
     The confidence of a word is a product and no probability to read, so it is left out.
     """
@@ -250,7 +250,8 @@ def event_line(event: Event) -> str:
     else:
         shown = f"{event.char}  {event.confidence:.2%}"
         others = [f"{other.char} {other.p:.2%}" for other in event.alternatives]
-    line = f"{event.type:<11}  {shown}  columns {event.start}..{event.end - 1}"
+    kind = "mark" if isinstance(event, Letter) and event.mark else event.type
+    line = f"{kind:<7}  {shown}  columns {event.start}..{event.end - 1}"
     return f"{line}  ({', '.join(others)})" if others else line
 
 
@@ -306,13 +307,13 @@ def _show_results(
 
     They come `pace_ms` after each other: a column is sent when its turn comes.
     """
-    drawn_s, rewound = 0.0, stream.rewound
+    drawn_s, revised = 0.0, stream.revised
     for result in chain.from_iterable(sent):
         lines = []
-        if isinstance(view, LineView) and stream.rewound not in (None, rewound):
-            rewound = stream.rewound
-            view.withdraw(rewound.letters)
-            lines = [f"{'rewound':<11}  to column {rewound.column}  {rewound.text or ''}"]
+        if isinstance(view, LineView) and stream.revised not in (None, revised):
+            revised = stream.revised
+            view.withdraw(revised.letters)
+            lines = [f"{'revised':<7}  from column {revised.column}  {revised.text or ''}"]
         lines += view.add(result)
         if screen is None:
             print("\n".join(lines), flush=True)

@@ -5,14 +5,16 @@ The answer about a page takes the longest, and a page worker makes it: see `rend
 
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from inkstream.service import pages
+from inkstream.service.pages import Letter, Page, Word
 from inkstream.service.protocol.descriptions import describe
-from inkstream.service.protocol.server_messages import Letter, Result, Word
+from inkstream.service.protocol.server_messages import Pair, Result
+from inkstream.service.protocol.server_messages import Word as WordEvent
 from inkstream.service.rest.encoding import Encoder, encoded_event
 from inkstream.service.rest.inputs import JSON, Input
 from inkstream.service.rest.recognition import Answers
@@ -22,18 +24,19 @@ MEDIA_TYPES: Final = MappingProxyType(
 )
 
 
-class Recognition(BaseModel):
+class Classification(BaseModel):
     """What a classifier read in an image, columns or strokes."""
 
     model_config = ConfigDict(json_schema_extra=describe)
 
+    type: Literal["classification"]
     label: str
     """The most probable label."""
-    probabilities: dict[str, float]
-    """The probability of each label, after the last column."""
+    probabilities: list[Pair]
+    """Labels and their probabilities after the last column, the most probable first."""
     columns: int
     """How many columns were read."""
-    curve: list[dict[str, float]] | None = None
+    curve: list[list[Pair]] | None = None
     """With `curve=true`: the probabilities after every column."""
     hint: str | None = None
     """Where the input looks like a line or a page: what to try. Else left out."""
@@ -44,6 +47,7 @@ class Transcription(BaseModel):
 
     model_config = ConfigDict(json_schema_extra=describe)
 
+    type: Literal["transcription"]
     text: str
     """All that is written."""
     letters: list[Letter]
@@ -56,32 +60,42 @@ class Transcription(BaseModel):
     """Where the input looks like a page: what to try. Else left out."""
 
 
+class Recognition(
+    RootModel[Annotated[Classification | Transcription | Page, Field(discriminator="type")]]
+):
+    """The answer of the model that suits the input; its `type` says which one it is."""
+
+
 async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: Encoder) -> bytes:
-    """Return a `Transcription` or a `Recognition` as JSON."""
+    """Return a `Transcription` or a `Classification` as JSON."""
     about: dict[str, Any]
     if answers.text is not None:
-        words = [event for event in answers.events if isinstance(event, Word)]
-        others = [event for event in answers.events if not isinstance(event, Word)]
+        words = [event for event in answers.events if isinstance(event, WordEvent)]
+        letters = [event for event in answers.events if not isinstance(event, WordEvent)]
         about = {
+            "type": "transcription",
             "text": answers.text,
-            "letters": await encoder.encode(others, encoded_event),
+            "letters": await encoder.encode(letters, encoded_event),
             "words": await encoder.encode(words, encoded_event),
-            "columns": len(came.columns),
         }
     else:
-        last = answers.results[-1]
+        probabilities = _probabilities(answers.results[-1])
         about = {
-            "label": max(last.probabilities, key=itemgetter(1))[0],
-            "probabilities": msgspec.Raw(_probabilities(last)),
-            "columns": len(came.columns),
+            "type": "classification",
+            "label": probabilities[0][0],
+            "probabilities": probabilities,
         }
         if with_curve:
-            about["curve"] = await encoder.encode(answers.results, _probabilities)
+            about["curve"] = await encoder.encode(
+                answers.results, lambda result: msgspec.json.encode(_probabilities(result))
+            )
+    about["columns"] = len(came.columns)
     if came.hint:
         about["hint"] = came.hint
     return msgspec.json.encode(about)
 
 
-def _probabilities(result: Result) -> bytes:
-    shown = {label: round(p, pages.DECIMALS) for label, p in result.probabilities}
-    return msgspec.json.encode(shown)
+def _probabilities(result: Result) -> list[Pair]:
+    """Return labels and their rounded probabilities, the most probable first."""
+    ordered = sorted(result.probabilities, key=itemgetter(1), reverse=True)
+    return [(label, round(p, pages.DECIMALS)) for label, p in ordered]

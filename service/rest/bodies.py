@@ -1,12 +1,14 @@
 """Receive a request's body, and have it read by a page worker, or read it where it is small.
 
 A body is received under a limit, whether its length was announced or not, and bodies together under
-others, of each client and of all, so that they are refused before they fill the memory. What comes
-too slowly is ended. What may take long or much memory is read in a page worker, which is killed
-when it does or when the client leaves; a small body is read at once.
+others, of each client and of all, so that they are refused before they fill the memory; so are the
+columns that they become. What comes too slowly is ended. What may take long or much memory is read
+in a page worker, which is killed when it does or when the client leaves; a small body is read at
+once.
 """
 
 import asyncio
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -47,6 +49,12 @@ MAX_JSON_BYTES: Final = 2 * 1024 * 1024
 # What is read on the event loop, within a millisecond or two; a process would be started for it.
 SMALL_BYTES: Final = 4 * 1024
 SMALL_PIXELS: Final = 32 * 32
+SMALL_COLUMNS: Final = 4096
+SMALL_PATH: Final = 16_384  # pixels that the pen goes
+# What a column takes until the request is answered: its pixels twice, the second time in messages;
+# and of a classifier, which may answer each of them, its result.
+COPIES: Final = 2
+RESULT_BYTES: Final = 1024
 
 TYPES: Final = ("", "application/octet-stream", FORM, JSON)  # beside all images
 ALLOWED: Final = f"image/*, application/octet-stream, {FORM}, {JSON}"
@@ -66,8 +74,8 @@ class BodyReader:
         self._held_bytes: Counter[str] = Counter()  # by client
         self._turns = Turns(
             1,
-            most_waiting=limits.max_sessions,
-            most_waiting_each=limits.max_sessions_per_client,
+            max_waiting=limits.max_sessions,
+            max_waiting_per_client=limits.max_sessions_per_client,
         )
 
     async def columns(self, request: Request, model: RunningModel | None) -> Input:
@@ -81,7 +89,6 @@ class BodyReader:
 
     async def page(self, request: Request, model: RunningModel) -> Page:
         """Read the image of a page and find its lines; raises as `columns` does."""
-        self._service.require_kind(model, "transcriber", "page=true")
         task = replace(self._task(request, self._choice(model)), is_page=True)
         found = await self._read(request, task)
         assert isinstance(found, Page)
@@ -114,14 +121,25 @@ class BodyReader:
         client = address_of(request)
         with self._reserved(request, client, kind) as reserve:
             body = await self._receive(request, reserve)
+            found: Input | Page | None = None
             if not task.is_page and kind != FORM and len(body) <= SMALL_BYTES:
                 found = await self._read_small(client, task, body)
-                if found is not None:
-                    return found
-            outcome = await self._work(request, Job(task=task), body)
-            found = outcome.page or outcome.input
+            if found is None:
+                outcome = await self._work(request, Job(task=task), body)
+                found = outcome.page or outcome.input
             assert found is not None
-            return found
+        n_bytes = self._price(found)
+        self._reserve(client, n_bytes)
+        weakref.finalize(request, self._release, client, n_bytes)  # once it is answered
+        return found
+
+    def _price(self, found: Input | Page) -> int:
+        """Return the bytes that columns take while they are recognised."""
+        if isinstance(found, Page):
+            return COPIES * sum(line.columns.nbytes for line in found.lines)
+        config = self._service.models[found.model].session_model.config
+        answer = RESULT_BYTES * len(found.columns) if config.kind == "classifier" else 0
+        return COPIES * found.columns.nbytes + answer
 
     async def rendered(self, request: Request, rendering: Rendering) -> str:
         """Return the answer about a page, made by a page worker; raises as `columns` does."""
@@ -143,13 +161,18 @@ class BodyReader:
         return outcome
 
     async def _read_small(self, client: str, task: Task, body: bytearray) -> Input | Page | None:
-        """Read a small body; return None for an image with too many pixels to be read here."""
-        small = replace(task, max_pixels=min(SMALL_PIXELS, task.max_pixels))
+        """Read a small body; return None for an image or strokes too large to be read here."""
+        small = replace(
+            task,
+            max_pixels=min(SMALL_PIXELS, task.max_pixels),
+            max_columns=min(SMALL_COLUMNS, task.max_columns),
+            max_path=SMALL_PATH,
+        )
         try:
             async with self._turns.turn(client):
                 await asyncio.sleep(0)  # one body in a turn of the event loop
                 return inputs.read(small, body)
-        except ImageSizeError:
+        except (ImageSizeError, OverLimitError):
             return None
         except InkstreamError:
             raise
@@ -167,7 +190,6 @@ class BodyReader:
         too large is refused at once.
         """
         most, name, held = self._service.limits.max_body_bytes, "body", 0
-        most_each = BODIES_EACH * most
         if kind == JSON:
             most, name = min(most, MAX_JSON_BYTES), "JSON body"
         announced = request.headers.get("content-length", "")
@@ -178,21 +200,29 @@ class BodyReader:
             nonlocal held
             if held + n_bytes > most:
                 raise OverLimitError(f"the {name} has more than {most} bytes, allowed: up to that")
-            if self._held_bytes[client] + n_bytes > most_each:
-                raise ServerFullError(f"too many large bodies of {client} at once, try again")
-            if n_bytes > self._free_bytes:
-                raise ServerFullError("too many large bodies at once, try again")
+            self._reserve(client, n_bytes)
             held += n_bytes
-            self._held_bytes[client] += n_bytes
-            self._free_bytes -= n_bytes
 
         try:
             yield reserve
         finally:
-            self._free_bytes += held
-            self._held_bytes[client] -= held
-            if not self._held_bytes[client]:
-                del self._held_bytes[client]
+            self._release(client, held)
+
+    def _reserve(self, client: str, n_bytes: int) -> None:
+        """Reserve memory for a body or its columns; raise `ServerFullError` if none is free."""
+        most_each = BODIES_EACH * self._service.limits.max_body_bytes
+        if self._held_bytes[client] + n_bytes > most_each:
+            raise ServerFullError(f"too many large bodies of {client} at once, try again")
+        if n_bytes > self._free_bytes:
+            raise ServerFullError("too many large bodies at once, try again")
+        self._held_bytes[client] += n_bytes
+        self._free_bytes -= n_bytes
+
+    def _release(self, client: str, n_bytes: int) -> None:
+        self._free_bytes += n_bytes
+        self._held_bytes[client] -= n_bytes
+        if not self._held_bytes[client]:
+            del self._held_bytes[client]
 
     async def _receive(self, request: Request, reserve: Callable[[int], None]) -> bytearray:
         """Return the body; raise `IdleError` if it comes too slowly."""

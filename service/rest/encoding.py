@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from inkstream.service.pages import answer_of
 from inkstream.service.protocol.server_messages import Event
 
 STEP: Final = 64  # values that are encoded at once: less than a millisecond
@@ -14,8 +15,8 @@ T = TypeVar("T")
 
 
 def encoded_event(event: Event) -> bytes:
-    """Return the JSON of an event."""
-    return event.model_dump_json(exclude={"seq"}).encode()
+    """Return the JSON of an event as answers have it."""
+    return answer_of(event).model_dump_json().encode()
 
 
 class Encoder:

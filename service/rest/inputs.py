@@ -15,10 +15,10 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from inkstream.model.config import Kind, ModelConfig
-from inkstream.model.errors import InputError
+from inkstream.model.errors import InkSizeError, InputError
 from inkstream.model.pages import Page, find_page
-from inkstream.model.preprocess.columns import image_columns, ink_hint, kind_for
-from inkstream.model.preprocess.ink import stroke_columns
+from inkstream.model.preprocess.columns import LINE_SIDE, image_columns, ink_hint, kind_for
+from inkstream.model.preprocess.ink import MAX_LENGTH, stroke_columns
 from inkstream.service.pages import bounded
 from inkstream.service.protocol.columns import json_columns
 from inkstream.service.protocol.errors import (
@@ -46,6 +46,7 @@ class Task:
     models: dict[str, ModelConfig]  # by name, from which the input chooses; at least one
     max_pixels: int  # of an image
     max_columns: int  # of a line
+    max_path: int = MAX_LENGTH  # pixels that the pen of strokes goes
 
     def choose(self, kind: Kind | None) -> tuple[str, ModelConfig]:
         """Return the first model of a kind, or the first of all where there is none."""
@@ -75,7 +76,7 @@ def read(task: Task, body: bytes | bytearray) -> Input | Page:
     kind = media_type(task.content_type)
     if kind == JSON:
         if task.is_page:
-            raise ValueRefusedError(f"page=true needs an image, {JSON} came")
+            raise ValueRefusedError(f"a page needs an image, {JSON} came")
         return _from_json(task, body)
     data = file_of_form(task.content_type, body) if kind == FORM else bytes(body)
     if not task.is_page:
@@ -109,7 +110,10 @@ def _from_json(task: Task, data: bytes | bytearray) -> Input:
         strokes, height = json_strokes(message)
         name, config = task.choose(kind_for(None))
         try:
-            columns = _bounded(task, stroke_columns(strokes, config, height))
+            max_columns = min(task.max_columns, LINE_SIDE)
+            columns = stroke_columns(strokes, config, height, max_columns, task.max_path)
+        except InkSizeError as error:
+            raise OverLimitError(str(error)) from error
         except InputError as error:
             raise InkError(str(error)) from error
         return Input(name, columns, ink_hint(strokes, config.kind))

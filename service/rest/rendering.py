@@ -12,11 +12,10 @@ from pydantic import TypeAdapter
 
 from inkstream.model.pages import Page
 from inkstream.service import pages
-from inkstream.service.protocol.server_messages import Event
 
 PageForm = Literal["json", "hocr", "alto"]
 
-_EVENTS: Final = TypeAdapter(list[Event])
+_READINGS: Final = TypeAdapter(list[pages.Letter | pages.Word])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +43,7 @@ def render(rendering: Rendering) -> str:
         "alto": pages.alto,
     }
     lines = (
-        pages.read_line(line, read.text, _EVENTS.validate_json(read.events))
+        pages.read_line(line, read.text, _READINGS.validate_json(read.events))
         for line, read in zip(rendering.page.lines, rendering.lines, strict=True)
     )
     return forms[rendering.form](rendering.page, lines)

@@ -1,4 +1,4 @@
-"""The REST routes: `/v1/recognize` and its like, health, metrics, and descriptions.
+"""The REST routes: what is read, health, metrics, and descriptions.
 
 `create_app` builds its FastAPI with `**ABOUT` and calls `add_rest`.
 
@@ -13,7 +13,6 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Awaitable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -31,7 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inkstream.model.config import Kind
 from inkstream.model.errors import InkstreamError
-from inkstream.service import installed_version, pages
+from inkstream.service import installed_version
 from inkstream.service.http_errors import (
     REQUEST_ID_HEADER,
     UNKNOWN_PARAMETER,
@@ -41,19 +40,18 @@ from inkstream.service.http_errors import (
 )
 from inkstream.service.logs import get_logger
 from inkstream.service.metrics import CONTENT_TYPE, Metrics
+from inkstream.service.pages import columns_of
 from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS, StoppingError, ValueRefusedError
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest import openapi
 from inkstream.service.rest.answers import (
     MEDIA_TYPES,
-    Recognition,
-    Transcription,
     answer_json,
 )
 from inkstream.service.rest.bodies import BodyReader
 from inkstream.service.rest.encoding import Encoder
-from inkstream.service.rest.inputs import JSON, Input
+from inkstream.service.rest.inputs import JSON
 from inkstream.service.rest.recognition import recognize, recognize_page
 from inkstream.service.rest.rendering import PageForm, Rendering
 from inkstream.service.rest.requests import address_of, while_connected
@@ -66,7 +64,13 @@ ABOUT: Final[dict[str, Any]] = openapi.ABOUT | dict.fromkeys(
 REQUEST_ID_BYTES: Final = 8
 MODEL_HEADER: Final = "x-inkstream-model"  # whose columns an answer holds
 ASYNCAPI: Final = Path(__file__).with_name("asyncapi.json")  # made by tools/asyncapi.py
-RECOGNIZE: Final = "/v1/recognize"
+READING: Final = [  # calls that ask the models: they are measured and logged
+    call["path"]
+    for call in (
+        *(openapi.CLASSIFY, openapi.CLASSIFY_JSON, openapi.TRANSCRIBE, openapi.TRANSCRIBE_JSON),
+        *(openapi.PAGE, openapi.RECOGNIZE),
+    )
+]
 
 # Python 3.11 counts the depth of a parsed tree for all threads together: where the collector of
 # garbage lets another thread parse meanwhile, ast.parse raises SystemError (cpython#106905).
@@ -102,30 +106,38 @@ class NoParameters(BaseModel):
         return values
 
 
-class ColumnsParameters(NoParameters):
-    """The parameters of `/v1/columns`."""
+class ModelParameter(NoParameters):
+    """The parameter of every call that takes an image, columns or strokes."""
 
     model: str | None = Field(
-        None, description="Name of a model; absent: the first that suits the input."
+        None, description="Name of a model; absent: the first that suits the call and the input."
     )
-    page: bool = Field(False, description="Whether the image is a page of many lines.")
-
-    @property
-    def kind(self) -> Kind | None:
-        """The kind of model that the parameters need; None if the input decides."""
-        return "transcriber" if self.page else None
 
 
-class RecognizeParameters(ColumnsParameters):
-    """The parameters of `/v1/recognize`: some are fields of a stream's `configure`."""
+class CharactersParameter(ModelParameter):
+    """The parameters of every call that reads; like their like, fields of a `configure`."""
 
-    curve: bool = Field(False, description="Also return a classifier's answer after every column.")
-    form: PageForm = Field("json", alias="format", description="Format of the answer about a page.")
     characters: str | None = Field(
         None, description="Only labels of these characters are answered; absent: every label."
     )
-    language_model: str | None = Field(
-        None, description="Language model to read with, one of the model's languages."
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The fields of a `configure` with the same options."""
+        return self.model_dump(exclude={"model", "page", "curve", "form"})
+
+
+class ClassifyParameters(CharactersParameter):
+    """The parameters of `/v1/classify`."""
+
+    curve: bool = Field(False, description="Also return the probabilities after every column.")
+
+
+class TranscribeParameters(CharactersParameter):
+    """The parameters of `/v1/transcribe`."""
+
+    language: str | None = Field(
+        None, description="Language to read with, one of the model's languages."
     )
     words: list[str] = Field(
         [], description="A word that is likely in the text; repeated for each."
@@ -135,22 +147,24 @@ class RecognizeParameters(ColumnsParameters):
         None, description="A regular expression that the text matches completely."
     )
 
+
+class PageParameters(TranscribeParameters):
+    """The parameters of `/v1/page`."""
+
+    form: PageForm = Field("json", alias="format", description="Format of the answer about a page.")
+
+
+class RecognizeParameters(ClassifyParameters, PageParameters):
+    """The parameters of `/v1/recognize`."""
+
+    page: bool = Field(False, description="Whether the image is a page of many lines.")
+
     @property
     def kind(self) -> Kind | None:
         """The kind of model that the parameters need; None if the input decides."""
-        of_lines = (self.language_model, self.pattern, self.words or None, self.context or None)
-        if self.page or any(value is not None for value in of_lines):
+        if self.page or self.words or self.context or (self.language, self.pattern) != (None, None):
             return "transcriber"
         return "classifier" if self.curve else None
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The fields of a `configure` with the same options."""
-        fields = self.model_dump(exclude={"model", "page", "curve", "form"})
-        return fields | {"every": "column" if self.curve else "message"}
-
-
-ANSWER: Final = Recognition | Transcription | pages.PageTranscription
 
 
 class Models(BaseModel):
@@ -186,11 +200,11 @@ class Status(BaseModel):
 def add_rest(app: FastAPI, service: Service) -> None:
     """Add all REST routes to `app`, and the shape of its errors."""
     add_error_handlers(app, service.metrics)
-    app.include_router(_recognition_router(service))
+    app.include_router(_router(service))
     _add_operators(app, service)
     _add_stream(app)
     _add_description(app)
-    app.openapi = lambda: openapi.with_nulls(FastAPI.openapi(app))  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.completed(FastAPI.openapi(app))  # type: ignore[method-assign]
     if service.settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -203,66 +217,117 @@ def add_rest(app: FastAPI, service: Service) -> None:
     app.add_middleware(RequestLog, metrics=service.metrics)  # the outermost: it sees every answer
 
 
-def _recognition_router(service: Service) -> APIRouter:
+def _router(service: Service) -> APIRouter:
+    """Return the router of the calls that need access."""
+
     async def check_access(request: Request) -> None:
         headers = request.headers
         service.access.check_origin(headers.get("origin"), headers.get("host"))
         service.access.check_key(headers.get("authorization"))
 
     router = APIRouter(dependencies=[Depends(check_access), Depends(_BEARER)])
-    bodies, encoder = BodyReader(service), Encoder()
+    bodies = BodyReader(service)
+    _add_reading(router, service, bodies)
+    _add_columns(router, service, bodies)
+    _add_models(router, service)
+    return router
 
-    def input_of(
-        request: Request, query: ColumnsParameters, model: RunningModel
-    ) -> Awaitable[Input]:
-        decided = query.model is not None or query.kind is not None
-        return bodies.columns(request, model if decided else None)
 
-    @router.post(RECOGNIZE, name="recognize", response_model=ANSWER, **openapi.RECOGNIZE)
-    async def recognize_input(
+def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> None:
+    encoder = Encoder()
+
+    async def read(
+        request: Request,
+        model: RunningModel | None,
+        query: CharactersParameter,
+        curve: bool = False,
+    ) -> Response:
+        client = address_of(request)
+        options = query.options | {"results": "column" if curve else "message"}
+        async with service.sessions.admit_request(client):
+            came = await bodies.columns(request, model)
+            model = service.models[came.model]
+            work = recognize(model, request_id_of(request), client, came.columns, options)
+            answers = await while_connected(request, work)
+            return Response(await answer_json(answers, came, curve, encoder), media_type=JSON)
+
+    async def read_page(request: Request, model: RunningModel, query: PageParameters) -> Response:
+        client, options = address_of(request), query.options | {"results": "none"}
+        async with service.sessions.admit_request(client):
+            page = await bodies.page(request, model)
+            work = recognize_page(
+                model, request_id_of(request), client, page, options, encoder=encoder
+            )
+            lines = await while_connected(request, work)
+            text = await bodies.rendered(request, Rendering(query.form, page, lines))
+            return Response(text, media_type=MEDIA_TYPES[query.form])
+
+    @router.post(**openapi.CLASSIFY)
+    @router.post(**openapi.CLASSIFY_JSON)
+    async def classify(request: Request, query: Annotated[ClassifyParameters, Query()]) -> Response:
+        """Read one character."""
+        model = service.model_of_kind(query.model, "classifier", "/v1/classify")
+        return await read(request, model, query, query.curve)
+
+    @router.post(**openapi.TRANSCRIBE)
+    @router.post(**openapi.TRANSCRIBE_JSON)
+    async def transcribe(
+        request: Request, query: Annotated[TranscribeParameters, Query()]
+    ) -> Response:
+        """Read one line of writing."""
+        model = service.model_of_kind(query.model, "transcriber", "/v1/transcribe")
+        return await read(request, model, query)
+
+    @router.post(**openapi.PAGE)
+    async def page(request: Request, query: Annotated[PageParameters, Query()]) -> Response:
+        """Read a page of many lines."""
+        model = service.model_of_kind(query.model, "transcriber", "/v1/page")
+        return await read_page(request, model, query)
+
+    @router.post(**openapi.RECOGNIZE)
+    async def recognize_any(
         request: Request, query: Annotated[RecognizeParameters, Query()]
     ) -> Response:
-        """Read a whole image, or columns or strokes that are complete."""
+        """Read what comes with the model that suits it: one call for curl."""
         model = service.model(query.model, query.kind)
         if query.curve:
-            service.require_kind(model, "classifier", "curve=true")
-        if query.form != "json" and not query.page:
+            service.model_of_kind(model.info.name, "classifier", "curve=true")
+        if query.page:
+            service.model_of_kind(model.info.name, "transcriber", "page=true")
+            return await read_page(request, model, query)
+        if query.form != "json":
             raise ValueRefusedError(f"format={query.form} needs page=true")
-        client = address_of(request)
-        async with service.sessions.admit_request(client):
-            session_id = request_id_of(request)
-            if query.page:
-                page = await bodies.page(request, model)
-                reading = recognize_page(
-                    model, session_id, client, page, query.options, encoder=encoder
-                )
-                lines = await while_connected(request, reading)
-                text = await bodies.rendered(request, Rendering(query.form, page, lines))
-                return Response(text, media_type=MEDIA_TYPES[query.form])
-            came = await input_of(request, query, model)
-            model = service.models[came.model]
-            work = recognize(model, session_id, client, came.columns, query.options)
-            answers = await while_connected(request, work)
-            body = await answer_json(answers, came, query.curve, encoder)
-        return Response(body, media_type=JSON)
+        is_decided = query.model is not None or query.kind is not None
+        return await read(request, model if is_decided else None, query, query.curve)
 
-    @router.post("/v1/columns", response_class=Response, **openapi.COLUMNS)
-    async def columns(request: Request, query: Annotated[ColumnsParameters, Query()]) -> Response:
-        """Give the columns that an image or strokes become, as a stream takes them."""
-        model = service.model(query.model, query.kind)
+
+def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> None:
+    @router.post(**openapi.COLUMNS)
+    @router.post(**openapi.COLUMNS_JSON)
+    async def columns(request: Request, query: Annotated[ModelParameter, Query()]) -> Response:
+        """Give the columns that an image or strokes become, as a stream takes them.
+
+        Oldest first, each of the model's column_height bytes, top to bottom: 0 = paper, 255 = ink.
+        """
+        model = service.model(query.model) if query.model is not None else None
         async with service.sessions.admit_request(address_of(request)):
-            if query.page:
-                page = await bodies.page(request, model)
-                height = model.info.column_height
-                body = await asyncio.to_thread(
-                    lambda: pages.columns_of(page, height).model_dump_json()
-                )
-                return Response(body, media_type=JSON)
-            came = await input_of(request, query, model)
+            came = await bodies.columns(request, model)
         headers = {MODEL_HEADER: came.model}
         columns = came.columns[:, : service.models[came.model].info.column_height]
         return Response(columns.tobytes(), 200, headers, "application/octet-stream")
 
+    @router.post(**openapi.PAGE_COLUMNS)
+    async def page_columns(request: Request, query: Annotated[ModelParameter, Query()]) -> Response:
+        """Give the lines of a page as columns, which a stream can read."""
+        model = service.model_of_kind(query.model, "transcriber", "/v1/page/columns")
+        async with service.sessions.admit_request(address_of(request)):
+            page = await bodies.page(request, model)
+            height = model.info.column_height
+            body = await asyncio.to_thread(lambda: columns_of(page, height).model_dump_json())
+        return Response(body, media_type=JSON)
+
+
+def _add_models(router: APIRouter, service: Service) -> None:
     @router.get("/v1/models", **openapi.MODELS)
     async def models(_query: Annotated[NoParameters, Query()]) -> Models:
         """List the models that this server runs."""
@@ -279,8 +344,6 @@ def _recognition_router(service: Service) -> APIRouter:
         response.headers["cache-control"] = "no-store"
         text, lifetime_s = service.access.new_token(credential)
         return Token(token=text, expires_s=lifetime_s)
-
-    return router
 
 
 def _add_operators(app: FastAPI, service: Service) -> None:
@@ -402,8 +465,8 @@ class RequestLog:
             finally:
                 request_s = time.perf_counter() - started_s
                 failure = scope["state"].get("failure", {})
-                if path == RECOGNIZE and scope["method"] == "POST":
+                if path in READING and scope["method"] == "POST":
                     self._metrics.requested(status, request_s)
-                if path == RECOGNIZE or failure:
+                if path in READING or failure:
                     milliseconds = round(request_s * 1000, 1)
                     log.info("request", path=path, status=status, ms=milliseconds, **failure)

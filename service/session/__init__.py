@@ -13,7 +13,7 @@ The engine and the endpoints import the names below and nothing further in.
 """
 
 from inkstream.service.session.inbox import check_hints
-from inkstream.service.session.ink import MESSAGE_PATH, PORTION_PATH, InkChanges, draw_due
+from inkstream.service.session.ink import MESSAGE_PATH, InkChanges, draw_due
 from inkstream.service.session.model import ANSWERS, Seals, SessionModel
 from inkstream.service.session.options import Options
 from inkstream.service.session.outputs import (
@@ -30,7 +30,6 @@ __all__ = [
     "ANSWERS",
     "INK_DUE",
     "MESSAGE_PATH",
-    "PORTION_PATH",
     "Close",
     "Effect",
     "InkChanges",

@@ -7,9 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Final, Self, cast
-
-import msgspec
+from typing import Final, cast
 
 from inkstream.service.protocol.client_messages import (
     ClientMessage,
@@ -18,7 +16,7 @@ from inkstream.service.protocol.client_messages import (
     Ping,
     Reset,
     Resume,
-    Stroke,
+    parse_client,
 )
 from inkstream.service.protocol.errors import InkError, Ref, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits
@@ -44,36 +42,6 @@ class Fault:
     code: str
     text: str
     id: Ref
-
-
-_POINTS: Final = msgspec.msgpack.Decoder(list[list[tuple[float, float]]])
-
-
-@dataclass(frozen=True, slots=True)
-class PackedInk:
-    """Ink that waits behind other messages: as numbers of Python it would take seven times as much.
-
-    That memory would come in small pieces, and after a flood be kept for the few still in use.
-    """
-
-    ink: Ink  # its strokes have no points
-    strokes: tuple[Stroke, ...]
-    points: bytes
-
-    @classmethod
-    def of(cls, ink: Ink) -> Self:
-        """Pack the points of the strokes of `ink`."""
-        points = [stroke.points for stroke in ink.strokes]
-        packed = msgspec.msgpack.encode(points)
-        for of_stroke in points:
-            of_stroke.clear()
-        return cls(ink, tuple(ink.strokes), packed)
-
-    def unpacked(self) -> Ink:
-        """Return the message as it came."""
-        for stroke, points in zip(self.strokes, _POINTS.decode(self.points), strict=True):
-            stroke.points.extend(points)
-        return self.ink
 
 
 Control = ClientMessage | PackedColumns | Fault  # all but binary columns
@@ -121,8 +89,8 @@ class Inbox:
         self.waiting_columns = 0  # not taken yet, with those as which control messages count
         self.head_columns = 0  # at the head, up to the next control message
         self.begun_columns = 0  # of these, the rest of a message of which some were taken
-        # Columns of one message, or another message with its weight.
-        self._queue: deque[bytes | tuple[Control | PackedInk, int]] = deque()
+        # Columns of one message, or another message, or ink as it came, with its weight.
+        self._queue: deque[bytes | tuple[Control | str, int]] = deque()
         self._n_controls = 0  # in the queue
         self.after_ink = False  # whether ink has come since the newest reset
         self._ping_is_free = False  # whether ink has come since the newest ping
@@ -158,14 +126,20 @@ class Inbox:
                 return 0
         return 1
 
-    def add_control(self, message: Control, weight: int, *, waits: bool) -> None:
-        """Queue another message; ink is packed if it `waits`, or others are before it."""
+    def add_control(self, message: Control, weight: int, frame: str | bytes) -> None:
+        """Queue another message, which came as `frame`.
+
+        Ink that waits behind others is kept as it came, and read again in its turn: as numbers of
+        Python it would take seven times as much memory, in small pieces that a flood leaves behind.
+        """
+        waiting: Control | str = message
         if isinstance(message, Ink):
             self.after_ink = self._ping_is_free = True
+            if self._queue and isinstance(frame, str):
+                waiting = frame
         elif isinstance(message, Reset):
             self.after_ink = False
-        packed = isinstance(message, Ink) and (waits or self._queue) and PackedInk.of(message)
-        self._queue.append((packed or message, weight))
+        self._queue.append((waiting, weight))
         self._n_controls += 1
         self.waiting_columns += weight
 
@@ -180,7 +154,9 @@ class Inbox:
         behind = takewhile(lambda queued: isinstance(queued, bytes), self._queue)
         size = sum(map(len, cast(Iterator[bytes], behind)))
         self.head_columns = size // self._column_size
-        return message.unpacked() if isinstance(message, PackedInk) else message
+        if isinstance(message, str):  # its size was checked when it came
+            return parse_client(message, len(message), len(message))
+        return message
 
     def peek(self, n_columns: int) -> bytes:
         """Return the first columns, at most `head_columns` of them, and leave them in the queue."""

@@ -3,21 +3,17 @@
 A message of ink is handled in three steps: `changes` finds out what it changes and what that costs,
 `draw_due` draws its strokes, a portion at a time, and `draw` lays them on the columns. Nothing is
 changed if any of them raises an error.
-
-A message has few points, so numbers of Python are faster here than arrays.
 """
 
-import math
-from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice, pairwise
-from operator import attrgetter, itemgetter
-from struct import Struct
-from typing import Any, Final
+from dataclasses import dataclass, field
+from itertools import islice
+from operator import itemgetter
+from typing import Final
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from inkstream.model.config import ModelConfig
@@ -29,11 +25,14 @@ from inkstream.model.preprocess.ink import (
     Point,
     check_bounds,
     draw_apart,
-    draw_union,
     flatten,
-    misfit,
-    parts_near,
-    touched,
+)
+from inkstream.model.preprocess.strokes import (
+    POINT_PATH,
+    PORTION_PATH,
+    Piece,
+    cut_in_runs,
+    refit,
 )
 from inkstream.service.protocol.client_messages import Ink
 from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quoted
@@ -42,18 +41,11 @@ from inkstream.service.session.model import SessionModel
 
 # Length of the pen's path in one message, pixels: forty words.
 MAX_PATH: Final = 65_536
-# So much is drawn at once, while all sessions wait: 2 ms.
-PORTION_PATH: Final = 8192
-# So many pixels count as one message, and a point as so many pixels: drawing takes 0.1 us a pixel
-# and 0.4 to 0.9 us a point. At 250 messages a second that is 1/20 of the time.
+# So many pixels count as one message: at 250 of them a second drawing takes 1/20 of the time.
 MESSAGE_PATH: Final = 2048
-POINT_PATH: Final = 8
 # Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
 MAX_KEPT_PATH: Final = 24 * MAX_PATH
-CHUNK_PATH: Final = 2048  # pixels that are drawn in the time that a chunk of strokes takes anyway
 NEVER_WIPED: Final = MAX_COLUMNS + 1  # no ink comes so far
-POINT: Final = Struct("2f")  # x and y
-SAME_FRAME: Final = 1e-3  # of a frame's height: frames that differ by less are the same
 MAX_SPANS: Final = 16  # of a stroke in one letter; if there are more, one span covers them all
 MAX_SPANNED: Final = 128  # strokes that one event names: twice as many as a long word has
 BEGUN_AGAIN: Final = "after a reset or a rewind to column 0"  # when the other kind may follow
@@ -62,8 +54,7 @@ Points = NDArray[np.float64]  # [n, 2], pixels
 StrokeKey = int | str | tuple[int]  # a stroke's id; those without one are numbered
 
 
-@dataclass(slots=True, eq=False)
-class KeptStroke:
+class KeptStroke(msgspec.Struct, array_like=True, frozen=True, eq=False):
     """A stroke, or the part of it that has come."""
 
     coordinates: bytes  # x and y of each point, pixels, in 32 bits
@@ -82,7 +73,7 @@ class KeptStroke:
         """Whether it may go on or be undone where the columns from `oldest` on may change."""
         return not self.complete or self.columns[1] > oldest
 
-    def continued(self, piece: "Piece", complete: bool) -> "KeptStroke":
+    def continued(self, piece: Piece, complete: bool) -> "KeptStroke":
         """Return the stroke with a piece more; its columns are known if that can be drawn."""
         first, end = piece.columns
         if self.coordinates:
@@ -106,80 +97,6 @@ class KeptStroke:
 NEW: Final = KeptStroke(b"", 0, 0.0, (0, 0), complete=False)
 
 
-class Piece:
-    """New points of a stroke, and the way to them from where its pen stood, in pixels."""
-
-    def __init__(self, before: KeptStroke, more: Sequence[Point]) -> None:
-        """Measure the way from the end of `before` through at least one point more."""
-        self.n_points = len(more)
-        values = [value for point in more for value in point]
-        self.coordinates = array("f", values).tobytes()
-        if last := before.coordinates[-POINT.size :]:
-            values = [*POINT.unpack(last), *values]
-        # While they wait to be drawn numbers of Python would take seven times the memory.
-        self._points = array("d", values)
-        x, y = values[::2], values[1::2]
-        self.bounds = min(x), min(y), max(x), max(y)
-        steps = zip(x, x[1:], y, y[1:], strict=False)
-        self.path: float = sum(
-            [max(abs(x2 - x1), abs(y2 - y1)) for x1, x2, y1, y2 in steps]
-        )  # its length
-        self.cost = self.path + POINT_PATH * len(x)  # what it costs to draw, pixels
-
-    def runs(self) -> list[Points]:
-        """Return its points in runs, each of which ends where the next one begins; see `_runs`."""
-        points = np.frombuffer(self._points).reshape(-1, 2)
-        return [points] if self.cost <= PORTION_PATH else _runs(points)
-
-    @property
-    def columns(self) -> tuple[int, int]:
-        """The first column that the ink touches, and the one after the last; 0, 0 if too far."""
-        left, _, right, _ = self.bounds
-        return touched(left, right) if left >= 0 and right <= MAX_COLUMNS else (0, 0)
-
-
-def _runs(points: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return runs of points [n, 2], each of which costs about a portion at most.
-
-    The last point of a run is the first one of the next. A way that costs more than a portion is
-    cut in equal parts.
-    """
-    n_parts = np.ceil(abs(np.diff(points, axis=0)).max(1) / PORTION_PATH).astype(int)
-    if n_parts.max(initial=1) > 1:
-        ways = zip(points, points[1:], np.maximum(n_parts, 1), strict=False)
-        cut = [np.linspace(start, end, n, endpoint=False) for start, end, n in ways]
-        points = np.concatenate([*cut, points[-1:]])
-    costs = abs(np.diff(points, axis=0, append=points[-1:])).max(1) + POINT_PATH
-    cuts = np.flatnonzero(np.diff(costs.cumsum() // PORTION_PATH)) + 1
-    edges = [0, *cuts.tolist(), len(points)]
-    return [points[i : j + 1] for i, j in pairwise(edges)]
-
-
-@dataclass(slots=True, eq=False)
-class Chunk:
-    """Strokes, or runs of them, that are drawn again at once around one that is undone."""
-
-    wiped_from: int  # see `KeptStroke`
-    runs: list[NDArray[np.float32]] = field(default_factory=list)  # each [n, 2], pixels
-    cost: float = CHUNK_PATH  # of drawing it
-
-
-def _chunks(strokes: Iterable[KeptStroke], first: int, end: int) -> list[Chunk]:
-    """Return all ink that strokes may leave on columns `first` to `end`."""
-    chunks: list[Chunk] = []
-    near = [own for own in strokes if own.columns[0] < end and first < own.columns[1]]
-    for stroke in sorted(near, key=attrgetter("wiped_from")):
-        runs = _runs(stroke.points) if stroke.cost > PORTION_PATH else [stroke.points]
-        cost = stroke.cost / len(runs)
-        for run in runs:
-            is_room = chunks and chunks[-1].cost + cost <= PORTION_PATH
-            if not is_room or chunks[-1].wiped_from != stroke.wiped_from:
-                chunks.append(Chunk(stroke.wiped_from))
-            chunks[-1].runs.append(run)
-            chunks[-1].cost += cost
-    return chunks
-
-
 @dataclass(slots=True, eq=False)
 class InkChanges:
     """What one message of ink changes, and how much of it is drawn: see `draw_due`."""
@@ -191,63 +108,64 @@ class InkChanges:
     frame: Frame | None  # of the line; None before any ink
     refits: bool  # whether the frame is a new one, so that all strokes are drawn again
     due_cost: float = 0.0  # of drawing what is not drawn yet, pixels
-    runs: list[Points] = field(default_factory=list)  # of the pieces
+    runs: list[Points] = field(default_factory=list)  # of pieces, then of strokes near the undone
     costs: list[float] = field(default_factory=list)  # of drawing each, pixels
-    drawn: list[Drawn] = field(default_factory=list)  # the ink of the first of them
-    chunks: list[Chunk] | None = None  # to be drawn again; None: no stroke is undone
-    beneath: NDArray[np.uint8] | None = None  # ink of others on the undone stroke's columns
+    n_drawn: int = 0  # of the runs
+    drawn: list[Drawn] = field(default_factory=list)  # the ink of pieces
+    wiped: list[int] = field(default_factory=list)  # of strokes near the undone: `wiped_from`
+    beneath: NDArray[np.uint8] | None = None  # their ink on its columns
 
     def prepare(self, column_size: int) -> None:
         """Find out what is to be drawn; a column has so many bytes."""
         for piece in self.pieces:
-            runs = piece.runs()
-            self.runs += runs
-            self.costs += [piece.cost / len(runs)] * len(runs)
-            self.due_cost += piece.cost
+            self._add(piece.runs(), piece.cost)
         if self.undone is not None and self.undone.columns[0] < self.undone.columns[1]:
             first, end = self.undone.columns
-            self.chunks = _chunks(self.strokes.values(), first, end)
-            self.due_cost += sum([chunk.cost for chunk in self.chunks])
             self.beneath = np.zeros((end - first, column_size), np.uint8)
+            for stroke in self.strokes.values():
+                if stroke.columns[0] < end and first < stroke.columns[1]:
+                    runs = cut_in_runs(stroke.points.astype(np.float64))
+                    self._add(runs, stroke.cost)
+                    self.wiped += [stroke.wiped_from] * len(runs)
+
+    def _add(self, runs: list[Points], cost: float) -> None:
+        self.runs += runs
+        self.costs += [cost / len(runs)] * len(runs)
+        self.due_cost += cost
 
     @property
     def is_drawn(self) -> bool:
         """Whether all ink is there."""
-        return len(self.drawn) == len(self.runs) and not self.chunks
+        return self.n_drawn == len(self.runs)
 
     def runs_within(self, cost: float) -> list[Points]:
         """Return the next runs to draw, of this cost together; one may go beyond it."""
-        start = len(self.drawn)
-        if self.due_cost <= cost:
-            return self.runs[start:] if start else self.runs
-        total = 0.0
-        for i in range(start, len(self.runs)):
-            if total >= cost:
-                return self.runs[start:i]
-            total += self.costs[i]
-        return self.runs[start:]
+        end, total = self.n_drawn, 0.0
+        while end < len(self.runs) and total < cost:
+            total += self.costs[end]
+            end += 1
+        return self.runs[self.n_drawn : end]
 
     def take(self, drawn: Iterable[Drawn]) -> None:
         """Keep the ink of the next runs."""
-        start = len(self.drawn)
-        self.drawn += drawn
-        self.due_cost -= sum(self.costs[start : len(self.drawn)])
+        n_new = len(self.runs) - len(self.wiped)
+        for ink in drawn:
+            self.due_cost -= self.costs[self.n_drawn]
+            if self.n_drawn < n_new:
+                self.drawn.append(ink)
+            else:
+                self._lay_beneath(ink, self.wiped[self.n_drawn - n_new])
+            self.n_drawn += 1
 
-    def draw_again(self, cost: float, column_height: int) -> float:
-        """Draw the next chunks, of this cost together; return what they cost, which may be more."""
-        left = cost
-        while self.chunks and left > 0 and self.undone is not None and self.beneath is not None:
-            chunk = self.chunks[-1]
-            first, end = self.undone.columns
-            end = min(end, chunk.wiped_from)
-            starts = np.cumsum([0, *map(len, chunk.runs)])
-            points, starts = parts_near(np.concatenate(chunk.runs), starts, first, end)
-            beneath = self.beneath[: max(0, end - first)]
-            draw_union(points, starts, column_height, first, beneath)
-            self.chunks.pop()
-            left -= chunk.cost
-        self.due_cost -= cost - left
-        return cost - left
+    def _lay_beneath(self, drawn: Drawn, wiped_from: int) -> None:
+        """Lay the ink of a stroke on the columns of the one that is undone."""
+        assert self.undone is not None
+        assert self.beneath is not None
+        first, end = self.undone.columns
+        low, high = max(first, drawn.first), min(end, wiped_from, drawn.first + len(drawn.ink))
+        if low < high:
+            here = self.beneath[low - first : high - first]
+            np.maximum(here, drawn.ink[low - drawn.first :][: len(here)], out=here)
 
     def check(self) -> None:
         """Raise `InkError` if the pen's path is too long, or reaches where nothing is drawn."""
@@ -282,28 +200,13 @@ def draw_due(due: Sequence[InkChanges], config: ModelConfig) -> None:
     numbers: list[int] = []  # of runs, of each of the changes
     room = float(PORTION_PATH)
     for changes in due:
-        own = changes.runs_within(room) if room > 0 else []
-        runs += own
-        numbers.append(len(own))
-        start = len(changes.drawn)
-        room -= sum(changes.costs[start : start + len(own)])
-        if changes.chunks and room > 0:
-            room -= changes.draw_again(room, config.column_height)
+        chosen = changes.runs_within(room)
+        runs += chosen
+        numbers.append(len(chosen))
+        room -= sum(changes.costs[changes.n_drawn :][: len(chosen)])
     drawn = iter(draw_apart(runs, config.column_height, directions=config.directions))
     for changes, n_runs in zip(due, numbers, strict=True):
         changes.take(islice(drawn, n_runs))
-
-
-class SavedStroke(msgspec.Struct, array_like=True):
-    """A stroke as a snapshot has it: see `KeptStroke`."""
-
-    key: int | str | tuple[int]
-    coordinates: bytes
-    n_points: int
-    cost: float
-    columns: tuple[int, int]
-    complete: bool
-    wiped_from: int
 
 
 class SavedInk(msgspec.Struct, array_like=True):
@@ -313,7 +216,7 @@ class SavedInk(msgspec.Struct, array_like=True):
     frame: tuple[float, float] | None  # top and height
     is_fitted: bool
     n_pieces: int
-    strokes: list[SavedStroke]
+    strokes: list[tuple[StrokeKey, KeptStroke]]
     first: int  # columns before this one are forgotten
     behind: int  # columns that the pen has left behind
     n_taken: int  # columns that were read
@@ -381,7 +284,7 @@ class LineInk:
             if before.complete:
                 raise InkError(f"stroke {quoted(key)} is complete, allowed: a new id", ink.id)
             if frame is not None and stroke.points:
-                pieces.append(Piece(before, self._in_pixels(stroke.points, frame)))
+                pieces.append(Piece(before.coordinates, self._in_pixels(stroke.points, frame)))
                 strokes[key] = before.continued(pieces[-1], stroke.last)
             else:
                 strokes[key] = replace(before, complete=stroke.last)
@@ -414,51 +317,37 @@ class LineInk:
         The frame depends on the ink alone, not on when the fit was asked for. The old frame stays
         where the line has become too long to be read again at once.
         """
-        strokes, old, rows = changes.strokes, changes.frame, self._model.info.column_height
+        strokes, old, info = changes.strokes, changes.frame, self._model.info
         height = changes.ink.height or self._height
         is_wiped = any(stroke.wiped_from < NEVER_WIPED for stroke in strokes.values())
         if old is None or height is None or is_wiped:
             return changes
         written = {key: stroke for key, stroke in strokes.items() if stroke.coordinates}
         points, starts = flatten([stroke.points.astype(np.float64) for stroke in written.values()])
-        if not _is_drawable(points):
+        refitted = refit(
+            points,
+            starts,
+            (old.top, old.height),
+            height,
+            info.column_height,
+            transcribes=info.kind == "transcriber",
+        )
+        if refitted is None:
             return changes
-        new = self._suitable(points, starts, old, Frame(top=0.0, height=height))
-        if abs(new.height - old.height) + abs(new.top - old.top) < SAME_FRAME * old.height:
-            return changes
-        points = _moved(points, old, new, rows)
-        if not _is_drawable(points):
-            return changes
+        points, (top, new_height) = refitted
         parts = np.split(points, starts[1:-1]) if written else []
-        pieces = [Piece(NEW, [(x, y) for x, y in part.tolist()]) for part in parts]
+        pieces = [Piece(b"", [(x, y) for x, y in part.tolist()]) for part in parts]
         limits = self._model.limits
-        most = min(limits.max_message_columns, limits.max_line_columns)
+        max_end = min(limits.max_message_columns, limits.max_line_columns)
         end = max([piece.columns[1] for piece in pieces], default=0)
-        if end > most or sum([piece.path for piece in pieces]) > MAX_PATH:
+        if end > max_end or sum([piece.path for piece in pieces]) > MAX_PATH:
             return changes
         moved = {
             key: NEW.continued(piece, stroke.complete)
             for (key, stroke), piece in zip(written.items(), pieces, strict=True)
         }
-        return InkChanges(changes.ink, strokes | moved, pieces, None, frame=new, refits=True)
-
-    def _suitable(
-        self, points: Points, starts: NDArray[np.int64], frame: Frame, named: Frame
-    ) -> Frame:
-        """Return the frame that suits strokes in `frame`: the client's, or one that fits them."""
-        if not len(points):
-            return named
-        info = self._model.info
-        rows = info.column_height
-        # Rounding errors of a change of frames, far below a thousandth, must not decide.
-        there = np.round(_moved(points, frame, named, rows), 3)
-        found = misfit(there, starts, rows, transcribes=info.kind == "transcriber")
-        if found is None:
-            return named
-        zoom, middle = found
-        top = named.height * (middle / rows - 0.5 / zoom)
-        new = Frame(top=top, height=named.height / zoom)
-        return new if math.isfinite(new.top) and math.isfinite(new.height) else frame
+        frame = Frame(top=top, height=new_height)
+        return InkChanges(changes.ink, strokes | moved, pieces, None, frame, refits=True)
 
     def draw(self, changes: InkChanges, oldest: int, read: int) -> tuple[int, bytes]:
         """Lay what the newest message changes on the columns.
@@ -546,18 +435,7 @@ class LineInk:
             frame=None if frame is None else (frame.top, frame.height),
             is_fitted=self.fitted is not None,
             n_pieces=self._n_pieces,
-            strokes=[
-                SavedStroke(
-                    key,
-                    stroke.coordinates,
-                    stroke.n_points,
-                    stroke.cost,
-                    stroke.columns,
-                    stroke.complete,
-                    stroke.wiped_from,
-                )
-                for key, stroke in self._strokes.items()
-            ],
+            strokes=[*self._strokes.items()],
             first=first,
             behind=behind,
             n_taken=n_taken,
@@ -572,9 +450,7 @@ class LineInk:
             top, height = saved.frame
             self._frame = Frame(top=top, height=height)
         self.fitted = self._frame if saved.is_fitted else None
-        for stroke in saved.strokes:
-            key, *values = msgspec.structs.astuple(stroke)
-            self._strokes[key] = KeptStroke(*values)
+        self._strokes = dict(saved.strokes)
         first = max(saved.first, start)  # what was read before `start` can change no more
         pixels = np.frombuffer(columns + saved.waiting, np.uint8).reshape(-1, self.column_size)
         self._canvas.resume(first, saved.behind, saved.n_taken, pixels[first - start :].copy())
@@ -616,13 +492,3 @@ class LineInk:
                 Span(id=key, start=i, end=j) for i, j in zip(edges[::2], edges[1::2], strict=True)
             ]
         return tuple(spans)
-
-
-def _moved(points: Points, old: Frame, new: Frame, rows: int) -> Points:
-    """Return points [n, 2] in the pixels of another frame of so many rows."""
-    return points * (old.height / new.height) + (0, rows * ((old.top - new.top) / new.height))
-
-
-def _is_drawable(points: NDArray[Any]) -> bool:
-    """Return whether a canvas takes points [n, 2]; it takes no "not a number"."""
-    return bool((abs(points) <= MAX_COLUMNS).all() and (points[:, 0] >= 0).all())

@@ -9,7 +9,7 @@ length of the line.
 
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 import numpy as np
@@ -29,18 +29,26 @@ Scores = NDArray[np.float32]  # [n, S]
 State = NDArray[np.uint8]  # [D]
 
 
-@dataclass(frozen=True, slots=True)
-class BlankColumns:
+class BlankColumns(msgspec.Struct, array_like=True, tag="blank", frozen=True):
     """Blank columns that are no part of the line: a flush reads them."""
 
     n_columns: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AllowLabels:
+class AllowLabels(msgspec.Struct, array_like=True, tag="labels", frozen=True):
     """From here on these labels may be answered."""
 
-    allowed: Allowed
+    packed: bytes | None
+
+    @classmethod
+    def of(cls, allowed: Allowed) -> Self:
+        """Return the labels that are allowed, packed."""
+        return cls(None if allowed is None else allowed.tobytes())
+
+    @property
+    def allowed(self) -> Allowed:
+        """The labels, as decoders take them."""
+        return None if self.packed is None else np.frombuffer(self.packed, np.float32)
 
 
 Piece = bytes | BlankColumns | AllowLabels  # columns, one after another, or what came behind them
@@ -57,9 +65,6 @@ class KeptState:
     pieces: list[Piece] = field(default_factory=list)
 
 
-SavedPiece = bytes | int | list[bytes | None]  # columns, the number of blank columns, [labels]
-
-
 class SavedLine(msgspec.Struct, array_like=True):
     """A line as a snapshot has it: its oldest kept state, and what was read since."""
 
@@ -68,8 +73,8 @@ class SavedLine(msgspec.Struct, array_like=True):
     ink_end: int
     state: bytes | None
     decoder: dict[str, Any]  # see `Decoder.to_dict`
-    labels: bytes | None  # see `Allowed`
-    pieces: list[SavedPiece]
+    labels: AllowLabels
+    pieces: list[Piece]
 
 
 class Line:
@@ -97,28 +102,26 @@ class Line:
 
     def allow(self, allowed: Allowed) -> None:
         """Change which labels may be answered from the next column on."""
-        before = self.decoder.allowed
-        if allowed is None or before is None:
-            is_same = allowed is before
-        else:
-            is_same = np.array_equal(allowed, before)
-        if not is_same:
-            self.decoder.allowed = allowed
-            pieces = self._kept[-1].pieces
-            if pieces and isinstance(pieces[-1], AllowLabels):
-                pieces.pop()  # a client may change them any number of times between two columns
-            pieces.append(AllowLabels(allowed))
+        labels = AllowLabels.of(allowed)
+        if labels == AllowLabels.of(self.decoder.allowed):
+            return
+        self.decoder.allowed = allowed
+        pieces = self._kept[-1].pieces
+        if pieces and isinstance(pieces[-1], AllowLabels):
+            pieces.pop()  # a client may change them any number of times between two columns
+        pieces.append(labels)
 
     def read(self, scores: Scores, state: State, data: bytes, *, keep: bool = False) -> Decoded:
         """Take the scores of columns, whose pixels are `data`, and the state after them.
 
         The state is kept at each multiple of the spacing, or wherever `keep` is true.
         """
-        self._column_size = size = len(data) // len(scores)
-        columns = np.frombuffer(data, np.uint8).reshape(-1, size)
+        n_columns = len(scores)
+        self._column_size = size = len(data) // n_columns
+        columns = np.frombuffer(data, np.uint8).reshape(-1, size) if n_columns > 1 else [data]
         if ink_bytes := len(data.rstrip(PAPER)):
             self.ink_end = self.column + -(-ink_bytes // size)  # rounded up
-        self.column += len(scores)
+        self.column += n_columns
         decoded = self.decoder.step(scores, columns)
         _add(self._kept[-1].pieces, data)
         if keep or not self.column % KEPT_SPACING:
@@ -188,8 +191,8 @@ class Line:
             ink_end=first.ink_end,
             state=None if first.state is None else first.state.tobytes(),
             decoder=first.decoder.to_dict(),
-            labels=_packed(first.decoder.allowed),
-            pieces=[_saved(piece) for piece in pieces],
+            labels=AllowLabels.of(first.decoder.allowed),
+            pieces=pieces,
         )
 
     def resume(
@@ -199,11 +202,11 @@ class Line:
 
         Returns the net's state to restore, and what to read again from there.
         """
-        decoder.allowed = _unpacked(saved.labels)
+        decoder.allowed = saved.labels.allowed
         self._furthest, self._column_size = saved.furthest, column_size
         state = None if saved.state is None else np.frombuffer(saved.state, np.uint8)
         self._kept = [KeptState(saved.column, state, saved.ink_end, decoder)]
-        return self._restore(self._kept[0], [_piece(value) for value in saved.pieces])
+        return self._restore(self._kept[0], saved.pieces)
 
 
 def _add(pieces: list[Piece], more: Piece) -> None:
@@ -212,31 +215,3 @@ def _add(pieces: list[Piece], more: Piece) -> None:
         pieces[-1] = before + more
     else:
         pieces.append(more)
-
-
-def _packed(allowed: Allowed) -> bytes | None:
-    return None if allowed is None else allowed.tobytes()
-
-
-def _unpacked(labels: bytes | None) -> Allowed:
-    return None if labels is None else np.frombuffer(labels, np.float32)
-
-
-def _saved(piece: Piece) -> SavedPiece:
-    match piece:
-        case BlankColumns(n_columns):
-            return n_columns
-        case AllowLabels(allowed):
-            return [_packed(allowed)]
-        case _:
-            return piece
-
-
-def _piece(saved: SavedPiece) -> Piece:
-    match saved:
-        case int():
-            return BlankColumns(saved)
-        case bytes():
-            return saved
-        case _:
-            return AllowLabels(_unpacked(saved[0]))

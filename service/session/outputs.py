@@ -9,9 +9,9 @@ one column a message and 64 sessions a call for each of them would take longer t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +19,7 @@ from inkstream.model.decoding import base as decoding
 from inkstream.model.decoding.base import Allowed, Decoded, label_probabilities
 from inkstream.service.protocol.server_messages import (
     Character,
+    EncodedResult,
     Event,
     Letter,
     Pair,
@@ -31,6 +32,7 @@ from inkstream.service.protocol.server_messages import (
 from inkstream.service.session.ink import LineInk
 
 DECIMALS: Final = 6  # of probabilities
+_JSON: Final = msgspec.json.Encoder()
 
 Scores = NDArray[np.float32]  # [n, S]
 
@@ -40,6 +42,15 @@ class Shown(NamedTuple):
 
     probabilities: list[Pair]
     letter_end: float | None = None
+    json: bytes = b""  # these fields, as the message has them
+
+
+def _shown_as(probabilities: list[Pair], letter_end: float | None = None) -> Shown:
+    """Return what results show, with its JSON: several results may share it."""
+    fields: dict[str, Any] = {"probabilities": probabilities}
+    if letter_end is not None:
+        fields["letter_end"] = letter_end
+    return Shown(probabilities, letter_end, _JSON.encode(fields)[1:-1])
 
 
 NOTHING_SHOWN: Final = Shown([])
@@ -127,9 +138,9 @@ def _shown(scores: Scores, showings: Sequence[Showing]) -> list[Shown]:
                 probabilities[i] = label_probabilities(logs[i : i + 1], showing.mask)
     named = _named(probabilities, showings)
     if not is_line:
-        return [Shown(pairs) for pairs in named]
+        return [_shown_as(pairs) for pairs in named]
     ends = _rounded(np.exp(scores[:, -1]))
-    return [Shown(pairs, end) for pairs, end in zip(named, ends, strict=True)]
+    return [*map(_shown_as, named, ends)]
 
 
 def _rounded(probabilities: Scores) -> Any:
@@ -170,14 +181,16 @@ def results(
     A result has of the text what follows the characters that it shares with the text `before`,
     which the client has. Also returns the text that the client has then.
     """
-    if not decoded.texts:
-        return [Result(first + i, *what) for i, what in zip(picked, shown, strict=True)], before
-    made = []
-    for i, what in zip(picked, shown, strict=True):
-        text = decoded.texts[i]
-        stable = _n_shared(before or "", text)
-        made.append(Result(first + i, *what, stable, text[stable:]))
-        before = text
+    made: list[Result] = []
+    for i, (probabilities, letter_end, json) in zip(picked, shown, strict=True):
+        stable = text = None
+        if decoded.texts:
+            line_text = decoded.texts[i]
+            stable = _n_shared(before or "", line_text)
+            text, before = line_text[stable:], line_text
+        made.append(
+            EncodedResult(first + i, probabilities, letter_end, stable, text, shown_json=json)
+        )
     return made, before
 
 
@@ -187,11 +200,6 @@ def _n_shared(before: str, text: str) -> int:
         return len(before)
     pairs = zip(before, text, strict=False)
     return next((i for i, (a, b) in enumerate(pairs) if a != b), len(text))
-
-
-def in_order(events: Sequence[Event], others: Sequence[Result]) -> list[Event | Result]:
-    """Return events and results, each event before the result of the column that decided it."""
-    return sorted([*events, *others], key=attrgetter("column")) if events else [*others]
 
 
 def event_messages(events: Sequence[decoding.Event], ink: LineInk) -> list[Event]:

@@ -29,7 +29,8 @@ import math
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final, TypeAlias, TypeVar
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,6 @@ from pydantic import TypeAdapter
 
 from inkstream.model.decoding.base import Event
 from inkstream.model.errors import InkstreamError, InputError
-from inkstream.model.preprocess.ink import taken_by
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import parse_client
@@ -79,7 +79,6 @@ from inkstream.service.session.outputs import (
     Showing,
     Shown,
     event_messages,
-    in_order,
     results,
 )
 from inkstream.service.session.revisions import Revisions
@@ -166,19 +165,23 @@ class Due:
     is_last: bool = True  # whether the message ends with them
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Portion:
+class Portion(NamedTuple):
     """Columns that the engine runs at once."""
 
-    columns: NDArray[np.uint8]  # [n, column_size of the net], read-only
-    data: bytes  # their pixels
+    data: bytes  # their pixels, one column after another
+    n_columns: int
+    cost: int  # the time that decoding them takes, in columns of a greedy decoder
     picked: Sequence[int] = ()  # which of them get a result
     ends_line: bool = False  # whether the line ends with them
     n_messages: int = 0  # of columns, that they complete
 
+    @property
+    def columns(self) -> NDArray[np.uint8]:
+        """The columns [n, bytes of a column], read-only."""
+        return np.frombuffer(self.data, np.uint8).reshape(self.n_columns, -1)
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ran:
+
+class Ran(NamedTuple):
     """A portion that was run."""
 
     portion: Portion
@@ -273,11 +276,6 @@ class Session:
         return 0
 
     @property
-    def column_cost(self) -> int:
-        """The time that decoding a column takes, in those of a greedy decoder."""
-        return self._line.decoder.column_cost
-
-    @property
     def ink_due(self) -> InkChanges | None:
         """The change of ink whose strokes are to be drawn now."""
         return self._due if isinstance(self._due, InkChanges) and self.state is INK_DUE else None
@@ -312,7 +310,9 @@ class Session:
         weight = CONTROL_WEIGHT
         try:
             if isinstance(frame, bytes):
-                data = unpack_columns(frame, self._given_size, limits.max_message_columns)
+                data = frame
+                if len(data) != self._given_size:
+                    data = unpack_columns(frame, self._given_size, limits.max_message_columns)
                 if not self._inbox.after_ink:
                     self._inbox.add_columns(data)
                     return self._advanced()
@@ -322,7 +322,7 @@ class Session:
         except MessageError as error:
             message = Fault(error.code, str(error), error.ref)
         self._rate_limit.spend(now_s, self._inbox.cost(message))
-        self._inbox.add_control(message, weight, waits=self.state is not OPEN)
+        self._inbox.add_control(message, weight, frame)
         return self._advanced()
 
     def _parsed(self, frame: str) -> tuple[Control, int]:
@@ -368,13 +368,15 @@ class Session:
         """
         state = TRANSITIONS[self.state][TAKE]
         line, inbox, due = self._line, self._inbox, self._due
-        n_columns = min(
-            max_columns,
-            self.ready_columns,
-            MAX_RUN_COST // line.decoder.column_cost,
-            KEPT_SPACING - line.column % KEPT_SPACING,
-            max(1, self.model.limits.max_line_columns - line.column),
-        )
+        n_columns = self.ready_columns
+        if n_columns > 1:
+            n_columns = min(
+                max_columns,
+                n_columns,
+                MAX_RUN_COST // line.decoder.column_cost,
+                KEPT_SPACING - line.column % KEPT_SPACING,
+                max(1, self.model.limits.max_line_columns - line.column),
+            )
         if n_columns <= 0:
             return None
         if isinstance(due, Due):
@@ -386,7 +388,7 @@ class Session:
             if self.options.in_force.line_end_columns:
                 n_columns, ends_line = self._until_line_end(inbox.peek(n_columns))
             data, message_ends = inbox.take(n_columns)
-            portion = self._portion(data, message_ends, ends_line)
+            portion = self._portion(data, n_columns, message_ends, ends_line)
         self.state = state
         return portion
 
@@ -395,7 +397,7 @@ class Session:
         size = self._ink.column_size
         data = due.data[: n_columns * size]
         if not due.is_new:
-            return Portion(self._as_taken(data, size), data)
+            return Portion(data, n_columns, n_columns * self._line.decoder.column_cost)
         ends_line = False
         # Blank columns do not end a line of ink.
         if self.options.in_force.line_end_columns and not self._ink.has_strokes:
@@ -403,12 +405,12 @@ class Session:
             data = data[: n_columns * size]
         is_end = due.is_last and len(data) == len(due.data)
         message_ends = [n_columns - 1] if is_end else []
-        return self._portion(data, message_ends, ends_line)
+        return self._portion(data, n_columns, message_ends, ends_line)
 
-    def _portion(self, data: bytes, message_ends: Sequence[int], ends_line: bool) -> Portion:
+    def _portion(
+        self, data: bytes, n_columns: int, message_ends: Sequence[int], ends_line: bool
+    ) -> Portion:
         """Return new columns, of which some are the last of a message."""
-        size = self._ink.column_size
-        n_columns = len(data) // size
         picked: Sequence[int] = range(n_columns)
         if (chosen := self.options.in_force.results) == "none":
             picked = ()
@@ -416,11 +418,8 @@ class Session:
             picked = message_ends
             if ends_line and n_columns - 1 not in message_ends[-1:]:
                 picked = [*message_ends, n_columns - 1]
-        n_messages = len(message_ends)
-        return Portion(self._as_taken(data, size), data, picked, ends_line, n_messages)
-
-    def _as_taken(self, data: bytes, size: int) -> NDArray[np.uint8]:
-        return taken_by(self.model.config, np.frombuffer(data, np.uint8).reshape(-1, size))
+        cost = n_columns * self._line.decoder.column_cost
+        return Portion(data, n_columns, cost, picked, ends_line, len(message_ends))
 
     def _until_line_end(self, data: bytes) -> tuple[int, bool]:
         line = self._line
@@ -440,13 +439,12 @@ class Session:
         self.state = TRANSITIONS[self.state][STEP]
         if self.state is CLOSED:
             return []
-        ran = Ran(portion, scores, state, shown)
         if self._work is not None:
-            self._go_on(ran)
+            self._go_on(Ran(portion, scores, state, shown))
         else:
             self._n_processed += portion.n_messages
             self._bad_in_a_row, self._may_resume = 0, False
-            self._read(ran)
+            self._read(portion, scores, state, shown)
             if portion.ends_line:
                 rest_columns = self._inbox.begun_columns
                 n_messages = self._n_processed + (rest_columns > 0)
@@ -584,15 +582,25 @@ class Session:
 
     # New columns
 
-    def _read(self, ran: Ran) -> None:
+    def _read(
+        self,
+        portion: Portion,
+        scores: NDArray[np.float32],
+        state: NDArray[np.uint8],
+        shown: Sequence[Shown],
+    ) -> None:
         """Read new columns; send their results and events."""
-        line, portion = self._line, ran.portion
+        line = self._line
         first = line.column
-        self._n_read += len(ran.scores)
+        self._n_read += portion.n_columns
         # Ink goes back often: the end of each of its runs is kept.
-        decoded = line.read(ran.scores, ran.state, portion.data, keep=self._ink.has_strokes)
-        made, self._text = results(first, portion.picked, ran.shown, decoded, self._text)
-        self._send(in_order(event_messages(decoded.events, self._ink), made))
+        decoded = line.read(scores, state, portion.data, keep=self._ink.has_strokes)
+        made, self._text = results(first, portion.picked, shown, decoded, self._text)
+        if decoded.events:  # each comes before the result of its column
+            events = event_messages(decoded.events, self._ink)
+            self._send(sorted([*events, *made], key=attrgetter("column")))
+        else:
+            self._send(made)
 
     def _read_new(self, data: bytes, *, is_last: bool = True) -> Work:
         """Read columns that a message brings; the last ones of it, or some before these."""
@@ -601,7 +609,7 @@ class Session:
             ran = yield Due(data, is_new=True, is_last=is_last)
             assert ran is not None
             data = data[len(ran.portion.data) :]
-            self._read(ran)
+            self._read(*ran)
             if ran.portion.ends_line:
                 rest_columns = len(data) // self._given_size
                 yield from self._end_line(self._n_processed, rest_columns)
@@ -705,10 +713,10 @@ class Session:
         self._effects.append(Restore(state))
         for piece in pieces:
             match piece:
-                case AllowLabels(allowed):
-                    line.allow(allowed)
-                case BlankColumns(n_columns):
-                    newest, _ = yield from self._read_blank(n_columns)
+                case AllowLabels():
+                    line.allow(piece.allowed)
+                case BlankColumns():
+                    newest, _ = yield from self._read_blank(piece.n_columns)
                 case data:
                     while data:
                         ran = yield Due(data)

@@ -14,8 +14,8 @@ MESSAGES: Final[list[dict[str, Any]]] = [
     {"type": "ink", "strokes": STROKES, "height": 32.0},
     {"type": "ink", "strokes": [{"id": "a", "points": [[1, 2]], "last": False}], "height": 32.0},
     {"type": "ink", "undo": 1, "pause": True, "fit": True},
-    {"type": "configure", "every": "message", "top_k": 3, "polarity": "ink-low"},
-    {"type": "configure", "characters": "abc", "line_end_columns": 20, "language_model": "english"},
+    {"type": "configure", "results": "message", "top_k": 3, "snapshot_columns": 64},
+    {"type": "configure", "characters": "abc", "line_end_columns": 20, "language": "english"},
     {
         "type": "configure",
         "words": ["paper", "ink"],
@@ -27,6 +27,7 @@ MESSAGES: Final[list[dict[str, Any]]] = [
     {"type": "reset"},
     {"type": "ping", "id": "p"},
     {"type": "end"},
+    {"type": "resume", "heard": 4, "digest": "d", "options": {"top_k": 3}, "snapshot": None},
 ]
 VALUES: Final[list[Any]] = [
     None, True, 0, -1, 2**53, 2**70, 1.5, -0.0, 1e308, -1e308, 5e-324, "", "\0", "a" * 200,

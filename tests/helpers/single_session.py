@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.decoding.ngrams import About, Language
+from inkstream.model.preprocess.ink import taken_by
 from inkstream.model.runtime import Runtime
 from inkstream.model.training.ngrams import build
 from inkstream.service.protocol.server_messages import (
@@ -121,7 +122,8 @@ class SessionClient:
         if portion is None:
             return False
         for _ in range(n_runs):
-            scores, next_state = self._runtime.run(portion.columns[:, None], self._state)
+            columns = taken_by(self.model.config, portion.columns)
+            scores, next_state = self._runtime.run(columns[:, None], self._state)
         self._state = next_state.copy()
         effects = step_alone(self.session, portion, scores[:, 0], next_state[0])
         next_state.fill(255)  # the session must keep copies only

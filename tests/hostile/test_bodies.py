@@ -71,6 +71,28 @@ def test_nobody_notices_bodies_that_are_dear_to_parse(unnoticed: Unnoticed, name
         assert set(pool.map(post, range(8))) <= {200, 400, 413, 415, 422, 503}
 
 
+STROKES = {
+    "columns": {"strokes": [[[0, 0], [65_500, 31]]], "height": 32},
+    "a long way": {"strokes": [[[0, 0], [1, 50]] * 20], "height": 0.04},
+    "a digit's long way": {"strokes": [[[0, 0], [25, 28]] * 180]},
+    "as many columns as are allowed": {"strokes": [[[0, 0], [16_380, 31]]], "height": 32},
+}
+
+
+@pytest.mark.parametrize("model", ["lines", "digits"])
+@pytest.mark.parametrize("name", STROKES)
+def test_nobody_notices_small_bodies_of_long_strokes(
+    unnoticed: Unnoticed, name: str, model: str
+) -> None:
+    with unnoticed.attack(settle_s=12) as target, ThreadPoolExecutor(50) as pool:
+
+        def post(_: int) -> int:
+            url = f"{target.http}/v1/recognize?model={model}"
+            return httpx.post(url, json=STROKES[name], timeout=TIMEOUT_S).status_code
+
+        assert set(pool.map(post, range(200 if name == "columns" else 50))) <= {200, 413, 503}
+
+
 def test_nobody_notices_the_longest_curve(unnoticed: Unnoticed) -> None:
     column = [0] * 8 + [255] * 4 + [0] * 16
     content = json.dumps({"columns": [column] * 24_000}, separators=(",", ":")).encode()

@@ -56,7 +56,17 @@ def test_names_of_this_machine_are_answered(target: Target, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "forwarded", ["garbage", "x" * 5_000, "<script>", "1.2.3.4.5", "-1", "[::1", "1.2.3.4, evil"]
+    "forwarded",
+    [
+        "garbage",
+        "x" * 5_000,
+        "<script>",
+        "1.2.3.4.5",
+        "-1",
+        "[::1",
+        "1.2.3.4, evil",
+        "fe80::1%any text",
+    ],
 )
 def test_what_is_no_address_of_a_client_is_refused(proxied: Target, forwarded: str) -> None:
     headers = {"x-forwarded-for": forwarded}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers import hard_metadata
 from tests.helpers.http import error
 from tests.hostile.conftest import Unnoticed
 
@@ -57,6 +58,9 @@ IMAGES = {
     "plain text as a PPM": lambda: b"P2\n1000 1000\n255\n" + b"#a\n" * 5_000_000,
     "a white PNG of 16 megapixels": lambda: png(4000, 4000),
     "a GIF of noise": lambda: encoded(noise(2000, 2000), "GIF"),
+    "a TIFF with two million values in a tag": lambda: hard_metadata.tiff(1_900_000),
+    "a PNG with 65,000 orientations": lambda: hard_metadata.png(65_000),
+    "a JPEG with 5,000 oversized tags": lambda: hard_metadata.jpeg(5_000),
     "a line of noise": lambda: encoded(noise(128, 16_000), "PNG"),
 }
 

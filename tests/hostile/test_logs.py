@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPConnection
 
+import httpx
 import pytest
 
 from inkstream.service.client import connect_sync
 from inkstream.service.logs import MAX_WAITING
-from tests.helpers import builders
+from tests.helpers import builders, hard_metadata
 from tests.helpers.command_line import INKSTREAM, ROOT
 from tests.helpers.engine_sessions import DEADLINE_S
+from tests.helpers.http import PNG
+from tests.helpers.target import Target
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +90,30 @@ def test_a_log_that_nobody_reads_stops_nothing() -> None:
             for _ in stream.send(builders.columns(20)):
                 pass
             assert server.stop() < DRAIN_S + 2.0
+
+
+def test_images_that_pillow_warns_of_fill_no_log() -> None:
+    with unread() as server:
+        for number in range(300, 320):  # each with warnings of its own
+            server.connection.request("POST", "/v1/recognize", hard_metadata.jpeg(number))
+            server.connection.getresponse().read()
+        server.connection.request("POST", "/v1/recognize", hard_metadata.png(65_000))
+        server.connection.getresponse().read()
+        assert server.get("/readyz")[0] == HTTPStatus.OK
+        assert server.stop() < DRAIN_S + 2.0
+        assert {json.loads(line)["event"] for line in server.log} == {"request"}
+
+
+def test_hints_stand_in_no_line_of_the_log() -> None:
+    hint = "geheimnis"
+    queries = [f"words={hint}", f"context={hint}", f"pattern={hint}", f"pattern={hint}("]
+    queries += [f"context={hint}&page={hint}", f"words={hint}&model=digits", f"{hint}=1"]
+    with Target("--models", "lines,digits", "--languages", "english") as target:
+        for query in queries:
+            httpx.post(f"{target.http}/v1/recognize?{query}", content=PNG.read_bytes())
+        target.stop()
+    assert sum(line["event"] == "request" for line in target.log) == len(queries)
+    assert hint not in json.dumps(target.log)
 
 
 def test_a_log_that_is_closed_stops_nothing() -> None:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from inkstream.service.http_connection import HALF_CLOSED_S
+from tests.helpers import hard_metadata
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.hard_pages import tiled_writing
 from tests.helpers.target import Target
@@ -111,6 +111,22 @@ def test_an_innocent_page_waits_for_nobody_elses(unnoticed: Unnoticed) -> None:
         assert len(answer.json()["lines"]) == 3
 
 
+def test_two_addresses_with_metadata_that_is_dear_delay_no_page(unnoticed: Unnoticed) -> None:
+    innocent = encoded(page(n_lines=3).image, "PNG")
+    content = hard_metadata.tiff(1_900_000)
+    with unnoticed.attack(settle_s=12) as target:
+        transport = httpx.HTTPTransport(local_address="127.0.0.9")
+        with (
+            asked(target, content, 2, "127.0.0.2"),
+            asked(target, content, 2, "127.0.0.3"),
+            httpx.Client(transport=transport) as client,
+        ):
+            started_s = time.monotonic()
+            answer = client.post(target.http + PAGE, content=innocent, timeout=TIMEOUT_S)
+            assert time.monotonic() - started_s < 5
+        assert len(answer.json()["lines"]) == 3
+
+
 def test_a_client_that_hangs_up_ends_its_work(unnoticed: Unnoticed) -> None:
     with unnoticed.attack(settle_s=12) as target:
         for _ in range(5):
@@ -119,7 +135,7 @@ def test_a_client_that_hangs_up_ends_its_work(unnoticed: Unnoticed) -> None:
                 while not page_workers(target):
                     assert time.monotonic() < end_s
                     time.sleep(0.1)
-        time.sleep(HALF_CLOSED_S + 1)  # a client that has closed its side may still read
+        time.sleep(1)
         assert not [each for each in page_workers(target) if each.cpu_percent(0.2) > 20]
 
 

@@ -204,12 +204,14 @@ def test_any_name_is_allowed_off_loopback_and_by_a_star(settings: dict[str, str]
     access(**settings).check_addresses("evil.example", None)
 
 
-@pytest.mark.parametrize("client", ["192.0.2.1", "2001:db8::1", "fe80::1%eth0", None])
+@pytest.mark.parametrize("client", ["192.0.2.1", "2001:db8::1", None])
 def test_addresses_of_clients_are_accepted_from_a_proxy(client: str | None) -> None:
     access(trusted_proxies="10.0.0.0/8").check_addresses(None, client)
 
 
-@pytest.mark.parametrize("client", ["evil", "", "1.2.3.4.5", "x" * 10_000, "[::1", "unknown"])
+@pytest.mark.parametrize(
+    "client", ["evil", "", "1.2.3.4.5", "x" * 10_000, "[::1", "unknown", "fe80::1%eth0"]
+)
 def test_a_proxy_that_forwards_no_address_is_refused(client: str) -> None:
     with pytest.raises(ForwardedError, match="expected an address"):
         access(trusted_proxies="10.0.0.0/8").check_addresses(None, client)

@@ -11,8 +11,6 @@ import pytest
 from inkstream.service import connections
 from inkstream.service.access import network_of
 from inkstream.service.connections import (
-    MAX_HELD_BYTES,
-    MAX_HELD_CLIENTS,
     MAX_LOGGED,
     Connections,
     Peer,
@@ -67,17 +65,6 @@ def test_a_trusted_proxy_stands_for_many_clients() -> None:
     opened = some(max_sessions_per_client=1, spare_connections_per_client=1, **proxies)
     for _ in range(10):
         admitted(opened)
-    assert admitted(opened).hold(MAX_HELD_BYTES + 1)
-
-
-def test_what_a_client_may_hold_is_bounded_and_so_is_what_all_may_hold() -> None:
-    opened = some()
-    peers = [admitted(opened, f"192.0.2.{number}") for number in range(MAX_HELD_CLIENTS + 1)]
-    assert peers[0].hold(MAX_HELD_BYTES)
-    assert not peers[0].hold(1)
-    assert peers[0].hold(-1)
-    assert all(peer.hold(MAX_HELD_BYTES) for peer in peers[1:-1])
-    assert not peers[-1].hold(1)
 
 
 def test_a_reason_is_counted_each_time_and_logged_once_for_each_client(
@@ -130,7 +117,7 @@ async def test_what_steps_begin_takes_time_of_their_turn(monkeypatch: pytest.Mon
     peer, done = admitted(some()), list[int]()
 
     def begin(number: int) -> None:
-        peer.spend(1200.0)
+        peer.turn.spend(1200.0)
         done.append(number)
 
     for number in range(8):
@@ -159,6 +146,27 @@ async def test_the_first_step_of_a_turn_takes_of_its_time_too(
     for turn in range(1, 4):
         await asyncio.sleep(0)
         assert done == [*range(turn)]
+
+
+async def test_what_a_step_puts_off_waits_for_the_next_turn_and_stays_behind_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = some()
+    first, second = admitted(opened), admitted(opened, "192.0.2.2")
+    done: list[str] = []
+
+    def go_on() -> None:
+        done.append("first")
+        if len(done) < 4:
+            first.run_later(go_on)
+
+    monkeypatch.setattr(connections, "STEPS_S", 3600.0)
+    first.run_later(go_on)
+    second.run_later(lambda: done.append("second"))
+    await asyncio.sleep(0)
+    assert done == ["first", "second"]
+    await asyncio.sleep(0)
+    assert done == ["first", "second", "first"]
 
 
 async def test_the_time_of_a_turn_is_shared_by_the_connections_of_a_client() -> None:

@@ -92,7 +92,7 @@ def test_a_server_outlives_a_change_of_a_shipped_language(
 
         def recognize(language: str) -> httpx.Response:
             ink = {"strokes": [[[10, 10], [10, 100]], [[40, 10], [90, 90]]], "height": 120}
-            return client.post("/v1/recognize", params={"language_model": language}, json=ink)
+            return client.post("/v1/recognize", params={"language": language}, json=ink)
 
         before = recognize("used").json()
         assert before["text"]
@@ -105,5 +105,5 @@ def test_a_server_outlives_a_change_of_a_shipped_language(
             connect_sync(running.url, reconnect=False) as stream,
             pytest.raises(InkstreamError),
         ):
-            stream.configure(language_model="changed")
+            stream.configure(language="changed")
         assert client.get("/readyz").status_code == 200

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,10 +22,12 @@ def restored_logging() -> Iterator[None]:
     """Restore the process's logging after each test."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
+    logging.captureWarnings(False)
     yield
     root.handlers = handlers
     root.setLevel(level)
     logging.getLogger("uvicorn").setLevel(logging.NOTSET)
+    logging.captureWarnings(False)
 
 
 def lines_of(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -53,6 +56,21 @@ def test_terminal_lines_are_plain_text_if_the_output_is_no_terminal() -> None:
     assert "session refused" in line
     assert "reason=full" in line
     assert "\x1b" not in line
+
+
+def test_warnings_are_lines_of_the_log_but_for_those_about_images(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stream = io.StringIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logs.configure("json", stream=stream)
+        warnings.warn_explicit("a tag", UserWarning, "image.py", 1, "PIL.TiffImagePlugin")
+        warnings.warn_explicit("a fault", UserWarning, "other.py", 1, "other")
+    logging.getLogger("PIL.PngImagePlugin").warning("a chunk")
+    (line,) = lines_of(stream)
+    assert "a fault" in line["event"]
+    assert not capsys.readouterr().err
 
 
 def test_lines_below_the_level_are_not_written() -> None:

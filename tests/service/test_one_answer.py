@@ -45,8 +45,8 @@ async def interleave(url: str, images: NDArray[np.uint8]) -> NDArray[np.float32]
 
 def curve_by_rest(running: Running, image: NDArray[np.uint8]) -> list[list[float]]:
     with client_of(running) as client:
-        answer = client.post("/v1/recognize?curve=true", json={"columns": image.tolist()})
-    return [list(result.values()) for result in answer.json()["curve"]]
+        answer = client.post("/v1/classify?curve=true", json={"columns": image.tolist()})
+    return [[p for _, p in sorted(pairs)] for pairs in answer.json()["curve"]]
 
 
 def test_64_interleaved_sessions_equal_uninterrupted_runs_rest_and_evaluation(

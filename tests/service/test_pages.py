@@ -8,11 +8,12 @@ from xml.etree import ElementTree as Tree
 import pytest
 import xmlschema
 
-from inkstream.model.pages import Page, find_page
+from inkstream.model.pages import Page as Layout
+from inkstream.model.pages import find_page
 from inkstream.model.recognizer import load
 from inkstream.service import pages
 from inkstream.service.cli.offline import read_page
-from inkstream.service.pages import PageTranscription, transcription
+from inkstream.service.pages import Page, transcription
 from inkstream.service.protocol.errors import OverLimitError
 from tools.pages import encoded, page
 
@@ -33,7 +34,7 @@ ORDER: Final = tuple(TITLES)
 
 
 @pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> PageTranscription:
+def read(tmp_path_factory: pytest.TempPathFactory) -> Page:
     path = tmp_path_factory.mktemp("page") / "page.png"
     path.write_bytes(encoded(page(n_blocks=2, n_lines=4).image, "PNG"))
     return read_page(path, load("lines"))
@@ -46,16 +47,16 @@ def schema() -> xmlschema.XMLSchema:
 
 
 def test_json_that_is_made_line_by_line_is_that_of_the_whole_page(
-    read: PageTranscription,
+    read: Page,
 ) -> None:
     assert len(read.lines) > 1
-    page = Page(read.width, read.height, [])
+    page = Layout(read.width, read.height, [])
     for lines in read.lines, ():
         whole = read.model_copy(update={"lines": lines, "text": read.text if lines else ""})
         assert pages.json_of(page, iter(lines)) == whole.model_dump_json()
 
 
-def test_hocr_is_well_formed_and_has_the_classes_of_the_standard(read: PageTranscription) -> None:
+def test_hocr_is_well_formed_and_has_the_classes_of_the_standard(read: Page) -> None:
     root = Tree.fromstring(pages.hocr(read, read.lines, "a page.png"))
     assert root.tag == f"{XHTML}html"
     metas = {each.get("name"): each.get("content", "") for each in root.iter(f"{XHTML}meta")}
@@ -72,7 +73,7 @@ def test_hocr_is_well_formed_and_has_the_classes_of_the_standard(read: PageTrans
     assert " ".join("".join(body.itertext()).split()) == " ".join(read.text.split())
 
 
-def test_each_element_of_hocr_lies_in_the_one_around_it(read: PageTranscription) -> None:
+def test_each_element_of_hocr_lies_in_the_one_around_it(read: Page) -> None:
     def check(element: Tree.Element, depth: int, around: list[int] | None) -> None:
         bounds = around
         if element.get("class"):
@@ -94,15 +95,13 @@ def test_each_element_of_hocr_lies_in_the_one_around_it(read: PageTranscription)
     check(body, 0, None)
 
 
-def test_alto_is_valid_by_its_schema(read: PageTranscription, schema: xmlschema.XMLSchema) -> None:
-    empty = PageTranscription(text="", width=10, height=20, lines=())
+def test_alto_is_valid_by_its_schema(read: Page, schema: xmlschema.XMLSchema) -> None:
+    empty = Page(text="", width=10, height=20, lines=())
     for text in (pages.alto(read, read.lines, "a <page>.png"), pages.alto(empty, empty.lines)):
         schema.validate(text)
 
 
-def test_the_schema_refuses_invalid_alto(
-    read: PageTranscription, schema: xmlschema.XMLSchema
-) -> None:
+def test_the_schema_refuses_invalid_alto(read: Page, schema: xmlschema.XMLSchema) -> None:
     text = pages.alto(read, read.lines)
     for wrong in (
         text.replace(" PHYSICAL_IMG_NR=", " PHYSICAL="),
@@ -112,7 +111,7 @@ def test_the_schema_refuses_invalid_alto(
         assert not schema.is_valid(wrong)
 
 
-def test_alto_holds_every_line_word_and_letter(read: PageTranscription) -> None:
+def test_alto_holds_every_line_word_and_letter(read: Page) -> None:
     root = Tree.fromstring(pages.alto(read, read.lines, "page.png"))
     lines = list(root.iter(f"{ALTO}TextLine"))
     assert len(lines) == len(read.lines) == 8
@@ -131,7 +130,7 @@ def test_alto_holds_every_line_word_and_letter(read: PageTranscription) -> None:
 
 def test_recognised_text_cannot_become_markup() -> None:
     name = '"><script>alert(1)</script>'
-    nothing = PageTranscription(text="", width=1, height=1, lines=())
+    nothing = Page(text="", width=1, height=1, lines=())
     for text in (
         pages.hocr(nothing, nothing.lines, name),
         pages.alto(nothing, nothing.lines, name),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkstream.service.sealing import MOST_CHARACTERS, Sealer, SealError, random_key
+from inkstream.service.sealing import MAX_CHARACTERS, Sealer, SealError, random_key
 
 OLD, NEW = random_key(), random_key()
 BOUND = {"model": b"m", "client": b"c"}
@@ -63,7 +63,7 @@ def test_every_changed_or_missing_byte_is_found() -> None:
 
 
 def test_a_text_that_is_too_long_is_refused_unread() -> None:
-    assert f"allowed: {MOST_CHARACTERS}" in reason("A" * (MOST_CHARACTERS + 1), sealer())
+    assert f"allowed: {MAX_CHARACTERS}" in reason("A" * (MAX_CHARACTERS + 1), sealer())
 
 
 @given(text=st.text() | st.binary().map(lambda data: urlsafe_b64encode(data).decode()))

@@ -11,8 +11,10 @@ from inkstream.service.turns import Turns
 class Work:
     """Pieces of work that end when they are told to; `started` says whose turn came, in order."""
 
-    def __init__(self, n_slots: int, most_waiting: int = 9, most_waiting_each: int = 9) -> None:
-        self.turns = Turns(n_slots, most_waiting=most_waiting, most_waiting_each=most_waiting_each)
+    def __init__(self, n_slots: int, max_waiting: int = 9, max_waiting_per_client: int = 9) -> None:
+        self.turns = Turns(
+            n_slots, max_waiting=max_waiting, max_waiting_per_client=max_waiting_per_client
+        )
         self.started: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -53,24 +55,24 @@ async def test_a_single_slot_is_everybodys() -> None:
 async def test_clients_that_wait_take_turns() -> None:
     work = Work(1)
     await work.begin("a1", "a2", "a3", "a4", "b1", "b2", "c1")
-    for name in ("a1", "a2", "b1", "c1", "a3", "b2"):
+    for name in ("a1", "b1", "c1", "a2", "b2", "a3"):
         await work.end(name)
-    assert work.started == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
+    assert work.started == ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]
 
 
 async def test_too_many_that_wait_are_refused() -> None:
-    work = Work(1, most_waiting=3, most_waiting_each=2)
+    work = Work(1, max_waiting=3, max_waiting_per_client=2)
     await work.begin("a1", "a2", "a3", "a4", "b1", "b2")
     for name, text in (("a4", "2 bodies wait to be read, 2 of"), ("b2", "3 bodies .*, 1 of")):
         with pytest.raises(ServerFullError, match=text):
             await work.tasks[name]
     await work.begin("b3", has_begun=True)
-    await work.end("a1", "a2", "b1", "a3")
-    assert work.started == ["a1", "a2", "b1", "a3", "b3"]
+    await work.end("a1", "b1", "a2", "b3")
+    assert work.started == ["a1", "b1", "a2", "b3", "a3"]
 
 
 async def test_what_is_cancelled_while_it_waits_leaves_the_queue() -> None:
-    work = Work(1, most_waiting=1)
+    work = Work(1, max_waiting=1)
     await work.begin("a1", "b1")
     await work.end("b1")
     await work.begin("c1")

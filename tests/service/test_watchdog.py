@@ -7,9 +7,12 @@ import time
 import pytest
 
 from inkstream.service import logs, watchdog
+from inkstream.service.frames import WebSocketConnection
 from inkstream.service.metrics import Metrics
 from inkstream.service.watchdog import Watchdog
 from tests.helpers.engine_sessions import DEADLINE_S
+from tests.helpers.raw_websocket import frame
+from tests.service.server.test_connections import opened
 
 
 def computing(seconds: float) -> None:
@@ -19,14 +22,26 @@ def computing(seconds: float) -> None:
         pass
 
 
+async def idle(within_s: float) -> None:
+    """Return once the loop has no timer due within so long."""
+    loop = asyncio.get_running_loop()
+
+    def timers() -> list[asyncio.TimerHandle]:
+        due_s = loop.time() + within_s
+        scheduled: list[asyncio.TimerHandle] = loop._scheduled  # type: ignore[attr-defined]
+        return [timer for timer in scheduled if not timer.cancelled() and timer.when() < due_s]
+
+    async with asyncio.timeout(DEADLINE_S):
+        while timers():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def watched(metrics: Metrics, stop_s: float) -> None:
     """Compute for so long on a watched loop."""
-    watchdog = Watchdog(metrics)
-    watchdog.start()
+    Watchdog(metrics).wake()
     await asyncio.sleep(0.03)
     computing(stop_s)
     await asyncio.sleep(0.03)
-    watchdog.stop()
 
 
 def stalls(metrics: Metrics, longer_than: str) -> int:
@@ -48,14 +63,20 @@ async def test_a_stall_is_counted_and_a_long_one_is_logged(log: io.StringIO) -> 
     assert '"event": "event loop stood still"' in log.getvalue()
 
 
+async def test_a_stall_by_what_comes_to_an_idle_loop_is_counted() -> None:
+    metrics = Metrics()
+    await watched(metrics, 0.0)
+    await idle(1.0)
+    await watched(metrics, 0.2)
+    assert stalls(metrics, "0.1") == 1
+
+
 async def test_a_loop_that_waits_is_no_stall() -> None:
     metrics = Metrics()
-    watchdog = Watchdog(metrics)
-    watchdog.start()
+    Watchdog(metrics).wake()
     await asyncio.sleep(0.05)
     time.sleep(0.1)  # noqa: ASYNC251 - as if the machine were busy elsewhere
     await asyncio.sleep(0.05)
-    watchdog.stop()
     assert stalls(metrics, "0.02") == 0
 
 
@@ -66,21 +87,31 @@ async def test_short_steps_are_no_stalls(stop_s: float) -> None:
     assert stalls(metrics, "0.02") == 0
 
 
-async def test_tasks_are_counted_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "COUNT_EVERY_S", 0.01)
+async def test_tasks_are_counted_while_the_loop_is_busy_and_when_it_becomes_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watchdog, "COUNT_EVERY", 1)
     metrics = Metrics()
     watching = Watchdog(metrics)
 
-    async def wait_until_counted(count: int) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            while f"\ninkstream_tasks {count:.1f}\n" not in metrics.render().decode():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+    def counted() -> bool:
+        return f"\ninkstream_tasks {len(asyncio.all_tasks())}.0\n" in metrics.render().decode()
 
-    watching.start()
+    watching.wake()
     others = [asyncio.create_task(asyncio.sleep(DEADLINE_S)) for _ in range(3)]
-    await wait_until_counted(len(asyncio.all_tasks()))
+    async with asyncio.timeout(DEADLINE_S):
+        while not counted():
+            watching.wake()
+            await asyncio.sleep(0.01)
     for other in others:
         other.cancel()
     await asyncio.wait(others)
-    await wait_until_counted(len(asyncio.all_tasks()))
-    watching.stop()
+    await idle(1.0)
+    assert counted()
+
+
+async def test_an_idle_connection_leaves_no_timer_that_is_due_within_a_second() -> None:
+    async with opened(WebSocketConnection, direct=True) as peer:
+        peer.connection.data_received(frame(b"column"))
+        assert peer.received == [b"column"]
+        await idle(1.0)

@@ -283,12 +283,12 @@ class ServerSocket:
         """Whether the client takes what is sent."""
         return not self._connection.to_client.is_full and not self.is_over
 
-    def send_now(self, texts: Iterable[str]) -> bool:
+    def send_now(self, texts: Iterable[bytes]) -> bool:
         """Send texts unless the client is slow."""
         if not self.may_write:
             return False
         for text in texts:
-            self._connection.send_to_client(text)
+            self._connection.send_to_client(text.decode())
         return True
 
     async def _send(self, event: AsgiEvent) -> None:

@@ -13,9 +13,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from inkstream.service.client import AsyncStream
-from inkstream.service.conversation import Flushed, Result
+from inkstream.service.conversation import Done, Flushed, LineEnd, Result
 from inkstream.service.protocol.errors import MessageError
-from inkstream.service.protocol.server_messages import Event, ResetDone, Rewound, Word
+from inkstream.service.protocol.server_messages import Event, ResetDone, Revised, Rewound, Word
 
 HEIGHT: Final = 16  # pixels of a column
 FRAME: Final = 160.0  # height of the frame that ink is written in: ten units a pixel
@@ -75,17 +75,15 @@ def _configure(rng: Random, is_first: bool = False) -> Step:
     if is_first or rng.random() < 0.2:
         changes["snapshot_columns"] = rng.choice((0, 64, 64, 64, 100, 512))
     if rng.random() < 0.3:
-        changes["every"] = rng.choice(("column", "message"))
+        changes["results"] = rng.choice(("column", "column", "message", "none"))
     if rng.random() < 0.3:
         changes["top_k"] = rng.choice((1, 3, 5))
-    if rng.random() < 0.2:
-        changes["polarity"] = rng.choice(("ink-high", "ink-low"))
     if rng.random() < 0.2:
         changes["characters"] = rng.choice((None, "abc", "ab ."))
     if rng.random() < 0.2:
         changes["line_end_columns"] = rng.choice((0, 2, 3, 4))
     if rng.random() < 0.05:
-        changes["language_model"] = rng.choice((None, "little"))
+        changes["language"] = rng.choice((None, "little"))
     if rng.random() < 0.05:
         changes["words"] = rng.choice(([], ["abba", "cab"]))
     if rng.random() < 0.05:
@@ -140,8 +138,8 @@ class Program:
         self._steps = steps
         self._events: Events = {}
         self._column = 0  # the next one of the line
-        self._ended: Flushed | None = None
-        self._rewound: Rewound | None = None
+        self._ended: LineEnd | Done | None = None
+        self._revised: Revised | None = None
 
     async def run(self, stream: AsyncStream) -> AsyncIterator[Heard]:
         """Take all steps; yield what was heard of each."""
@@ -180,10 +178,10 @@ class Program:
 
     def _look(self, stream: AsyncStream) -> None:
         """Take what a stream tells beside results."""
-        if stream.rewound is not self._rewound:
-            self._rewound = stream.rewound
-            assert self._rewound is not None
-            self._withdraw(self._rewound)
+        if stream.revised is not self._revised:
+            self._revised = stream.revised
+            assert self._revised is not None
+            self._withdraw(self._revised)
         if stream.ended_line is not self._ended:
             self._ended = stream.ended_line
             assert self._ended is not None
@@ -194,7 +192,7 @@ class Program:
 
     def _answer(self, stream: AsyncStream, message: BaseModel) -> None:
         self._look(stream)
-        self._now.answer = message.model_dump(exclude={"id", "epoch", "seconds", "events"})
+        self._now.answer = message.model_dump(exclude={"id", "events"})
         match message:
             case Flushed():
                 self._add(message.events)
@@ -208,11 +206,11 @@ class Program:
         for event in events:
             self._events[isinstance(event, Word), event.id] = event
 
-    def _withdraw(self, rewound: Rewound) -> None:
+    def _withdraw(self, change: Rewound | Revised) -> None:
         self._events = {
             (is_word, number): event
             for (is_word, number), event in self._events.items()
-            if number < (rewound.words if is_word else rewound.letters)
+            if number < (change.words if is_word else change.letters)
         }
 
     def _begin_line(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.line_log import LineLog
+from inkstream.service.conversation import KeptLine
 from tests.simulation import histories, network
 from tests.simulation.histories import HistoryError
 
@@ -57,7 +57,13 @@ def test_columns_in_another_order_are_found(
 def test_what_comes_twice_is_found(
     nets: Sequence[Runtime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LineLog, "begin_again", lambda _: None)
+    resume = KeptLine.resume
+
+    def forgetful(line: KeptLine) -> str:
+        line.heard = 0
+        return resume(line)
+
+    monkeypatch.setattr(KeptLine, "resume", forgetful)
     with pytest.raises(HistoryError):
         run_some(nets, 100)
 

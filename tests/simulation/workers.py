@@ -42,7 +42,9 @@ class Worker:
         self._engine = Engine(net, max_batch=MAX_BATCH, max_columns=MAX_COLUMNS, metrics=METRICS)
         sealer = Sealer(keys, "snapshot", asyncio.get_running_loop().time)
         seals = SnapshotSealer(sealer, b"weights %d" % version)
-        model = SessionModel.of(net.metadata, limits, LANGUAGES, seals=seals)
+        model = SessionModel.of(
+            net.metadata, limits, LANGUAGES, digest=f"weights {version}", seals=seals
+        )
         self.service = Service(
             settings,
             limits,

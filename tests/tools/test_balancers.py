@@ -7,12 +7,15 @@ import os
 import re
 import shutil
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -253,6 +256,51 @@ async def test_metrics_are_not_shown_to_clients(site: Site, name: str) -> None:
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert b" 404 " in await reader.readline()
     writer.transport.abort()
+
+
+@contextmanager
+def dying_replicas() -> Iterator[tuple[list[int], list[str]]]:
+    """Yield the ports of servers that cut the connection at each POST, and the POSTs that came."""
+    posts: list[str] = []
+
+    class Dying(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            posts.append(self.path)
+            self.rfile.read(int(self.headers["content-length"]))
+            self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            """Write nothing."""
+
+    servers = [ThreadingHTTPServer((LOOPBACK, 0), Dying) for _ in range(N_REPLICAS)]
+    with ExitStack() as stack:
+        for server in servers:
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.server_close)
+            stack.callback(server.shutdown)
+        yield [server.server_address[1] for server in servers], posts
+
+
+@needs_balancers
+@pytest.mark.parametrize("name", TESTED)
+def test_a_body_that_ends_a_replica_is_not_sent_to_another_one(
+    certificate: Path, name: str
+) -> None:
+    with (
+        dying_replicas() as (ports, posts),
+        balancing(name, certificate.parent, ports) as port,
+        httpx.Client(verify=ssl.create_default_context()) as client,
+    ):
+        answer = client.post(f"https://{LOOPBACK}:{port}/v1/recognize", content=b"a page")
+        assert answer.status_code == 502
+    assert posts == ["/v1/recognize"]
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -6,7 +6,14 @@ from tools.writing import Line, compare, differences
 
 def letter(number: int, char: str = "a", confidence: float = 0.9) -> Letter:
     return Letter(
-        id=number, start=0, end=1, column=2, confidence=confidence, char=char, alternatives=()
+        id=number,
+        start=0,
+        end=1,
+        column=2,
+        confidence=confidence,
+        char=char,
+        mark=False,
+        alternatives=(),
     )
 
 

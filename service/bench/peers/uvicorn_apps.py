@@ -1,5 +1,6 @@
 """`echo` and `afternoon`, on the service's own uvicorn."""
 
+import json
 import sys
 from contextlib import suppress
 from typing import Final
@@ -11,12 +12,12 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from inkstream.model import checkpoint
 from inkstream.model.config import ModelConfig
 from inkstream.model.preprocess.ink import seen_by
-from inkstream.service.protocol.server_messages import PATH, Result, encode
+from inkstream.service.protocol.server_messages import PATH
 
 
 def echo(config: ModelConfig) -> FastAPI:
     """Return a server that answers every message with one result, of the size of the model's."""
-    answer = encode(_result(config)).decode()
+    answer = _result(config)
     app = FastAPI()
 
     @app.websocket(PATH)
@@ -30,12 +31,18 @@ def echo(config: ModelConfig) -> FastAPI:
     return app
 
 
-def _result(config: ModelConfig) -> Result:
+def _result(config: ModelConfig) -> str:
     """Return a result as the model's are: all labels, or the five most probable and a text."""
-    if config.kind == "classifier":
-        return Result(1000, [(label, 0.123456) for label in config.labels], seq=1000)
-    probabilities = [(label, 0.123456) for label in config.labels[:5]]
-    return Result(1000, probabilities, letter_end=0.123456, stable=12, text="!", seq=1000)
+    labels = config.labels if config.kind == "classifier" else config.labels[:5]
+    result = {
+        "type": "result",
+        "seq": 1000,
+        "column": 1000,
+        "probabilities": [[label, 0.123456] for label in labels],
+    }
+    if config.kind == "transcriber":
+        result |= {"letter_end": 0.123456, "stable": 12, "text": "!"}
+    return json.dumps(result, separators=(",", ":"))
 
 
 def afternoon(config: ModelConfig) -> FastAPI:

@@ -45,7 +45,7 @@ from tests.helpers.single_session import SessionClient
 
 pytestmark = pytest.mark.slow
 
-RESULT = b'{"type":"result","epoch":0,"column":0,"probabilities":{"a":1.000000}}'
+RESULT = b'{"type":"result","seq":1,"column":0,"probabilities":[["a",1.0]]}'
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 
 Bench = tuple[Report, str, Path]  # figures, text, folder of the files
@@ -206,6 +206,24 @@ async def test_a_server_that_hangs_up_is_a_failure() -> None:
         failure.result()
 
 
+async def test_each_connection_comes_from_an_address_of_its_own() -> None:
+    addresses: set[str] = set()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        addresses.add(writer.get_extra_info("peername")[0])
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(UPGRADED)
+        with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            while await reader.readexactly(len(frame(0x82, bytes(28)))):
+                writer.write(text_frame(RESULT))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        await put(Load(port=port, connections=300, warm_up_s=0.1, seconds=0.1))
+    assert len(addresses) == 300
+
+
 async def test_a_port_without_a_server_is_named() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -301,7 +319,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     venv.create(folder / "empty", symlinks=True)  # without other servers, whatever is installed
     options = ["--model", str(path), "--model", "lines", "--before", str(ROOT)]
     options += ["--peers", str(folder / "empty" / "bin" / "python")]
-    options += ["--sessions", "8", "--seconds", "0.2", "--rounds", "1"]
+    options += ["--sessions", "8", "--writers", "4", "--seconds", "0.2", "--rounds", "1"]
     options += ["--json", str(folder / "bench.json"), "--plot", str(folder / "bench.png")]
     result = CliRunner().invoke(cli, ["bench", "compare", *options])
     assert result.exit_code == 0, result.output
@@ -314,13 +332,25 @@ def test_every_measurement_is_in_figures_and_text(report: Bench) -> None:
     existing = {f"{name}_1" for name in compare.EXISTING} | {"existing_1"}
     assert len(whole.models) == 2
     for figures in whole.models.values():
-        assert set(figures.rates) == set(compare.TITLES) - existing
+        assert set(figures.rates) == set(compare.TITLES) - existing - set(compare.WITH_INK)
         assert all(rate > 0 for rates in figures.rates.values() for rate in rates)
         assert set(figures.server_us) == set(compare.WORKLOADS) - existing
         assert set(figures.latencies) == set(compare.PACED)
+        assert set(figures.ink) == set(compare.WITH_INK)
     assert "stream_1 / echo_1" in text
     assert "stream_1 / before_1 CPU" in text
+    assert "stream_ink / before_ink CPU" in text
     assert whole.machine["cores"] in text
+
+
+def test_a_server_that_had_no_time_left_is_warned_of() -> None:
+    measured = Measured(answered_per_s=5000, p50_ms=1, p99_ms=1, load_cores=0.1, server_us=198)
+    figures = compare.Figures(model="tiny", kind="transcriber", ink={"stream_ink": [measured]})
+    assert (compare.WARNING,) in list(figures.rows())
+    idler = measured.model_copy(update={"server_us": 190})
+    assert (compare.WARNING,) not in list(
+        figures.model_copy(update={"ink": {"stream_ink": [idler]}}).rows()
+    )
 
 
 def test_the_plot_is_a_picture(report: Bench) -> None:

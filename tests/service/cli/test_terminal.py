@@ -16,7 +16,6 @@ from inkstream.service.conversation import Result
 from inkstream.service.protocol.server_messages import (
     Character,
     Letter,
-    Punctuation,
     Spelling,
     Word,
 )
@@ -27,7 +26,7 @@ SIZE = (80, 24)
 
 
 def result(column: int, **probabilities: float) -> Result:
-    return Result(epoch=0, column=column, probabilities=probabilities)
+    return Result(column=column, probabilities=probabilities)
 
 
 def picture(view: DigitView | LineView) -> list[str]:
@@ -123,6 +122,7 @@ def letter(char: str, start: int, end: int, confidence: float = 0.99, number: in
     return Letter(
         id=number,
         char=char,
+        mark=char == ",",
         start=start,
         end=end,
         column=end,
@@ -192,7 +192,6 @@ def test_letters_are_coloured_by_their_confidence() -> None:
 
 
 def test_an_event_is_a_line_and_a_word_shows_no_probability() -> None:
-    assert event_line(letter("a", 3, 9)) == "letter       a  99.00%  columns 3..8  (o 1.25%)"
-    assert event_line(WORD) == "word         ab  columns 0..8  (ob)"
-    mark = Punctuation(id=1, char=",", start=9, end=10, column=12, confidence=0.5, alternatives=())
-    assert event_line(mark) == "punctuation  ,  50.00%  columns 9..9"
+    assert event_line(letter("a", 3, 9)) == "letter   a  99.00%  columns 3..8  (o 1.25%)"
+    assert event_line(WORD) == "word     ab  columns 0..8  (ob)"
+    assert event_line(letter(",", 9, 10)) == "mark     ,  99.00%  columns 9..9  (o 1.25%)"

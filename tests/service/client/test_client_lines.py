@@ -18,7 +18,7 @@ from inkstream.service.cli.terminal import HIDE_CURSOR, SHOW_CURSOR
 from inkstream.service.client import Stream, connect, connect_sync
 from inkstream.service.conversation import CHUNK_COLUMNS, Result
 from inkstream.service.protocol.errors import ColumnsError, InkError
-from inkstream.service.protocol.server_messages import Event
+from inkstream.service.protocol.server_messages import Event, Letter
 from tests.helpers import builders
 from tests.helpers.command_line import inkstream, one_line, read_all, run_here, terminal
 from tests.helpers.image_files import drawn
@@ -58,20 +58,18 @@ def rasterised(*strokes: Stroke) -> Any:
     return rasterise(points / 10, starts, 16)
 
 
-def spans(events: list[Event]) -> list[tuple[str, int, int]]:
-    return [(event.type, event.start, event.end) for event in events]
+def letters(events: list[Event]) -> list[tuple[bool, int, int]]:
+    return [(event.mark, event.start, event.end) for event in events if isinstance(event, Letter)]
 
 
 def events_of(results: list[Result]) -> list[Event]:
     return [event for result in results for event in result.events]
 
 
-def expected(reader: Recognizer, columns: Any) -> list[tuple[str, int, int]]:
+def expected(reader: Recognizer, columns: Any) -> list[tuple[bool, int, int]]:
     """Return the letters and marks of a line, flushed at its end."""
-    return [
-        ("punctuation" if letter.is_mark else "letter", letter.start, letter.end)
-        for letter in reader.read(columns).letters
-    ]
+    found = reader.read(columns).letters
+    return [(letter.is_mark, letter.start, letter.end) for letter in found]
 
 
 # Columns
@@ -87,7 +85,7 @@ def test_events_come_with_the_result_of_their_column(stream: Stream, reader: Rec
         assert result.text is not None
         assert 0 <= (result.letter_end or 0) <= 1
     events = events_of(results) + list(flushed.events)
-    assert spans([e for e in events if e.type != "word"]) == expected(reader, columns)
+    assert letters(events) == expected(reader, columns)
     assert flushed.text == reader.read(columns).text
 
 
@@ -99,7 +97,7 @@ async def test_the_asynchronous_client_gets_the_same_events(
         results = [result async for result in stream.send(columns)]
         done = await stream.end()
     events = events_of(results) + list(done.events)
-    assert spans([e for e in events if e.type != "word"]) == expected(reader, columns)
+    assert letters(events) == expected(reader, columns)
     assert (done.letters, done.text) == (len(expected(reader, columns)), reader.read(columns).text)
 
 
@@ -114,8 +112,8 @@ def test_a_line_that_ends_by_itself_has_its_last_events(stream: Stream, reader: 
     assert ended is not None
     assert ended.text == reader.read(first).text
     events = events_of(results) + list(ended.events)
-    assert spans([e for e in events if e.type != "word"]) == expected(reader, first)
-    assert {result.epoch for result in following} == {1}
+    assert letters(events) == expected(reader, first)
+    assert [result.column for result in following] == list(range(20))
     assert all(event.start < 20 for event in events_of(following))
 
 
@@ -148,9 +146,8 @@ def test_a_late_stroke_yields_new_results_for_changed_columns(
 ) -> None:
     before = list(stream.ink([WAVE, BAR], 160))
     again = list(stream.ink([DOT], 160))
-    assert {result.epoch for result in before} == {0}
-    assert {result.epoch for result in again} == {1}
-    assert again[0].column < 40
+    assert stream.revised is not None
+    assert again[0].column == stream.revised.column < 40
     assert again[-1].column == before[-1].column
     assert stream.flush().text == reader.read(rasterised(WAVE, BAR, DOT)).text
 
@@ -182,13 +179,12 @@ def test_a_stroke_with_an_id_is_sent_in_parts_and_undone(
         assert results[-1].column == len(rasterised(fine)) - 1
         named = {span.id for event in events_of(results) for span in event.strokes or ()}
         assert named == {"f"}
-        assert stream.rewound is None
+        assert stream.revised is None
         list(stream.ink([{"id": 2, "points": [(200, 2), (300, 158)]}], 160))
-        assert stream.rewound is not None
-        first = stream.rewound.column
+        assert stream.revised is not None
+        first = stream.revised.column
         again = list(stream.undo(2))
-        assert again[0].column == stream.rewound.column == first
-        assert {result.epoch for result in again} == {stream.rewound.epoch} == {2}
+        assert again[0].column == stream.revised.column == first
         assert stream.flush().text == reader.read(rasterised(fine)).text
 
 
@@ -201,8 +197,8 @@ def test_fitted_small_ink_is_read_like_large_ink(running: Running) -> None:
         expected = stream.flush().text
         stream.reset()
         list(stream.ink([small], 160, pause=True, fit=True))
-        assert stream.rewound is not None
-        frame = stream.rewound.frame
+        assert stream.revised is not None
+        frame = stream.revised.frame
         assert frame is not None
         assert frame.top + frame.height / 2 == pytest.approx(centre, abs=0.1)
         assert frame.height == pytest.approx(42 / (29 / 32 - 2 / 16), rel=1e-4)
@@ -230,7 +226,7 @@ def test_an_error_is_raised_by_the_call_that_caused_it(stream: Stream) -> None:
     columns = builders.columns(2 * CHUNK_COLUMNS + 1, column_height=16)
     with pytest.raises(ColumnsError, match="in a line of ink"):
         list(stream.send(columns))
-    assert stream.reset().epoch == 1
+    stream.reset()
     assert [result.column for result in stream.send(columns)] == list(range(len(columns)))
     with pytest.raises(InkError, match="in a line of columns"):
         list(stream.ink([BAR], 160))
@@ -261,7 +257,7 @@ def test_stream_writes_columns_and_events_if_the_output_is_no_terminal(
     assert last == f"  {answer.text}"
     kinds = [line.split()[0] for line in lines]
     assert kinds.count("column") == len(line_columns(picture, 16))
-    assert kinds.count("letter") + kinds.count("punctuation") == len(answer.letters)
+    assert kinds.count("letter") + kinds.count("mark") == len(answer.letters)
     assert kinds.count("word") == len(answer.words)
 
 
@@ -282,7 +278,7 @@ def test_stream_sends_ink_and_writes_its_columns_and_events(
         reading.text for reading in answers
     ]
     kinds = [line.split()[0] for line in lines]
-    assert kinds.count("rewound") == 1  # by the dot, which came late in a message of its own
+    assert kinds.count("revised") == 1  # by the dot, which came late in a message of its own
     assert kinds.count("column") > sum(reading.columns for reading in answers)
     assert "letter" in kinds
 
@@ -362,20 +358,19 @@ def test_texts_are_whole_although_the_server_sends_their_ends_alone(
     stream: Stream, reader: Recognizer
 ) -> None:
     columns = builders.columns(120, 3, 16)
-    results = list(stream.send(columns))
-    assert stream.configure().text == "tail"
-    stream.reset()
-    stream.configure(text="full")
-    assert [each.text for each in stream.send(columns)] == [each.text for each in results]
-    assert stream.flush().text == reader.read(columns).text
+    texts = [result.text or "" for result in stream.send(columns)]
+    assert reader.read(columns).text.startswith(texts[-1][:-1])
+    again = stream.rewind(60)
+    assert again.text == texts[59]
+    assert [result.text for result in stream.send(columns[60:])] == texts[60:]
 
 
 def test_without_results_the_flush_has_all_events(stream: Stream, reader: Recognizer) -> None:
     columns = builders.columns(300, 3, 16)
-    stream.configure(results="events")
+    stream.configure(results="none")
     assert list(stream.send(columns)) == []
     flushed = stream.flush()
     assert flushed.text == reader.read(columns).text
-    assert spans([e for e in flushed.events if e.type != "word"]) == expected(reader, columns)
-    stream.configure(results="all")
+    assert letters(flushed.events) == expected(reader, columns)
+    stream.configure(results="column")
     assert len(list(stream.send(columns[:9]))) == 9

@@ -5,7 +5,8 @@ gets is that of an uninterrupted line, belongs to the columns of that `send`, an
 """
 
 from collections import deque
-from typing import Any, cast
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -20,12 +21,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from numpy.typing import NDArray
-from websockets.sync.client import ClientConnection
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from inkstream.service.client import Stream
-from inkstream.service.conversation import Conversation, Result
+from inkstream.service import client
+from inkstream.service.client import connect_sync
+from inkstream.service.conversation import Result
 from inkstream.service.protocol.server_messages import Result as ResultMessage
 from inkstream.service.protocol.server_messages import ServerMessage, encode
 from tests.helpers.single_session import LIMITS, SessionClient, uninterrupted
@@ -49,7 +50,13 @@ class SessionSocket:
     def send(self, frame: str | bytes) -> None:
         self.client.send(frame)
 
-    def recv(self, timeout: float | None = None) -> str:
+    def __enter__(self) -> "SessionSocket":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing."""
+
+    def recv(self, timeout: float | None = None) -> bytes:
         while not self._received:
             self._received += self.client.new_messages()
             if not self._received:
@@ -73,8 +80,9 @@ class ClientMachine(RuleBasedStateMachine):
     @initialize()
     def connect(self) -> None:
         self.socket = SessionSocket(self.net)
-        socket = cast(ClientConnection, self.socket)
-        self.stream = Stream(socket, Conversation(self.socket.recv()))
+        self.connected = connect_sync("ws://127.0.0.1", reconnect=False)
+        with patch.object(client, "open_sync", lambda *_, **__: self.socket):
+            self.stream = self.connected.__enter__()
         self.line = b""
 
     @rule(run_columns=st.integers(1, 64), merging=st.booleans())
@@ -118,7 +126,7 @@ class ClientMachine(RuleBasedStateMachine):
 
     def _furthest(self) -> int:
         session: Any = self.socket.client.session
-        return int(session.line.oldest) + LIMITS.max_rewind_columns
+        return int(session._line.oldest) + LIMITS.max_rewind_columns
 
     @rule()
     def reset(self) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,8 @@ from inkstream.model.errors import InkstreamError
 from inkstream.service.client import connect_sync
 from inkstream.service.conversation import (
     Conversation,
+    Exchange,
+    Io,
     NoConnectionError,
     StreamEndedError,
     error_of_closing,
@@ -33,10 +36,13 @@ from inkstream.service.protocol.errors import (
     error_of,
 )
 from inkstream.service.protocol.server_messages import (
+    Configured,
     Flushed,
+    Pong,
     Ready,
     Result,
     ServedModel,
+    ServerMessage,
     encode,
 )
 from inkstream.service.settings import Settings
@@ -79,15 +85,15 @@ def test_invalid_columns_are_refused_before_they_are_sent(columns: Any, text: st
 )
 def test_invalid_ink_is_refused_before_it_is_sent(strokes: Any, height: Any, text: str) -> None:
     with pytest.raises(MessageError, match=re.escape(text)):
-        next(Conversation(READY).ink(strokes, height))
+        next(opened()._ink(strokes, height))
 
 
 def test_an_unknown_option_is_refused_before_it_is_sent() -> None:
-    conversation = Conversation(READY)
-    with pytest.raises(ValueRefusedError, match="language came, allowed: every, top_k, polarity"):
-        conversation.ask("configure", language="english")
-    frame = conversation.ask("configure", top_k=3)
-    assert json.loads(frame) == {"type": "configure", "id": 1, "top_k": 3}
+    conversation = opened()
+    with pytest.raises(ValueRefusedError, match="every came, allowed: results, top_k, characters"):
+        next(conversation._ask(Configured, "configure", every="day"))
+    frame = next(conversation._ask(Configured, "configure", top_k=3))
+    assert json.loads(str(frame)) == {"type": "configure", "id": 1, "top_k": 3}
 
 
 @pytest.mark.parametrize(
@@ -148,19 +154,19 @@ def test_a_close_without_an_error_message_is_a_typed_error(
     assert type(error_of_closing(closing_code, "")) is kind
 
 
-def test_the_text_of_results_that_have_the_end_of_it_is_put_together() -> None:
-    conversation = Conversation(READY)
-    flushed = Flushed(epoch=0, columns=3, text="l\U0001f58bd")
-    for message in (
-        Result(0, 0, {}, 0.0, "l\U0001f58b", 0),
-        Result(0, 1, {}, 0.0, "p", 2),
-        flushed,
-        Result(0, 3, {}, 0.0, "e", 3),
-    ):
-        conversation.read(encode(message))
-    taken = [conversation.take() for _ in range(4)]
-    texts = [message.text for message in taken if isinstance(message, Result)]
-    assert texts == ["l\U0001f58b", "l\U0001f58bp", "l\U0001f58bde"]
+def test_the_text_of_results_is_put_together() -> None:
+    results, _ = run(
+        opened()._columns(bytes(3 * 28)),
+        Result(0, [], 0.0, 0, "l\U0001f58b", 1),
+        Result(1, [], 0.0, 2, "p", 2),
+        Flushed(seq=3, columns=2, text="l\U0001f58bd"),
+        Result(2, [], 0.0, 3, "e", 4),
+    )
+    assert [result.text for result in results] == [
+        "l\U0001f58b",
+        "l\U0001f58bp",
+        "l\U0001f58bde",
+    ]
 
 
 LIMITS = Settings.load().limits
@@ -175,24 +181,15 @@ def test_ink_is_split_into_messages_within_the_limits(
     name: str | None, n_strokes: int, n_points: int
 ) -> None:
     strokes = [{"id": name, "points": [LONG] * n_points}] * n_strokes
-    conversation = Conversation(READY)
-    exchange = conversation.ink(strokes, 0.1, undo="\U0001f58b" * 128)
-    sent, answer = [], None
-    with suppress(StopIteration):
-        while True:
-            message, answer = exchange.send(answer), None
-            if message is None:
-                conversation.read(f'{{"type":"pong","id":{conversation.newest_id}}}')
-                answer = conversation.take()
-            else:
-                assert isinstance(message, str)
-                sent.append(message)
+    ink = opened()._ink(strokes, 0.1, "\U0001f58b" * 128)
+    _, sent = run(ink, *(Pong(id=number) for number in range(2, 100, 2)))
     ink_messages = sent[::2]  # a ping follows each
     parts = [stroke for ink in ink_messages for stroke in json.loads(ink)["strokes"]]
     for ink in ink_messages:
         assert len(ink) <= LIMITS.max_frame_bytes
         points = [len(stroke["points"]) or 1 for stroke in json.loads(ink)["strokes"]]
         assert 0 < sum(points) <= LIMITS.max_message_points
+        assert len(points) <= LIMITS.max_ink_strokes
     n_repeated = 0 if name else len(parts) - n_strokes  # without an id a part repeats a point
     assert sum(len(part["points"]) for part in parts) == n_strokes * n_points + n_repeated
 
@@ -200,12 +197,40 @@ def test_ink_is_split_into_messages_within_the_limits(
 READY = encode(
     Ready(
         session="s",
-        model=ServedModel(name="m", version="1", kind="classifier"),
+        model=ServedModel(name="m", version="1", kind="classifier", digest="d"),
         labels=("a", "b"),
         column_height=28,
         limits=LIMITS,
     )
-)
+).decode()
+
+
+def opened() -> Conversation:
+    """Return a conversation whose connection is open."""
+    conversation = Conversation()
+    begin = conversation._begin()
+    next(begin)
+    begin.send(None)
+    begin.send(READY)
+    return conversation
+
+
+def run(exchange: Exchange[Any], *received: ServerMessage) -> tuple[list[Any], list[Any]]:
+    """Return what an exchange gives and what it sends, where it receives these messages."""
+    given: list[Any] = []
+    sent: list[Any] = []
+    incoming, reply = iter(received), None
+    with suppress(StopIteration):
+        while True:
+            step, reply = exchange.send(reply), None
+            if isinstance(step, Io):
+                reply = encode(next(incoming))
+            else:
+                (sent if isinstance(step, str | bytes) else given).append(step)
+    return given, sent
+
+
+connecting = partial(connect_sync, reconnect=False)
 
 
 def server_with(handler: Any) -> tuple[Any, str]:
@@ -223,7 +248,7 @@ def test_a_lost_connection_is_a_typed_error() -> None:
 
     websocket_server, url = server_with(vanish)
     try:
-        with pytest.raises(NoConnectionError, match="broke off"), connect_sync(url) as stream:
+        with pytest.raises(NoConnectionError, match="broke off"), connecting(url) as stream:
             list(stream.send(bytes(28)))
     finally:
         websocket_server.shutdown()
@@ -237,7 +262,7 @@ def test_an_error_before_the_close_is_raised() -> None:
 
     websocket_server, url = server_with(refuse)
     try:
-        with pytest.raises(OverLimitError, match="enough"), connect_sync(url) as stream:
+        with pytest.raises(OverLimitError, match="enough"), connecting(url) as stream:
             list(stream.send(bytes(28)))
     finally:
         websocket_server.shutdown()
@@ -246,7 +271,7 @@ def test_an_error_before_the_close_is_raised() -> None:
 def test_a_server_with_another_protocol_is_a_typed_error() -> None:
     websocket_server, url = server_with(lambda socket: socket.send('{"type":"pong"}'))
     try:
-        with pytest.raises(ServiceError, match="expected ready"), connect_sync(url):
+        with pytest.raises(ServiceError, match="expected ready"), connecting(url):
             pass
     finally:
         websocket_server.shutdown()
@@ -261,7 +286,7 @@ def test_goaway_is_available_to_the_program() -> None:
 
     websocket_server, url = server_with(leave)
     try:
-        with connect_sync(url) as stream:
+        with connecting(url) as stream:
             assert stream.going_away is None
             stream.ping()
             assert stream.going_away is not None

@@ -197,10 +197,10 @@ def test_strokes_left_of_their_frame_are_refused(client: httpx.Client) -> None:
         ("curve=maybe", "curve is 'maybe', allowed: true or false"),
         ("page=", "page is '', allowed: true or false"),
         ("format=pdf", "format is 'pdf', allowed: 'json', 'hocr' or 'alto'"),
-        ("words=two", "words came, allowed: of a transcriber alone"),
-        ("context=one", "context came, allowed: of a transcriber alone"),
-        ("pattern=[0-9]", "pattern came, allowed: of a transcriber alone"),
-        ("language_model=nosuch", "language_model is 'nosuch', allowed: null"),
+        ("words=two", "`words` needs a model that reads lines; tiny reads one character"),
+        ("context=one", "`context` needs a model that reads lines; tiny reads one character"),
+        ("pattern=[0-9]", "`pattern` needs a model that reads lines; tiny reads one character"),
+        ("language=nosuch", "language is 'nosuch', allowed: null"),
     ],
 )
 def test_the_error_of_an_invalid_parameter_names_what_is_allowed(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
-from inkstream.service.pages import PageTranscription
+from inkstream.service.pages import Page
 from tests.helpers.hard_pages import EXTREME, PAGES
 from tests.helpers.http import error
 from tests.helpers.running_server import Running
@@ -15,7 +15,7 @@ from tools.pages import encoded
 
 pytestmark = pytest.mark.slow
 
-PAGE = "/v1/recognize?page=true"
+PAGE = "/v1/page"
 REFUSALS = {"over_limit": 413, "bad_image": 415}  # and never `unreadable`
 MAX_GROWTH_BYTES = 400_000_000  # of the server, for one page
 TIMEOUT_S = 120  # far more than any takes; `python -m tools.hard_pages` measures how much it is
@@ -28,7 +28,7 @@ def check(answer: httpx.Response, image: NDArray[np.uint8]) -> None:
         assert code in REFUSALS, answer.text
         error(answer, REFUSALS[code], code)
         return
-    page = PageTranscription.model_validate(answer.json())
+    page = Page.model_validate(answer.json())
     assert (page.height, page.width) == image.shape
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inkstream.model.metrics import is_mark
 from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.recognizer import Recognizer
 from inkstream.service.client import connect_sync
+from inkstream.service.pages import answer_of
+from inkstream.service.protocol.errors import OverLimitError
+from inkstream.service.rest.bodies import SMALL_PATH
+from inkstream.service.rest.inputs import JSON, Input, Task, read
 from tests.helpers.http import PNG, client_of, error
 from tests.helpers.image_files import drawn
 from tests.helpers.running_server import Running, server
 
-LINES = "/v1/recognize?model=tiny_lines"
+LINES = "/v1/transcribe?model=tiny_lines"
 MODEL: dict[str, Any] = {"model": "tiny_lines"}
 STROKES: list[list[list[float]]] = [
     [[10 + 2 * i, 50 + 40 * float(np.sin(i / 3))] for i in range(200)],
@@ -42,14 +48,15 @@ def test_an_image_of_a_line_gets_its_text_letters_and_words(
     client: httpx.Client, picture: bytes
 ) -> None:
     answer = client.post(LINES, content=picture).json()
-    assert answer.keys() == {"text", "letters", "words", "columns"}
+    assert answer.keys() == {"type", "text", "letters", "words", "columns"}
+    assert answer["type"] == "transcription"
     assert answer["columns"] == len(line_columns(picture, 16))
     assert answer["text"]
     assert "".join(each["char"] for each in answer["letters"]) == answer["text"].replace(" ", "")
     assert [each["text"] for each in answer["words"]] == answer["text"].split()
-    assert {each["type"] for each in answer["letters"]} <= {"letter", "punctuation"}
     for letter in answer["letters"]:
-        assert 0 <= letter["start"] < letter["end"] <= letter["column"] + 1 <= answer["columns"]
+        assert 0 <= letter["start"] < letter["end"] <= answer["columns"]
+        assert letter["mark"] == is_mark(letter["char"])
 
 
 def test_an_image_is_read_as_by_a_stream_and_by_the_library(
@@ -60,9 +67,9 @@ def test_an_image_is_read_as_by_a_stream_and_by_the_library(
         results = list(stream.send(line_columns(picture, 16)))
         flushed = stream.flush()
     events = [event for result in results for event in result.events] + list(flushed.events)
-    listed = [json.loads(event.model_dump_json()) for event in events]
-    assert answer["letters"] == [event for event in listed if event["type"] != "word"]
-    assert answer["words"] == [event for event in listed if event["type"] == "word"]
+    listed = [answer_of(event).model_dump(mode="json") for event in events]
+    assert answer["letters"] == [event for event in listed if "char" in event]
+    assert answer["words"] == [event for event in listed if "text" in event]
     assert answer["text"] == flushed.text
     reading = reader.recognize(picture)
     assert reading.text == answer["text"]
@@ -137,8 +144,37 @@ def test_strokes_are_read_by_a_classifier_too(client: httpx.Client) -> None:
     assert len(answer["probabilities"]) == 10
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (
+            "classify?model=tiny_lines",
+            '/v1/classify needs a classifier, and model "tiny_lines" is a transcriber;'
+            " try model=tiny",
+        ),
+        (
+            "transcribe?model=tiny",
+            '/v1/transcribe needs a transcriber, and model "tiny" is a classifier;'
+            " try model=tiny_lines",
+        ),
+    ],
+)
+def test_a_model_of_the_other_kind_is_refused(
+    client: httpx.Client, picture: bytes, path: str, text: str
+) -> None:
+    assert error(client.post(f"/v1/{path}", content=picture), 422, "bad_value") == text
+
+
+def test_the_call_chooses_the_kind_of_model(client: httpx.Client, picture: bytes) -> None:
+    for content in (picture, PNG.read_bytes()):
+        for call in ("classify", "transcribe"):
+            answer = client.post(f"/v1/{call}", content=content).json()
+            assert answer["type"] == {"classify": "classification"}.get(call, "transcription")
+
+
 def test_a_curve_needs_a_classifier(client: httpx.Client, picture: bytes) -> None:
-    text = error(client.post(LINES + "&curve=true", content=picture), 422, "bad_value")
+    url = "/v1/recognize?model=tiny_lines&curve=true"
+    text = error(client.post(url, content=picture), 422, "bad_value")
     assert text == (
         'curve=true needs a classifier, and model "tiny_lines" is a transcriber; try model=tiny'
     )
@@ -153,6 +189,49 @@ def test_a_blank_image_is_refused(client: httpx.Client) -> None:
     data = io.BytesIO()
     Image.new("L", (300, 40), 255).save(data, "PNG")
     assert "blank" in error(client.post(LINES, content=data.getvalue()), 415, "bad_image")
+
+
+@pytest.mark.parametrize("height", [None, 16])
+def test_strokes_may_be_as_long_as_an_image_of_a_line(
+    client: httpx.Client, height: int | None
+) -> None:
+    longest = {"strokes": [[[0, 0], [16_000, 15]]], "height": 16}
+    assert client.post(LINES, json=longest).json()["columns"] == 16_001
+    for width in (30_000, 65_500, 1e9):
+        longer = {"strokes": [[[0, 0], [width, 15], [0, 0]]], "height": height}
+        text = error(client.post(LINES, json=longer), 413, "over_limit")
+        assert text.endswith("columns, allowed: up to 16384")
+
+
+@pytest.mark.parametrize("height", [None, 28])
+def test_a_small_body_of_long_strokes_is_drawn_by_a_page_worker(
+    running: Running, height: int | None
+) -> None:
+    """What a page worker may take is more than what may be drawn while others wait."""
+    scribble = {"strokes": [[[0, 0], [25, 28]] * 900], "height": height}
+    task = Task(JSON, is_page=False, models={}, max_pixels=1, max_columns=100)
+    for model in running.service.models.values():
+        task.models[model.info.name] = model.session_model.config
+        body = json.dumps(scribble).encode()
+        drawn = read(task, body)
+        assert isinstance(drawn, Input)
+        assert len(drawn.columns) >= 10
+        with pytest.raises(OverLimitError, match="the pen goes"):
+            read(replace(task, max_path=SMALL_PATH), body)
+        task.models.clear()
+
+
+def test_columns_count_as_bodies_until_their_request_is_answered(line_weights: Path) -> None:
+    body = {"strokes": [[[0, 0], [900, 15]]], "height": 16}  # 32 bytes a column
+    with (
+        server(line_weights, models="tiny_lines", max_body_bytes=20_000) as running,
+        client_of(running) as client,
+    ):
+        for _ in range(10):
+            assert client.post(LINES, json=body).status_code == 200
+        longer = {"strokes": [[[0, 0], [1300, 15]]], "height": 16}
+        assert "at once, try again" in error(client.post(LINES, json=longer), 503, "server_full")
+        assert client.post(LINES, json=body).status_code == 200
 
 
 def test_a_line_beyond_the_limit_is_refused(line_weights: Path) -> None:
@@ -194,7 +273,8 @@ def test_simultaneous_requests_to_both_models_do_not_mix(running: Running, pictu
         answers = list(pool.map(recognize, range(12)))
     digit, line = recognize(0), recognize(1)
     for answer in answers[::2]:
-        assert answer["probabilities"] == pytest.approx(digit["probabilities"], abs=1e-5)
+        probabilities, expected = (dict(each["probabilities"]) for each in (answer, digit))
+        assert probabilities == pytest.approx(expected, abs=1e-5)
     assert {answer["text"] for answer in answers[1::2]} == {line["text"]}
 
 
@@ -214,7 +294,7 @@ def test_a_request_may_have_hints(client: httpx.Client, running: Running, pictur
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"language_model": "latin"}, "language_model is 'latin', allowed: null, english"),
+        ({"language": "latin"}, "language is 'latin', allowed: null, english"),
         ({"pattern": "("}, "cannot be understood"),
         ({"words": "é"}, "word 'é' cannot be read"),
         ({"context": "a" * 5000}, "5000 characters, allowed: up to 4096"),

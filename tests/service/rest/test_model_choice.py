@@ -33,10 +33,10 @@ def test_without_a_model_wide_images_and_ink_go_to_a_transcriber(client: httpx.C
 @pytest.mark.parametrize("query", ["page=true", "page=true&format=alto"])
 def test_without_a_model_a_page_goes_to_a_transcriber(client: httpx.Client, query: str) -> None:
     assert client.post(f"/v1/recognize?{query}", content=PAGE).status_code == 200
-    assert client.post("/v1/columns?page=true", content=PAGE).json()["column_height"] == 16
+    assert client.post("/v1/page/columns", content=PAGE).json()["column_height"] == 16
 
 
-@pytest.mark.parametrize("query", ["language_model=english", "words=ab", "pattern=[abc]*"])
+@pytest.mark.parametrize("query", ["language=english", "words=ab", "pattern=[abc]*"])
 def test_hints_choose_a_transcriber(client: httpx.Client, query: str) -> None:
     assert "text" in client.post(f"/v1/recognize?{query}", content=DIGIT).json()
 
@@ -76,6 +76,7 @@ def test_columns_name_the_model_that_they_are_for(client: httpx.Client) -> None:
 def test_a_server_of_one_model_reads_everything_with_it(tmp_path: Path, line_weights: Path) -> None:
     with server(tmp_path) as running, client_of(running) as client:
         assert client.post("/v1/recognize", content=LINE).json().keys() >= {"label", "hint"}
+        error(client.post("/v1/transcribe", content=LINE), 422, "bad_value")
         text = error(client.post("/v1/recognize?page=true", content=PAGE), 422, "bad_value")
         assert text == 'page=true needs a transcriber, and model "tiny" is a classifier'
     with server(line_weights, models="tiny_lines") as running, client_of(running) as client:
@@ -100,13 +101,24 @@ def test_the_model_for_a_photo_is_chosen_by_its_upright_size(client: httpx.Clien
         (
             "POST",
             "/v1/recognize?modle=tiny",
-            "modle is no parameter of this route, allowed: model, page, curve, format, characters,"
-            " language_model, words, context, pattern; did you mean model?",
+            "modle is no parameter of this route, allowed: model, characters, language, words,"
+            " context, pattern, format, curve, page; did you mean model?",
+        ),
+        (
+            "POST",
+            "/v1/classify?language=english",
+            "language is no parameter of this route, allowed: model, characters, curve",
+        ),
+        (
+            "POST",
+            "/v1/transcribe?page=true",
+            "page is no parameter of this route, allowed: model, characters, language, words,"
+            " context, pattern",
         ),
         (
             "POST",
             "/v1/columns?curve=true",
-            "curve is no parameter of this route, allowed: model, page",
+            "curve is no parameter of this route, allowed: model",
         ),
         ("GET", "/v1/models?model=tiny", "model is no parameter of this route, allowed: none"),
         ("GET", "/asyncapi.json?v=3", "v is no parameter of this route, allowed: none"),

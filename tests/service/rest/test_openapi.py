@@ -13,11 +13,9 @@ import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
-from inkstream.service.pages import PageColumns, PageTranscription
 from inkstream.service.protocol.errors import MEANINGS
 from inkstream.service.protocol.server_messages import ModelInfo
-from inkstream.service.rest.answers import Recognition, Transcription
-from tests.helpers.http import client_of
+from tests.helpers.http import PNG, client_of
 from tests.helpers.running_server import Running, server
 
 # Codes that no request gets: they belong to streams, or stop a server before it listens.
@@ -33,12 +31,6 @@ NOT_OF_REQUESTS = {
     "bad_input",
     "not_ready",
 }
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with server(tmp_path_factory.mktemp("weights")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -59,14 +51,26 @@ def errors_of(operation: dict[str, Any]) -> dict[str, int]:
 
 def test_every_route_is_described(description: dict[str, Any]) -> None:
     assert description["openapi"].startswith("3.1")
-    assert {(path, *methods) for path, methods in description["paths"].items()} == {
-        ("/v1/recognize", "post"),
-        ("/v1/columns", "post"),
-        ("/v1/models", "get"),
-        ("/v1/tokens", "post"),
-        ("/healthz", "get"),
-        ("/readyz", "get"),
-        ("/metrics", "get"),
+    named = {
+        (operation["operationId"], method, path)
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert named == {
+        ("classify", "post", "/v1/classify"),
+        ("classifyJson", "post", "/v1/classify/json"),
+        ("transcribe", "post", "/v1/transcribe"),
+        ("transcribeJson", "post", "/v1/transcribe/json"),
+        ("page", "post", "/v1/page"),
+        ("recognize", "post", "/v1/recognize"),
+        ("columns", "post", "/v1/columns"),
+        ("columnsJson", "post", "/v1/columns/json"),
+        ("pageColumns", "post", "/v1/page/columns"),
+        ("models", "get", "/v1/models"),
+        ("tokens", "post", "/v1/tokens"),
+        ("healthz", "get", "/healthz"),
+        ("readyz", "get", "/readyz"),
+        ("metrics", "get", "/metrics"),
     }
 
 
@@ -79,7 +83,7 @@ def test_documented_errors_have_the_status_that_their_code_has(
                 assert MEANINGS[code].http == status
 
 
-@pytest.mark.parametrize("path", ["/v1/recognize", "/v1/columns"])
+@pytest.mark.parametrize("path", ["/v1/recognize", "/v1/classify", "/v1/page", "/v1/columns"])
 def test_every_error_that_a_request_can_get_is_documented(
     description: dict[str, Any], path: str
 ) -> None:
@@ -102,42 +106,78 @@ def test_every_error_has_the_same_form(description: dict[str, Any]) -> None:
 def test_the_described_bodies_are_those_that_are_accepted(
     description: dict[str, Any], client: httpx.Client
 ) -> None:
-    content = description["paths"]["/v1/recognize"]["post"]["requestBody"]["content"]
-    assert content.keys() == {
-        "image/*",
-        "application/octet-stream",
-        "multipart/form-data",
-        "application/json",
+    bodies = {
+        call: description["paths"][f"/v1/{call}"]["post"]["requestBody"]["content"]
+        for call in ("classify", "classify/json", "recognize")
     }
+    image = {"image/*", "application/octet-stream", "multipart/form-data"}
+    assert bodies["classify"].keys() == image
+    assert bodies["classify/json"].keys() == {"application/json"}
+    assert bodies["recognize"].keys() == image | {"application/json"}
+    content = bodies["recognize"]
     examples = content["application/json"]["examples"]
     assert examples.keys() == {"columns", "strokes"}
     for example in examples.values():
-        assert client.post("/v1/recognize", json=example["value"]).status_code == 200
+        for call in bodies:
+            assert client.post(f"/v1/{call}", json=example["value"]).status_code == 200
 
 
 def examples_of(description: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]]:
-    """Yield the name, the schema and the value of each example of a body or an answer."""
+    """Yield the name, the schema and the value of each example of a body or an error."""
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
-            answers = operation["responses"]
             bodies = {"body": operation["requestBody"]} if "requestBody" in operation else {}
-            for of, described in (bodies | answers).items():
+            for part, described in (bodies | operation["responses"]).items():
                 for kind, media in described.get("content", {}).items():
-                    named = {"example": {"value": media["example"]}} if "example" in media else {}
-                    for name, example in {**media.get("examples", {}), **named}.items():
-                        where = f"{method} {path} {of} {kind} {name}"
+                    for name, example in media.get("examples", {}).items():
+                        where = f"{method} {path} {part} {kind} {name}"
                         yield where, media.get("schema", {}), example["value"]
 
 
+def check(description: dict[str, Any], schema: dict[str, Any], value: Any, name: str) -> None:
+    """Check that a value is as its schema says."""
+    assert schema, f"{name} has no schema"
+    whole = {**schema, "components": description["components"]}
+    faults = [*Draft202012Validator(whole).iter_errors(value)]
+    assert not faults, f"{name}: {faults[0].message}"
+
+
 def test_all_examples_are_as_their_schemas_say(description: dict[str, Any]) -> None:
-    n_examples = 0
-    for name, schema, value in examples_of(description):
-        n_examples += 1
-        assert schema, f"{name} has no schema"
-        whole = {**schema, "components": description["components"]}
-        faults = [*Draft202012Validator(whole).iter_errors(value)]
-        assert not faults, f"{name}: {faults[0].message}"
-    assert n_examples > 50
+    examples = [*examples_of(description)]
+    for name, schema, value in examples:
+        check(description, schema, value, name)
+    assert len(examples) > 50
+
+
+@pytest.mark.parametrize(
+    ("call", "query", "file", "model"),
+    [
+        ("classify", "", "7.png", "Classification"),
+        ("classify", "curve=true", "hello.png", "Classification"),
+        ("transcribe", "", "hello.png", "Transcription"),
+        ("transcribe", "", "page.jpg", "Transcription"),
+        ("page", "", "page.jpg", "Page"),
+        ("page/columns", "", "page.jpg", "PageColumns"),
+        ("recognize", "", "7.png", "Recognition"),
+        ("recognize", "", "hello.png", "Recognition"),
+        ("recognize", "page=true", "page.jpg", "Recognition"),
+    ],
+)
+def test_each_call_has_one_named_answer(
+    client: httpx.Client,
+    description: dict[str, Any],
+    call: str,
+    query: str,
+    file: str,
+    model: str,
+) -> None:
+    answer = description["paths"][f"/v1/{call}"]["post"]["responses"]["200"]
+    schema = answer["content"]["application/json"]["schema"]
+    assert schema == {"$ref": f"#/components/schemas/{model}"}
+    content = (PNG.parent / file).read_bytes()
+    response = client.post(f"/v1/{call}?{query}", content=content)
+    assert response.status_code == 200
+    check(description, schema, response.json(), file)
 
 
 def test_the_stream_is_described_with_the_address_of_this_server(
@@ -151,21 +191,10 @@ def test_the_stream_is_described_with_the_address_of_this_server(
     )
 
 
-def test_examples_of_answers_are_valid_answers(
-    description: dict[str, Any], client: httpx.Client
-) -> None:
-    answer = description["paths"]["/v1/recognize"]["post"]["responses"]["200"]
-    examples = answer["content"]["application/json"]["examples"]
-    Recognition.model_validate(examples["classifier"]["value"])
-    Transcription.model_validate(examples["transcriber"]["value"])
-    PageTranscription.model_validate(examples["page"]["value"])
-    columns = description["paths"]["/v1/columns"]["post"]["responses"]["200"]
-    example = columns["content"]["application/json"]["example"]
-    (line,) = PageColumns.model_validate(example).lines
-    assert len(line.columns) == example["column_height"]
+def test_models_are_listed_as_described(description: dict[str, Any], client: httpx.Client) -> None:
     listed = description["components"]["schemas"][ModelInfo.__name__]["properties"]
-    (model,) = client.get("/v1/models").json()["models"]
-    assert model.keys() == listed.keys()
+    for model in client.get("/v1/models").json()["models"]:
+        assert model.keys() == listed.keys()
 
 
 def test_one_thread_at_a_time_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from inkstream.model.pages import find_page
 from inkstream.model.recognizer import Recognizer
 from inkstream.service import logs
 from inkstream.service.client import connect_sync
-from inkstream.service.pages import ALTO_TYPE, HOCR_TYPE, PageColumns, PageTranscription
+from inkstream.service.pages import ALTO_TYPE, HOCR_TYPE, Page, PageColumns
 from inkstream.service.rest import work
 from tests.helpers import failing_page_worker
 from tests.helpers.http import client_of, error
@@ -28,8 +28,8 @@ from tools.pages import encoded, page, textured
 
 pytestmark = pytest.mark.slow
 
-PAGE = "/v1/recognize?model=tiny_lines&page=true"
-COLUMNS = "/v1/columns?model=tiny_lines&page=true"
+PAGE = "/v1/page?model=tiny_lines"
+COLUMNS = "/v1/page/columns?model=tiny_lines"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_a_page_gets_its_lines_words_and_letters_with_their_boxes(
     client: httpx.Client, picture: bytes, reader: Recognizer
 ) -> None:
     answer = client.post(PAGE, content=picture)
-    transcription = PageTranscription.model_validate(answer.json())
+    transcription = Page.model_validate(answer.json())
     found_page = find_page(picture, 16)
     assert (transcription.width, transcription.height, len(transcription.lines)) == (
         found_page.width,
@@ -103,7 +103,7 @@ def test_the_columns_of_a_page_are_those_that_are_read_line_by_line(
 def test_a_page_without_ink_has_no_lines(client: httpx.Client) -> None:
     blank = encoded(np.full((300, 200, 3), 250, np.uint8), "PNG")
     assert client.post(PAGE, content=blank).json() == {
-        "text": "", "width": 200, "height": 300, "lines": [],
+        "type": "page", "text": "", "width": 200, "height": 300, "lines": [],
     }  # fmt: skip
     assert client.post(COLUMNS, content=blank).json()["lines"] == []
     for format_name in ("hocr", "alto"):
@@ -124,12 +124,17 @@ def test_a_photo_without_writing_is_answered(client: httpx.Client) -> None:
             'page=true needs a transcriber, and model "tiny" is a classifier; try model=tiny_lines',
         ),
         (
-            "/v1/columns?model=tiny&page=true",
-            'page=true needs a transcriber, and model "tiny" is a classifier; try model=tiny_lines',
+            "/v1/page?model=tiny",
+            '/v1/page needs a transcriber, and model "tiny" is a classifier; try model=tiny_lines',
+        ),
+        (
+            "/v1/page/columns?model=tiny",
+            '/v1/page/columns needs a transcriber, and model "tiny" is a classifier;'
+            " try model=tiny_lines",
         ),
         ("/v1/recognize?model=tiny_lines&format=alto", "format=alto needs page=true"),
         (
-            PAGE + "&curve=true",
+            "/v1/recognize?model=tiny_lines&page=true&curve=true",
             'curve=true needs a classifier, and model "tiny_lines" is a transcriber;'
             " try model=tiny",
         ),
@@ -141,13 +146,19 @@ def test_parameters_that_exclude_each_other_are_refused(
     assert error(client.post(path, content=picture), 422, "bad_value") == text
 
 
+def test_a_page_is_recognized_too(client: httpx.Client, picture: bytes) -> None:
+    for end in ("", "&format=alto"):
+        recognized = client.post(f"/v1/recognize?model=tiny_lines&page=true{end}", content=picture)
+        assert recognized.text == client.post(PAGE + end, content=picture).text
+
+
 def test_an_unknown_format_is_refused(client: httpx.Client, picture: bytes) -> None:
     error(client.post(f"{PAGE}&format=pdf", content=picture), 422, "bad_value")
 
 
 def test_strokes_are_refused_as_a_page(client: httpx.Client) -> None:
     text = error(client.post(PAGE, json={"strokes": [[[1, 2]]]}), 422, "bad_value")
-    assert text == "page=true needs an image, application/json came"
+    assert text == "a page needs an image, application/json came"
 
 
 @pytest.mark.parametrize("content", [b"text", b"\x89PNG\r\n\x1a\n"])
@@ -233,18 +244,20 @@ def test_a_client_that_streams_a_page_gets_one_line_after_another(tmp_path: Path
     columns = [
         piece for line in find_page(page_with_text.image, 32).lines for piece in (line.columns, gap)
     ]
-    texts: dict[int, str] = {}
+    texts: list[str] = []
     with (
         server(tmp_path, models="lines") as running,
         connect_sync(running.url, model="lines") as stream,
     ):
         stream.configure(line_end_columns=60)
         for result in stream.send(np.concatenate(columns)):
-            if result.text:
-                texts[result.epoch] = result.text.lower()
-    assert len(texts) == 3
+            if result.column == 0:
+                texts.append("")
+            texts[-1] = (result.text or "").lower()
+    read = [text for text in texts if text]
     labels = [line.label for line in page_with_text.lines]
-    assert errors(list(texts.values()), labels)["cer"] < 0.1
+    assert len(read) == len(labels) == 3
+    assert errors(read, labels)["cer"] < 0.1
 
 
 def test_an_image_file_of_any_kind_is_a_page(client: httpx.Client, picture: bytes) -> None:

@@ -45,17 +45,20 @@ def log_line(client: httpx.Client, log: io.StringIO, part: str) -> str:
 
 
 def test_an_image_gets_its_label_and_probabilities(client: httpx.Client) -> None:
-    response = client.post("/v1/recognize", content=PNG.read_bytes(), headers=AS_PNG)
+    response = client.post("/v1/classify", content=PNG.read_bytes(), headers=AS_PNG)
     answer = response.json()
     assert response.status_code == 200
-    assert answer.keys() == {"label", "probabilities", "columns"}
+    assert answer.keys() == {"type", "label", "probabilities", "columns"}
+    assert answer["type"] == "classification"
     assert answer["columns"] == 28
-    assert answer["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
-    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    labels, probabilities = zip(*answer["probabilities"], strict=True)
+    assert answer["label"] == labels[0]
+    assert list(probabilities) == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_curve_has_the_results_of_a_stream(client: httpx.Client, running: Running) -> None:
-    response = client.post("/v1/recognize?curve=true", content=PNG.read_bytes(), headers=AS_PNG)
+    response = client.post("/v1/classify?curve=true", content=PNG.read_bytes(), headers=AS_PNG)
     answer = response.json()
     with connect_sync(running.url) as stream:
         columns = digit_columns(PNG, 28)
@@ -63,7 +66,7 @@ def test_the_curve_has_the_results_of_a_stream(client: httpx.Client, running: Ru
     assert len(answer["curve"]) == 28
     assert answer["curve"][-1] == answer["probabilities"]
     for got, expected in zip(answer["curve"], results, strict=True):
-        assert got == pytest.approx(expected.probabilities, abs=1e-5)
+        assert dict(got) == pytest.approx(dict(expected.probabilities), abs=1e-5)
 
 
 def test_every_kind_of_body_of_an_image_gets_the_same_answer(client: httpx.Client) -> None:
@@ -80,6 +83,8 @@ def test_every_kind_of_body_of_an_image_gets_the_same_answer(client: httpx.Clien
         client.post("/v1/recognize", files={"file": data}, data={"note": "more fields are fine"}),
         client.post("/v1/recognize", json={"columns": columns}),
         client.post("/v1/recognize?model=tiny", json={"columns": columns, "more": None}),
+        *(client.post(f"/v1/classify{end}", content=data) for end in ("", "/json")),
+        *(client.post(f"/v1/classify{end}", json={"columns": columns}) for end in ("", "/json")),
     ]
     assert {answer.text for answer in answers} == {answers[0].text}
     assert answers[0].status_code == 200
@@ -108,7 +113,7 @@ def test_each_of_several_models_answers_under_its_name(tmp_path: Path) -> None:
         default = client.post("/v1/recognize", content=data).json()
         letters = client.post("/v1/recognize?model=letters", content=data).json()
         assert len(default["probabilities"]) == 10
-        assert letters["probabilities"].keys() == {"ä", "ß", "%"}
+        assert dict(letters["probabilities"]).keys() == {"ä", "ß", "%"}
         names = [model["name"] for model in client.get("/v1/models").json()["models"]]
         assert names == ["tiny", "letters"]
 
@@ -129,7 +134,7 @@ def test_simultaneous_requests_do_not_mix(running: Running) -> None:
     def recognize(columns: NDArray[np.uint8]) -> Any:
         with client_of(running) as client:
             body = {"columns": columns.tolist()}
-            return client.post("/v1/recognize", json=body).json()["probabilities"]
+            return dict(client.post("/v1/recognize", json=body).json()["probabilities"])
 
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(recognize, lines))
@@ -137,7 +142,7 @@ def test_simultaneous_requests_do_not_mix(running: Running) -> None:
         for columns, probabilities in zip(lines, answers, strict=True):
             *_, last = stream.send(columns)
             stream.reset()
-            assert probabilities == pytest.approx(last.probabilities, abs=1e-5)
+            assert probabilities == pytest.approx(dict(last.probabilities), abs=1e-5)
 
 
 # Operation
@@ -165,10 +170,13 @@ def test_metrics_count_columns_requests_and_errors(tmp_path: Path) -> None:
         client.post("/v1/recognize", content=b"text")
         client.post("/v1/recognize?model=nosuch", content=b"text")
         client.get("/v1/recognize")
+        client.post("/v1/columns", content=PNG.read_bytes())
+        for call in ("classify", "classify/json"):
+            client.post(f"/v1/{call}", content=PNG.read_bytes())
         client.post("/web/v1/recognize", content=b"text")
         text = client.get("/metrics").text
-    assert "inkstream_columns_total 28.0" in text
-    assert 'inkstream_request_seconds_count{status="200"} 1.0' in text
+    assert "inkstream_columns_total 84.0" in text
+    assert 'inkstream_request_seconds_count{status="200"} 3.0' in text
     assert 'inkstream_request_seconds_count{status="404"} 1.0' in text
     assert 'inkstream_request_seconds_count{status="405"}' not in text
     assert 'inkstream_errors_total{code="bad_image"} 1.0' in text

@@ -25,7 +25,7 @@ from websockets.sync.client import connect
 from websockets.uri import parse_uri
 
 from inkstream.service.connections import Connections
-from inkstream.service.frames import MAX_FRAGMENTS, RECEIVE_BYTES, WebSocketConnection
+from inkstream.service.frames import RECEIVE_BYTES, WebSocketConnection
 from inkstream.service.http_connection import HttpConnection
 from inkstream.service.metrics import Metrics
 from inkstream.service.server import Config
@@ -186,24 +186,24 @@ async def test_whole_messages_are_handed_over_before_data_received_returns(
 
 
 async def test_texts_are_written_at_once_as_one_frame_each() -> None:
-    texts = ["", "ü", *("x" * length for length in (125, 126, 65_535, 65_536))]
+    texts = [b"", "ü".encode(), *(b"x" * length for length in (125, 126, 65_535, 65_536))]
     async with opened(WebSocketConnection, direct=True) as peer:
         assert peer.connection.send_now(texts)
         (written,) = peer.transport.writes
     client = ClientProtocol(parse_uri("ws://x"), state=State.OPEN, max_size=None)
     client.receive_data(written)
     frames = [event for event in client.events_received() if isinstance(event, Frame)]
-    assert [bytes(each.data).decode() for each in frames] == texts
+    assert [bytes(written_frame.data) for written_frame in frames] == texts
 
 
 async def test_nothing_is_written_at_once_while_writing_has_to_wait() -> None:
     async with opened(WebSocketConnection, direct=True) as peer:
         peer.connection.pause_writing()
-        assert not peer.connection.send_now(["late"])
+        assert not peer.connection.send_now([b"late"])
         peer.connection.resume_writing()
-        assert peer.connection.send_now(["in time"])
+        assert peer.connection.send_now([b"in time"])
         peer.transport.close()
-        assert not peer.connection.send_now(["too late"])
+        assert not peer.connection.send_now([b"too late"])
         assert len(peer.transport.writes) == 1
 
 
@@ -349,27 +349,48 @@ async def test_clients_that_read_again_are_written_to_by_turns(
             connection.pause_writing()
         for connection in both:
             connection.resume_writing()
-        assert [each._uvicorn.writable.is_set() for each in both] == [True, False]
+        assert [each.uvicorn.writable.is_set() for each in both] == [True, False]
         await asyncio.sleep(0)
-        assert [each._uvicorn.writable.is_set() for each in both] == [True, True]
+        assert [each.uvicorn.writable.is_set() for each in both] == [True, True]
 
 
-@pytest.mark.parametrize(
-    ("sent", "reason"),
-    [
-        (frame(b"", BINARY & 15) + frame(b"", 0) * MAX_FRAGMENTS, b"too_many_fragments"),
-        (frame(bytes(MOST))[:-1], b"too_much_unread"),
-    ],
-)
-async def test_what_uses_too_much_memory_is_closed_with_1008(
-    monkeypatch: pytest.MonkeyPatch, sent: bytes, reason: bytes
+async def test_fragments_are_one_message_however_many_they_are(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("inkstream.service.connections.MAX_HELD_BYTES", MOST // 2)
     monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
+    text = "zwölf".encode()
+    sent = frame(text[:3], TEXT & 15) + frame(b"", 0) * 2000 + frame(b"", PING)
     async with opened(WebSocketConnection, direct=True) as peer:
+        peer.connection.data_received(sent + frame(text[3:], CONTINUATION) + frame(b"next"))
+        assert peer.received == ["zwölf", b"next"]
+
+
+async def test_fragments_together_are_bounded_like_one_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
+    half = bytes(MOST // 2)
+    async with opened(WebSocketConnection, direct=True) as peer:
+        sent = frame(half, BINARY & 15) + frame(half, CONTINUATION)
         peer.connection.data_received(sent)
+        assert peer.received == [2 * half]
+        peer.connection.data_received(frame(half, BINARY & 15) + frame(half + b"x", CONTINUATION))
+        assert b"".join(peer.transport.writes)[2:4] == (1009).to_bytes(2)
         assert peer.transport.is_closing()
-        assert b"".join(peer.transport.writes)[2:] == (1008).to_bytes(2) + reason
+
+
+async def test_what_comes_before_there_is_a_session_waits_for_it() -> None:
+    async with opened(WebSocketConnection, direct=True) as peer:
+        peer.connection.uvicorn.handshake_complete = False
+        listener, peer.connection.listener = peer.connection.listener, None
+        peer.connection.data_received(frame(b"early"))
+        assert peer.transport.paused
+        peer.connection.uvicorn.handshake_complete = True
+        peer.connection.listener = listener
+        peer.connection.resume_reading()
+        await asyncio.sleep(0)
+        assert peer.received == [b"early"]
+        assert not peer.transport.paused
 
 
 async def test_a_connection_without_a_session_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import json
 import socket
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -161,13 +161,6 @@ def test_few_requests_may_wait_for_an_earlier_answer(tiny: Checkpoint) -> None:
         assert refused(running, "bad_request") == 1
 
 
-def test_a_client_that_closes_its_own_side_is_answered(tiny: Checkpoint) -> None:
-    with server(tiny.path.parent) as running, connected(running.port) as client:
-        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\n\r\n")
-        client.shutdown(socket.SHUT_WR)
-        assert read_all(client).startswith(b"HTTP/1.1 200 ")
-
-
 def ask_for_much(running: Running) -> socket.socket:
     """Ask for an answer of some 3 MB."""
     body = json.dumps({"columns": [[0] * 28] * 8000}).encode()
@@ -193,19 +186,6 @@ def drip(client: socket.socket) -> bytes:
     with suppress(ConnectionError):
         return client.recv(4096)
     return b""
-
-
-def test_answers_that_a_client_does_not_take_are_bounded_together(
-    tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("inkstream.service.connections.MAX_HELD_BYTES", 300_000)
-    with server(tiny.path.parent) as running, ExitStack() as clients:
-        for _ in range(4):
-            clients.enter_context(ask_for_much(running))
-        end_s = time.monotonic() + DEADLINE_S
-        while refused(running, "stalled") < 2 and time.monotonic() < end_s:
-            time.sleep(0.01)
-        assert refused(running, "stalled") >= 2
 
 
 # Handshakes

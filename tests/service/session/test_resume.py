@@ -52,7 +52,7 @@ from tests.helpers.single_session import (
     types_of,
 )
 from tests.service.session.test_numbers import conversations, digit_conversations, paces, send_at
-from tools.snapshots import columns, ink
+from tests.helpers.pen_line import columns, ink
 
 SMALL = PATIENT.model_copy(update={"max_hint_characters": 5})
 LATE_INK: list[Frame] = [

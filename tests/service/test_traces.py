@@ -1,22 +1,48 @@
 """Traces by OpenTelemetry's own command: a span for each connection and request."""
 
 import json
+import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from inkstream.service.client import connect_sync
+from inkstream.service.sealing import random_key
 from tests.helpers.engine_sessions import DEADLINE_S
-from tools.balancers import LOOPBACK
-from tools.traces import COMMAND, IMAGE, TRACED, serving
+from tools.balancers import LOOPBACK, Replica
 
+COMMAND: Final = str(Path(sys.executable).parent / "opentelemetry-instrument")
+TRACED: Final = (  # spans to the console, and nothing else
+    "env",
+    "OTEL_TRACES_EXPORTER=console",
+    "OTEL_METRICS_EXPORTER=none",
+    "OTEL_LOGS_EXPORTER=none",
+    "OTEL_PYTHON_FASTAPI_EXCLUDED_URLS=healthz,readyz,metrics",
+    COMMAND,
+)
+IMAGE: Final = Path(__file__).parents[2] / "examples" / "7.png"
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 MESSAGES = 5
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(Path(COMMAND).exists())]
+
+
+@contextmanager
+def traced(path: Path) -> Iterator[Replica]:
+    """Run a server of `digits` behind OpenTelemetry's command, which prints spans into a file."""
+    with path.open("wb") as output:
+        settings = {"models": "digits"}
+        replica = Replica(random_key(), command=TRACED, output=output, settings=settings)
+        try:
+            replica.wait()
+            yield replica
+        finally:
+            replica.end()
 
 
 def spans(path: Path) -> list[dict[str, Any]]:
@@ -37,7 +63,7 @@ def test_connections_and_requests_have_a_span_and_messages_have_none(
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")  # ms
     path = tmp_path / "spans"
-    with path.open("wb") as output, serving(TRACED, output) as replica:
+    with traced(path) as replica:
         with connect_sync(f"ws://{LOOPBACK}:{replica.port}") as stream:
             for _ in range(MESSAGES):
                 list(stream.send(bytes(28)))

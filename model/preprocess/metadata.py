@@ -1,0 +1,148 @@
+"""Image files -> the same files without metadata, and the orientation that it told.
+
+Pillow parses metadata while it opens or decodes an image, and tags that were made for it take it
+seconds and hundreds of megabytes. So it gets only what decoders need, and the one tag that counts
+is read here, in time that grows with the file alone.
+
+PNG: https://www.w3.org/TR/png-3/; JPEG: ITU-T T.81, annex B; TIFF 6.0, and EXIF 2.3, which is TIFF.
+"""
+
+import struct
+from collections.abc import Callable
+from struct import Struct
+from typing import Final
+
+ORIENTATION: Final = 274  # tag of TIFF and of EXIF
+UPRIGHT: Final = 1
+_NUMBERS: Final = {1: "B", 3: "H", 4: "L"}  # types of TIFF that hold a whole number
+
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+_PNG_CHUNKS: Final = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_START_OF_SCAN: Final = 0xDA  # what follows is decoded, and not parsed by Pillow
+_WITHOUT_LENGTH: Final = (0x00, 0x01, *range(0xD0, 0xDA))  # stuffed bytes, TEM, RSTn, SOI, EOI
+_APP1: Final = 0xE1
+_JPEG_METADATA: Final = (*range(_APP1, 0xEE), 0xEF, 0xFE)  # not JFIF's APP0 and Adobe's APP14
+_EXIF: Final = b"Exif\0\0"
+# Tags without which a TIFF cannot be decoded. Some have a value for each strip or tile.
+_TIFF_LISTS: Final = (273, 279, 324, 325, 347)
+_TIFF_TAGS: Final = (
+    *_TIFF_LISTS,
+    *(256, 257, 258, 259, 262, 266, 277, 278, 284, 292, 293, 317, 320, 322, 323, 332, 338, 339),
+    *(512, 513, 514, 515, 519, 520, 521, 529, 530, 531, 532, 50674),
+)
+MAX_LIST: Final = 1 << 17  # values: strips of one row, of three planes, of the highest image
+MAX_VALUES: Final = 1 << 10  # of another tag: a palette has 768
+
+Entry = tuple[int, int, int, bytes]  # tag, type, number of values, value or where values are
+
+
+def without_metadata(data: bytes) -> tuple[bytes, int]:
+    """Return an image file as Pillow may have it, and its orientation, 1 to 8.
+
+    Raises `ValueError` or `struct.error` for a damaged TIFF. Other damage is left for the decoder.
+    """
+    for start, strip in _STRIPPERS.items():
+        if data.startswith(start):
+            return strip(data)
+    return data, UPRIGHT
+
+
+def _strip_png(data: bytes) -> tuple[bytes, int]:
+    kept, orientation, start = [_PNG], UPRIGHT, len(_PNG)
+    while start + 8 <= len(data):
+        n_bytes, kind = struct.unpack_from(">I4s", data, start)
+        end = start + 12 + n_bytes  # with length, kind and checksum
+        if kind in _PNG_CHUNKS:
+            kept.append(data[start:end])
+        elif kind == b"eXIf":
+            orientation = orientation_of(data[start + 8 : end - 4])
+        start = end
+    return b"".join(kept), orientation
+
+
+def _strip_jpeg(data: bytes) -> tuple[bytes, int]:
+    kept, orientation, start = [data[:2]], UPRIGHT, 2
+    while 0 <= (start := data.find(b"\xff", start)) < len(data) - 3:
+        marker = data[start + 1]
+        if marker == _START_OF_SCAN:
+            kept.append(data[start:])
+            break
+        if marker == 0xFF:  # a fill byte
+            start += 1
+            continue
+        if marker in _WITHOUT_LENGTH:
+            start += 2
+            continue
+        end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+        if marker not in _JPEG_METADATA:
+            kept.append(data[start:end])
+        elif marker == _APP1 and data.startswith(_EXIF, start + 4):
+            orientation = orientation_of(data[start + 4 + len(_EXIF) : end])
+        start = end
+    return b"".join(kept), orientation
+
+
+def _read_webp(data: bytes) -> tuple[bytes, int]:
+    """Return the file as it is: of WebP Pillow parses no metadata unless it is asked for it."""
+    start = 12
+    while start + 8 <= len(data):
+        kind, n_bytes = struct.unpack_from("<4sI", data, start)
+        if kind == b"EXIF":
+            exif = data[start + 8 : start + 8 + n_bytes]
+            return data, orientation_of(exif.removeprefix(_EXIF))
+        start += 8 + n_bytes + n_bytes % 2
+    return data, UPRIGHT
+
+
+def _strip_tiff(data: bytes) -> tuple[bytes, int]:
+    """Keep the first picture, and of its tags those that are needed, each once."""
+    start, n_entries, entry, entries = _directory(data)
+    kept: dict[int, bytes] = {}
+    for tag, kind, count, value in entries:
+        if tag not in _TIFF_TAGS or tag in kept:
+            continue
+        if count > (MAX_LIST if tag in _TIFF_LISTS else MAX_VALUES):
+            raise ValueError(f"tag {tag} has {count} values")
+        kept[tag] = entry.pack(tag, kind, count, value)
+    no_other = bytes(max(4, n_entries.size))  # where the next picture's directory is
+    directory = n_entries.pack(len(kept)) + b"".join(kept.values()) + no_other
+    return data[:start] + directory + data[start + len(directory) :], orientation_of(data)
+
+
+def orientation_of(tiff: bytes) -> int:
+    """Return the orientation that a TIFF or the EXIF in another file tells, 1 to 8."""
+    try:
+        entries = _directory(tiff)[3]
+    except (struct.error, ValueError):
+        return UPRIGHT
+    for tag, kind, count, value in entries:
+        if tag == ORIENTATION and kind in _NUMBERS and count == 1:
+            (orientation,) = struct.unpack_from(_byte_order(tiff) + _NUMBERS[kind], value)
+            return orientation if 1 <= orientation <= 8 else UPRIGHT
+    return UPRIGHT
+
+
+def _directory(tiff: bytes) -> tuple[int, Struct, Struct, list[Entry]]:
+    """Return where the first directory begins, how its length and entries are packed, and those."""
+    order = _byte_order(tiff)
+    is_big = 43 in tiff[2:4]  # BigTIFF
+    formats = ("8xQ", "Q", "HHQ8s") if is_big else ("4xL", "H", "HHL4s")
+    header, n_entries, entry = (Struct(order + text) for text in formats)
+    (start,) = header.unpack_from(tiff)
+    (n,) = n_entries.unpack_from(tiff, min(start, len(tiff)))
+    first = start + n_entries.size
+    n = min(n, (len(tiff) - first) // entry.size)
+    return start, n_entries, entry, list(entry.iter_unpack(tiff[first : first + n * entry.size]))
+
+
+def _byte_order(tiff: bytes) -> str:
+    return "<" if tiff.startswith(b"II") else ">"
+
+
+_STRIPPERS: Final[dict[bytes, Callable[[bytes], tuple[bytes, int]]]] = {
+    _PNG: _strip_png,
+    b"\xff\xd8": _strip_jpeg,
+    b"RIFF": _read_webp,
+    b"II": _strip_tiff,
+    b"MM": _strip_tiff,
+}

@@ -1,0 +1,47 @@
+"""Results that are merged for a slow client, who may go on elsewhere after any message."""
+
+from typing import Any
+
+from inkstream.model.checkpoint import Checkpoint
+from inkstream.service.websocket import MERGE_FROM
+from tests.helpers import builders
+from tests.helpers.asgi_websocket import AsgiClient, serving
+from tests.helpers.engine_sessions import RecordingMetrics
+from tests.helpers.single_session import message
+
+N_COLUMNS = 3 * MERGE_FROM
+
+
+async def heard(tiny_lines: Checkpoint, *, reads: bool) -> list[dict[str, Any]]:
+    """Return the numbered messages that a client hears of a line."""
+    metrics = RecordingMetrics()
+    async with serving(tiny_lines, metrics) as (service, _):
+        client = AsgiClient(service)
+        await client.wait_for(0)
+        if not reads:
+            client.may_send.clear()
+        client.send(builders.columns(N_COLUMNS, 3, 16).tobytes(), message("flush"))
+        await metrics.wait_until(N_COLUMNS)
+        client.may_send.set()
+        await client.wait_until(lambda client: client.received[-1]["type"] == "flushed")
+        client.vanish()
+        await client.wait_for_end()
+    return [each for each in client.received if "seq" in each]
+
+
+def texts(messages: list[dict[str, Any]]) -> dict[int, str]:
+    """Return the text that a client has after each message, by its number."""
+    text, found = "", {}
+    for each in messages:
+        if each["type"] == "result":
+            text = text[: each["stable"]] + each["text"]
+        found[each["seq"]] = text
+    return found
+
+
+async def test_a_client_has_the_same_text_after_each_message_that_it_heard(
+    tiny_lines: Checkpoint,
+) -> None:
+    fast, slow = [texts(await heard(tiny_lines, reads=reads)) for reads in (True, False)]
+    assert len(slow) < len(fast)
+    assert slow == {seq: fast[seq] for seq in slow}
