@@ -28,6 +28,7 @@ from inkstream.service.session import Options, Session
 from tests.helpers import builders
 from tests.helpers.frames import ENDS_TWICE, FRAMES, as_json
 from tests.helpers.frames import ink as ink_piece
+from tests.helpers.pen_line import columns, ink
 from tests.helpers.resuming import (
     DIGEST,
     KEY,
@@ -52,7 +53,6 @@ from tests.helpers.single_session import (
     types_of,
 )
 from tests.service.session.test_numbers import conversations, digit_conversations, paces, send_at
-from tests.helpers.pen_line import columns, ink
 
 SMALL = PATIENT.model_copy(update={"max_hint_characters": 5})
 LATE_INK: list[Frame] = [
