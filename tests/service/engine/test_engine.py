@@ -306,19 +306,6 @@ async def test_a_session_that_leaves_while_others_are_answered_gets_no_messages(
     assert len(leaving.received) == 1
 
 
-async def test_a_session_may_leave_right_after_a_rewind(net: Net) -> None:
-    async with running(net) as engine:
-        leaving, staying = EngineClient(engine, net), EngineClient(engine, net)
-        for client in (leaving, staying):
-            client.send(line(3, seed=1))
-            await client.wait_for(3)
-        leaving.send(message("rewind", column=0))
-        leaving.leave()
-        staying.send(message("rewind", column=1), line(3, seed=1)[28:])
-        messages = await staying.wait_for(6)
-    check_results(messages[4:], net, line(3, seed=1), first=1)
-
-
 @pytest.mark.parametrize("frames", [[], [INK], [INK * 40, message("rewind", column=9)], [DASH]])
 @pytest.mark.parametrize("is_told_why", [False, True])
 async def test_a_session_that_left_is_freed_at_once_even_while_a_message_is_processed(

@@ -40,10 +40,10 @@ def test_with_default_limits_2048_columns_of_the_served_models_fit() -> None:
 
 PAIRS = [("a", 0.75), ('"', 0.2), ("%s", 1e-6), ("\\", 0.0), ("\u00df", 0.0), ("\n", 0.0)]
 DIGIT = '"probabilities":[["7",0.123457],["1",0.0]]'
-LETTER = '"probabilities":[["a",0.75],["\\"",0.2]],"letter_end":0.5,"stable":3,"text":"sa \\"\u00df"'
+LETTER = '"probabilities":[["a",0.75],["\\"",0.2]],"letter_end":0.5,"stable":3,"text":"a\\"\u00df"'
 RESULTS = [
     (Result(41, [("7", 0.123457), ("1", 0.0)], seq=3), DIGIT),
-    (Result(7, [("a", 0.75), ('"', 0.2)], 0.5, 3, 'sa "\u00df', 3), LETTER),
+    (Result(7, [("a", 0.75), ('"', 0.2)], 0.5, 3, 'a"\u00df', 3), LETTER),
 ]
 
 

@@ -8,17 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Error, Flushed, Revised, Rewound
-from inkstream.service.session import Close
 from tests.helpers.single_session import (
     LIMITS,
     LINE_INK,
     SessionClient,
     all_probabilities,
     error_in,
-    line,
     message,
     only,
     results,
@@ -26,27 +23,15 @@ from tests.helpers.single_session import (
     texts,
     types_of,
 )
-
-Stroke = list[tuple[float, float]]
-H = 16
-HEIGHT = 160.0  # of the frame: ten units a pixel
+from tests.helpers.strokes import DOT, FAR, HEIGHT, WAVE, H, Stroke, rasterised
 
 DOWN: Stroke = [(60, 20), (62, 80), (65, 140)]
-WAVE: Stroke = [(100, 80), (160, 30), (220, 120), (300, 60), (420, 90)]
-DOT: Stroke = [(150, 10)]
-FAR: Stroke = [(500, 30), (560, 120)]
 
 
 def ink(*strokes: Stroke, height: float = HEIGHT, **fields: Any) -> str:
     """Return a message with whole strokes without ids."""
     listed = [{"points": stroke} for stroke in strokes]
     return message("ink", strokes=listed, height=height, **fields)
-
-
-def rasterised(*strokes: Stroke) -> NDArray[np.uint8]:
-    """Return the columns [T, H] of strokes that are drawn all at once."""
-    points, starts = flatten(strokes)
-    return rasterise(points * (H / HEIGHT), starts, H)
 
 
 # As columns
@@ -85,13 +70,6 @@ def test_one_point_is_a_dot_and_no_points_are_nothing(line_net: Runtime) -> None
     assert client.ask(ink(), ink([]), ink([], [])) == []
     messages = client.ask(ink(DOT), message("flush"))
     assert [result.column for result in results(messages)] == list(range(len(rasterised(DOT))))
-
-
-def test_one_result_a_message_covers_the_columns_of_its_ink(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(message("configure", results="message"))
-    messages = client.ask(ink(DOWN), ink(WAVE), message("flush"))
-    assert [result.column for result in results(messages)] == [4, 40, 42]
 
 
 # Late strokes
@@ -313,27 +291,6 @@ def test_empty_ink_does_not_set_the_frame(line_net: Runtime) -> None:
     assert client.ask(ink(DOWN)) == SessionClient(line_net).ask(ink(DOWN))
 
 
-@pytest.mark.parametrize("steps", [0, 1, 9])
-def test_the_order_of_messages_decides_whether_a_line_holds_ink_or_columns(
-    line_net: Runtime, steps: int
-) -> None:
-    client = SessionClient(line_net)
-    messages = []
-    for frame in (
-        *(line(40), message("reset"), ink([(-5, 3)], id=1), LINE_INK, ink(DOWN, id=2)),
-        *(message("reset"), ink(DOWN), LINE_INK, message("columns", columns=[[0] * H], id=3)),
-    ):
-        client.send(frame)
-        for _ in range(steps):
-            client.step(8)
-    client.drain()
-    messages = [each for each in client.new_messages() if isinstance(each, Error)]
-    assert [(each.code, each.index, each.ref) for each in messages] == [
-        *(("bad_ink", 0, 1), ("bad_ink", 2, 2), ("bad_columns", 1, None), ("bad_columns", 2, 3)),
-    ]
-    assert client.session.waiting_columns == 0
-
-
 def test_columns_after_ink_do_not_count_towards_the_rate_limit(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     client.ask(ink([(-5, 3)]))
@@ -346,12 +303,6 @@ def test_columns_after_ink_do_not_count_towards_the_rate_limit(line_net: Runtime
 def test_a_frame_of_almost_no_height_is_refused(line_net: Runtime, height: float) -> None:
     error = error_in(SessionClient(line_net).ask(ink([(0, 0), (1e300, 2)], height=height)))
     assert (error.code, error.fatal) == ("bad_ink", False)
-
-
-def test_three_bad_ink_messages_close_the_session(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(*[ink([(-1, 5)])] * 3)
-    assert client.close == Close(4400, "bad_ink")
 
 
 def test_strokes_count_as_waiting_columns_until_they_are_drawn(line_net: Runtime) -> None:

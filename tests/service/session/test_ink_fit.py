@@ -19,10 +19,8 @@ from tests.helpers.single_session import (
     text_of,
     types_of,
 )
+from tests.helpers.strokes import HEIGHT, H, Stroke
 
-Stroke = list[tuple[float, float]]
-H = 16
-HEIGHT = 160.0  # of the frame: ten units a pixel
 FIT = message("ink", pause=True, fit=True)
 
 SMALL: Stroke = [(20, 100), (40, 60), (60, 100), (80, 60), (100, 100), (120, 70)]  # 4 rows high
@@ -292,11 +290,3 @@ def test_ink_that_a_rewind_has_cut_or_that_is_too_far_back_is_not_fitted(line_ne
     far = SessionClient(line_net, LIMITS.model_copy(update={"max_rewind_columns": 10}))
     far.ask(ink(SMALL, pause=True))
     assert "revised" not in types_of(far.ask(FIT))
-
-
-@pytest.mark.parametrize("width", [300.0, 900.0])
-def test_a_line_that_would_be_too_long_is_not_fitted(line_net: Runtime, width: float) -> None:
-    client = SessionClient(line_net, LIMITS.model_copy(update={"max_message_columns": 200}))
-    wide = [(width * i / 40, 60.0 + 40 * (i % 2)) for i in range(41)]
-    client.ask(ink(wide))
-    assert ("revised" in types_of(client.ask(FIT))) == (width < 600)

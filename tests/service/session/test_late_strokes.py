@@ -1,7 +1,6 @@
 """Late strokes in a session: which events are withdrawn, and which strokes an event names."""
 
 from itertools import pairwise
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -34,10 +33,6 @@ from tests.helpers.strokes import (
     ink,
     piece,
     rasterised,
-)
-
-WRITTEN = st.lists(
-    st.tuples(st.floats(0, 900, width=32), st.floats(0, 160, width=32)), min_size=1, max_size=6
 )
 
 # Events that a late stroke withdraws
@@ -248,9 +243,12 @@ def test_strokes_in_any_order_and_any_pieces_end_in_the_same_columns_text_and_ev
     assert client.column == at_once.column
     assert text_of(messages) == text_of(expected)
     ours, theirs = final_events(messages), final_events(expected)
-    for event in ours + theirs:
-        del event["strokes"]  # those that existed when it was decided
-        del event["confidence"], event["alternatives"]  # their last digits depend on the batch
+    assert len(ours) == len(theirs)
+    for own, due in zip(ours, theirs, strict=True):
+        assert own["confidence"] == pytest.approx(due["confidence"], abs=0.01)
+        for event in (own, due):
+            del event["strokes"]  # those that existed when it was decided
+            del event["confidence"], event["alternatives"]
     assert ours == theirs
 
 
@@ -280,41 +278,3 @@ def test_an_event_names_no_more_strokes_than_allowed(line_net: Runtime) -> None:
     client.drain()
     events = events_in([*client.new_messages(), *client.ask(message("flush"))])
     assert max(len({span.id for span in event.strokes or ()}) for event in events) == 128
-
-
-@pytest.mark.slow
-@given(
-    strokes=st.lists(WRITTEN, min_size=1, max_size=5),
-    cuts=st.lists(st.integers(1, 4), min_size=1, max_size=8),
-    order=st.randoms(use_true_random=False),
-    run=st.integers(1, 40),
-)
-def test_ink_in_pieces_ends_in_the_events_of_ink_at_once(
-    line_net: Runtime, strokes: list[Stroke], cuts: list[int], order: Random, run: int
-) -> None:
-    """All is equal but what docs/protocol.md names: confidences within 0.01, and late points."""
-    left = {name: list(points) for name, points in enumerate(strokes)}
-    client = SessionClient(line_net)
-    for turn in range(100):
-        if not left:
-            break
-        name = order.choice(sorted(left))
-        n = cuts[turn % len(cuts)]
-        points, left[name] = left[name][:n], left[name][n:]
-        client.send(ink(piece(name, points, last=not left[name])))
-        if not left[name]:
-            del left[name]
-        for _ in range(3):
-            client.step(run)
-    client.send(message("flush"))
-    client.drain()
-    at_once = ink(*(piece(name, points) for name, points in enumerate(strokes)))
-    expected = SessionClient(line_net).ask(at_once, message("flush"))
-    got, due = final_events(client.received), final_events(expected)
-    assert len(got) == len(due)
-    for one, other in zip(got, due, strict=True):
-        assert one["confidence"] == pytest.approx(other["confidence"], abs=0.01)
-        for event in (one, other):
-            for name_of_field in ("confidence", "alternatives", "strokes"):
-                del event[name_of_field]
-    assert got == due

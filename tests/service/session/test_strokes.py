@@ -16,15 +16,6 @@ PRICED = LIMITS.model_copy(update={"max_control_per_s": 20})
 # Parts
 
 
-def test_a_stroke_in_parts_is_read_like_the_whole_stroke(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(piece(7, WAVE[:2], last=False)), ink(piece("b", FAR[:1], last=False)))
-    client.ask(ink(piece(7, WAVE[2:], last=True), piece("b", FAR[1:])))
-    at_once = SessionClient(line_net)
-    at_once.ask(ink(piece(7, WAVE), piece("b", FAR)))
-    assert flush(client).text == flush(at_once).text
-
-
 def test_parts_of_a_stroke_may_come_in_one_message_and_may_be_empty(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     cut = [piece(1, WAVE[:3], False), piece(1, [], False), piece(1, WAVE[3:], False), piece(1, [])]
