@@ -4,9 +4,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.decoding.ngrams import Language
 from inkstream.service.access import Access, Sessions
 from inkstream.service.page_workers import PageWorkers
 from inkstream.service.rest import work
@@ -116,13 +118,16 @@ class AsgiClient:
 
 @asynccontextmanager
 async def serving(
-    checkpoint: Checkpoint, metrics: RecordingMetrics | None = None, **settings: Any
+    checkpoint: Checkpoint,
+    metrics: RecordingMetrics | None = None,
+    languages: Mapping[str, Language] = MappingProxyType({}),
+    **settings: Any,
 ) -> AsyncIterator[tuple[Service, PausableEngine]]:
     """Run a service of one model while the block runs; yield it and its engine."""
     metrics = metrics or RecordingMetrics()
     net, chosen = Net(checkpoint), Settings.load(**settings)
     engine = PausableEngine(net, max_batch=8, max_columns=64, metrics=metrics)
-    model = SessionModel.of(net.metadata, chosen.limits)
+    model = SessionModel.of(net.metadata, chosen.limits, languages)
     models = {"tiny": RunningModel.of(model, engine)}
     sessions = Sessions(chosen.limits, metrics)
     page_workers = PageWorkers(work.__name__, chosen)

@@ -15,10 +15,12 @@ from inkstream.model.checkpoint import Checkpoint, Metadata, sealed
 from inkstream.model.config import ModelConfig
 from inkstream.model.data.images import Dataset
 from inkstream.model.export import export, weight_shapes
+from inkstream.model.graphs.int8 import Ranges
 from inkstream.model.runtime import Runtime
 
 DIGITS = tuple("0123456789")
 LETTERS = tuple(" abc.")
+RANGES = Ranges((4.0, 4.0), (4.0, 1.0, 1.0))  # of a small transcriber
 EXCERPT = Path(__file__).parents[1] / "data" / "mnist-excerpt.npz"
 REPORTS = Path(__file__).parents[2] / "docs" / "reports"
 
@@ -83,18 +85,23 @@ def checkpoint(
     return checkpoints.read(path)
 
 
-def line_checkpoint(path: Path, seed: int = 0, **dimensions: Any) -> Checkpoint:
-    """Write and read a transcriber whose labels are each about as probable as the blank."""
+def line_checkpoint(
+    path: Path, seed: int = 0, ranges: Ranges | None = None, **dimensions: Any
+) -> Checkpoint:
+    """Write and read a transcriber whose labels are each about as probable as the blank.
+
+    With `ranges` it computes with 8 bits: to the bit the same in any portions, as served nets do.
+    """
     of = line_config(**dimensions)
     description, random = metadata(of, (1.0, 1.0), path.stem), weights(of, seed)
     random["head.weight"] *= 3
-    export(path, random, description)
+    export(path, random, description, ranges)
     uncentred = Runtime(checkpoints.read(path))
     seen = columns(500, seed, of.column_size)[:, None]
     scores, _ = uncentred.run(seen, uncentred.initial_state(1))
     random["head.bias"] -= scores[:, 0, :-1].mean(0)
     random["ends.bias"] -= scores[:, 0, -1].mean(0) + 1
-    export(path, random, description)
+    export(path, random, description, ranges)
     return checkpoints.read(path)
 
 

@@ -34,7 +34,8 @@ class SnapshotClient(SessionClient):
 
     def __init__(self, runtime: Runtime, **different: Any) -> None:
         languages = LANGUAGES if runtime.config.kind == "transcriber" else {}
-        usual = {"limits": PATIENT, "languages": languages, "seals": SEALS, "digest": DIGEST}
+        usual: dict[str, Any] = {"limits": PATIENT, "languages": languages}
+        usual |= {"seals": SEALS, "digest": DIGEST}
         super().__init__(runtime, **usual | different)
         self.new_messages()
 
@@ -95,7 +96,7 @@ class KeptLine:
 def kind_of(frame: Frame) -> str | None:
     """Return the type of a client's message; None for binary columns and bad messages."""
     try:
-        return parse_client(frame).type if isinstance(frame, str) else None  # type: ignore[attr-defined,no-any-return]
+        return parse_client(frame).type if isinstance(frame, str) else None  # type: ignore[attr-defined]
     except MessageError:
         return None
 

@@ -6,7 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.preprocess.ink import flatten, rasterise
-from inkstream.service.protocol.server_messages import Event, Flushed, Rewound, ServerMessage, Word
+from inkstream.service.protocol.server_messages import (
+    Event,
+    Flushed,
+    Revised,
+    Rewound,
+    ServerMessage,
+    Word,
+)
 from tests.helpers.single_session import SessionClient, message
 
 Stroke = list[tuple[float, float]]
@@ -45,9 +52,11 @@ def final_events(messages: list[ServerMessage]) -> list[dict[str, Any]]:
     for each in messages:
         if isinstance(each, Event):
             (words if isinstance(each, Word) else letters)[each.id] = each
-        elif isinstance(each, Rewound):
+        elif isinstance(each, Rewound | Revised):
             letters = {i: event for i, event in letters.items() if i < each.letters}
             words = {i: event for i, event in words.items() if i < each.words}
     return [
-        event.model_dump() for events in (letters, words) for _, event in sorted(events.items())
+        event.model_dump(exclude={"seq"})
+        for events in (letters, words)
+        for _, event in sorted(events.items())
     ]

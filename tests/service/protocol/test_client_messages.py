@@ -15,7 +15,7 @@ from inkstream.service.protocol.client_messages import (
     ALLOWED,
     CLIENT_TYPES,
     ID_ALLOWED,
-    IN_RESUME,
+    WHOLE_ALLOWED,
     parse_client,
 )
 from inkstream.service.protocol.columns import unpack_columns
@@ -66,18 +66,16 @@ def test_messages_cannot_be_changed() -> None:
 
 
 def test_the_types_named_in_errors_are_those_that_are_read() -> None:
-    fields = {"column": 0, "strokes": [], "height": 9}
+    fields = {"column": 0, "strokes": [], "height": 9, "digest": ""}
     for kind in CLIENT_TYPES:
-        columns = 1 if kind == "resume" else [[1]]
-        message = parse_client(json.dumps({"type": kind, "columns": columns, **fields}))
+        message = parse_client(json.dumps({"type": kind, "columns": [[1]], **fields}))
         assert type(message).__name__.lower() == kind
 
 
 def test_every_field_has_a_text_about_allowed_values() -> None:
-    kinds = {*requests.ClientMessage.__subclasses__()} - {requests.Resume}
+    kinds = requests.ClientMessage.__subclasses__()
     fields = {name for kind in kinds for name in kind.model_fields}
     assert ALLOWED.keys() == fields - {"type", "columns", "strokes"}
-    assert IN_RESUME.keys() == requests.Resume.model_fields.keys() - {"type"}
 
 
 def test_an_id_may_have_128_characters() -> None:
@@ -189,87 +187,50 @@ def test_the_error_of_a_faulty_pixel_or_column_names_its_index(columns: str, rea
     [
         ({"type": "columns"}, "columns has no columns"),
         ({"type": "rewind"}, "rewind has no column"),
-        (
-            {"type": "rewind", "column": -1},
-            "column is -1, allowed: a whole number from 0 to 2**53 - 1",
+        ({"type": "resume"}, "resume has no digest"),
+        *(
+            ({"type": "rewind", "column": given}, f"column is {shown}, allowed: {WHOLE_ALLOWED}")
+            for given, shown in [
+                *((-1, "-1"), ("3", '"3"'), (1.5, "1.5"), (None, "null")),
+                (10**300, "1" + "0" * 39 + "..."),
+            ]
         ),
-        (
-            {"type": "rewind", "column": "3"},
-            'column is "3", allowed: a whole number from 0 to 2**53 - 1',
+        *(
+            ({"type": kind, name: given}, f"{name} is {shown}, allowed: {ALLOWED[name]}")
+            for kind, name, given, shown in [
+                ("configure", "results", "second", '"second"'),
+                ("configure", "results", None, "null"),
+                ("configure", "top_k", 0, "0"),
+                ("configure", "top_k", "all", '"all"'),
+                ("configure", "characters", "", '""'),
+                ("configure", "characters", [1], "an array"),
+                ("configure", "line_end_columns", -3, "-3"),
+                ("configure", "language", 3, "3"),
+                ("configure", "words", "one", '"one"'),
+                ("configure", "context", None, "null"),
+                ("configure", "pattern", [], "an array"),
+                ("configure", "snapshot_columns", 63, "63"),
+                ("configure", "snapshot_columns", False, "false"),
+                ("configure", "snapshot_columns", 0.0, "0.0"),
+                ("configure", "snapshot_columns", None, "null"),
+                ("ink", "undo", 1.5, "1.5"),
+                ("ink", "pause", "yes", '"yes"'),
+                ("ink", "height", 0, "0"),
+                ("resume", "heard", -1, "-1"),
+                ("resume", "heard", ["a"], "an array"),
+                ("resume", "digest", 3, "3"),
+                ("resume", "options", [], "an array"),
+                ("resume", "snapshot", 3, "3"),
+            ]
         ),
-        (
-            {"type": "rewind", "column": 1.5},
-            "column is 1.5, allowed: a whole number from 0 to 2**53 - 1",
-        ),
-        (
-            {"type": "rewind", "column": None},
-            "column is null, allowed: a whole number from 0 to 2**53 - 1",
-        ),
-        (
-            {"type": "rewind", "column": 10**300},
-            f"column is {'1' + '0' * 39}..., allowed: a whole number from 0 to 2**53 - 1",
-        ),
-        (
-            {"type": "configure", "every": "second"},
-            'every is "second", allowed: "column" or "message"',
-        ),
-        ({"type": "configure", "every": None}, 'every is null, allowed: "column" or "message"'),
-        (
-            {"type": "configure", "polarity": "negative"},
-            'polarity is "negative", allowed: "ink-high" or "ink-low"',
-        ),
-        ({"type": "ink", "undo": 1.5}, f"undo is 1.5, allowed: {ID_ALLOWED}"),
-        ({"type": "ink", "pause": "yes"}, 'pause is "yes", allowed: true or false'),
-        (
-            {"type": "configure", "top_k": 0},
-            "top_k is 0, allowed: a whole number from 1 to 2**53 - 1, or null",
-        ),
-        (
-            {"type": "configure", "top_k": "all"},
-            'top_k is "all", allowed: a whole number from 1 to 2**53 - 1, or null',
-        ),
-        (
-            {"type": "configure", "characters": ""},
-            'characters is "", allowed: a text of at least 1 character, or null',
-        ),
-        (
-            {"type": "configure", "characters": [1]},
-            "characters is an array, allowed: a text of at least 1 character, or null",
-        ),
-        (
-            {"type": "configure", "line_end_columns": -3},
-            "line_end_columns is -3, allowed: a whole number from 0 to 2**53 - 1",
-        ),
-        (
-            {"type": "configure", "language_model": 3},
-            "language_model is 3, allowed: a text, or null",
-        ),
-        ({"type": "configure", "words": "one"}, 'words is "one", allowed: an array of texts'),
         ({"type": "configure", "words": ["one", 2]}, "word 1 is 2, allowed: a text"),
-        ({"type": "configure", "context": None}, "context is null, allowed: a text"),
-        ({"type": "configure", "pattern": []}, "pattern is an array, allowed: a text, or null"),
-        *(
-            (
-                {"type": "configure", "snapshot_columns": given},
-                f"snapshot_columns is {shown}, allowed: 0, or a whole number from 64 to 2**53 - 1",
-            )
-            for given, shown in [(63, "63"), (False, "false"), (0.0, "0.0"), (None, "null")]
-        ),
-        ({"type": "resume", "blob": 3}, "blob is 3, allowed: the blob of a snapshot, or null"),
-        *(
-            (
-                {"type": "resume", name: ["a"]},
-                f"{name} is an array, allowed: a whole number from 0 to 2**53 - 1",
-            )
-            for name in ("columns", "letters", "words")
-        ),
-        ({"type": "ink", "height": 0}, "height is 0, allowed: a number above 0, or null"),
     ],
 )
 def test_the_error_of_a_faulty_field_names_what_came_and_what_is_allowed(
     fields: dict[str, Any], reason: str
 ) -> None:
-    error = error_of(json.dumps(fields | {"id": 9}))
+    needed = {"digest": ""} if len(fields) > 1 else {}
+    error = error_of(json.dumps(needed | fields | {"id": 9}))
     assert type(error) is ValueRefusedError
     assert str(error) == reason
     assert error.ref == 9
@@ -368,7 +329,7 @@ VALUES = st.recursive(
 ALMOST_MESSAGES = st.fixed_dictionaries(
     {"type": st.sampled_from(CLIENT_TYPES) | VALUES},
     optional=dict.fromkeys(
-        ("id", "columns", "column", "strokes", "height", "undo", "top_k", "every", "characters"),
+        ("id", "columns", "column", "strokes", "height", "undo", "top_k", "results", "heard"),
         VALUES,
     ),
 )

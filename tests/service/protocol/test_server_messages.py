@@ -10,6 +10,8 @@ from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import MAX_REF_CHARACTERS
 from inkstream.service.protocol.errors import JsonError
 from inkstream.service.protocol.server_messages import (
+    Answer,
+    EncodedResult,
     Limits,
     Result,
     ServerMessage,
@@ -36,68 +38,58 @@ def test_with_default_limits_2048_columns_of_the_served_models_fit() -> None:
         assert Limits().of_columns(column_height).max_message_columns == 2048
 
 
-def test_a_result_of_a_classifier_is_sent_without_letter_end_and_text() -> None:
-    text = encode(Result(epoch=2, column=41, probabilities={"7": 0.123457, "1": 0.0}))
-    assert text == (
-        '{"type":"result","epoch":2,"column":41,"probabilities":{"7":0.123457,"1":0.0}}'
-    )
+PAIRS = [("a", 0.75), ('"', 0.2), ("%s", 1e-6), ("\\", 0.0), ("\u00df", 0.0), ("\n", 0.0)]
+DIGIT = '"probabilities":[["7",0.123457],["1",0.0]]'
+LETTER = '"probabilities":[["a",0.75],["\\"",0.2]],"letter_end":0.5,"stable":3,"text":"a\\"\u00df"'
+RESULTS = [
+    (Result(41, [("7", 0.123457), ("1", 0.0)], seq=3), DIGIT),
+    (Result(7, [("a", 0.75), ('"', 0.2)], 0.5, 3, 'a"\u00df', 3), LETTER),
+]
 
 
-def test_a_transcribers_result_adds_letter_end_and_text() -> None:
-    result = Result(1, 7, {"a": 0.75, '"': 0.2}, letter_end=0.5, text='sa "ß%d')
-    text = encode(result)
-    assert text == (
-        '{"type":"result","epoch":1,"column":7,"probabilities":{"a":0.75,"\\"":0.2},'
-        '"letter_end":0.5,"text":"sa \\"ß%d"}'
-    )
+@pytest.mark.parametrize(("result", "fields"), RESULTS)
+def test_a_result_is_encoded_in_any_of_its_forms_and_read_back(result: Result, fields: str) -> None:
+    text = f'{{"type":"result","seq":3,"column":{result.column},{fields}}}'.encode()
+    shown = fields.partition(',"stable"')[0].encode()
+    values = {name: getattr(result, name) for name in Result.__slots__ if name != "type"}
+    assert encode(result) == encode(EncodedResult(**values, shown_json=shown)) == text
     assert parse_server(text) == result
+    assert json.loads(text).items() <= json.loads(TypeAdapter(Result).dump_json(result)).items()
 
 
-def test_pydantic_writes_a_result_as_we_do_but_for_the_order_of_its_fields() -> None:
-    result = Result(1, 7, {"a": 0.75, "ß": 1e-6}, letter_end=0.5, text="ß", stable=3)
-    assert json.loads(TypeAdapter(Result).dump_json(result)) == json.loads(encode(result))
-
-
-@pytest.mark.parametrize("label", ['"', "%", "%s", "\\", "é", "ß%d", "\n", "two words"])
-def test_any_label_is_read_back_from_json(label: str) -> None:
-    result = Result(epoch=0, column=0, probabilities={label: 0.25, "other": 0.75})
-    assert parse_server(encode(result)) == result
+EXAMPLES: list[ServerMessage] = [
+    *FROM_SERVER.values(),
+    *OF_A_TRANSCRIBER.values(),
+    Result(3, PAIRS, 0.25, 0, "a\u00df", seq=2),
+    messages.Configured(top_k=1, characters="01", seq=2),
+    messages.Rewound(id=4, column=2, label=None, seq=9),
+    messages.Revised(seq=0, column=2, text="", letters=3, words=1),
+    messages.Revised(seq=8, column=2, text="", frame=messages.Frame(top=0.5, height=9.0)),
+    messages.Flushed(columns=2, label="1", seq=1),
+    messages.LineEnd(columns=2, text="a.", messages=3, rest_columns=1, seq=1),
+    messages.ResetDone(seq=2),
+    messages.Pong(id=""),
+    messages.Error(code="bad_value", message="\u00e9", fatal=False, index=0, ref="x"),
+    messages.Done(columns=2, letters=2, words=1, text="a.", seq=7),
+]
 
 
 def test_every_server_message_is_parsed_as_it_was_encoded() -> None:
-    examples: list[ServerMessage] = [
-        *FROM_SERVER.values(),
-        *OF_A_TRANSCRIBER.values(),
-        Result(epoch=0, column=3, probabilities={"a": 0.5}, letter_end=0.25, text="a\u00df"),
-        messages.Configured(top_k=1, characters="01"),
-        messages.Rewound(id=4, epoch=1, column=2, label=None),
-        messages.Rewound(id=4, epoch=1, column=2, text="", letters=3, words=1),
-        messages.Flushed(epoch=1, columns=2, label="1"),
-        messages.Flushed(epoch=1, columns=2, text="a."),
-        messages.ResetDone(epoch=2),
-        messages.Pong(id=""),
-        messages.Error(code="bad_value", message="é", fatal=False, index=0, ref="x"),
-        messages.Done(columns=2, letters=2, words=1, text="a.", seconds=0.25),
-    ]
-    assert {type(message) for message in examples} == set(get_args(ServerMessage))
-    for message in examples:
+    assert {type(message) for message in EXAMPLES} == set(get_args(ServerMessage))
+    for message in EXAMPLES:
         assert parse_server(encode(message)) == message
 
 
-def test_an_answer_carries_a_label_or_a_text_but_not_both() -> None:
-    label = json.loads(encode(messages.Flushed(epoch=1, columns=0)))
-    text = json.loads(encode(messages.Flushed(epoch=1, columns=0, text="")))
-    assert label == {"type": "flushed", "id": None, "epoch": 1, "columns": 0, "label": None}
-    assert text == {"type": "flushed", "id": None, "epoch": 1, "columns": 0, "text": ""}
-
-
-def test_a_server_message_carries_all_its_other_fields() -> None:
-    assert json.loads(encode(messages.Pong())) == {"type": "pong", "id": None}
-    error = messages.Error(code="idle", message="m", fatal=True)
-    assert json.loads(encode(error)).keys() == {
-        *("type", "code", "message", "fatal", "index", "ref")
-    }
+def test_fields_that_a_message_lacks_are_not_sent_and_all_others_are() -> None:
     assert all(issubclass(kind, BaseModel) or kind is Result for kind in get_args(ServerMessage))
+    optional = {"seq", "label", "text", "frame", "letter_end", "stable"}
+    for message in EXAMPLES:
+        fields = json.loads(encode(message))
+        names = {*type(message).model_fields} if isinstance(message, BaseModel) else {*fields}
+        assert names - fields.keys() <= optional
+        assert ("seq" in fields) == (getattr(message, "seq", None) is not None)
+        if isinstance(message, Answer):
+            assert ("label" in fields) == (message.text is None) != ("text" in fields)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"type":"ping"}', '{"type":"pong","id":[]}'])

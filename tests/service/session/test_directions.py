@@ -4,21 +4,29 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.preprocess.ink import flatten, rasterise, with_directions
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Flushed, ServerMessage
-from tests.helpers.resuming import Heard, SnapshotClient, resume
-from tests.helpers.single_session import SessionClient, all_probabilities, line, message, results
+from tests.helpers import builders
+from tests.helpers.resuming import KeptLine, SnapshotClient, numbered
+from tests.helpers.single_session import (
+    SessionClient,
+    all_probabilities,
+    line,
+    message,
+    results,
+    types_of,
+)
 from tests.helpers.strokes import BAR, DOT, FAR, HEIGHT, WAVE, H, Stroke, flush, ink, piece
 
 STROKES = [WAVE, BAR, DOT, FAR]
 TOP_K = 5
 
 
-@pytest.fixture
-def net(tiny_directed: Checkpoint) -> Runtime:
-    return Runtime(tiny_directed)
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    path = tmp_path_factory.mktemp("weights") / "directed.onnx"
+    return Runtime(builders.line_checkpoint(path, ranges=builders.RANGES, directions=True))
 
 
 def drawn(*strokes: Stroke) -> NDArray[np.uint8]:
@@ -89,13 +97,12 @@ def test_a_rewind_cuts_directions_off_with_their_ink(net: Runtime) -> None:
 
 def test_columns_are_read_without_directions(net: Runtime) -> None:
     columns = np.frombuffer(line(40), np.uint8).reshape(-1, H)
-    for polarity, sent in (("ink-high", columns), ("ink-low", 255 - columns)):
-        client = SessionClient(net)
-        client.ask(message("configure", polarity=polarity, every="message"))
-        messages = client.ask(*(column.tobytes() for column in sent))
-        assert [each.column for each in results(messages)] == list(range(len(columns)))
-        expected = most_probable(net, with_directions(columns))
-        np.testing.assert_allclose(np.sort(newest_probabilities(messages)), expected, atol=1e-5)
+    client = SessionClient(net)
+    client.ask(message("configure", results="message"))
+    messages = client.ask(*(column.tobytes() for column in columns))
+    assert [each.column for each in results(messages)] == list(range(len(columns)))
+    expected = most_probable(net, with_directions(columns))
+    np.testing.assert_allclose(np.sort(newest_probabilities(messages)), expected, atol=1e-5)
 
 
 def test_a_line_of_columns_follows_one_of_ink_and_the_other_way_round(net: Runtime) -> None:
@@ -126,17 +133,16 @@ def test_columns_that_wait_behind_ink_and_a_reset_keep_their_size(net: Runtime) 
 
 @pytest.mark.parametrize("sent", ["ink", "columns"])
 def test_a_line_goes_on_elsewhere(net: Runtime, sent: str) -> None:
-    first: list[str | bytes] = [line(40)]
-    second: list[str | bytes] = [line(20)]
+    frames: list[str | bytes] = [line(70), line(20)]
     if sent == "ink":
-        first = [ink(piece(1, WAVE)), ink(piece(2, BAR[:1], last=False))]
-        second = [ink(piece(2, BAR[1:])), ink(piece(3, FAR))]
-    whole = SnapshotClient(net)
-    expected = flushed(whole.ask(*first, *second, message("flush")))
-    before, after = SnapshotClient(net), SnapshotClient(net)
-    heard = before.ask(*first)
-    blob = before.snapshot()
-    assert blob is not None
-    after.ask(resume(blob.blob, Heard([*heard, *before.received])))
-    found = flushed(after.ask(*second, message("flush")))
-    assert (found.text, found.columns) == (expected.text, expected.columns)
+        wide = [(2 * x, y) for x, y in WAVE]
+        frames = [ink(piece(1, wide)), ink(piece(2, BAR[:1], last=False))]
+        frames += [ink(piece(2, BAR[1:])), ink(piece(3, FAR))]
+    frames = [message("configure", snapshot_columns=64), *frames, message("flush")]
+    kept, messages = KeptLine(H), SnapshotClient(net).ask(*frames)
+    n_heard = types_of(messages).index("snapshot") + 1
+    kept.send(*frames)
+    kept.hear(messages[:n_heard])
+    assert kept.snapshot is not None
+    elsewhere = SnapshotClient(net).ask(kept.resume(), *kept.following(kept.snapshot.messages))
+    assert numbered(elsewhere) == numbered(messages[n_heard:])

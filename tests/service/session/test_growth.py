@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.session.line import SNAPSHOT_SPACING
+from inkstream.service.session.line import KEPT_SPACING
 from tests.helpers.single_session import (
     LIMITS,
     LINE_BLANK,
@@ -16,14 +16,14 @@ from tests.helpers.single_session import (
     SessionClient,
     line,
     message,
-    results,
+    text_of,
 )
 
 
 @pytest.mark.slow
 def test_an_open_stream_of_many_lines_does_not_grow(line_net: Runtime) -> None:
     client = SessionClient(line_net)
-    client.ask(message("configure", line_end_columns=3, every="message"))
+    client.ask(message("configure", line_end_columns=3, results="message"))
     columns = line(57) + LINE_INK + LINE_BLANK * 3
     sizes = []
     for _ in range(6):
@@ -36,14 +36,13 @@ def test_an_open_stream_of_many_lines_does_not_grow(line_net: Runtime) -> None:
 def test_one_very_long_line_keeps_no_more_than_its_text(line_net: Runtime) -> None:
     limits = LIMITS.model_copy(update={"max_line_columns": 100_000})
     client = SessionClient(line_net, limits)
-    client.ask(message("configure", every="message"))
+    client.ask(message("configure", results="message"))
     sizes = []
     for _ in range(4):
         for seed in range(10):
-            messages = client.ask(line(200, seed))
-        text = results(messages)[-1].text
-        assert text is not None
-        n_texts = limits.max_rewind_columns // SNAPSHOT_SPACING + 4
+            client.ask(line(200, seed))
+        text = text_of(client.ask(message("rewind", column=client.column)))
+        n_texts = limits.max_rewind_columns // KEPT_SPACING + 4
         sizes.append(_size(client.session) - n_texts * len(text))
     assert sizes[-1] <= sizes[0]
 

@@ -8,49 +8,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.runtime import Runtime
-from inkstream.service.protocol.server_messages import Error, Flushed, Rewound, ServerMessage
-from inkstream.service.session import Close
+from inkstream.service.protocol.server_messages import Error, Flushed, Revised, Rewound
 from tests.helpers.single_session import (
     LIMITS,
     LINE_INK,
     SessionClient,
     all_probabilities,
     error_in,
-    line,
     message,
     only,
     results,
+    text_of,
+    texts,
     types_of,
 )
-
-Stroke = list[tuple[float, float]]
-H = 16
-HEIGHT = 160.0  # of the frame: ten units a pixel
+from tests.helpers.strokes import DOT, FAR, HEIGHT, WAVE, H, Stroke, rasterised
 
 DOWN: Stroke = [(60, 20), (62, 80), (65, 140)]
-WAVE: Stroke = [(100, 80), (160, 30), (220, 120), (300, 60), (420, 90)]
-DOT: Stroke = [(150, 10)]
-FAR: Stroke = [(500, 30), (560, 120)]
 
 
 def ink(*strokes: Stroke, height: float = HEIGHT, **fields: Any) -> str:
     """Return a message with whole strokes without ids."""
     listed = [{"points": stroke} for stroke in strokes]
     return message("ink", strokes=listed, height=height, **fields)
-
-
-def rasterised(*strokes: Stroke) -> NDArray[np.uint8]:
-    """Return the columns [T, H] of strokes that are drawn all at once."""
-    points, starts = flatten(strokes)
-    return rasterise(points * (H / HEIGHT), starts, H)
-
-
-def text_of(messages: list[ServerMessage]) -> str | None:
-    flushed = messages[-1]
-    assert isinstance(flushed, Flushed)
-    return flushed.text
 
 
 # As columns
@@ -60,9 +41,8 @@ def test_ink_is_read_like_its_columns(line_net: Runtime) -> None:
     columns = rasterised(DOWN, WAVE, FAR).tobytes()
     expected = SessionClient(line_net).ask(columns, message("flush"))
     messages = SessionClient(line_net).ask(ink(DOWN), ink(WAVE, FAR), message("flush"))
-    assert [(each.column, each.text) for each in results(messages)] == [
-        (each.column, each.text) for each in results(expected)
-    ]
+    assert [each.column for each in results(messages)] == list(range(len(results(expected))))
+    assert texts(messages) == texts(expected)
     np.testing.assert_allclose(all_probabilities(messages), all_probabilities(expected), atol=1e-5)
     assert types_of(messages) == types_of(expected)
     assert messages[-1] == expected[-1]
@@ -81,7 +61,7 @@ def test_columns_that_the_pen_still_touches_wait_until_it_has_left_them(line_net
 
 def test_end_reads_the_columns_that_the_pen_still_touches(line_net: Runtime) -> None:
     messages = SessionClient(line_net).ask(ink(DOWN), message("end"))
-    assert types_of(messages)[-2:] == ["flushed", "done"]
+    assert types_of(messages)[-1] == "done"
     assert [result.column for result in results(messages)] == list(range(len(rasterised(DOWN))))
 
 
@@ -92,37 +72,21 @@ def test_one_point_is_a_dot_and_no_points_are_nothing(line_net: Runtime) -> None
     assert [result.column for result in results(messages)] == list(range(len(rasterised(DOT))))
 
 
-def test_polarity_does_not_change_ink(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(message("configure", polarity="ink-low", line_end_columns=2))
-    messages = client.ask(ink(DOWN, FAR), message("flush"))
-    assert messages == SessionClient(line_net).ask(ink(DOWN, FAR), message("flush"))
-
-
-def test_one_result_a_message_covers_the_columns_of_its_ink(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(message("configure", every="message"))
-    messages = client.ask(ink(DOWN), ink(WAVE), message("flush"))
-    assert [result.column for result in results(messages)] == [4, 40, 42]
-
-
 # Late strokes
 
 
-def test_a_late_stroke_rewinds_to_the_first_column_that_it_changes(
+def test_a_late_stroke_revises_from_the_first_column_that_it_changes(
     line_net: Runtime,
 ) -> None:
     client = SessionClient(line_net)
     before = client.ask(ink(WAVE))
     messages = client.ask(ink(DOT))
-    rewound = messages[0]
-    assert isinstance(rewound, Rewound)
+    revised = messages[0]
+    assert isinstance(revised, Revised)
     first = int(np.flatnonzero((rasterised(WAVE) != _padded(rasterised(WAVE, DOT))).any(1))[0])
-    assert (rewound.id, rewound.epoch, rewound.column) == (None, 1, first)
-    assert rewound.text == results(before)[first - 1].text
-    assert [(each.epoch, each.column) for each in results(messages)] == [
-        (1, column) for column in range(first, 41)
-    ]
+    assert (revised.column, revised.frame) == (first, None)
+    assert revised.text == texts(before)[first - 1]
+    assert [each.column for each in results(messages)] == list(range(first, 41))
     at_once = SessionClient(line_net).ask(rasterised(WAVE, DOT).tobytes(), message("flush"))
     assert text_of(client.ask(message("flush"))) == text_of(at_once)
 
@@ -131,11 +95,11 @@ def _padded(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return columns[: len(rasterised(WAVE))]
 
 
-def test_a_late_stroke_rewinds_past_a_flush(line_net: Runtime) -> None:
+def test_a_late_stroke_goes_back_past_a_flush(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     client.ask(ink(WAVE), message("flush"))
     messages = client.ask(ink(DOT), message("flush"))
-    assert types_of(messages).count("rewound") == 1
+    assert types_of(messages).count("revised") == 1
     assert text_of(messages) == text_of(
         SessionClient(line_net).ask(rasterised(WAVE, DOT).tobytes(), message("flush"))
     )
@@ -184,7 +148,7 @@ def test_strokes_in_any_order_and_at_any_speed_are_read_as_if_written_at_once(
         expected = longer
         if number in wipes:
             client.drain()
-            read = client.session.line.column
+            read = client.column
             column = read - int(wipes[number] * min(read, 50))
             client.send(message("rewind", column=column))
             expected = expected[:column]
@@ -220,8 +184,7 @@ def test_a_reset_begins_an_empty_line(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     client.ask(ink(DOWN, WAVE), message("reset"))
     messages = client.ask(ink(FAR, height=320.0), message("flush"))
-    assert {result.epoch for result in results(messages)} == {1}
-    assert results(messages)[0].column == 0
+    assert (results(messages)[0].seq, results(messages)[0].column) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -277,8 +240,11 @@ def test_ink_that_cannot_be_drawn_is_refused_and_changes_nothing(
     assert text_of(client.ask(ink(FAR), message("flush"))) == text_of(at_once)
 
 
-def test_the_frame_of_a_line_cannot_change(line_net: Runtime) -> None:
+def test_strokes_need_a_height_which_cannot_change_within_a_line(line_net: Runtime) -> None:
     client = SessionClient(line_net)
+    error = error_in(client.ask(message("ink", id=4, strokes=[{"points": DOWN}])))
+    text = "ink with strokes has no height, expected a number above 0"
+    assert (error.code, error.message, error.ref) == ("bad_ink", text, 4)
     client.ask(ink(DOWN))
     error = error_in(client.ask(ink(WAVE, height=100)))
     assert error.message == "height is 100, expected 160 as before in this line"
@@ -325,27 +291,6 @@ def test_empty_ink_does_not_set_the_frame(line_net: Runtime) -> None:
     assert client.ask(ink(DOWN)) == SessionClient(line_net).ask(ink(DOWN))
 
 
-@pytest.mark.parametrize("steps", [0, 1, 9])
-def test_the_order_of_messages_decides_whether_a_line_holds_ink_or_columns(
-    line_net: Runtime, steps: int
-) -> None:
-    client = SessionClient(line_net)
-    messages = []
-    for frame in (
-        *(line(40), message("reset"), ink([(-5, 3)], id=1), LINE_INK, ink(DOWN, id=2)),
-        *(message("reset"), ink(DOWN), LINE_INK, message("columns", columns=[[0] * H], id=3)),
-    ):
-        client.send(frame)
-        for _ in range(steps):
-            client.step(8)
-    client.drain()
-    messages = [each for each in client.new_messages() if isinstance(each, Error)]
-    assert [(each.code, each.index, each.ref) for each in messages] == [
-        *(("bad_ink", 2, 1), ("bad_ink", 4, 2), ("bad_columns", 7, None), ("bad_columns", 8, 3)),
-    ]
-    assert client.session.waiting_columns == 0
-
-
 def test_columns_after_ink_do_not_count_towards_the_rate_limit(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     client.ask(ink([(-5, 3)]))
@@ -358,12 +303,6 @@ def test_columns_after_ink_do_not_count_towards_the_rate_limit(line_net: Runtime
 def test_a_frame_of_almost_no_height_is_refused(line_net: Runtime, height: float) -> None:
     error = error_in(SessionClient(line_net).ask(ink([(0, 0), (1e300, 2)], height=height)))
     assert (error.code, error.fatal) == ("bad_ink", False)
-
-
-def test_three_bad_ink_messages_close_the_session(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(*[ink([(-1, 5)])] * 3)
-    assert client.close == Close(4400, "bad_ink")
 
 
 def test_strokes_count_as_waiting_columns_until_they_are_drawn(line_net: Runtime) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from inkstream.model.preprocess.columns import LINE_SHARE
 from inkstream.model.preprocess.ink import PEN_WIDTH, flatten, rasterise
 from inkstream.model.runtime import Runtime
-from inkstream.service.protocol.server_messages import Flushed, Frame, Rewound, ServerMessage
+from inkstream.service.protocol.server_messages import Flushed, Frame, Revised, ServerMessage
 from tests.helpers.single_session import (
     LIMITS,
     SessionClient,
@@ -16,12 +16,11 @@ from tests.helpers.single_session import (
     error_in,
     message,
     results,
+    text_of,
     types_of,
 )
+from tests.helpers.strokes import HEIGHT, H, Stroke
 
-Stroke = list[tuple[float, float]]
-H = 16
-HEIGHT = 160.0  # of the frame: ten units a pixel
 FIT = message("ink", pause=True, fit=True)
 
 SMALL: Stroke = [(20, 100), (40, 60), (60, 100), (80, 60), (100, 100), (120, 70)]  # 4 rows high
@@ -57,15 +56,9 @@ def read_at_once(runtime: Runtime, frame: Frame, *strokes: Stroke) -> list[Serve
     return SessionClient(runtime).ask(columns.tobytes(), message("flush"))
 
 
-def rewound_in(messages: list[ServerMessage]) -> Rewound:
-    (rewound,) = (each for each in messages if isinstance(each, Rewound))
-    return rewound
-
-
-def text_of(messages: list[ServerMessage]) -> str | None:
-    flushed = messages[-1]
-    assert isinstance(flushed, Flushed)
-    return flushed.text
+def revised_in(messages: list[ServerMessage]) -> Revised:
+    (revised,) = (each for each in messages if isinstance(each, Revised))
+    return revised
 
 
 def near(frame: Frame | None, expected: Frame) -> bool:
@@ -77,10 +70,10 @@ def test_small_ink_is_read_again_in_a_frame_that_it_fills(line_net: Runtime) -> 
     client, frame = SessionClient(line_net), frame_of(SMALL)
     client.ask(ink(SMALL))
     messages = client.ask(FIT)
-    assert types_of(messages)[0] == "rewound"
-    rewound = rewound_in(messages)
-    assert (rewound.id, rewound.epoch, rewound.column) == (None, 1, 0)
-    assert near(rewound.frame, frame)
+    assert types_of(messages)[0] == "revised"
+    revised = revised_in(messages)
+    assert (revised.column, revised.text) == (0, "")
+    assert near(revised.frame, frame)
     expected = read_at_once(line_net, frame, SMALL)
     np.testing.assert_allclose(all_probabilities(messages), all_probabilities(expected), atol=1e-4)
     assert text_of(client.ask(message("flush"))) == text_of(expected)
@@ -95,7 +88,7 @@ def test_later_strokes_are_read_in_the_same_frame(line_net: Runtime) -> None:
         read_at_once(line_net, frame, SMALL, LATER)
     )
     messages = client.ask(message("ink", undo=7))
-    assert near(rewound_in(messages).frame, frame)
+    assert near(revised_in(messages).frame, frame)
     assert text_of(client.ask(message("flush"))) == text_of(read_at_once(line_net, frame, SMALL))
 
 
@@ -119,7 +112,7 @@ def test_ink_that_goes_beyond_its_frame_is_read_in_another_one(
     client = SessionClient(line_net)
     client.ask(ink(SMALL), FIT)
     messages = client.ask(part_of_stroke(5, more, pause=True, fit=True))
-    assert near(rewound_in(messages).frame, frame)
+    assert near(revised_in(messages).frame, frame)
     expected = read_at_once(line_net, frame, SMALL, more)
     assert [each.column for each in results(messages)] == [
         each.column for each in results(expected)
@@ -130,7 +123,7 @@ def test_ink_that_goes_beyond_its_frame_is_read_in_another_one(
 def test_the_first_message_may_ask_for_a_fit(line_net: Runtime) -> None:
     client, frame = SessionClient(line_net), frame_of(SMALL)
     messages = client.ask(ink(SMALL, fit=True), message("flush"))
-    assert near(rewound_in(messages).frame, frame)
+    assert near(revised_in(messages).frame, frame)
     assert text_of(messages) == text_of(read_at_once(line_net, frame, SMALL))
 
 
@@ -140,7 +133,7 @@ def test_a_line_whose_ink_is_all_taken_back_is_empty_in_the_client_s_frame(
     client = SessionClient(line_net)
     client.ask(ink(SMALL), FIT)
     messages = client.ask(message("ink", undo=0, fit=True))
-    assert rewound_in(messages).frame == Frame(top=0, height=HEIGHT)
+    assert revised_in(messages).frame == Frame(top=0, height=HEIGHT)
     messages = client.ask(part_of_stroke(1, TALL), message("flush"))
     assert text_of(messages) == text_of(read_at_once(line_net, Frame(top=0, height=HEIGHT), TALL))
 
@@ -151,19 +144,18 @@ def test_a_fit_sends_the_results_of_all_columns_again_even_after_a_late_dot(
     client = SessionClient(line_net)
     client.ask(ink(SMALL, LATER, pause=True))
     messages = client.ask(part_of_stroke(5, [(22, 58)]), message("ink", fit=True))
-    newest = [each.column for each in results(messages) if each.epoch == 2]
-    flushed = client.ask(message("flush"))[-1]
-    assert isinstance(flushed, Flushed)
-    assert newest == list(range(flushed.columns))
+    newest = max(i for i, each in enumerate(messages) if isinstance(each, Revised))
+    client.ask(message("flush"))
+    assert [each.column for each in results(messages[newest:])] == list(range(client.column))
 
 
 def test_a_rewind_that_cuts_nothing_leaves_the_ink_to_be_fitted(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     n_columns = len(results(client.ask(ink(SMALL, pause=True))))
     client.ask(message("rewind", column=n_columns))
-    assert near(rewound_in(client.ask(FIT)).frame, frame_of(SMALL))
+    assert near(revised_in(client.ask(FIT)).frame, frame_of(SMALL))
     client.ask(message("rewind", column=0))
-    assert near(rewound_in(client.ask(part_of_stroke(3, LATER, fit=True))).frame, frame_of(LATER))
+    assert near(revised_in(client.ask(part_of_stroke(3, LATER, fit=True))).frame, frame_of(LATER))
 
 
 @pytest.mark.parametrize("limit", ["max_message_columns", "max_line_columns"])
@@ -193,7 +185,7 @@ def test_units_may_be_of_any_size(line_net: Runtime, height: float) -> None:
     points = [(x / HEIGHT * height, y / HEIGHT * height) for x, y in SMALL]
     frame_text = message("ink", strokes=[{"points": points}], height=height, pause=True, fit=True)
     messages = SessionClient(line_net).ask(frame_text, message("flush"))
-    frame = rewound_in(messages).frame
+    frame = revised_in(messages).frame
     assert frame is not None
     expected = frame_of(SMALL)
     assert (frame.top / height, frame.height / height) == pytest.approx(
@@ -286,23 +278,15 @@ def test_ink_that_fills_its_frame_or_is_too_small_to_judge_is_not_fitted(
 
 def test_a_narrow_character_of_a_classifier_is_fitted(net: Runtime) -> None:
     client = SessionClient(net)
-    rewound = rewound_in(client.ask(ink([(80, 60), (78, 80), (79, 100)], fit=True)))
-    assert rewound.frame is not None
-    assert rewound.frame.height < HEIGHT / 2
+    revised = revised_in(client.ask(ink([(80, 60), (78, 80), (79, 100)], fit=True)))
+    assert revised.frame is not None
+    assert revised.frame.height < HEIGHT / 2
 
 
 def test_ink_that_a_rewind_has_cut_or_that_is_too_far_back_is_not_fitted(line_net: Runtime) -> None:
     cut = SessionClient(line_net)
     cut.ask(ink(SMALL), message("rewind", column=5))
-    assert "rewound" not in types_of(cut.ask(FIT))
+    assert "revised" not in types_of(cut.ask(FIT))
     far = SessionClient(line_net, LIMITS.model_copy(update={"max_rewind_columns": 10}))
     far.ask(ink(SMALL, pause=True))
-    assert "rewound" not in types_of(far.ask(FIT))
-
-
-@pytest.mark.parametrize("width", [300.0, 900.0])
-def test_a_line_that_would_be_too_long_is_not_fitted(line_net: Runtime, width: float) -> None:
-    client = SessionClient(line_net, LIMITS.model_copy(update={"max_message_columns": 200}))
-    wide = [(width * i / 40, 60.0 + 40 * (i % 2)) for i in range(41)]
-    client.ask(ink(wide))
-    assert ("rewound" in types_of(client.ask(FIT))) == (width < 600)
+    assert "revised" not in types_of(far.ask(FIT))

@@ -35,7 +35,9 @@ digit_conversations = st.lists(st.sampled_from(sorted(DIGIT_FRAMES)), max_size=1
 paces = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), min_size=1, max_size=5)
 
 
-def send_at(client: SessionClient, frames: Iterable[Frame], pace: Sequence[tuple[int, int]]) -> None:
+def send_at(
+    client: SessionClient, frames: Iterable[Frame], pace: Sequence[tuple[int, int]]
+) -> None:
     """Send frames; after each the net runs so many times, for so many columns at most."""
     for number, frame in enumerate(frames):
         n_runs, max_columns = pace[number % len(pace)]
@@ -48,14 +50,14 @@ def send_at(client: SessionClient, frames: Iterable[Frame], pace: Sequence[tuple
 @settings(max_examples=150)
 @given(frames=conversations, pace=paces, in_json=st.booleans(), is_short=st.booleans())
 def test_the_same_messages_have_the_same_numbered_answers_at_any_pace(
-    line_net: Runtime,
+    exact_net: Runtime,
     frames: list[Frame],
     pace: list[tuple[int, int]],
     in_json: bool,
     is_short: bool,
 ) -> None:
     limits = SHORT if is_short else PATIENT
-    at_once, paced = (SnapshotClient(line_net, limits=limits) for _ in range(2))
+    at_once, paced = (SnapshotClient(exact_net, limits=limits) for _ in range(2))
     messages = at_once.ask(*frames)
     send_at(paced, map(as_json, frames) if in_json else frames, pace)
     assert numbered(paced.received) == numbered(messages)
@@ -68,15 +70,15 @@ def test_the_same_messages_have_the_same_numbered_answers_at_any_pace(
 
 @given(frames=digit_conversations, pace=paces)
 def test_a_classifiers_answers_are_numbered_too(
-    net: Runtime, frames: list[Frame], pace: list[tuple[int, int]]
+    exact_digits: Runtime, frames: list[Frame], pace: list[tuple[int, int]]
 ) -> None:
-    client = SnapshotClient(net)
+    client = SnapshotClient(exact_digits)
     send_at(client, frames, pace)
-    assert numbered(client.received) == numbered(SnapshotClient(net).ask(*frames))
+    assert numbered(client.received) == numbered(SnapshotClient(exact_digits).ask(*frames))
 
 
-def test_what_follows_from_no_message_of_the_line_has_no_number(line_net: Runtime) -> None:
-    client = SnapshotClient(line_net)
+def test_what_follows_from_no_message_of_the_line_has_no_number(exact_net: Runtime) -> None:
+    client = SnapshotClient(exact_net)
     client.apply(client.session.goaway(1.0))
     resume, columns = message("resume", digest=DIGEST), FRAMES["many columns"]
     client.send(resume, message("ping"), FRAMES["snapshots"], columns, resume)
@@ -88,13 +90,13 @@ def test_what_follows_from_no_message_of_the_line_has_no_number(line_net: Runtim
     assert not any(b'"seq"' in encode(each) for each in others)
 
 
-def test_an_error_names_its_message_by_its_place_in_the_line(line_net: Runtime) -> None:
+def test_an_error_names_its_message_by_its_place_in_the_line(exact_net: Runtime) -> None:
     frames = [
         *(message("ping"), "nonsense", FRAMES["columns"], message("ping"), b"x", message("reset")),
         *(b"x", message("configure", line_end_columns=3), "{", ENDS_TWICE, message("ping"), "{"),
         *(as_json(ENDS_TWICE), b"x", message("rewind", id=7, column=99)),
     ]
-    messages = SnapshotClient(line_net).ask(*frames)
+    messages = SnapshotClient(exact_net).ask(*frames)
     errors = [(each.index, each.ref) for each in messages if isinstance(each, Error)]
     assert errors == [(0, None), (2, None), (0, None), (2, None), (1, None), (1, None), (2, 7)]
     ends = [(each.messages, each.rest_columns) for each in messages if isinstance(each, LineEnd)]

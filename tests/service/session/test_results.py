@@ -13,10 +13,10 @@ from inkstream.model import checkpoint as checkpoints
 from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import (
+    EncodedResult,
     Limits,
     Result,
     Revised,
-    encode,
 )
 from tests.helpers.frames import ink
 from tests.helpers.resuming import Frame, SnapshotClient, numbered
@@ -38,9 +38,9 @@ HELLO = Path(__file__).parents[3] / "examples" / "hello.png"
 
 @given(frames=conversations)
 def test_a_text_put_together_from_its_parts_is_that_of_the_next_answer(
-    line_net: Runtime, frames: list[Frame]
+    exact_net: Runtime, frames: list[Frame]
 ) -> None:
-    client, newest = SnapshotClient(line_net), ""
+    client, newest = SnapshotClient(exact_net), ""
     for frame in frames:
         messages = client.ask(frame)
         newest = reduce(text_after, messages, newest)
@@ -57,32 +57,32 @@ def test_a_result_in_place_of_others_has_what_they_had(
     for text in all_texts[1:]:
         stands = [n for n in range(len(before) + 1) if text.startswith(before[:n])]
         stable = data.draw(st.sampled_from(stands))
-        result = Result(0, [], None, stable, text[stable:])
+        result = EncodedResult(0, [], None, stable, text[stable:])
         merged, before = result if merged is None else result.after(merged), text
     assert merged is not None
     assert text_after(all_texts[0], merged) == before
 
 
 def test_the_results_option_says_how_many_there_are_and_changes_nothing_else(
-    line_net: Runtime,
+    exact_net: Runtime,
 ) -> None:
-    frames = [line(40), line(60, seed=1), message("flush")]
-    every = SessionClient(line_net).ask(*frames)
-    expected, _ = read_by_decoder(line_net, line(40) + line(60, seed=1))
+    frames: list[Frame] = [line(40), line(60, seed=1), message("flush")]
+    every = SessionClient(exact_net).ask(*frames)
+    expected, _ = read_by_decoder(exact_net, line(40) + line(60, seed=1))
     assert texts(every) == expected
     for chosen, columns in (("column", range(100)), ("message", [39, 99]), ("none", [])):
-        client = SessionClient(line_net)
+        client = SessionClient(exact_net)
         client.ask(message("configure", results=chosen))
         messages = client.ask(*frames)
         assert [each.column for each in results(messages)] == [*columns]
         assert texts(messages) == [expected[column] for column in columns]
-        others = [each for each in every if not isinstance(each, Result)]
-        assert [each.type for each in messages if each.type != "result"] == types_of(others)
-        assert messages[-1].text == every[-1].text  # type: ignore[union-attr]
+        others = [each for each in types_of(messages) if each != "result"]
+        assert others == [each for each in types_of(every) if each != "result"]
+        assert text_of(messages) == text_of(every)
 
 
-def test_a_message_of_ink_has_one_result_even_where_it_changes_columns(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
+def test_a_message_of_ink_has_one_result_even_where_it_changes_columns(exact_net: Runtime) -> None:
+    client = SessionClient(exact_net)
     client.ask(message("configure", results="message"), ink(1, 2.0, pause=True))
     stroke = {"id": 2, "points": [[3, 14], [30, 9]]}
     messages = client.ask(message("ink", height=16, strokes=[stroke], pause=True))

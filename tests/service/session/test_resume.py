@@ -27,6 +27,8 @@ from inkstream.service.sealing import Sealer, SnapshotSealer
 from inkstream.service.session import Options, Session
 from tests.helpers import builders
 from tests.helpers.frames import ENDS_TWICE, FRAMES, as_json
+from tests.helpers.frames import ink as ink_piece
+from tests.helpers.pen_line import columns, ink
 from tests.helpers.resuming import (
     DIGEST,
     KEY,
@@ -51,19 +53,23 @@ from tests.helpers.single_session import (
     types_of,
 )
 from tests.service.session.test_numbers import conversations, digit_conversations, paces, send_at
-from tests.helpers.pen_line import columns, ink
 
 SMALL = PATIENT.model_copy(update={"max_hint_characters": 5})
 LATE_INK: list[Frame] = [
     FRAMES["snapshots"],
     *(FRAMES["ink"], FRAMES["far ink"], FRAMES["late ink"], FRAMES["begun stroke"], FRAMES["undo"]),
-    *(FRAMES["more of it"], message("ink", pause=True), FRAMES["rewind"], FRAMES["ink with a pause"]),
-    *(FRAMES["late ink"].replace('"id": 3', '"id": 5'), FRAMES["mask"], FRAMES["flush"]),
+    *(
+        FRAMES["more of it"],
+        message("ink", pause=True),
+        FRAMES["rewind"],
+        FRAMES["ink with a pause"],
+    ),
+    *(ink_piece(5, 4.0, fit=True), FRAMES["mask"], FRAMES["flush"]),
 ]
 LINE_ENDS: list[Frame] = [
-    *(FRAMES["snapshots"], line(70), FRAMES["configure"], ENDS_TWICE, as_json(ENDS_TWICE)),
-    *(FRAMES["mask"], ENDS_TWICE, FRAMES["configure"], line(70), FRAMES["hints"], line(30)),
-    *(as_json(ENDS_TWICE), line(70), FRAMES["rewind"], FRAMES["no results"], line(40)),
+    *(FRAMES["snapshots"], FRAMES["configure"], line(70), ENDS_TWICE, as_json(ENDS_TWICE)),
+    *(FRAMES["mask"], ENDS_TWICE, FRAMES["hints"], as_json(ENDS_TWICE), FRAMES["configure"]),
+    *(line(70), line(30), FRAMES["rewind"], FRAMES["no results"], line(40)),
     *(FRAMES["reset"], b"x", line(70), message("end")),
 ]
 
@@ -97,25 +103,29 @@ def check_resumed(
 @settings(max_examples=150)
 @given(frames=conversations, share=st.floats(0, 1), pace=paces, with_snapshot=st.booleans())
 def test_exactly_what_was_not_heard_is_sent_again(
-    line_net: Runtime, frames: list[Frame], share: float, pace: Any, with_snapshot: bool
+    exact_net: Runtime, frames: list[Frame], share: float, pace: Any, with_snapshot: bool
 ) -> None:
     frames = [FRAMES["snapshots"], *frames]
-    check_resumed(line_net, frames, lambda n: [round(share * n)], pace, with_snapshot=with_snapshot)
+    check_resumed(
+        exact_net, frames, lambda n: [round(share * n)], pace, with_snapshot=with_snapshot
+    )
 
 
 @given(frames=digit_conversations, share=st.floats(0, 1), pace=paces, with_snapshot=st.booleans())
 def test_a_classifiers_line_goes_on_elsewhere_too(
-    net: Runtime, frames: list[Frame], share: float, pace: Any, with_snapshot: bool
+    exact_digits: Runtime, frames: list[Frame], share: float, pace: Any, with_snapshot: bool
 ) -> None:
-    check_resumed(net, frames, lambda n: [round(share * n)], pace, with_snapshot=with_snapshot)
+    check_resumed(
+        exact_digits, frames, lambda n: [round(share * n)], pace, with_snapshot=with_snapshot
+    )
 
 
 @pytest.mark.parametrize("frames", [LATE_INK, LINE_ENDS], ids=["late ink", "line ends"])
 @pytest.mark.parametrize("with_snapshot", [False, True])
 def test_a_line_goes_on_after_every_number_and_from_every_snapshot(
-    line_net: Runtime, frames: list[Frame], with_snapshot: bool
+    exact_net: Runtime, frames: list[Frame], with_snapshot: bool
 ) -> None:
-    n = check_resumed(line_net, frames, range, [(0, 1)], with_snapshot=with_snapshot)
+    n = check_resumed(exact_net, frames, range, [(0, 1)], with_snapshot=with_snapshot)
     assert (n > 10) == with_snapshot
 
 
@@ -146,21 +156,21 @@ def test_the_shipped_net_goes_on_to_the_bit(is_ink: bool, hints: dict[str, objec
 
 
 def test_with_other_weights_all_that_was_heard_is_withdrawn_and_sent_again(
-    line_net: Runtime,
+    exact_net: Runtime,
 ) -> None:
     frames = [FRAMES["snapshots"], line(70), line(20)]
-    messages = SnapshotClient(line_net).ask(*frames)
+    messages = SnapshotClient(exact_net).ask(*frames)
     kept = KeptLine(16, digest="of other weights")
     kept.send(*frames)
     kept.hear(messages)
     assert kept.snapshot is not None  # sealed for these weights, but told to be of others
-    client = SnapshotClient(line_net)
+    client = SnapshotClient(exact_net)
     first, revised, *following = client.ask(kept.resume(), *frames)
     assert first == Resumed(id="again", messages=0)
     assert revised == Revised(seq=0, column=0, letters=0, words=0, text="")
     assert numbered(following) == numbered(messages)
     kept.hear([revised])
-    assert (kept.heard, kept.snapshot) == (0, None)
+    assert kept.heard == 0
 
 
 @pytest.mark.parametrize("before", [INK, message("flush"), message("resume", digest=DIGEST), "{"])
@@ -186,22 +196,22 @@ def test_resume_comes_first_or_after_pings(net: Runtime, before: Frame) -> None:
     ],
 )
 def test_options_that_cannot_be_had_are_refused(
-    line_net: Runtime, options: dict[str, Any], text: str
+    exact_net: Runtime, options: dict[str, Any], text: str
 ) -> None:
     resume = message("resume", id="r", digest=DIGEST, options=options)
-    error = error_in(SnapshotClient(line_net).ask(resume))
+    error = error_in(SnapshotClient(exact_net).ask(resume))
     assert (error.code, error.ref, error.seq) == ("bad_value", "r", None)
     assert error.message.startswith(text)
 
 
-def test_a_line_has_the_options_that_were_in_force_at_its_beginning(line_net: Runtime) -> None:
-    client = SnapshotClient(line_net)
+def test_a_line_has_the_options_that_were_in_force_at_its_beginning(exact_net: Runtime) -> None:
+    client = SnapshotClient(exact_net)
     kept = KeptLine(16)
     for frame in (FRAMES["hints"], message("reset"), line(60), FRAMES["no hints"], line(60, 1)):
         kept.send(frame)
         kept.hear(client.ask(frame))
     assert kept.options["language"] == "little"
-    again = SnapshotClient(line_net)
+    again = SnapshotClient(exact_net)
     again.send(kept.resume(heard=0), *kept.frames)
     again.drain()
     client.ask(message("reset"), FRAMES["hints"])
@@ -210,10 +220,10 @@ def test_a_line_has_the_options_that_were_in_force_at_its_beginning(line_net: Ru
     assert numbered(again.new_messages()) == numbered(expected)
 
 
-def test_a_language_of_the_connection_stays_where_no_option_is_given(line_net: Runtime) -> None:
+def test_a_language_of_the_connection_stays_where_no_option_is_given(exact_net: Runtime) -> None:
     answers = []
     for first in ([], [message("resume", digest=DIGEST)]):
-        client = SnapshotClient(line_net)
+        client = SnapshotClient(exact_net)
         options = Options.of({"language": "little"}, client.model)
         client.session = Session("test", client.model, options=options)
         client.session.open()
@@ -259,9 +269,9 @@ def test_no_snapshot_comes_while_a_message_is_half_read(net: Runtime) -> None:
 
 @given(frames=conversations, pace=paces)
 def test_a_line_that_ends_within_a_message_counts_its_snapshot_anew(
-    line_net: Runtime, frames: list[Frame], pace: Any
+    exact_net: Runtime, frames: list[Frame], pace: Any
 ) -> None:
-    client, kept = SnapshotClient(line_net), KeptLine(16)
+    client, kept = SnapshotClient(exact_net), KeptLine(16)
     frames = [FRAMES["snapshots"], FRAMES["configure"], *frames, line(70), line(70), line(70)]
     kept.send(*frames)
     send_at(client, frames, pace)
@@ -279,7 +289,7 @@ def test_no_snapshot_is_larger_than_a_message_may_be(net: Runtime) -> None:
 
 def test_without_keys_there_are_no_snapshots_and_lines_are_resumed(net: Runtime) -> None:
     client, again = (SnapshotClient(net, seals=None) for _ in range(2))
-    frames = [message("configure", snapshot_columns=64), INK * 200]
+    frames: list[Frame] = [message("configure", snapshot_columns=64), INK * 200]
     messages = client.ask(*frames)
     assert "snapshot" not in types_of(messages)
     resume = message("resume", digest=DIGEST, heard=150, snapshot="x")
@@ -328,34 +338,34 @@ def check_refused(
 
 
 @pytest.fixture(scope="module")
-def kept(line_net: Runtime) -> KeptLine:
+def kept(exact_net: Runtime) -> KeptLine:
     """Return what a client keeps that has a snapshot, and has heard a little more."""
     kept = KeptLine(16)
     kept.send(FRAMES["hints"], FRAMES["snapshots"], line(70), line(20))
-    kept.hear(SnapshotClient(line_net).ask(*kept.frames))
+    kept.hear(SnapshotClient(exact_net).ask(*kept.frames))
     assert kept.snapshot is not None
     return kept
 
 
 @pytest.mark.parametrize(("server", "fields"), REFUSED.values(), ids=REFUSED)
 def test_a_snapshot_that_cannot_be_used_is_refused_and_the_whole_line_follows(
-    line_net: Runtime, kept: KeptLine, server: dict[str, Any], fields: dict[str, Any]
+    exact_net: Runtime, kept: KeptLine, server: dict[str, Any], fields: dict[str, Any]
 ) -> None:
-    check_refused(line_net, server, fields, kept)
+    check_refused(exact_net, server, fields, kept)
 
 
 @given(text=st.text() | st.binary().map(lambda data: b64encode(data).decode()))
-def test_any_other_text_is_refused_too(line_net: Runtime, kept: KeptLine, text: str) -> None:
-    first, *_ = SnapshotClient(line_net).ask(kept.resume(snapshot=text))
+def test_any_other_text_is_refused_too(exact_net: Runtime, kept: KeptLine, text: str) -> None:
+    first, *_ = SnapshotClient(exact_net).ask(kept.resume(snapshot=text))
     assert first == Resumed(id="again", messages=0)
 
 
 @given(data=st.data())
 def test_a_snapshot_of_which_a_byte_was_changed_is_refused(
-    line_net: Runtime, kept: KeptLine, data: st.DataObject
+    exact_net: Runtime, kept: KeptLine, data: st.DataObject
 ) -> None:
     assert kept.snapshot is not None
     blob = bytearray(b64decode(kept.snapshot.blob))
     blob[data.draw(st.integers(0, len(blob) - 1))] ^= data.draw(st.integers(1, 255))
-    first, *_ = SnapshotClient(line_net).ask(kept.resume(snapshot=b64encode(blob).decode()))
+    first, *_ = SnapshotClient(exact_net).ask(kept.resume(snapshot=b64encode(blob).decode()))
     assert first == Resumed(id="again", messages=0)

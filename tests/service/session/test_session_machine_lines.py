@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
@@ -202,4 +201,4 @@ class LineMachine(SessionMachine):
 def test_any_mixture_of_messages_to_a_transcriber_is_answered_as_expected(
     tiny_lines: Checkpoint,
 ) -> None:
-    run(LineMachine, Runtime(tiny_lines), max_examples=60, n_steps=40)
+    run(LineMachine, Runtime(tiny_lines), max_examples=40, n_steps=40)

@@ -12,7 +12,7 @@ from tests.helpers.single_session import message
 N_COLUMNS = 3 * MERGE_FROM
 
 
-async def heard(tiny_lines: Checkpoint, *, reads: bool) -> list[dict[str, Any]]:
+async def heard_by(tiny_lines: Checkpoint, *, reads: bool) -> list[dict[str, Any]]:
     """Return the numbered messages that a client hears of a line."""
     metrics = RecordingMetrics()
     async with serving(tiny_lines, metrics) as (service, _):
@@ -42,6 +42,13 @@ def texts(messages: list[dict[str, Any]]) -> dict[int, str]:
 async def test_a_client_has_the_same_text_after_each_message_that_it_heard(
     tiny_lines: Checkpoint,
 ) -> None:
-    fast, slow = [texts(await heard(tiny_lines, reads=reads)) for reads in (True, False)]
-    assert len(slow) < len(fast)
+    heard_fast, heard_slow = [await heard_by(tiny_lines, reads=reads) for reads in (True, False)]
+    fast, slow = texts(heard_fast), texts(heard_slow)
     assert slow == {seq: fast[seq] for seq in slow}
+    others = [
+        [each for each in all_ if each["type"] != "result"] for all_ in (heard_fast, heard_slow)
+    ]
+    assert others[0] == others[1]  # events are never left out
+    # From MERGE_FROM on each result replaces one before it, if no event is between them.
+    assert len(slow) <= MERGE_FROM + 2 * len(others[0])
+    assert max(seq for seq in slow if seq != max(slow)) == max(fast) - 1
