@@ -87,6 +87,7 @@ class Stream:
         self._engine = model.engine
         self._limits = service.limits
         self._max_waiting = service.limits.max_waiting_columns
+        self._checked_from = min(PAUSE_FROM, self._max_waiting)
         self._metrics = service.metrics
         self._receive = receive
         self._send = send
@@ -177,7 +178,7 @@ class Stream:
             self._fail()
         session = self._session
         if self._paused is None and (
-            session.waiting_columns >= PAUSE_FROM  # each message counts as a column at least
+            session.waiting_columns >= self._checked_from  # each message counts as one at least
             or len(self._outbox) >= PAUSE_FROM
             or session.paused_until_s > self._received_s
         ):
