@@ -342,7 +342,10 @@ def test_a_case_is_answered_as_the_standard_says(running: Running, case: Case) -
 
 
 @settings(max_examples=300)
-@given(data=st.lists(st.sampled_from(EDGES), min_size=1, max_size=6).map(bytes), way=st.sampled_from([*WAYS]))
+@given(
+    data=st.lists(st.sampled_from(EDGES), min_size=1, max_size=6).map(bytes),
+    way=st.sampled_from([*WAYS]),
+)
 @example(data=KOSME, way="in fragments")
 @example(data=KOSME[:-1], way="at once")
 def test_a_text_is_taken_if_it_is_utf_8_and_else_closes(
