@@ -240,15 +240,6 @@ class SessionMachine(RuleBasedStateMachine):
         self.kept.send(frame)
         self.client.send(frame)
 
-    def send_columns(self, first: int, n_ink: int, n_blank: int, as_json: bool) -> None:
-        """Send columns of ink and then blank ones, at least one in all."""
-        ink = self.pool[(first + np.arange(n_ink)) % len(self.pool)]
-        blank = np.zeros((max(n_blank, 1 - n_ink), ink.shape[1]), np.uint8)
-        pixels = np.concatenate([ink, blank])
-        fields = {"type": "columns", "columns": pixels.tolist()}
-        self.send(json.dumps(fields) if as_json else pixels.tobytes())
-        self.oracle.columns(pixels)
-
     def control(self, kind: str, **fields: Any) -> int:
         """Send a message; return its id."""
         self.n_controls += 1
@@ -256,6 +247,22 @@ class SessionMachine(RuleBasedStateMachine):
         return self.n_controls
 
     # The client
+
+    @precondition(is_open)
+    @rule(
+        first=st.integers(0, 63),
+        n_ink=st.just(1) | st.integers(0, 70),
+        n_blank=st.integers(0, 9),
+        in_json=st.booleans(),
+    )
+    def columns(self, first: int, n_ink: int, n_blank: int, in_json: bool) -> None:
+        """Send columns of ink and then blank ones, at least one in all."""
+        ink = self.pool[(first + np.arange(n_ink)) % len(self.pool)]
+        blank = np.zeros((max(n_blank, 1 - n_ink), ink.shape[1]), np.uint8)
+        pixels = np.concatenate([ink, blank])
+        fields = {"type": "columns", "columns": pixels.tolist()}
+        self.send(json.dumps(fields) if in_json else pixels.tobytes())
+        self.oracle.columns(pixels)
 
     @precondition(is_open)
     @rule(back=st.integers(-2, 120), at_kept_state=st.booleans())

@@ -320,7 +320,7 @@ async def test_a_session_that_left_is_freed_at_once_even_while_a_message_is_proc
         if is_told_why:
             engine.apply(client.member, client.session.fail(InkstreamError("no luck")))
         client.leave()
-        references = [weakref.ref(client), weakref.ref(client.session)]
+        references: list[weakref.ref[object]] = [weakref.ref(client), weakref.ref(client.session)]
         gc.disable()
         del client
         await asyncio.sleep(0)  # what waits for its turn is let go

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.protocol.server_messages import Error, Flushed, Revised, Rewound
+from inkstream.service.protocol.server_messages import Error, Flushed, Revised
 from tests.helpers.single_session import (
     LIMITS,
     LINE_INK,
@@ -17,7 +17,6 @@ from tests.helpers.single_session import (
     all_probabilities,
     error_in,
     message,
-    only,
     results,
     text_of,
     texts,
@@ -95,16 +94,6 @@ def _padded(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return columns[: len(rasterised(WAVE))]
 
 
-def test_a_late_stroke_goes_back_past_a_flush(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(WAVE), message("flush"))
-    messages = client.ask(ink(DOT), message("flush"))
-    assert types_of(messages).count("revised") == 1
-    assert text_of(messages) == text_of(
-        SessionClient(line_net).ask(rasterised(WAVE, DOT).tobytes(), message("flush"))
-    )
-
-
 def test_ink_over_ink_changes_nothing(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     client.ask(ink(WAVE))
@@ -164,20 +153,6 @@ def test_strokes_in_any_order_and_at_any_speed_are_read_as_if_written_at_once(
 
 
 # Rewind and reset
-
-
-def test_a_rewind_removes_the_ink_from_its_column_on(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(DOWN, WAVE))
-    rewound = only(client.ask(message("rewind", column=12, id=1)))
-    assert isinstance(rewound, Rewound)
-    messages = client.ask(ink(FAR), message("flush"))
-    columns = rasterised(FAR)
-    columns[:12] = rasterised(DOWN, WAVE)[:12]
-    assert text_of(messages) == text_of(
-        SessionClient(line_net).ask(columns.tobytes(), message("flush"))
-    )
-    assert results(messages)[0].column == 12
 
 
 def test_a_reset_begins_an_empty_line(line_net: Runtime) -> None:

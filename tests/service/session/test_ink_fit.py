@@ -12,8 +12,6 @@ from inkstream.service.protocol.server_messages import Flushed, Frame, Revised, 
 from tests.helpers.single_session import (
     LIMITS,
     SessionClient,
-    all_probabilities,
-    error_in,
     message,
     results,
     text_of,
@@ -66,76 +64,58 @@ def near(frame: Frame | None, expected: Frame) -> bool:
     return (frame.top, frame.height) == pytest.approx((expected.top, expected.height), abs=1e-4)
 
 
-def test_small_ink_is_read_again_in_a_frame_that_it_fills(line_net: Runtime) -> None:
-    client, frame = SessionClient(line_net), frame_of(SMALL)
-    client.ask(ink(SMALL))
-    messages = client.ask(FIT)
-    assert types_of(messages)[0] == "revised"
-    revised = revised_in(messages)
-    assert (revised.column, revised.text) == (0, "")
-    assert near(revised.frame, frame)
-    expected = read_at_once(line_net, frame, SMALL)
-    np.testing.assert_allclose(all_probabilities(messages), all_probabilities(expected), atol=1e-4)
-    assert text_of(client.ask(message("flush"))) == text_of(expected)
+FLUSH, FITTED, NAMED = message("flush"), frame_of(SMALL), Frame(top=0, height=HEIGHT)
+LATER_IN_PARTS = part_of_stroke(7, LATER[:2], last=False), part_of_stroke(7, LATER[2:])
+READINGS: dict[str, tuple[list[str], Frame, list[Stroke]]] = {
+    "small ink": ([ink(SMALL), FIT], FITTED, [SMALL]),
+    "the first message": ([ink(SMALL, fit=True)], FITTED, [SMALL]),
+    "a line that was flushed": ([ink(SMALL), FLUSH, FIT], FITTED, [SMALL]),
+    "later strokes": ([ink(SMALL), FIT, *LATER_IN_PARTS, FIT], FITTED, [SMALL, LATER]),
+    "a stroke that goes on": (
+        [part_of_stroke(1, SMALL, last=False), FIT, part_of_stroke(1, LATER)],
+        FITTED,
+        [SMALL + LATER],
+    ),
+    "a stroke undone": (
+        [ink(SMALL), FIT, *LATER_IN_PARTS, message("ink", undo=7)],
+        FITTED,
+        [SMALL],
+    ),
+    "beyond, in the client's frame": (
+        [ink(SMALL), FIT, part_of_stroke(5, TALL, pause=True, fit=True)],
+        NAMED,
+        [SMALL, TALL],
+    ),
+    "beyond that one too": (
+        [ink(SMALL), FIT, part_of_stroke(5, BEYOND, pause=True, fit=True)],
+        frame_of(SMALL, BEYOND),
+        [SMALL, BEYOND],
+    ),
+    "all taken back": (
+        [ink(SMALL), FIT, message("ink", undo=0, fit=True), part_of_stroke(1, TALL)],
+        NAMED,
+        [TALL],
+    ),
+    "a new line": ([ink(SMALL), FIT, message("reset"), ink(TALL, SMALL)], NAMED, [TALL, SMALL]),
+}
 
 
-def test_later_strokes_are_read_in_the_same_frame(line_net: Runtime) -> None:
-    client, frame = SessionClient(line_net), frame_of(SMALL)
-    client.ask(
-        ink(SMALL), FIT, part_of_stroke(7, LATER[:2], last=False), part_of_stroke(7, LATER[2:])
-    )
-    assert text_of(client.ask(FIT, message("flush"))) == text_of(
-        read_at_once(line_net, frame, SMALL, LATER)
-    )
-    messages = client.ask(message("ink", undo=7))
-    assert near(revised_in(messages).frame, frame)
-    assert text_of(client.ask(message("flush"))) == text_of(read_at_once(line_net, frame, SMALL))
-
-
-def test_a_stroke_continues_after_a_fit(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(part_of_stroke(1, SMALL, last=False), FIT, part_of_stroke(1, LATER))
-    expected = read_at_once(line_net, frame_of(SMALL), SMALL + LATER)
-    assert text_of(client.ask(message("flush"))) == text_of(expected)
-
-
-@pytest.mark.parametrize(
-    ("more", "frame"),
-    [
-        pytest.param(TALL, Frame(top=0, height=HEIGHT), id="that the client names"),
-        pytest.param(BEYOND, frame_of(SMALL, BEYOND), id="its own"),
-    ],
-)
-def test_ink_that_goes_beyond_its_frame_is_read_in_another_one(
-    line_net: Runtime, more: Stroke, frame: Frame
+@pytest.mark.parametrize(("frames", "frame", "strokes"), READINGS.values(), ids=READINGS)
+def test_ink_is_read_as_if_drawn_at_once_in_the_frame_that_suits_it(
+    line_net: Runtime, frames: list[str], frame: Frame, strokes: list[Stroke]
 ) -> None:
     client = SessionClient(line_net)
-    client.ask(ink(SMALL), FIT)
-    messages = client.ask(part_of_stroke(5, more, pause=True, fit=True))
-    assert near(revised_in(messages).frame, frame)
-    expected = read_at_once(line_net, frame, SMALL, more)
-    assert [each.column for each in results(messages)] == [
-        each.column for each in results(expected)
-    ]
-    assert text_of(client.ask(message("flush"))) == text_of(expected)
-
-
-def test_the_first_message_may_ask_for_a_fit(line_net: Runtime) -> None:
-    client, frame = SessionClient(line_net), frame_of(SMALL)
-    messages = client.ask(ink(SMALL, fit=True), message("flush"))
-    assert near(revised_in(messages).frame, frame)
-    assert text_of(messages) == text_of(read_at_once(line_net, frame, SMALL))
-
-
-def test_a_line_whose_ink_is_all_taken_back_is_empty_in_the_client_s_frame(
-    line_net: Runtime,
-) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(SMALL), FIT)
-    messages = client.ask(message("ink", undo=0, fit=True))
-    assert revised_in(messages).frame == Frame(top=0, height=HEIGHT)
-    messages = client.ask(part_of_stroke(1, TALL), message("flush"))
-    assert text_of(messages) == text_of(read_at_once(line_net, Frame(top=0, height=HEIGHT), TALL))
+    messages = client.ask(*frames)
+    types = types_of(messages)
+    last_line = messages[types.index("reset_done") :] if "reset_done" in types else messages
+    frames_in_force = [each.frame for each in last_line if isinstance(each, Revised)]
+    assert near(frames_in_force[-1], frame) if frames_in_force else frame == NAMED
+    messages += client.ask(FLUSH)
+    expected = read_at_once(line_net, frame, *strokes)
+    assert text_of(messages) == text_of(expected)
+    newest = {each.column: dict(each.probabilities) for each in results(messages)}
+    for each in results(expected):
+        assert newest[each.column] == pytest.approx(dict(each.probabilities), abs=1e-4)
 
 
 def test_a_fit_sends_the_results_of_all_columns_again_even_after_a_late_dot(
@@ -170,16 +150,6 @@ def test_ink_that_would_be_too_long_in_its_own_frame_is_not_fitted(
     )
 
 
-def test_many_strokes_with_time_between_them_are_not_over_the_rate_limit(line_net: Runtime) -> None:
-    client = SessionClient(
-        line_net, LIMITS.model_copy(update={"max_message_columns": 40, "max_control_per_s": 4})
-    )
-    strokes = [[(i / 2, 60.0), (i / 2, 62.0)] for i in range(50)] * 10
-    for start in range(0, 500, 50):
-        client.send(ink(*strokes[start : start + 50]), interval_s=60)
-        assert client.paused_s == 0
-
-
 @pytest.mark.parametrize("height", [1e-306, 1e-50, 1e30, 1e40, 1e300])
 def test_units_may_be_of_any_size(line_net: Runtime, height: float) -> None:
     points = [(x / HEIGHT * height, y / HEIGHT * height) for x, y in SMALL]
@@ -210,24 +180,6 @@ def test_ink_that_cannot_be_drawn_is_refused_with_and_without_fit(
     plain = message("ink", strokes=[{"points": each} for each in strokes], height=height)
     with_fit = plain[:-1] + ', "fit": true}'
     assert SessionClient(line_net).ask(with_fit) == SessionClient(line_net).ask(plain)
-
-
-def test_a_flushed_line_is_read_again_too(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(SMALL), message("flush"))
-    messages = client.ask(FIT, message("flush"))
-    assert text_of(messages) == text_of(read_at_once(line_net, frame_of(SMALL), SMALL))
-
-
-def test_a_new_line_lies_in_the_frame_that_the_client_names(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(SMALL), FIT, message("reset"))
-    messages = client.ask(ink(TALL, SMALL), message("flush"))
-    assert text_of(messages) == text_of(
-        read_at_once(line_net, Frame(top=0, height=HEIGHT), TALL, SMALL)
-    )
-    error = error_in(client.ask(message("ink", height=9)))
-    assert error.message == "height is 9, expected 160 as before in this line"
 
 
 STROKES = st.lists(

@@ -100,31 +100,7 @@ def test_no_revision_is_sent_before_all_changed_columns_are_read(line_net: Runti
 # Strokes and rewinds
 
 
-def test_a_rewind_completes_strokes_and_a_later_undo_removes_the_rest(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(piece(1, WAVE, last=False), piece(2, BAR)), message("rewind", column=18))
-    error = error_in(client.ask(ink(piece(1, FAR))))
-    assert error.message == "stroke 1 is complete, allowed: a new id"
-    client.ask(ink(piece(3, FAR)), message("ink", undo=2))
-    columns = rasterised(FAR)
-    columns[:18] = rasterised(WAVE)[:18]
-    other = SessionClient(line_net)
-    other.ask(columns.tobytes())
-    assert flush(client).text == flush(other).text
-
-
 # A pause, and a margin
-
-
-def test_a_pause_reads_the_columns_that_the_pen_still_touches(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(piece(1, WAVE, last=False)))
-    messages = client.ask(message("ink", pause=True))
-    assert [result.column for result in results(messages)] == [41, 42]
-    client.ask(ink(piece(1, FAR)))
-    at_once = SessionClient(line_net)
-    at_once.ask(ink(piece(1, WAVE + FAR)))
-    assert flush(client).text == flush(at_once).text
 
 
 def test_an_ink_margin_delays_columns(line_net: Runtime) -> None:

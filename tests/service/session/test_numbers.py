@@ -1,8 +1,9 @@
 """A line is a function of its messages: the same ones have the same numbered answers."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Error, LineEnd, encode
 from tests.helpers.frames import ENDS_TWICE, FRAMES, as_json
 from tests.helpers.resuming import DIGEST, PATIENT, Frame, SnapshotClient, numbered
-from tests.helpers.single_session import INK, SessionClient, message, types_of
+from tests.helpers.single_session import INK, LINE_BLANK, LINE_INK, SessionClient, message, types_of
 
 SHORT = PATIENT.model_copy(update={"max_line_columns": 120})  # lines become too long
 DIGIT_FRAMES: dict[str, Frame] = {
@@ -102,3 +103,14 @@ def test_an_error_names_its_message_by_its_place_in_the_line(exact_net: Runtime)
     ends = [(each.messages, each.rest_columns) for each in messages if isinstance(each, LineEnd)]
     assert ends == [(4, 12), (1, 4), (3, 12), (1, 4)]
     assert types_of(messages).count("line_end") == 4
+
+
+@pytest.mark.parametrize("form", [bytes, as_json])
+def test_an_error_within_a_message_is_about_the_line_that_it_has_begun(
+    exact_net: Runtime, form: Callable[[bytes], Frame]
+) -> None:
+    columns = LINE_INK * 5 + LINE_BLANK * 3 + LINE_INK * (SHORT.max_line_columns + 1)
+    client = SnapshotClient(exact_net, limits=SHORT)
+    error = client.ask(message("configure", line_end_columns=3), form(columns))[-1]
+    assert isinstance(error, Error)
+    assert (error.code, error.index, error.fatal) == ("over_limit", 0, True)

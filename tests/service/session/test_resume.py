@@ -252,7 +252,7 @@ def test_snapshots_come_after_so_many_columns_of_a_line_at_the_end_of_a_message(
     client = SnapshotClient(net)
     spacing = message("configure", snapshot_columns=64)
     assert places(client.ask(spacing, *[INK * 50] * 4)) == [(99, 3), (199, 5)]
-    assert places(client.ask(message("reset"), *[INK * 50] * 2)) == [(99, 2)]  # 50 came before
+    assert places(client.ask(INK * 50, message("reset"), *[INK * 50] * 2)) == [(99, 2)]
     assert places(client.ask(INK * 300)) == [(399, 3)]
     assert places(client.ask(message("configure", snapshot_columns=0), INK * 200)) == []
     assert places(client.ask(message("configure", snapshot_columns=300), INK * 101)) == [(700, 7)]

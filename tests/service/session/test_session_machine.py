@@ -124,16 +124,6 @@ class DigitMachine(SessionMachine):
         self.begin(DigitOracle(self.net, limits), limits, ends)
 
     @precondition(is_open)
-    @rule(
-        first=st.integers(0, 63),
-        n_ink=st.one_of(st.just(1), st.integers(0, 70)),
-        n_blank=st.integers(0, 9),
-        as_json=st.booleans(),
-    )
-    def columns(self, first: int, n_ink: int, n_blank: int, as_json: bool) -> None:
-        self.send_columns(first, n_ink, n_blank, as_json)
-
-    @precondition(is_open)
     @rule(frame=st.sampled_from(BAD))
     def send_malformed(self, frame: str | bytes) -> None:
         self.send(frame)

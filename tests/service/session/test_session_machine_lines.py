@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import initialize
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.decoding.base import allowed_labels
@@ -20,7 +20,6 @@ from tests.helpers.session_machine import (
     Pixels,
     SessionMachine,
     as_json,
-    is_open,
     run,
 )
 from tests.helpers.single_session import LANGUAGES, LIMITS
@@ -186,16 +185,6 @@ class LineMachine(SessionMachine):
             }
         )
         self.begin(LineOracle(self.net, limits), limits, ends)
-
-    @precondition(is_open)
-    @rule(
-        first=st.integers(0, 63),
-        n_ink=st.one_of(st.just(1), st.integers(0, 50)),
-        n_blank=st.integers(0, 6),
-        as_json=st.booleans(),
-    )
-    def columns(self, first: int, n_ink: int, n_blank: int, as_json: bool) -> None:
-        self.send_columns(first, n_ink, n_blank, as_json)
 
 
 def test_any_mixture_of_messages_to_a_transcriber_is_answered_as_expected(

@@ -5,23 +5,83 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Revised
-from tests.helpers.single_session import LIMITS, SessionClient, error_in, message, texts
+from tests.helpers.single_session import (
+    LIMITS,
+    SessionClient,
+    error_in,
+    message,
+    results,
+    text_of,
+    texts,
+)
 from tests.helpers.strokes import BAR, DOT, FAR, WAVE, final_events, flush, ink, piece, rasterised
 
 PRICED = LIMITS.model_copy(update={"max_control_per_s": 20})
 
-# Parts
+# What is read in the end
+
+FLUSH, UNDO_2 = message("flush"), message("ink", undo=2)
+BOTH = ink(piece(1, WAVE), piece(2, BAR))
+CUT = rasterised(FAR)
+CUT[:18] = rasterised(WAVE)[:18]
+READINGS: dict[str, tuple[list[str], NDArray[np.uint8]]] = {
+    "parts": (
+        [
+            ink(piece(7, WAVE[:2], False), piece("b", FAR[:1], False)),
+            ink(piece(7, WAVE[2:]), piece("b", FAR[1:])),
+        ],
+        rasterised(WAVE, FAR),
+    ),
+    "parts in one message, some of them empty": (
+        [ink(*(piece(1, points, False) for points in (WAVE[:3], [], WAVE[3:])), piece(1, []))],
+        rasterised(WAVE),
+    ),
+    "a pause within a stroke": (
+        [ink(piece(1, WAVE, False), pause=True), ink(piece(1, FAR))],
+        rasterised(WAVE + FAR),
+    ),
+    "a late dot": ([ink(piece(1, WAVE)), ink(piece(2, DOT))], rasterised(WAVE, DOT)),
+    "a late dot after a flush": (
+        [ink(piece(1, WAVE)), FLUSH, ink(piece(2, DOT))],
+        rasterised(WAVE, DOT),
+    ),
+    "undone": ([BOTH, ink(piece(3, FAR)), UNDO_2], rasterised(WAVE, FAR)),
+    "undone at the end, after a flush": (
+        [ink(piece(1, WAVE), piece(2, FAR)), FLUSH, UNDO_2],
+        rasterised(WAVE),
+    ),
+    "all undone": ([BOTH, UNDO_2, message("ink", undo=1)], rasterised(WAVE)[:0]),
+    "replaced": ([BOTH, ink(piece(2, DOT), undo=2)], rasterised(WAVE, DOT)),
+    "an id that is free again": ([BOTH, UNDO_2, ink(piece(2, FAR))], rasterised(WAVE, FAR)),
+    "cut by a rewind": (
+        [ink(piece(1, WAVE, False)), message("rewind", column=18), ink(piece(3, FAR))],
+        CUT,
+    ),
+    "undone after a rewind": (
+        [BOTH, message("rewind", column=18), ink(piece(3, FAR)), UNDO_2],
+        CUT,
+    ),
+}
 
 
-def test_parts_of_a_stroke_may_come_in_one_message_and_may_be_empty(line_net: Runtime) -> None:
+@pytest.mark.parametrize(("frames", "columns"), READINGS.values(), ids=READINGS)
+def test_ink_is_read_like_the_columns_that_it_makes(
+    line_net: Runtime, frames: list[str], columns: NDArray[np.uint8]
+) -> None:
     client = SessionClient(line_net)
-    cut = [piece(1, WAVE[:3], False), piece(1, [], False), piece(1, WAVE[3:], False), piece(1, [])]
-    assert client.ask(ink(*cut), message("flush")) == SessionClient(line_net).ask(
-        ink(piece(1, WAVE)), message("flush")
-    )
+    messages = client.ask(*frames, FLUSH)
+    expected = SessionClient(line_net).ask(*[columns.tobytes()][: len(columns)], FLUSH)
+    assert (text_of(messages), client.column) == (text_of(expected), len(columns))
+    newest = {each.column: dict(each.probabilities) for each in results(messages)}
+    for each in results(expected):
+        assert newest[each.column] == pytest.approx(dict(each.probabilities), abs=1e-4)
+
+
+# Parts, and ids
 
 
 def test_the_number_1_and_the_text_1_are_different_ids(line_net: Runtime) -> None:
@@ -58,12 +118,6 @@ def test_the_id_of_a_stroke_that_can_no_longer_change_is_free(line_net: Runtime)
     at_once = SessionClient(line_net)
     at_once.ask(ink(piece(1, DOT), piece(2, WAVE), piece(3, [(x + 300, y) for x, y in FAR])))
     assert flush(client).text == flush(at_once).text
-
-
-def test_the_id_of_a_stroke_that_was_undone_is_free(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(piece(1, WAVE)), message("ink", undo=1))
-    assert client.ask(ink(piece(1, FAR))) != []
 
 
 def test_the_distance_to_a_part_of_a_stroke_counts_towards_the_rate_limit(
@@ -114,15 +168,6 @@ def test_after_an_undo_the_line_is_read_as_if_without_the_stroke(line_net: Runti
     assert flush(client).text == flush(at_once).text
 
 
-def test_undoing_the_last_stroke_makes_the_line_shorter(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(piece(1, WAVE), piece(2, FAR)), message("flush"), message("ink", undo=2))
-    assert flush(client).columns == len(rasterised(WAVE))
-    client.ask(message("ink", undo=1))
-    flushed = flush(client)
-    assert (flushed.columns, flushed.text) == (0, "")
-
-
 def test_the_last_stroke_of_a_long_line_can_be_undone(line_net: Runtime) -> None:
     client = SessionClient(line_net, LIMITS.model_copy(update={"max_rewind_columns": 20}))
     for name in range(8):
@@ -134,15 +179,6 @@ def test_the_last_stroke_of_a_long_line_can_be_undone(line_net: Runtime) -> None
     at_once.ask(rasterised(*strokes, [(2150, 20), (2200, 99)]).tobytes())
     assert flush(client).text == flush(at_once).text
     assert client.column == at_once.column
-
-
-def test_a_stroke_is_replaced_in_one_message(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(piece(1, WAVE), piece(2, BAR)))
-    client.ask(ink(piece(2, DOT), undo=2))
-    at_once = SessionClient(line_net)
-    at_once.ask(ink(piece(1, WAVE), piece(2, DOT)))
-    assert flush(client).text == flush(at_once).text
 
 
 def test_an_undo_of_an_unknown_stroke_is_refused(line_net: Runtime) -> None:

@@ -13,7 +13,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service import logs
 from inkstream.service.session import Effect, Session
-from inkstream.service.websocket import AT_ONCE, DIRECT, MERGE_FROM, PAUSE_FROM
+from inkstream.service.websocket import AT_ONCE, DIRECT, PAUSE_FROM
 from tests.helpers import builders
 from tests.helpers.asgi_websocket import AsgiClient, serving
 from tests.helpers.engine_sessions import DEADLINE_S, POISON, RecordingMetrics
@@ -371,30 +371,6 @@ async def test_a_client_that_is_paused_for_its_messages_can_be_told_that_the_ser
         await client.wait_for(6)
         await service.sessions.drain(0.01)
         assert await client.wait_for_end() == 1001
-
-
-async def test_results_for_a_slow_reader_are_merged_but_answers_are_not(tiny: Checkpoint) -> None:
-    n_columns = 3 * MERGE_FROM
-    columns = builders.columns(n_columns, seed=3).tobytes()
-    metrics = RecordingMetrics()
-    async with serving(tiny, metrics) as (service, _):
-        client = AsgiClient(service)
-        await client.wait_for(0)
-        client.may_send.clear()
-        client.send(columns, message("ping", id="a"), INK, message("flush", id="b"))
-        await metrics.wait_until(n_columns + 1)
-        client.may_send.set()
-        await client.wait_until(lambda client: client.received[-1]["type"] == "flushed")
-        client.vanish()
-        await client.wait_for_end()
-    messages = client.received[1:]
-    results = [each["column"] for each in messages if each["type"] == "result"]
-    answers = [each.get("id") for each in messages if each["type"] != "result"]
-    assert answers == ["a", "b"]
-    assert results == sorted(results)
-    assert len(results) < MERGE_FROM + 3
-    assert results[-2:] == [n_columns - 1, n_columns]
-    assert messages[-1]["columns"] == n_columns + 1
 
 
 async def test_a_client_that_reads_nothing_is_paused_too(tiny: Checkpoint) -> None:
