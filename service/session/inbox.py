@@ -9,15 +9,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, cast
 
-from inkstream.service.protocol.client_messages import (
-    ClientMessage,
-    Configure,
-    Ink,
-    Ping,
-    Reset,
-    Resume,
-    parse_client,
-)
+from inkstream.service.protocol import client_messages as requests
+from inkstream.service.protocol.client_messages import Configure, Ink
 from inkstream.service.protocol.errors import InkError, Ref, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits
 
@@ -44,7 +37,7 @@ class Fault:
     id: Ref
 
 
-Control = ClientMessage | PackedColumns | Fault  # all but binary columns
+Control = requests.ClientMessage | PackedColumns | Fault  # all but binary columns
 
 
 def check_hints(chosen: Configure, limits: Limits) -> int:
@@ -61,8 +54,8 @@ def check_hints(chosen: Configure, limits: Limits) -> int:
     return n
 
 
-def checked_weight(message: ClientMessage, limits: Limits) -> int:
-    """Return as how many columns a message counts while it waits.
+def checked_weight(message: Control, limits: Limits) -> int:
+    """Return as how many columns a message counts while it waits, unless it brings columns.
 
     It weighs a column more for each character and four for each point. Raises `InkError` for
     too many points or strokes, `ValueRefusedError` for too many hints.
@@ -85,7 +78,8 @@ def checked_weight(message: ClientMessage, limits: Limits) -> int:
 class Inbox:
     """One queue of columns and control messages, with the counts that every column needs."""
 
-    def __init__(self, column_size: int) -> None:
+    def __init__(self, column_size: int, limits: Limits) -> None:
+        self.newest_s = 0.0  # when the newest message came
         self.waiting_columns = 0  # not taken yet, with those as which control messages count
         self.head_columns = 0  # at the head, up to the next control message
         self.begun_columns = 0  # of these, the rest of a message of which some were taken
@@ -94,12 +88,23 @@ class Inbox:
         self._n_controls = 0  # in the queue
         self.after_ink = False  # whether ink has come since the newest reset
         self._ping_is_free = False  # whether ink has come since the newest ping
+        self._full_s = 0.0  # when the bucket of tokens is full, if no more is spent
         self._column_size = column_size
+        self._limits = limits
 
     @property
     def n_messages(self) -> int:
         """Messages in the queue, with one of which some columns were taken."""
         return len(self._queue)
+
+    @property
+    def paid_s(self) -> float:
+        """When no tokens are owed: more may be spent than there are."""
+        return self._full_s - BURST_S
+
+    def spend(self, cost: int) -> None:
+        """Spend tokens, of which `max_control_per_s` come, up to those of `BURST_S` seconds."""
+        self._full_s = max(self.newest_s, self._full_s) + cost / self._limits.max_control_per_s
 
     def add_columns(self, data: bytes) -> None:
         """Queue the columns of one binary message."""
@@ -109,7 +114,7 @@ class Inbox:
         if not self._n_controls:
             self.head_columns += n_columns
 
-    def cost(self, message: Control) -> int:
+    def _cost(self, message: Control) -> int:
         """Return as how many messages one counts now; ink counts again when it is drawn.
 
         Ink is not answered. A client that needs an answer sends a ping after it, which is free.
@@ -117,27 +122,33 @@ class Inbox:
         match message:
             case PackedColumns():
                 return 0
-            case Configure() as chosen if chosen.pattern is not None:
+            case Configure() if message.pattern is not None:
                 return PATTERN_COST
-            case Resume():  # which may bring a pattern
+            case requests.Resume():  # which may bring a pattern
                 return PATTERN_COST
-            case Ping() if self._ping_is_free:
+            case requests.Ping() if self._ping_is_free:
                 self._ping_is_free = False
                 return 0
         return 1
 
-    def add_control(self, message: Control, weight: int, frame: str | bytes) -> None:
-        """Queue another message, which came as `frame`.
+    def add_control(self, message: Control, frame: str | bytes) -> None:
+        """Queue another message, which came as `frame`, and spend its tokens.
 
         Ink that waits behind others is kept as it came, and read again in its turn: as numbers of
         Python it would take seven times as much memory, in small pieces that a flood leaves behind.
+        Raises the errors of `checked_weight`; then nothing is queued.
         """
+        if isinstance(message, PackedColumns):
+            weight = len(message.data) // self._column_size
+        else:
+            weight = checked_weight(message, self._limits)
+        self.spend(self._cost(message))
         waiting: Control | str = message
         if isinstance(message, Ink):
             self.after_ink = self._ping_is_free = True
             if self._queue and isinstance(frame, str):
                 waiting = frame
-        elif isinstance(message, Reset):
+        elif isinstance(message, requests.Reset):
             self.after_ink = False
         self._queue.append((waiting, weight))
         self._n_controls += 1
@@ -155,7 +166,7 @@ class Inbox:
         size = sum(map(len, cast(Iterator[bytes], behind)))
         self.head_columns = size // self._column_size
         if isinstance(message, str):  # its size was checked when it came
-            return parse_client(message, len(message), len(message))
+            return requests.parse_client(message, len(message), len(message))
         return message
 
     def peek(self, n_columns: int) -> bytes:
@@ -171,11 +182,9 @@ class Inbox:
         """Return so many columns, or fewer that end with a message; at most `head_columns`."""
         size, end = n_columns * self._column_size, 0
         for message in cast(Iterator[bytes], iter(self._queue)):
-            if end + len(message) > size:
+            if end == size or end + len(message) > size:
                 break
             end += len(message)
-            if end == size:
-                break
         return end // self._column_size or n_columns
 
     def take(self, n_columns: int) -> tuple[bytes, list[int]]:
@@ -186,42 +195,17 @@ class Inbox:
         self.waiting_columns -= n_columns
         self.head_columns -= n_columns
         size = n_columns * self._column_size
-        data = cast(bytes, self._queue.popleft())
-        self.begun_columns = 0
-        if len(data) == size:  # the usual case: one message of one column
-            return data, [n_columns - 1]
-        last = []
+        data, ends = b"", []
         while len(data) < size:
-            last.append(len(data) // self._column_size - 1)
             data += cast(bytes, self._queue.popleft())
-        if len(data) == size:
-            last.append(n_columns - 1)
-        else:
+            ends.append(len(data) // self._column_size - 1)
+        self.begun_columns = ends[-1] + 1 - n_columns
+        if self.begun_columns:
+            ends.pop()
             self._queue.appendleft(data[size:])
-            self.begun_columns = len(data) // self._column_size - n_columns
-        return data[:size], last
+        return data[:size], ends
 
     def clear(self) -> None:
         """Remove everything."""
         self._queue.clear()
         self.waiting_columns = self.head_columns = self.begun_columns = self._n_controls = 0
-
-
-class TokenBucket:
-    """Holds tokens, of which `rate_per_s` a second come, up to those of `BURST_S` seconds.
-
-    More may be spent: then `paid_s` says when what is owed will have come.
-    """
-
-    def __init__(self, rate_per_s: int) -> None:
-        self._rate_per_s = rate_per_s
-        self._full_s = 0.0  # when the bucket is full, if no more is spent
-
-    @property
-    def paid_s(self) -> float:
-        """When no tokens are owed."""
-        return self._full_s - BURST_S
-
-    def spend(self, now_s: float, cost: int) -> None:
-        """Spend `cost` tokens at `now_s`."""
-        self._full_s = max(now_s, self._full_s) + cost / self._rate_per_s

@@ -5,11 +5,11 @@ A message of ink is handled in three steps: `changes` finds out what it changes 
 changed if any of them raises an error.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,22 +18,9 @@ from numpy.typing import NDArray
 
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import InputError
-from inkstream.model.preprocess.ink import (
-    MAX_COLUMNS,
-    Canvas,
-    Drawn,
-    Point,
-    check_bounds,
-    draw_apart,
-    flatten,
-)
-from inkstream.model.preprocess.strokes import (
-    POINT_PATH,
-    PORTION_PATH,
-    Piece,
-    cut_in_runs,
-    refit,
-)
+from inkstream.model.preprocess import ink as drawing
+from inkstream.model.preprocess.ink import Canvas, Drawn, Points
+from inkstream.model.preprocess.strokes import POINT_PATH, PORTION_PATH, Piece, cut_in_runs, refit
 from inkstream.service.protocol.client_messages import Ink
 from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quoted
 from inkstream.service.protocol.server_messages import Frame, Span
@@ -45,12 +32,11 @@ MAX_PATH: Final = 65_536
 MESSAGE_PATH: Final = 2048
 # Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
 MAX_KEPT_PATH: Final = 24 * MAX_PATH
-NEVER_WIPED: Final = MAX_COLUMNS + 1  # no ink comes so far
+NEVER_WIPED: Final = drawing.MAX_COLUMNS + 1  # no ink comes so far
 MAX_SPANS: Final = 16  # of a stroke in one letter; if there are more, one span covers them all
 MAX_SPANNED: Final = 128  # strokes that one event names: twice as many as a long word has
 BEGUN_AGAIN: Final = "after a reset or a rewind to column 0"  # when the other kind may follow
 
-Points = NDArray[np.float64]  # [n, 2], pixels
 StrokeKey = int | str | tuple[int]  # a stroke's id; those without one are numbered
 
 
@@ -72,6 +58,10 @@ class KeptStroke(msgspec.Struct, array_like=True, frozen=True, eq=False):
     def may_change(self, oldest: int) -> bool:
         """Whether it may go on or be undone where the columns from `oldest` on may change."""
         return not self.complete or self.columns[1] > oldest
+
+    def touches(self, first: int, end: int) -> bool:
+        """Return whether it has ink on columns `first` to `end`."""
+        return self.columns[0] < end and first < self.columns[1]
 
     def continued(self, piece: Piece, complete: bool) -> "KeptStroke":
         """Return the stroke with a piece more; its columns are known if that can be drawn."""
@@ -97,6 +87,14 @@ class KeptStroke(msgspec.Struct, array_like=True, frozen=True, eq=False):
 NEW: Final = KeptStroke(b"", 0, 0.0, (0, 0), complete=False)
 
 
+class Run(NamedTuple):
+    """A part of a stroke that is to be drawn."""
+
+    points: Points  # pixels
+    cost: float  # of drawing it, pixels
+    wiped_from: int | None = None  # of a stroke near the undone one; None: it is new
+
+
 @dataclass(slots=True, eq=False)
 class InkChanges:
     """What one message of ink changes, and how much of it is drawn: see `draw_due`."""
@@ -107,65 +105,48 @@ class InkChanges:
     undone: KeptStroke | None
     frame: Frame | None  # of the line; None before any ink
     refits: bool  # whether the frame is a new one, so that all strokes are drawn again
-    due_cost: float = 0.0  # of drawing what is not drawn yet, pixels
-    runs: list[Points] = field(default_factory=list)  # of pieces, then of strokes near the undone
-    costs: list[float] = field(default_factory=list)  # of drawing each, pixels
-    n_drawn: int = 0  # of the runs
+    runs: deque[Run] = field(default_factory=deque)  # not drawn yet
     drawn: list[Drawn] = field(default_factory=list)  # the ink of pieces
-    wiped: list[int] = field(default_factory=list)  # of strokes near the undone: `wiped_from`
-    beneath: NDArray[np.uint8] | None = None  # their ink on its columns
+    beneath: NDArray[np.uint8] | None = None  # ink of other strokes on columns of the undone one
 
     def prepare(self, column_size: int) -> None:
         """Find out what is to be drawn; a column has so many bytes."""
         for piece in self.pieces:
             self._add(piece.runs(), piece.cost)
-        if self.undone is not None and self.undone.columns[0] < self.undone.columns[1]:
+        if self.undone is not None and self.undone.touches(*self.undone.columns):
             first, end = self.undone.columns
             self.beneath = np.zeros((end - first, column_size), np.uint8)
             for stroke in self.strokes.values():
-                if stroke.columns[0] < end and first < stroke.columns[1]:
-                    runs = cut_in_runs(stroke.points.astype(np.float64))
-                    self._add(runs, stroke.cost)
-                    self.wiped += [stroke.wiped_from] * len(runs)
+                if stroke.touches(first, end):
+                    points = stroke.points.astype(np.float64)
+                    self._add(cut_in_runs(points), stroke.cost, stroke.wiped_from)
 
-    def _add(self, runs: list[Points], cost: float) -> None:
-        self.runs += runs
-        self.costs += [cost / len(runs)] * len(runs)
-        self.due_cost += cost
+    def _add(self, runs: list[Points], cost: float, wiped_from: int | None = None) -> None:
+        self.runs += [Run(points, cost / len(runs), wiped_from) for points in runs]
 
     @property
     def is_drawn(self) -> bool:
         """Whether all ink is there."""
-        return self.n_drawn == len(self.runs)
+        return not self.runs
 
-    def runs_within(self, cost: float) -> list[Points]:
-        """Return the next runs to draw, of this cost together; one may go beyond it."""
-        end, total = self.n_drawn, 0.0
-        while end < len(self.runs) and total < cost:
-            total += self.costs[end]
-            end += 1
-        return self.runs[self.n_drawn : end]
+    @property
+    def due_cost(self) -> float:
+        """What it costs to draw what is not drawn yet, pixels."""
+        return sum([run.cost for run in self.runs])
 
-    def take(self, drawn: Iterable[Drawn]) -> None:
-        """Keep the ink of the next runs."""
-        n_new = len(self.runs) - len(self.wiped)
-        for ink in drawn:
-            self.due_cost -= self.costs[self.n_drawn]
-            if self.n_drawn < n_new:
-                self.drawn.append(ink)
-            else:
-                self._lay_beneath(ink, self.wiped[self.n_drawn - n_new])
-            self.n_drawn += 1
-
-    def _lay_beneath(self, drawn: Drawn, wiped_from: int) -> None:
-        """Lay the ink of a stroke on the columns of the one that is undone."""
+    def take(self, ink: Drawn) -> None:
+        """Keep the ink of the next run."""
+        wiped_from = self.runs.popleft().wiped_from
+        if wiped_from is None:
+            self.drawn.append(ink)
+            return
         assert self.undone is not None
         assert self.beneath is not None
         first, end = self.undone.columns
-        low, high = max(first, drawn.first), min(end, wiped_from, drawn.first + len(drawn.ink))
+        low, high = max(first, ink.first), min(end, wiped_from, ink.first + len(ink.ink))
         if low < high:
             here = self.beneath[low - first : high - first]
-            np.maximum(here, drawn.ink[low - drawn.first :][: len(here)], out=here)
+            np.maximum(here, ink.ink[low - ink.first :][: len(here)], out=here)
 
     def check(self) -> None:
         """Raise `InkError` if the pen's path is too long, or reaches where nothing is drawn."""
@@ -175,7 +156,7 @@ class InkChanges:
             raise InkError(f"{got}, allowed in one message: {MAX_PATH}", self.ink.id)
         try:
             for piece in self.pieces:
-                check_bounds(*piece.bounds)
+                drawing.check_bounds(*piece.bounds)
         except InputError as error:
             raise InkError(str(error), self.ink.id) from error
 
@@ -196,17 +177,18 @@ def draw_due(due: Sequence[InkChanges], config: ModelConfig) -> None:
 
     The strokes of many are drawn in one pass; those of the first changes come first.
     """
-    runs: list[Points] = []
-    numbers: list[int] = []  # of runs, of each of the changes
+    batch: list[tuple[InkChanges, Run]] = []
     room = float(PORTION_PATH)
     for changes in due:
-        chosen = changes.runs_within(room)
-        runs += chosen
-        numbers.append(len(chosen))
-        room -= sum(changes.costs[changes.n_drawn :][: len(chosen)])
-    drawn = iter(draw_apart(runs, config.column_height, directions=config.directions))
-    for changes, n_runs in zip(due, numbers, strict=True):
-        changes.take(islice(drawn, n_runs))
+        for run in changes.runs:
+            if room <= 0:
+                break
+            batch.append((changes, run))
+            room -= run.cost
+    points = [run.points for _, run in batch]
+    drawn = drawing.draw_apart(points, config.column_height, directions=config.directions)
+    for (changes, _), ink in zip(batch, drawn, strict=True):
+        changes.take(ink)
 
 
 class SavedInk(msgspec.Struct, array_like=True):
@@ -284,7 +266,9 @@ class LineInk:
             if before.complete:
                 raise InkError(f"stroke {quoted(key)} is complete, allowed: a new id", ink.id)
             if frame is not None and stroke.points:
-                pieces.append(Piece(before.coordinates, self._in_pixels(stroke.points, frame)))
+                scale = self._model.info.column_height / frame.height
+                points = [(x * scale, (y - frame.top) * scale) for x, y in stroke.points]
+                pieces.append(Piece(before.coordinates, points))
                 strokes[key] = before.continued(pieces[-1], stroke.last)
             else:
                 strokes[key] = replace(before, complete=stroke.last)
@@ -306,11 +290,6 @@ class LineInk:
             return Frame(top=0.0, height=ink.height)
         return self._frame
 
-    def _in_pixels(self, points: Sequence[Point], frame: Frame) -> list[Point]:
-        """Return points, in the client's units, as pixels of the frame."""
-        top, scale = frame.top, self._model.info.column_height / frame.height
-        return [(x * scale, (y - top) * scale) for x, y in points]
-
     def _fitted(self, changes: InkChanges) -> InkChanges:
         """Return the changes with all strokes in the frame that suits them, if that is a new one.
 
@@ -323,15 +302,10 @@ class LineInk:
         if old is None or height is None or is_wiped:
             return changes
         written = {key: stroke for key, stroke in strokes.items() if stroke.coordinates}
-        points, starts = flatten([stroke.points.astype(np.float64) for stroke in written.values()])
-        refitted = refit(
-            points,
-            starts,
-            (old.top, old.height),
-            height,
-            info.column_height,
-            transcribes=info.kind == "transcriber",
-        )
+        all_points = [stroke.points.astype(np.float64) for stroke in written.values()]
+        points, starts = drawing.flatten(all_points)
+        band, reads_lines = (old.top, old.height), info.kind == "transcriber"
+        refitted = refit(points, starts, band, height, info.column_height, transcribes=reads_lines)
         if refitted is None:
             return changes
         points, (top, new_height) = refitted
@@ -350,34 +324,26 @@ class LineInk:
         return InkChanges(changes.ink, strokes | moved, pieces, None, frame, refits=True)
 
     def draw(self, changes: InkChanges, oldest: int, read: int) -> tuple[int, bytes]:
-        """Lay what the newest message changes on the columns.
+        """Lay what the newest message changes on the columns, when it has its ink.
 
-        Args:
-            changes: of that message, with their ink.
-            oldest: the first column that may still change.
-            read: columns of the line that were read before.
-
-        Returns:
-            How many of those are unchanged, and the columns from there on that the pen has left.
-
-        Raises:
-            InkError: it cannot be drawn; nothing is changed.
+        `oldest` is the first column that may still change; `read` columns of the line were read
+        before. Returns how many of those are unchanged, and the columns from there on that the pen
+        has left. Raises `InkError` if it cannot be drawn; then nothing is changed.
         """
         ink, undone, drawn = changes.ink, changes.undone, changes.drawn
         canvas = self._blank_canvas() if changes.refits else self._canvas
         canvas.forget(oldest)
         firsts = [piece.first for piece in drawn]
-        if undone is not None and undone.columns[0] < undone.columns[1]:
+        if changes.beneath is not None and undone is not None:
             firsts.append(undone.columns[0])
         try:
             canvas.check_known(min(firsts, default=oldest))
         except InputError as error:
             raise InkError(str(error), ink.id) from error
-        strokes = {
-            key: stroke for key, stroke in changes.strokes.items() if stroke.may_change(oldest)
-        }
-        ends = [piece.first + len(piece.ink) for piece in drawn]
-        self._check(max([canvas.n_columns, *ends]), read, strokes, ink)
+        kept = changes.strokes.items()
+        strokes = {key: stroke for key, stroke in kept if stroke.may_change(oldest)}
+        n_columns = max([canvas.n_columns, *[piece.first + len(piece.ink) for piece in drawn]])
+        self._check(n_columns, read, strokes, ink)
         for piece in drawn:
             canvas.draw(piece)
         if undone is not None and changes.beneath is not None:
@@ -401,10 +367,8 @@ class LineInk:
         most = limits.max_line_columns
         if n_columns > most:
             raise InkError(f"ink reaches column {n_columns - 1}, allowed: 0..{most - 1}", ink.id)
-        n_points, cost = 0, 0.0
-        for stroke in strokes.values():
-            n_points += stroke.n_points
-            cost += stroke.cost
+        n_points = sum([stroke.n_points for stroke in strokes.values()])
+        cost = sum([stroke.cost for stroke in strokes.values()])
         for name, got, most in (
             ("ink brings {} new columns", n_columns - read, limits.max_message_columns),
             ("{} strokes may still change", len(strokes), limits.max_ink_strokes),
@@ -465,7 +429,7 @@ class LineInk:
             return
         self._canvas.cut(column)
         wiped = {key: stroke.wiped(column) for key, stroke in self._strokes.items()}
-        self._strokes = {key: own for key, own in wiped.items() if own.columns[0] < own.columns[1]}
+        self._strokes = {key: left for key, left in wiped.items() if left.touches(*left.columns)}
 
     def spans(self, start: int, end: int) -> tuple[Span, ...] | None:
         """Return the parts of strokes on columns `start` to `end`; None in a line of columns.
@@ -478,7 +442,7 @@ class LineInk:
         near = [
             (stroke.columns[0], isinstance(key, str), key, stroke)
             for key, stroke in self._strokes.items()
-            if stroke.columns[0] < end and start < stroke.columns[1] and not isinstance(key, tuple)
+            if stroke.touches(start, end) and not isinstance(key, tuple)
         ]
         near.sort(key=itemgetter(slice(3)))
         spans: list[Span] = []

@@ -9,13 +9,13 @@ length of the line.
 
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import PAPER, Allowed, Decoded, Decoder, Event
+from inkstream.model.decoding.base import PAPER, Allowed, Decoded, Decoder, Event, Scores
 
 # A state of the digits net takes 4.3 kB, 150 times its column. At one in 32 columns a session whose
 # rewind may go back 512 columns keeps 95 kB, and a rewind costs at most one run of 32 columns.
@@ -25,7 +25,6 @@ KEPT_SPACING: Final = 32
 # back. So a line of ink keeps the states after its newest runs too.
 MAX_KEPT_BETWEEN: Final = 8  # states between those of the spacing
 
-Scores = NDArray[np.float32]  # [n, S]
 State = NDArray[np.uint8]  # [D]
 
 
@@ -52,6 +51,13 @@ class AllowLabels(msgspec.Struct, array_like=True, tag="labels", frozen=True):
 
 
 Piece = bytes | BlankColumns | AllowLabels  # columns, one after another, or what came behind them
+
+
+class Restart(NamedTuple):
+    """What a line that goes back needs: the net's state to restore, and what to read again."""
+
+    state: State | None
+    pieces: list[Piece]
 
 
 @dataclass(slots=True, eq=False)
@@ -149,11 +155,10 @@ class Line:
         while len(kept) > 1 and kept[1].column <= oldest:
             kept.pop(0)
 
-    def go_back(self, column: int) -> tuple[State | None, list[Piece]]:
+    def go_back(self, column: int) -> Restart:
         """Forget `column` and all after it, which must be within reach.
 
-        Returns the net's state to restore, and what to read again from there to be at `column`;
-        what came right before `column` stays.
+        What came right before `column` stays.
         """
         self._furthest = max(self.column, self._furthest)
         while self._kept[-1].column > column:
@@ -172,12 +177,12 @@ class Line:
                 break
         return self._restore(kept, pieces)
 
-    def _restore(self, kept: KeptState, pieces: list[Piece]) -> tuple[State | None, list[Piece]]:
-        """Be where a kept state is, the newest now; return it, and the pieces."""
+    def _restore(self, kept: KeptState, pieces: list[Piece]) -> Restart:
+        """Be where a kept state is, the newest now; the pieces are to be read again."""
         kept.pieces = []
         self.column, self.ink_end = kept.column, kept.ink_end
         self.decoder = kept.decoder.copy()
-        return kept.state, pieces
+        return Restart(kept.state, pieces)
 
     def saved(self) -> SavedLine:
         """Return the line for a snapshot."""
@@ -195,13 +200,8 @@ class Line:
             pieces=pieces,
         )
 
-    def resume(
-        self, saved: SavedLine, decoder: Decoder, column_size: int
-    ) -> tuple[State | None, list[Piece]]:
-        """Begin a line as it was `saved`, with its decoder and columns of so many bytes.
-
-        Returns the net's state to restore, and what to read again from there.
-        """
+    def resume(self, saved: SavedLine, decoder: Decoder, column_size: int) -> Restart:
+        """Begin a line as it was `saved`, with its decoder and columns of so many bytes."""
         decoder.allowed = saved.labels.allowed
         self._furthest, self._column_size = saved.furthest, column_size
         state = None if saved.state is None else np.frombuffer(saved.state, np.uint8)

@@ -49,31 +49,19 @@ class SessionModel:
         digest: str = "",
         seals: Seals | None = None,
     ) -> "SessionModel":
-        """Return what sessions need of a net.
-
-        Args:
-            metadata: of the net.
-            limits: of each session.
-            languages: language models, by name.
-            metrics: figures that clients are shown.
-            digest: of all that answers depend on.
-            seals: of snapshots; None: there are none.
-        """
+        """Return what sessions need of a net; clients are shown the `metrics` of it."""
         config = metadata.config
+        names = ("name", "version", "parameters", "licence", "data")
         info = ModelInfo(
-            name=metadata.name,
-            version=metadata.version,
             kind=config.kind,
             labels=config.labels,
             column_height=config.column_height,
-            parameters=metadata.parameters,
-            licence=metadata.licence,
-            data=metadata.data,
             metrics=metrics,
             languages=tuple(languages),
+            **{name: getattr(metadata, name) for name in names},
         )
-        own = limits.of_columns(config.column_height)
-        return cls(info, config, own, languages, digest, seals)
+        limits = limits.of_columns(config.column_height)
+        return cls(info, config, limits, languages, digest, seals)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SessionModel":
         """Return the same object: a copy of a session has the same model."""

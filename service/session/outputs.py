@@ -16,25 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.decoding import base as decoding
-from inkstream.model.decoding.base import Allowed, Decoded, label_probabilities
-from inkstream.service.protocol.server_messages import (
-    Character,
-    EncodedResult,
-    Event,
-    Letter,
-    Pair,
-    Result,
-    ServerMessage,
-    Span,
-    Spelling,
-    Word,
-)
+from inkstream.model.decoding.base import Allowed, Decoded, Scores, label_probabilities
+from inkstream.service.protocol import server_messages as messages
+from inkstream.service.protocol.server_messages import Event, Pair, Span
 from inkstream.service.session.ink import LineInk
 
 DECIMALS: Final = 6  # of probabilities
 _JSON: Final = msgspec.json.Encoder()
-
-Scores = NDArray[np.float32]  # [n, S]
 
 
 class Shown(NamedTuple):
@@ -84,18 +72,15 @@ class Restore:
     state: NDArray[np.uint8] | None
 
 
-Effect = ServerMessage | Close | Restore
+Effect = messages.ServerMessage | Close | Restore
 
 
 def shown_of(
-    showings: Sequence[Showing], picked: Sequence[Sequence[int]], scores: Sequence[Scores]
+    showings: Sequence[Showing],  # of the sessions of one run, all of one model
+    picked: Sequence[Sequence[int]],  # of each session the columns that get a result
+    scores: Sequence[Scores],  # of each session, [n_i, S]
 ) -> list[list[Shown]]:
     """Return what the results of sessions show: for each session a list, one item a result.
-
-    Args:
-        showings: of the sessions of one run, all of one model.
-        picked: of each session the columns that get a result.
-        scores: of each session, [n_i, S].
 
     A transcriber scores two columns at a time, so most rows come twice in a row: what the newest
     row shows is kept.
@@ -175,22 +160,21 @@ def _named(probabilities: Scores, showings: Sequence[Showing]) -> list[list[Pair
 
 def results(
     first: int, picked: Sequence[int], shown: Sequence[Shown], decoded: Decoded, before: str | None
-) -> tuple[list[Result], str | None]:
+) -> tuple[list[messages.Result], str | None]:
     """Return the results of new columns, of which number `first` is the first one.
 
     A result has of the text what follows the characters that it shares with the text `before`,
     which the client has. Also returns the text that the client has then.
     """
-    made: list[Result] = []
+    made: list[messages.Result] = []
     for i, (probabilities, letter_end, json) in zip(picked, shown, strict=True):
         stable = text = None
         if decoded.texts:
             line_text = decoded.texts[i]
             stable = _n_shared(before or "", line_text)
             text, before = line_text[stable:], line_text
-        made.append(
-            EncodedResult(first + i, probabilities, letter_end, stable, text, shown_json=json)
-        )
+        shown_as = probabilities, letter_end, stable, text
+        made.append(messages.EncodedResult(first + i, *shown_as, shown_json=json))
     return made, before
 
 
@@ -209,17 +193,11 @@ def event_messages(events: Sequence[decoding.Event], ink: LineInk) -> list[Event
 
 def message_of(event: decoding.Event, strokes: tuple[Span, ...] | None = None) -> Event:
     """Return the message about a letter, a mark or a word, with the strokes that wrote it."""
-    common: dict[str, Any] = {
-        "id": event.id,
-        "start": event.start,
-        "end": event.end,
-        "column": event.column,
-        "confidence": round(event.confidence, DECIMALS),
-        "strokes": strokes,
-    }
+    common = {name: getattr(event, name) for name in ("id", "start", "end", "column")}
+    common |= {"confidence": round(event.confidence, DECIMALS), "strokes": strokes}
     others = [(text, round(p, DECIMALS)) for text, p in event.alternatives]
     if isinstance(event, decoding.Word):
-        spellings = tuple([Spelling(text=text, p=p) for text, p in others])
-        return Word(text=event.text, alternatives=spellings, **common)
-    characters = tuple([Character(char=char, p=p) for char, p in others])
-    return Letter(char=event.char, mark=event.is_mark, alternatives=characters, **common)
+        spellings = tuple([messages.Spelling(text=text, p=p) for text, p in others])
+        return messages.Word(text=event.text, alternatives=spellings, **common)
+    characters = tuple([messages.Character(char=char, p=p) for char, p in others])
+    return messages.Letter(char=event.char, mark=event.is_mark, alternatives=characters, **common)
