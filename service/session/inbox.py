@@ -66,10 +66,9 @@ def checked_weight(message: Control, limits: Limits) -> int:
         return CONTROL_WEIGHT
     # An empty stroke counts as one point.
     n_points = sum([len(stroke.points) or 1 for stroke in message.strokes])
-    for name, n, allowed in (
-        ("points", n_points, limits.max_message_points),
-        ("strokes", len(message.strokes), limits.max_ink_strokes),
-    ):
+    points = "points", n_points, limits.max_message_points
+    strokes = "strokes", len(message.strokes), limits.max_ink_strokes
+    for name, n, allowed in (points, strokes):
         if n > allowed:
             raise InkError(f"{n} {name} in one message, allowed: up to {allowed}", message.id)
     return CONTROL_WEIGHT + n_points * POINT_WEIGHT
@@ -119,16 +118,14 @@ class Inbox:
 
         Ink is not answered. A client that needs an answer sends a ping after it, which is free.
         """
-        match message:
-            case PackedColumns():
-                return 0
-            case Configure() if message.pattern is not None:
-                return PATTERN_COST
-            case requests.Resume():  # which may bring a pattern
-                return PATTERN_COST
-            case requests.Ping() if self._ping_is_free:
-                self._ping_is_free = False
-                return 0
+        if isinstance(message, PackedColumns):
+            return 0
+        if isinstance(message, requests.Ping) and self._ping_is_free:
+            self._ping_is_free = False
+            return 0
+        may_bring_pattern = isinstance(message, requests.Resume)
+        if may_bring_pattern or (isinstance(message, Configure) and message.pattern is not None):
+            return PATTERN_COST
         return 1
 
     def add_control(self, message: Control, frame: str | bytes) -> None:

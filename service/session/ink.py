@@ -68,13 +68,10 @@ class KeptStroke(msgspec.Struct, array_like=True, frozen=True, eq=False):
         first, end = piece.columns
         if self.coordinates:
             first, end = min(first, self.columns[0]), max(end, self.columns[1])
-        return KeptStroke(
-            self.coordinates + piece.coordinates,
-            self.n_points + piece.n_points,
-            self.cost + piece.path + POINT_PATH * piece.n_points,
-            (first, end),
-            complete,
-        )
+        coordinates = self.coordinates + piece.coordinates
+        n_points = self.n_points + piece.n_points
+        cost = self.cost + piece.path + POINT_PATH * piece.n_points
+        return KeptStroke(coordinates, n_points, cost, (first, end), complete)
 
     def wiped(self, column: int) -> "KeptStroke":
         """Return the stroke, complete, without its ink on this column and all after it."""
@@ -316,10 +313,9 @@ class LineInk:
         end = max([piece.columns[1] for piece in pieces], default=0)
         if end > max_end or sum([piece.path for piece in pieces]) > MAX_PATH:
             return changes
-        moved = {
-            key: NEW.continued(piece, stroke.complete)
-            for (key, stroke), piece in zip(written.items(), pieces, strict=True)
-        }
+        moved = {}
+        for (key, stroke), piece in zip(written.items(), pieces, strict=True):
+            moved[key] = NEW.continued(piece, stroke.complete)
         frame = Frame(top=top, height=new_height)
         return InkChanges(changes.ink, strokes | moved, pieces, None, frame, refits=True)
 
@@ -392,19 +388,10 @@ class LineInk:
         """Return the line's ink, if it has some; all columns that were taken were read."""
         if not self.has_strokes:
             return None
-        first, behind, n_taken = self._canvas.saved()
-        frame = self._frame
-        return SavedInk(
-            height=self._height,
-            frame=None if frame is None else (frame.top, frame.height),
-            is_fitted=self.fitted is not None,
-            n_pieces=self._n_pieces,
-            strokes=[*self._strokes.items()],
-            first=first,
-            behind=behind,
-            n_taken=n_taken,
-            waiting=self._canvas.waiting.tobytes(),
-        )
+        frame = None if self._frame is None else (self._frame.top, self._frame.height)
+        strokes, waiting = [*self._strokes.items()], self._canvas.waiting.tobytes()
+        written = self._height, frame, self.fitted is not None, self._n_pieces, strokes
+        return SavedInk(*written, *self._canvas.saved(), waiting)
 
     def resume(self, saved: SavedInk, start: int, columns: bytes) -> None:
         """Begin a line with ink that was `saved`; `columns` were read, all from `start` on."""
@@ -452,7 +439,6 @@ class LineInk:
             edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).tolist()
             if len(edges) > 2 * MAX_SPANS:
                 edges = [edges[0], edges[-1]]
-            spans += [
-                Span(id=key, start=i, end=j) for i, j in zip(edges[::2], edges[1::2], strict=True)
-            ]
+            pairs = zip(edges[::2], edges[1::2], strict=True)
+            spans += [Span(id=key, start=first, end=after) for first, after in pairs]
         return tuple(spans)

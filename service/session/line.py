@@ -190,15 +190,10 @@ class Line:
         pieces: list[Piece] = []
         for piece in chain.from_iterable([kept.pieces for kept in self._kept]):
             _add(pieces, piece)
-        return SavedLine(
-            furthest=self._furthest,
-            column=first.column,
-            ink_end=first.ink_end,
-            state=None if first.state is None else first.state.tobytes(),
-            decoder=first.decoder.to_dict(),
-            labels=AllowLabels.of(first.decoder.allowed),
-            pieces=pieces,
-        )
+        state = None if first.state is None else first.state.tobytes()
+        decoder, labels = first.decoder.to_dict(), AllowLabels.of(first.decoder.allowed)
+        counts = self._furthest, first.column, first.ink_end
+        return SavedLine(*counts, state, decoder, labels, pieces)
 
     def resume(self, saved: SavedLine, decoder: Decoder, column_size: int) -> Restart:
         """Begin a line as it was `saved`, with its decoder and columns of so many bytes."""

@@ -294,7 +294,7 @@ class Session:
         more than their decoder reads in good time.
         """
         state = TRANSITIONS[self.state][TAKE]
-        line, inbox, due = self._line, self._inbox, self._due
+        line = self._line
         n_columns = self.ready_columns
         if n_columns > 1:
             n_columns = min(
@@ -307,42 +307,36 @@ class Session:
         if n_columns <= 0:
             return None
         self.state = state
-        if isinstance(due, Due):
-            return self._portion_of(due, n_columns)
-        if self._n_unsaved + n_columns >= self._snapshot_spacing:  # which needs a message's end
-            n_columns = inbox.up_to_message(n_columns)
-        ends_line = False
-        if self.options.in_force.line_end_columns:
-            data = inbox.peek(n_columns)
-            n_columns, ends_line = self.options.until_line_end(data, line, self._given_size)
-        data, message_ends = inbox.take(n_columns)
-        return self._portion(data, n_columns, message_ends, ends_line)
+        return self._portion(n_columns)
 
-    def _portion_of(self, due: Due, n_columns: int) -> Portion:
-        """Return the first columns that a message needs run."""
-        size = self._ink.column_size
-        data = due.data[: n_columns * size]
-        if not due.is_new:
-            return Portion(data, n_columns, n_columns * self._line.decoder.column_cost)
+    def _portion(self, n_columns: int) -> Portion:
+        """Return the first columns that wait: so many, or fewer where the line ends before."""
+        due, inbox, chosen, size = (
+            self._due,
+            self._inbox,
+            self.options.in_force,
+            self._ink.column_size,
+        )
+        cost = self._line.decoder.column_cost
+        if isinstance(due, Due) and not due.is_new:
+            return Portion(due.data[: n_columns * size], n_columns, n_columns * cost)
+        if due is None and self._n_unsaved + n_columns >= self._snapshot_spacing:
+            n_columns = inbox.up_to_message(n_columns)  # where a snapshot may be taken
         ends_line = False
-        # Blank columns do not end a line of ink.
-        if self.options.in_force.line_end_columns and not self._ink.has_strokes:
+        if chosen.line_end_columns and not self._ink.has_strokes:  # blank columns do not end ink
+            data = due.data[: n_columns * size] if isinstance(due, Due) else inbox.peek(n_columns)
             n_columns, ends_line = self.options.until_line_end(data, self._line, size)
-            data = data[: n_columns * size]
-        is_end = due.is_last and len(data) == len(due.data)
-        return self._portion(data, n_columns, [n_columns - 1] if is_end else [], ends_line)
-
-    def _portion(
-        self, data: bytes, n_columns: int, message_ends: Sequence[int], ends_line: bool
-    ) -> Portion:
-        """Return new columns, of which some are the last of a message."""
+        if isinstance(due, Due):
+            data = due.data[: n_columns * size]
+            message_ends = [n_columns - 1] if due.is_last and len(data) == len(due.data) else []
+        else:
+            data, message_ends = inbox.take(n_columns)
         picked: Sequence[int] = range(n_columns)
-        if (chosen := self.options.in_force.results) == "none":
+        if chosen.results == "none":
             picked = ()
-        elif chosen == "message":
+        elif chosen.results == "message":
             picked = sorted({*message_ends, n_columns - 1}) if ends_line else message_ends
-        cost = n_columns * self._line.decoder.column_cost
-        return Portion(data, n_columns, cost, picked, ends_line, len(message_ends))
+        return Portion(data, n_columns, n_columns * cost, picked, ends_line, len(message_ends))
 
     def step(
         self, portion: Portion, scores: Scores, state: NDArray[np.uint8], shown: Sequence[Shown]
@@ -405,11 +399,8 @@ class Session:
         if not isinstance(message, requests.Resume):
             self._index = self._n_processed
             self._n_processed += 1
-        if isinstance(message, Fault):
-            self._refuse(errors.error_of(message.code, message.text))
-        else:
-            self._work = self._answer(message)
-            self._go_on()
+        self._work = self._answer(message)
+        self._go_on()
         self._may_resume = False
 
     def _go_on(self, ran: Ran | None = None) -> None:
@@ -421,7 +412,9 @@ class Session:
         except StopIteration:
             self._bad_in_a_row = 0
         except InputError as error:
-            self._refuse(error)
+            self._bad_in_a_row += 1
+            too_many = self._bad_in_a_row >= self.model.limits.max_bad_messages
+            self._send_error(error, fatal=too_many)
         except errors.OverLimitError as error:
             self._send_error(error, fatal=True)
         else:
@@ -430,9 +423,11 @@ class Session:
             need = Transition.NEED_INK if is_ink else Transition.NEED_RUN
             self.state = TRANSITIONS[self.state][need]
 
-    def _answer(self, message: requests.ClientMessage | PackedColumns) -> Work:
+    def _answer(self, message: Control) -> Work:
         """Do what a message asks for; raise an `InputError` if it cannot be done."""
         match message:
+            case Fault():
+                raise errors.error_of(message.code, message.text)
             case requests.Ink():
                 yield from self._write(message)
             case PackedColumns(data, ref):
@@ -721,11 +716,6 @@ class Session:
             if self._seq > self._heard:
                 message.seq = self._seq
                 self._effects.append(message)
-
-    def _refuse(self, error: InkstreamError) -> None:
-        """Send what is wrong with a message; close after too many such messages in a row."""
-        self._bad_in_a_row += 1
-        self._send_error(error, fatal=self._bad_in_a_row >= self.model.limits.max_bad_messages)
 
     def _send_error(self, error: InkstreamError, *, fatal: bool) -> None:
         """Send an error, about the message that is processed unless it is none of the line's."""
