@@ -41,10 +41,7 @@ Control = requests.ClientMessage | PackedColumns | Fault  # all but binary colum
 
 
 def check_hints(chosen: Configure, limits: Limits) -> int:
-    """Return the characters that are given together; an empty word counts as one.
-
-    Raises `ValueRefusedError` for too many.
-    """
+    """Return the characters of hints, an empty word as one; raise an error for too many."""
     words = sum([len(word) or 1 for word in chosen.words])
     texts = chosen.context, chosen.pattern or "", chosen.characters or ""
     n, allowed = words + sum(map(len, texts)), limits.max_hint_characters
@@ -54,24 +51,15 @@ def check_hints(chosen: Configure, limits: Limits) -> int:
     return n
 
 
-def checked_weight(message: Control, limits: Limits) -> int:
-    """Return as how many columns a message counts while it waits, unless it brings columns.
-
-    It weighs a column more for each character and four for each point. Raises `InkError` for
-    too many points or strokes, `ValueRefusedError` for too many hints.
-    """
-    if isinstance(message, Configure):
-        return CONTROL_WEIGHT + check_hints(message, limits)
-    if not isinstance(message, Ink):
-        return CONTROL_WEIGHT
-    # An empty stroke counts as one point.
-    n_points = sum([len(stroke.points) or 1 for stroke in message.strokes])
+def check_points(ink: Ink, limits: Limits) -> int:
+    """Return the points, an empty stroke's as one; raise `InkError` for too many, or strokes."""
+    n_points = sum([len(stroke.points) or 1 for stroke in ink.strokes])
     points = "points", n_points, limits.max_message_points
-    strokes = "strokes", len(message.strokes), limits.max_ink_strokes
+    strokes = "strokes", len(ink.strokes), limits.max_ink_strokes
     for name, n, allowed in (points, strokes):
         if n > allowed:
-            raise InkError(f"{n} {name} in one message, allowed: up to {allowed}", message.id)
-    return CONTROL_WEIGHT + n_points * POINT_WEIGHT
+            raise InkError(f"{n} {name} in one message, allowed: up to {allowed}", ink.id)
+    return n_points
 
 
 class Inbox:
@@ -113,33 +101,36 @@ class Inbox:
         if not self._n_controls:
             self.head_columns += n_columns
 
-    def _cost(self, message: Control) -> int:
-        """Return as how many messages one counts now; ink counts again when it is drawn.
+    def _price(self, message: Control) -> tuple[int, int]:
+        """Return as how many columns one counts while it waits, and as how many messages.
 
-        Ink is not answered. A client that needs an answer sends a ping after it, which is free.
+        Ink counts again when it is drawn. It is not answered: a client that needs an answer sends
+        a ping after it, which is free.
         """
-        if isinstance(message, PackedColumns):
-            return 0
-        if isinstance(message, requests.Ping) and self._ping_is_free:
-            self._ping_is_free = False
-            return 0
-        may_bring_pattern = isinstance(message, requests.Resume)
-        if may_bring_pattern or (isinstance(message, Configure) and message.pattern is not None):
-            return PATTERN_COST
-        return 1
+        weight, cost, limits = CONTROL_WEIGHT, 1, self._limits
+        match message:
+            case PackedColumns():
+                weight, cost = len(message.data) // self._column_size, 0
+            case Ink():
+                weight += POINT_WEIGHT * check_points(message, limits)
+            case Configure():
+                weight += check_hints(message, limits)
+                cost = 1 if message.pattern is None else PATTERN_COST
+            case requests.Resume():  # which may bring a pattern
+                cost = PATTERN_COST
+            case requests.Ping() if self._ping_is_free:
+                self._ping_is_free, cost = False, 0
+        return weight, cost
 
     def add_control(self, message: Control, frame: str | bytes) -> None:
         """Queue another message, which came as `frame`, and spend its tokens.
 
         Ink that waits behind others is kept as it came, and read again in its turn: as numbers of
         Python it would take seven times as much memory, in small pieces that a flood leaves behind.
-        Raises the errors of `checked_weight`; then nothing is queued.
+        Raises a `MessageError`, and queues nothing, if it has too many points, strokes or hints.
         """
-        if isinstance(message, PackedColumns):
-            weight = len(message.data) // self._column_size
-        else:
-            weight = checked_weight(message, self._limits)
-        self.spend(self._cost(message))
+        weight, cost = self._price(message)
+        self.spend(cost)
         waiting: Control | str = message
         if isinstance(message, Ink):
             self.after_ink = self._ping_is_free = True
@@ -185,10 +176,7 @@ class Inbox:
         return end // self._column_size or n_columns
 
     def take(self, n_columns: int) -> tuple[bytes, list[int]]:
-        """Remove and return the first columns, at most `head_columns` of them.
-
-        The second value says which of them, counted from 0, were the last of a message.
-        """
+        """Remove the first columns, at most `head_columns`; return them, and which end messages."""
         self.waiting_columns -= n_columns
         self.head_columns -= n_columns
         size = n_columns * self._column_size

@@ -26,8 +26,7 @@ from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quote
 from inkstream.service.protocol.server_messages import Frame, Span
 from inkstream.service.session.model import SessionModel
 
-# Length of the pen's path in one message, pixels: forty words.
-MAX_PATH: Final = 65_536
+MAX_PATH: Final = 65_536  # of the pen in one message, pixels: forty words
 # So many pixels count as one message: at 250 of them a second drawing takes 1/20 of the time.
 MESSAGE_PATH: Final = 2048
 # Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
@@ -38,6 +37,7 @@ MAX_SPANNED: Final = 128  # strokes that one event names: twice as many as a lon
 BEGUN_AGAIN: Final = "after a reset or a rewind to column 0"  # when the other kind may follow
 
 StrokeKey = int | str | tuple[int]  # a stroke's id; those without one are numbered
+Strokes = dict[StrokeKey, "KeptStroke"]  # of a line, in the order in which they came
 
 
 class KeptStroke(msgspec.Struct, array_like=True, frozen=True, eq=False):
@@ -97,14 +97,14 @@ class InkChanges:
     """What one message of ink changes, and how much of it is drawn: see `draw_due`."""
 
     ink: Ink
-    strokes: dict[StrokeKey, KeptStroke]  # all of the line, once this is drawn
+    strokes: Strokes  # all of the line, once this is drawn
     pieces: list[Piece]  # to draw
     undone: KeptStroke | None
     frame: Frame | None  # of the line; None before any ink
     refits: bool  # whether the frame is a new one, so that all strokes are drawn again
     runs: deque[Run] = field(default_factory=deque)  # not drawn yet
     drawn: list[Drawn] = field(default_factory=list)  # the ink of pieces
-    beneath: NDArray[np.uint8] | None = None  # ink of other strokes on columns of the undone one
+    beneath: Drawn | None = None  # the ink of other strokes on the columns of the undone one
 
     def prepare(self, column_size: int) -> None:
         """Find out what is to be drawn; a column has so many bytes."""
@@ -112,7 +112,7 @@ class InkChanges:
             self._add(piece.runs(), piece.cost)
         if self.undone is not None and self.undone.touches(*self.undone.columns):
             first, end = self.undone.columns
-            self.beneath = np.zeros((end - first, column_size), np.uint8)
+            self.beneath = Drawn(first, np.zeros((end - first, column_size), np.uint8), end)
             for stroke in self.strokes.values():
                 if stroke.touches(first, end):
                     points = stroke.points.astype(np.float64)
@@ -137,13 +137,13 @@ class InkChanges:
         if wiped_from is None:
             self.drawn.append(ink)
             return
-        assert self.undone is not None
         assert self.beneath is not None
-        first, end = self.undone.columns
-        low, high = max(first, ink.first), min(end, wiped_from, ink.first + len(ink.ink))
-        if low < high:
-            here = self.beneath[low - first : high - first]
-            np.maximum(here, ink.ink[low - ink.first :][: len(here)], out=here)
+        first, beneath = self.beneath.first, self.beneath.ink
+        end = min(first + len(beneath), wiped_from, ink.first + len(ink.ink))
+        start = max(first, ink.first)
+        if start < end:
+            here = beneath[start - first : end - first]
+            np.maximum(here, ink.ink[start - ink.first :][: len(here)], out=here)
 
     def check(self) -> None:
         """Raise `InkError` if the pen's path is too long, or reaches where nothing is drawn."""
@@ -218,7 +218,7 @@ class LineInk:
         self._height: float | None = None  # of the line's frame, as the client says
         self._frame: Frame | None = None  # the line's
         self.fitted: Frame | None = None  # the same, once it was fitted to the ink
-        self._strokes: dict[StrokeKey, KeptStroke] = {}  # whose ink may still change, in order
+        self._strokes: Strokes = {}  # whose ink may still change
         self._n_pieces = 0  # strokes and pieces of them that have come
 
     def _blank_canvas(self) -> Canvas:
@@ -326,12 +326,10 @@ class LineInk:
         before. Returns how many of those are unchanged, and the columns from there on that the pen
         has left. Raises `InkError` if it cannot be drawn; then nothing is changed.
         """
-        ink, undone, drawn = changes.ink, changes.undone, changes.drawn
+        ink, drawn, beneath = changes.ink, changes.drawn, changes.beneath
         canvas = self._blank_canvas() if changes.refits else self._canvas
         canvas.forget(oldest)
-        firsts = [piece.first for piece in drawn]
-        if changes.beneath is not None and undone is not None:
-            firsts.append(undone.columns[0])
+        firsts = [changed.first for changed in (*drawn, beneath) if changed is not None]
         try:
             canvas.check_known(min(firsts, default=oldest))
         except InputError as error:
@@ -342,9 +340,9 @@ class LineInk:
         self._check(n_columns, read, strokes, ink)
         for piece in drawn:
             canvas.draw(piece)
-        if undone is not None and changes.beneath is not None:
+        if beneath is not None:
             n_columns = max([stroke.columns[1] for stroke in changes.strokes.values()], default=0)
-            canvas.replace(undone.columns[0], changes.beneath, n_columns)
+            canvas.replace(beneath.first, beneath.ink, n_columns)
         self._canvas, self._strokes = canvas, strokes
         self._n_pieces += len(ink.strokes)
         if ink.strokes:  # else nothing is written, and the line's frame is still open
@@ -355,14 +353,12 @@ class LineInk:
         start, columns = canvas.take(everything=ink.pause or changes.refits)
         return start, columns.tobytes()
 
-    def _check(
-        self, n_columns: int, read: int, strokes: dict[StrokeKey, KeptStroke], ink: Ink
-    ) -> None:
+    def _check(self, n_columns: int, read: int, strokes: Strokes, ink: Ink) -> None:
         """Raise `InkError` if a line of `read` columns would break a limit with these strokes."""
         limits = self._model.limits
-        most = limits.max_line_columns
-        if n_columns > most:
-            raise InkError(f"ink reaches column {n_columns - 1}, allowed: 0..{most - 1}", ink.id)
+        if n_columns > limits.max_line_columns:
+            allowed = f"allowed: 0..{limits.max_line_columns - 1}"
+            raise InkError(f"ink reaches column {n_columns - 1}, {allowed}", ink.id)
         n_points = sum([stroke.n_points for stroke in strokes.values()])
         cost = sum([stroke.cost for stroke in strokes.values()])
         for name, got, most in (
@@ -374,13 +370,10 @@ class LineInk:
             if got > most:
                 raise InkError(f"{name.format(got)}, allowed: up to {most}", ink.id)
 
-    @property
-    def holds_back(self) -> bool:
-        """Whether columns are held back because the pen may still touch them."""
-        return self._canvas.n_taken < self._canvas.n_columns
-
-    def rest(self) -> tuple[int, bytes]:
-        """Return what `draw` returns, for the columns that were held back."""
+    def rest(self) -> tuple[int, bytes] | None:
+        """Return what `draw` returns, for columns that were held back; None if there are none."""
+        if self._canvas.n_taken >= self._canvas.n_columns:
+            return None
         start, columns = self._canvas.take(everything=True)
         return start, columns.tobytes()
 

@@ -9,7 +9,7 @@ length of the line.
 
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import msgspec
 import numpy as np
@@ -51,13 +51,8 @@ class AllowLabels(msgspec.Struct, array_like=True, tag="labels", frozen=True):
 
 
 Piece = bytes | BlankColumns | AllowLabels  # columns, one after another, or what came behind them
-
-
-class Restart(NamedTuple):
-    """What a line that goes back needs: the net's state to restore, and what to read again."""
-
-    state: State | None
-    pieces: list[Piece]
+# What a line that goes back needs: the net's state to restore, and what to read again from there.
+Restart = tuple[State | None, list[Piece]]
 
 
 @dataclass(slots=True, eq=False)
@@ -156,10 +151,7 @@ class Line:
             kept.pop(0)
 
     def go_back(self, column: int) -> Restart:
-        """Forget `column` and all after it, which must be within reach.
-
-        What came right before `column` stays.
-        """
+        """Forget `column`, within reach, and all after it; what came right before it stays."""
         self._furthest = max(self.column, self._furthest)
         while self._kept[-1].column > column:
             self._kept.pop()
@@ -182,7 +174,7 @@ class Line:
         kept.pieces = []
         self.column, self.ink_end = kept.column, kept.ink_end
         self.decoder = kept.decoder.copy()
-        return Restart(kept.state, pieces)
+        return kept.state, pieces
 
     def saved(self) -> SavedLine:
         """Return the line for a snapshot."""

@@ -51,14 +51,17 @@ class SessionModel:
     ) -> "SessionModel":
         """Return what sessions need of a net; clients are shown the `metrics` of it."""
         config = metadata.config
-        names = ("name", "version", "parameters", "licence", "data")
         info = ModelInfo(
+            name=metadata.name,
+            version=metadata.version,
             kind=config.kind,
             labels=config.labels,
             column_height=config.column_height,
+            parameters=metadata.parameters,
+            licence=metadata.licence,
+            data=metadata.data,
             metrics=metrics,
             languages=tuple(languages),
-            **{name: getattr(metadata, name) for name in names},
         )
         limits = limits.of_columns(config.column_height)
         return cls(info, config, limits, languages, digest, seals)

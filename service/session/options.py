@@ -41,10 +41,7 @@ class Options:
         return cls.first(model).updated(given, model)
 
     def updated(self, given: dict[str, Any], model: SessionModel) -> "Options":
-        """Return the options with those that are `given`, as a `configure` has them.
-
-        Raises `ValueRefusedError` if they are refused.
-        """
+        """Return the options with those that are `given`; raise the errors of `changed`."""
         if not given:
             return self
         try:

@@ -109,23 +109,17 @@ def shown_of(
 
 def _shown(scores: Scores, showings: Sequence[Showing]) -> list[Shown]:
     """Return what results show of scores [N, S]; each row is of one of the sessions."""
-    is_line = showings[0].is_line
-    logs = scores[:, 1:-1] if is_line else scores  # of labels: no blank, no letter end
-    if is_line:
-        for i, showing in enumerate(showings):
-            if showing.mask is not None:
-                logs[i] += showing.mask
-        probabilities = label_probabilities(logs, None)
-    else:
-        probabilities = np.exp(logs)  # they sum to 1 unless some labels are not allowed
-        for i, showing in enumerate(showings):
-            if showing.mask is not None:
-                probabilities[i] = label_probabilities(logs[i : i + 1], showing.mask)
-    named = _named(probabilities, showings)
-    if not is_line:
-        return [_shown_as(pairs) for pairs in named]
-    ends = _rounded(np.exp(scores[:, -1]))
-    return [*map(_shown_as, named, ends)]
+    masks = [(i, showing.mask) for i, showing in enumerate(showings) if showing.mask is not None]
+    if not showings[0].is_line:
+        probabilities = np.exp(scores)  # they sum to 1 unless some labels are not allowed
+        for i, mask in masks:
+            probabilities[i] = label_probabilities(scores[i : i + 1], mask)
+        return [_shown_as(pairs) for pairs in _named(probabilities, showings)]
+    logs = scores[:, 1:-1]  # of labels: no blank, no letter end
+    for i, mask in masks:
+        logs[i] += mask
+    named = _named(label_probabilities(logs, None), showings)
+    return [*map(_shown_as, named, _rounded(np.exp(scores[:, -1])))]
 
 
 def _rounded(probabilities: Scores) -> Any:
@@ -167,14 +161,14 @@ def results(
     which the client has. Also returns the text that the client has then.
     """
     made: list[messages.Result] = []
-    for i, (probabilities, letter_end, json) in zip(picked, shown, strict=True):
+    for i, (pairs, letter_end, json) in zip(picked, shown, strict=True):
         stable = text = None
         if decoded.texts:
             line_text = decoded.texts[i]
             stable = _n_shared(before or "", line_text)
             text, before = line_text[stable:], line_text
-        shown_as = probabilities, letter_end, stable, text
-        made.append(messages.EncodedResult(first + i, *shown_as, shown_json=json))
+        result = messages.EncodedResult(first + i, pairs, letter_end, stable, text, shown_json=json)
+        made.append(result)
     return made, before
 
 

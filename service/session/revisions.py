@@ -50,10 +50,7 @@ class Revisions:
     ) -> list[Effect]:
         """Return what to send about columns that were read again: `revised`, then what differs.
 
-        Args:
-            revised: says what stands before these columns.
-            withdrawn: the events that the client has of them.
-            effects: of reading them again.
+        `effects` are those of reading them again; of `withdrawn` the client has all events.
         """
         new = _events(effects)
         stand = new.keys() & withdrawn.keys()

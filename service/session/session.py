@@ -10,8 +10,7 @@ what was numbered up to what it has heard is not sent again (`_send`).
 All that a client sends waits in one inbox, faulty messages included. New columns go to the engine
 at once. Any other message is processed by a generator, which yields where it needs the engine: for
 columns that are to be run (`Due`), or strokes that are to be drawn (`InkChanges`). Meanwhile what
-comes waits, so every message is answered in the order of the messages, and no clock, lock or task
-is needed. Between two messages a session is plain data beside its model.
+comes waits, so no clock, lock or task is needed. Between two messages a session is plain data.
 
     NEW      not opened yet
     OPEN     waits for messages; the engine may take new columns
@@ -192,11 +191,6 @@ class Session:
         self._begin_line()
 
     @property
-    def closed(self) -> bool:
-        """Whether a `Close` was returned; what comes afterwards is dropped."""
-        return self.state is CLOSED
-
-    @property
     def waiting_columns(self) -> int:
         """Columns received and not yet taken; at the limit, stop reading from the client."""
         return self._inbox.waiting_columns
@@ -270,11 +264,15 @@ class Session:
         """Tell the client that the server is about to stop."""
         self.state = TRANSITIONS[self.state][RECEIVE]
         reason, time_left_ms = "the server is about to stop", round(time_left_s * 1000)
-        return [] if self.closed else [messages.Goaway(reason=reason, time_left_ms=time_left_ms)]
+        return (
+            []
+            if self.state is CLOSED
+            else [messages.Goaway(reason=reason, time_left_ms=time_left_ms)]
+        )
 
     def fail(self, error: InkstreamError) -> list[Effect]:
         """Close the session for a fault that is not a message's, and send why."""
-        if not self.closed:
+        if self.state is not CLOSED:
             self._index = self._ref = None
             self._send_error(error, fatal=True)
         return self._advanced()
@@ -297,13 +295,10 @@ class Session:
         line = self._line
         n_columns = self.ready_columns
         if n_columns > 1:
-            n_columns = min(
-                max_columns,
-                n_columns,
-                MAX_RUN_COST // line.decoder.column_cost,
-                KEPT_SPACING - line.column % KEPT_SPACING,
-                max(1, self.model.limits.max_line_columns - line.column),
-            )
+            to_kept = KEPT_SPACING - line.column % KEPT_SPACING
+            to_limit = max(1, self.model.limits.max_line_columns - line.column)
+            in_time = MAX_RUN_COST // line.decoder.column_cost
+            n_columns = min(max_columns, n_columns, in_time, to_kept, to_limit)
         if n_columns <= 0:
             return None
         self.state = state
@@ -469,13 +464,11 @@ class Session:
         self.showing = Showing(info.labels, is_line, in_force.top_k, decoder.allowed, decoder.mask)
 
     def _with_answer(self, kind: type[AnswerKind], **fields: Any) -> AnswerKind:
-        """Return a message with the answer for the line, which the client has then.
-
-        Of the line's columns, letters and words it has as many as its kind of message says.
-        """
+        """Return a message with the line's answer, which the client has then, and its counts."""
         line, decoder = self._line, self._line.decoder
         self._text = decoder.text
         fields |= {"columns": line.column, "letters": decoder.letters, "words": decoder.words}
+        # A kind of message without one of these fields ignores it.
         return kind(label=decoder.label, text=decoder.text, **fields)
 
     # New columns
@@ -594,8 +587,9 @@ class Session:
     def _read_again(self, restart: Restart) -> Work:
         """Restore a state that was kept, and read what followed it; nothing is sent about that."""
         line, newest = self._line, None
-        self._effects.append(Restore(restart.state))
-        for piece in restart.pieces:
+        state, pieces = restart
+        self._effects.append(Restore(state))
+        for piece in pieces:
             match piece:
                 case AllowLabels():
                     line.allow(piece.allowed)
@@ -611,8 +605,8 @@ class Session:
 
     def _flush(self) -> Work:
         """Read all columns of ink, and blank columns that make the net give all it holds back."""
-        if self._ink.holds_back:
-            yield from self._read_ink(*self._ink.rest())
+        if (held_back := self._ink.rest()) is not None:
+            yield from self._read_ink(*held_back)
         if not self._line.decoder.settled:
             _, events = yield from self._read_blank(self._line.decoder.flush_columns)
             self._send(outputs.event_messages(events, self._ink))
@@ -720,14 +714,12 @@ class Session:
     def _send_error(self, error: InkstreamError, *, fatal: bool) -> None:
         """Send an error, about the message that is processed unless it is none of the line's."""
         self._held = None
-        index, ref = self._index, self._ref
-        sent = messages.Error(
-            code=error.code, message=str(error), fatal=fatal, index=index, ref=ref
-        )
+        code, index, ref = error.code, self._index, self._ref
+        sent = messages.Error(code=code, message=str(error), fatal=fatal, index=index, ref=ref)
         if index is None:
             self._effects.append(sent)
         else:
             self._number([sent])
         if fatal:
-            self._effects.append(Close(errors.MEANINGS[error.code].closing, error.code))
+            self._effects.append(Close(errors.MEANINGS[code].closing, code))
             self.close()
