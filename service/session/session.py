@@ -10,7 +10,8 @@ what was numbered up to what it has heard is not sent again (`_send`).
 All that a client sends waits in one inbox, faulty messages included. New columns go to the engine
 at once. Any other message is processed by a generator, which yields where it needs the engine: for
 columns that are to be run (`Due`), or strokes that are to be drawn (`InkChanges`). Meanwhile what
-comes waits, so no clock, lock or task is needed. Between two messages a session is plain data.
+comes waits, so every message is answered in its turn, and no clock, lock or task is needed.
+Between two messages a session is plain data beside its model.
 
     NEW      not opened yet
     OPEN     waits for messages; the engine may take new columns
@@ -20,7 +21,7 @@ comes waits, so no clock, lock or task is needed. Between two messages a session
     INK_DUE  a message waits for its strokes to be drawn
     CLOSED   what comes is dropped
 
-`TRANSITIONS` is the whole rule: a transition without a cell in the row of the present state raises
+`TRANSITIONS` is the whole rule: a transition that the row of the present state lacks raises
 `IllegalTransitionError` and changes nothing.
 """
 
@@ -86,11 +87,10 @@ class IllegalTransitionError(InkstreamError):
 
 
 class Row(dict[Transition, State]):
-    """The cells of one state; looking up a transition without a cell raises the error."""
+    """What may happen in a state, and which state follows; all else raises the error."""
 
-    def __init__(self, state: State, cells: Sequence[State | None]) -> None:
-        pairs = zip(Transition, cells, strict=True)
-        super().__init__({transition: cell for transition, cell in pairs if cell is not None})
+    def __init__(self, state: State, **cells: State) -> None:
+        super().__init__({Transition[name]: cell for name, cell in cells.items()})
         self.state = state
 
     def __missing__(self, transition: Transition) -> State:
@@ -100,20 +100,16 @@ class Row(dict[Transition, State]):
         )
 
 
-NO: Final = None  # not allowed
-# fmt: off
-TABLE: Final[dict[State, Sequence[State | None]]] = {
-    #         OPEN  RECEIVE  NEED_RUN NEED_INK TAKE     STEP    DRAW
-    NEW:     (OPEN, NO,      NO,      NO,      NO,      NO,     NO),
-    OPEN:    (NO,   OPEN,    RUN_DUE, INK_DUE, RUNNING, NO,     NO),
-    RUN_DUE: (NO,   RUN_DUE, NO,      NO,      RUNNING, NO,     NO),
-    RUNNING: (NO,   RUNNING, NO,      NO,      NO,      OPEN,   NO),
-    INK_DUE: (NO,   INK_DUE, NO,      NO,      NO,      NO,     OPEN),
+ROWS: Final = (
+    Row(NEW, OPEN=OPEN),
+    Row(OPEN, RECEIVE=OPEN, NEED_RUN=RUN_DUE, NEED_INK=INK_DUE, TAKE=RUNNING),
+    Row(RUN_DUE, RECEIVE=RUN_DUE, TAKE=RUNNING),
+    Row(RUNNING, RECEIVE=RUNNING, STEP=OPEN),
+    Row(INK_DUE, RECEIVE=INK_DUE, DRAW=OPEN),
     # It may be closed at any time. What comes afterwards is dropped.
-    CLOSED:  (NO,   CLOSED,  NO,      NO,      CLOSED,  CLOSED, CLOSED),
-}
-# fmt: on
-TRANSITIONS: Final = {state: Row(state, cells) for state, cells in TABLE.items()}
+    Row(CLOSED, RECEIVE=CLOSED, TAKE=CLOSED, STEP=CLOSED, DRAW=CLOSED),
+)
+TRANSITIONS: Final = {row.state: row for row in ROWS}
 
 
 @dataclass(frozen=True, slots=True)
