@@ -180,7 +180,11 @@ class Inbox:
         self.waiting_columns -= n_columns
         self.head_columns -= n_columns
         size = n_columns * self._column_size
-        data, ends = b"", []
+        data = cast(bytes, self._queue.popleft())
+        self.begun_columns = 0
+        if len(data) == size:  # the usual case: one message of one column
+            return data, [n_columns - 1]
+        ends = [len(data) // self._column_size - 1]
         while len(data) < size:
             data += cast(bytes, self._queue.popleft())
             ends.append(len(data) // self._column_size - 1)

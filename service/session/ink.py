@@ -214,6 +214,7 @@ class LineInk:
     def begin(self) -> None:
         """Begin a new line."""
         self.has_strokes = False  # whether this line is written in ink
+        self.column_size = self._given_size  # bytes; another one only where none has been read
         self._canvas = self._blank_canvas()
         self._height: float | None = None  # of the line's frame, as the client says
         self._frame: Frame | None = None  # the line's
@@ -226,11 +227,6 @@ class LineInk:
         config = self._model.config
         margin = self._model.limits.ink_margin_columns if config.kind == "transcriber" else 0
         return Canvas(config.column_size, margin)
-
-    @property
-    def column_size(self) -> int:
-        """Bytes of a column of this line; another one only where no column has been read."""
-        return self._model.config.column_size if self.has_strokes else self._given_size
 
     def check_columns(self, ref: Ref) -> None:
         """Raise `ColumnsError` if columns that come in a message `ref` are not allowed here."""
@@ -346,7 +342,8 @@ class LineInk:
         self._canvas, self._strokes = canvas, strokes
         self._n_pieces += len(ink.strokes)
         if ink.strokes:  # else nothing is written, and the line's frame is still open
-            self.has_strokes, self._height, self._frame = True, ink.height, changes.frame
+            self.has_strokes, self.column_size = True, self._model.config.column_size
+            self._height, self._frame = ink.height, changes.frame
         if changes.refits:
             self._frame = self.fitted = changes.frame
         # After a new fit all columns are read again, even those that the pen may still touch.
@@ -389,7 +386,8 @@ class LineInk:
     def resume(self, saved: SavedInk, start: int, columns: bytes) -> None:
         """Begin a line with ink that was `saved`; `columns` were read, all from `start` on."""
         self.begin()
-        self.has_strokes, self._height, self._n_pieces = True, saved.height, saved.n_pieces
+        self.has_strokes, self.column_size = True, self._model.config.column_size
+        self._height, self._n_pieces = saved.height, saved.n_pieces
         if saved.frame is not None:
             top, height = saved.frame
             self._frame = Frame(top=top, height=height)
