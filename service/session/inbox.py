@@ -9,15 +9,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, cast
 
-from inkstream.service.protocol.client_messages import (
-    ClientMessage,
-    Configure,
-    Ink,
-    Ping,
-    Reset,
-    Resume,
-    parse_client,
-)
+from inkstream.service.protocol import client_messages as requests
+from inkstream.service.protocol.client_messages import Configure, Ink
 from inkstream.service.protocol.errors import InkError, Ref, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits
 
@@ -44,14 +37,11 @@ class Fault:
     id: Ref
 
 
-Control = ClientMessage | PackedColumns | Fault  # all but binary columns
+Control = requests.ClientMessage | PackedColumns | Fault  # all but binary columns
 
 
 def check_hints(chosen: Configure, limits: Limits) -> int:
-    """Return the characters that are given together; an empty word counts as one.
-
-    Raises `ValueRefusedError` for too many.
-    """
+    """Return the characters of hints, an empty word as one; raise an error for too many."""
     words = sum([len(word) or 1 for word in chosen.words])
     texts = chosen.context, chosen.pattern or "", chosen.characters or ""
     n, allowed = words + sum(map(len, texts)), limits.max_hint_characters
@@ -61,31 +51,22 @@ def check_hints(chosen: Configure, limits: Limits) -> int:
     return n
 
 
-def checked_weight(message: ClientMessage, limits: Limits) -> int:
-    """Return as how many columns a message counts while it waits.
-
-    It weighs a column more for each character and four for each point. Raises `InkError` for
-    too many points or strokes, `ValueRefusedError` for too many hints.
-    """
-    if isinstance(message, Configure):
-        return CONTROL_WEIGHT + check_hints(message, limits)
-    if not isinstance(message, Ink):
-        return CONTROL_WEIGHT
-    # An empty stroke counts as one point.
-    n_points = sum([len(stroke.points) or 1 for stroke in message.strokes])
-    for name, n, allowed in (
-        ("points", n_points, limits.max_message_points),
-        ("strokes", len(message.strokes), limits.max_ink_strokes),
-    ):
+def check_points(ink: Ink, limits: Limits) -> int:
+    """Return the points, an empty stroke's as one; raise `InkError` for too many, or strokes."""
+    n_points = sum([len(stroke.points) or 1 for stroke in ink.strokes])
+    points = "points", n_points, limits.max_message_points
+    strokes = "strokes", len(ink.strokes), limits.max_ink_strokes
+    for name, n, allowed in (points, strokes):
         if n > allowed:
-            raise InkError(f"{n} {name} in one message, allowed: up to {allowed}", message.id)
-    return CONTROL_WEIGHT + n_points * POINT_WEIGHT
+            raise InkError(f"{n} {name} in one message, allowed: up to {allowed}", ink.id)
+    return n_points
 
 
 class Inbox:
     """One queue of columns and control messages, with the counts that every column needs."""
 
-    def __init__(self, column_size: int) -> None:
+    def __init__(self, column_size: int, limits: Limits) -> None:
+        self.newest_s = 0.0  # when the newest message came
         self.waiting_columns = 0  # not taken yet, with those as which control messages count
         self.head_columns = 0  # at the head, up to the next control message
         self.begun_columns = 0  # of these, the rest of a message of which some were taken
@@ -94,12 +75,23 @@ class Inbox:
         self._n_controls = 0  # in the queue
         self.after_ink = False  # whether ink has come since the newest reset
         self._ping_is_free = False  # whether ink has come since the newest ping
+        self._full_s = 0.0  # when the bucket of tokens is full, if no more is spent
         self._column_size = column_size
+        self._limits = limits
 
     @property
     def n_messages(self) -> int:
         """Messages in the queue, with one of which some columns were taken."""
         return len(self._queue)
+
+    @property
+    def paid_s(self) -> float:
+        """When no tokens are owed: more may be spent than there are."""
+        return self._full_s - BURST_S
+
+    def spend(self, cost: int) -> None:
+        """Spend tokens, of which `max_control_per_s` come, up to those of `BURST_S` seconds."""
+        self._full_s = max(self.newest_s, self._full_s) + cost / self._limits.max_control_per_s
 
     def add_columns(self, data: bytes) -> None:
         """Queue the columns of one binary message."""
@@ -109,35 +101,42 @@ class Inbox:
         if not self._n_controls:
             self.head_columns += n_columns
 
-    def cost(self, message: Control) -> int:
-        """Return as how many messages one counts now; ink counts again when it is drawn.
+    def _price(self, message: Control) -> tuple[int, int]:
+        """Return as how many columns one counts while it waits, and as how many messages.
 
-        Ink is not answered. A client that needs an answer sends a ping after it, which is free.
+        Ink counts again when it is drawn. It is not answered: a client that needs an answer sends
+        a ping after it, which is free.
         """
+        weight, cost, limits = CONTROL_WEIGHT, 1, self._limits
         match message:
             case PackedColumns():
-                return 0
-            case Configure() as chosen if chosen.pattern is not None:
-                return PATTERN_COST
-            case Resume():  # which may bring a pattern
-                return PATTERN_COST
-            case Ping() if self._ping_is_free:
-                self._ping_is_free = False
-                return 0
-        return 1
+                weight, cost = len(message.data) // self._column_size, 0
+            case Ink():
+                weight += POINT_WEIGHT * check_points(message, limits)
+            case Configure():
+                weight += check_hints(message, limits)
+                cost = 1 if message.pattern is None else PATTERN_COST
+            case requests.Resume():  # which may bring a pattern
+                cost = PATTERN_COST
+            case requests.Ping() if self._ping_is_free:
+                self._ping_is_free, cost = False, 0
+        return weight, cost
 
-    def add_control(self, message: Control, weight: int, frame: str | bytes) -> None:
-        """Queue another message, which came as `frame`.
+    def add_control(self, message: Control, frame: str | bytes) -> None:
+        """Queue another message, which came as `frame`, and spend its tokens.
 
         Ink that waits behind others is kept as it came, and read again in its turn: as numbers of
         Python it would take seven times as much memory, in small pieces that a flood leaves behind.
+        Raises a `MessageError`, and queues nothing, if it has too many points, strokes or hints.
         """
+        weight, cost = self._price(message)
+        self.spend(cost)
         waiting: Control | str = message
         if isinstance(message, Ink):
             self.after_ink = self._ping_is_free = True
             if self._queue and isinstance(frame, str):
                 waiting = frame
-        elif isinstance(message, Reset):
+        elif isinstance(message, requests.Reset):
             self.after_ink = False
         self._queue.append((waiting, weight))
         self._n_controls += 1
@@ -155,7 +154,7 @@ class Inbox:
         size = sum(map(len, cast(Iterator[bytes], behind)))
         self.head_columns = size // self._column_size
         if isinstance(message, str):  # its size was checked when it came
-            return parse_client(message, len(message), len(message))
+            return requests.parse_client(message, len(message), len(message))
         return message
 
     def peek(self, n_columns: int) -> bytes:
@@ -171,18 +170,13 @@ class Inbox:
         """Return so many columns, or fewer that end with a message; at most `head_columns`."""
         size, end = n_columns * self._column_size, 0
         for message in cast(Iterator[bytes], iter(self._queue)):
-            if end + len(message) > size:
+            if end == size or end + len(message) > size:
                 break
             end += len(message)
-            if end == size:
-                break
         return end // self._column_size or n_columns
 
     def take(self, n_columns: int) -> tuple[bytes, list[int]]:
-        """Remove and return the first columns, at most `head_columns` of them.
-
-        The second value says which of them, counted from 0, were the last of a message.
-        """
+        """Remove the first columns, at most `head_columns`; return them, and which end messages."""
         self.waiting_columns -= n_columns
         self.head_columns -= n_columns
         size = n_columns * self._column_size
@@ -190,38 +184,17 @@ class Inbox:
         self.begun_columns = 0
         if len(data) == size:  # the usual case: one message of one column
             return data, [n_columns - 1]
-        last = []
+        ends = [len(data) // self._column_size - 1]
         while len(data) < size:
-            last.append(len(data) // self._column_size - 1)
             data += cast(bytes, self._queue.popleft())
-        if len(data) == size:
-            last.append(n_columns - 1)
-        else:
+            ends.append(len(data) // self._column_size - 1)
+        self.begun_columns = ends[-1] + 1 - n_columns
+        if self.begun_columns:
+            ends.pop()
             self._queue.appendleft(data[size:])
-            self.begun_columns = len(data) // self._column_size - n_columns
-        return data[:size], last
+        return data[:size], ends
 
     def clear(self) -> None:
         """Remove everything."""
         self._queue.clear()
         self.waiting_columns = self.head_columns = self.begun_columns = self._n_controls = 0
-
-
-class TokenBucket:
-    """Holds tokens, of which `rate_per_s` a second come, up to those of `BURST_S` seconds.
-
-    More may be spent: then `paid_s` says when what is owed will have come.
-    """
-
-    def __init__(self, rate_per_s: int) -> None:
-        self._rate_per_s = rate_per_s
-        self._full_s = 0.0  # when the bucket is full, if no more is spent
-
-    @property
-    def paid_s(self) -> float:
-        """When no tokens are owed."""
-        return self._full_s - BURST_S
-
-    def spend(self, now_s: float, cost: int) -> None:
-        """Spend `cost` tokens at `now_s`."""
-        self._full_s = max(now_s, self._full_s) + cost / self._rate_per_s

@@ -5,11 +5,11 @@ A message of ink is handled in three steps: `changes` finds out what it changes 
 changed if any of them raises an error.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,40 +18,26 @@ from numpy.typing import NDArray
 
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import InputError
-from inkstream.model.preprocess.ink import (
-    MAX_COLUMNS,
-    Canvas,
-    Drawn,
-    Point,
-    check_bounds,
-    draw_apart,
-    flatten,
-)
-from inkstream.model.preprocess.strokes import (
-    POINT_PATH,
-    PORTION_PATH,
-    Piece,
-    cut_in_runs,
-    refit,
-)
+from inkstream.model.preprocess import ink as drawing
+from inkstream.model.preprocess.ink import Canvas, Drawn, Points
+from inkstream.model.preprocess.strokes import POINT_PATH, PORTION_PATH, Piece, cut_in_runs, refit
 from inkstream.service.protocol.client_messages import Ink
 from inkstream.service.protocol.errors import ColumnsError, InkError, Ref, quoted
 from inkstream.service.protocol.server_messages import Frame, Span
 from inkstream.service.session.model import SessionModel
 
-# Length of the pen's path in one message, pixels: forty words.
-MAX_PATH: Final = 65_536
+MAX_PATH: Final = 65_536  # of the pen in one message, pixels: forty words
 # So many pixels count as one message: at 250 of them a second drawing takes 1/20 of the time.
 MESSAGE_PATH: Final = 2048
 # Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
 MAX_KEPT_PATH: Final = 24 * MAX_PATH
-NEVER_WIPED: Final = MAX_COLUMNS + 1  # no ink comes so far
+NEVER_WIPED: Final = drawing.MAX_COLUMNS + 1  # no ink comes so far
 MAX_SPANS: Final = 16  # of a stroke in one letter; if there are more, one span covers them all
 MAX_SPANNED: Final = 128  # strokes that one event names: twice as many as a long word has
 BEGUN_AGAIN: Final = "after a reset or a rewind to column 0"  # when the other kind may follow
 
-Points = NDArray[np.float64]  # [n, 2], pixels
 StrokeKey = int | str | tuple[int]  # a stroke's id; those without one are numbered
+Strokes = dict[StrokeKey, "KeptStroke"]  # of a line, in the order in which they came
 
 
 class KeptStroke(msgspec.Struct, array_like=True, frozen=True, eq=False):
@@ -73,18 +59,19 @@ class KeptStroke(msgspec.Struct, array_like=True, frozen=True, eq=False):
         """Whether it may go on or be undone where the columns from `oldest` on may change."""
         return not self.complete or self.columns[1] > oldest
 
+    def touches(self, first: int, end: int) -> bool:
+        """Return whether it has ink on columns `first` to `end`."""
+        return self.columns[0] < end and first < self.columns[1]
+
     def continued(self, piece: Piece, complete: bool) -> "KeptStroke":
         """Return the stroke with a piece more; its columns are known if that can be drawn."""
         first, end = piece.columns
         if self.coordinates:
             first, end = min(first, self.columns[0]), max(end, self.columns[1])
-        return KeptStroke(
-            self.coordinates + piece.coordinates,
-            self.n_points + piece.n_points,
-            self.cost + piece.path + POINT_PATH * piece.n_points,
-            (first, end),
-            complete,
-        )
+        coordinates = self.coordinates + piece.coordinates
+        n_points = self.n_points + piece.n_points
+        cost = self.cost + piece.path + POINT_PATH * piece.n_points
+        return KeptStroke(coordinates, n_points, cost, (first, end), complete)
 
     def wiped(self, column: int) -> "KeptStroke":
         """Return the stroke, complete, without its ink on this column and all after it."""
@@ -97,75 +84,66 @@ class KeptStroke(msgspec.Struct, array_like=True, frozen=True, eq=False):
 NEW: Final = KeptStroke(b"", 0, 0.0, (0, 0), complete=False)
 
 
+class Run(NamedTuple):
+    """A part of a stroke that is to be drawn."""
+
+    points: Points  # pixels
+    cost: float  # of drawing it, pixels
+    wiped_from: int | None = None  # of a stroke near the undone one; None: it is new
+
+
 @dataclass(slots=True, eq=False)
 class InkChanges:
     """What one message of ink changes, and how much of it is drawn: see `draw_due`."""
 
     ink: Ink
-    strokes: dict[StrokeKey, KeptStroke]  # all of the line, once this is drawn
+    strokes: Strokes  # all of the line, once this is drawn
     pieces: list[Piece]  # to draw
     undone: KeptStroke | None
     frame: Frame | None  # of the line; None before any ink
     refits: bool  # whether the frame is a new one, so that all strokes are drawn again
-    due_cost: float = 0.0  # of drawing what is not drawn yet, pixels
-    runs: list[Points] = field(default_factory=list)  # of pieces, then of strokes near the undone
-    costs: list[float] = field(default_factory=list)  # of drawing each, pixels
-    n_drawn: int = 0  # of the runs
+    runs: deque[Run] = field(default_factory=deque)  # not drawn yet
     drawn: list[Drawn] = field(default_factory=list)  # the ink of pieces
-    wiped: list[int] = field(default_factory=list)  # of strokes near the undone: `wiped_from`
-    beneath: NDArray[np.uint8] | None = None  # their ink on its columns
+    beneath: Drawn | None = None  # the ink of other strokes on the columns of the undone one
 
     def prepare(self, column_size: int) -> None:
         """Find out what is to be drawn; a column has so many bytes."""
         for piece in self.pieces:
             self._add(piece.runs(), piece.cost)
-        if self.undone is not None and self.undone.columns[0] < self.undone.columns[1]:
+        if self.undone is not None and self.undone.touches(*self.undone.columns):
             first, end = self.undone.columns
-            self.beneath = np.zeros((end - first, column_size), np.uint8)
+            self.beneath = Drawn(first, np.zeros((end - first, column_size), np.uint8), end)
             for stroke in self.strokes.values():
-                if stroke.columns[0] < end and first < stroke.columns[1]:
-                    runs = cut_in_runs(stroke.points.astype(np.float64))
-                    self._add(runs, stroke.cost)
-                    self.wiped += [stroke.wiped_from] * len(runs)
+                if stroke.touches(first, end):
+                    points = stroke.points.astype(np.float64)
+                    self._add(cut_in_runs(points), stroke.cost, stroke.wiped_from)
 
-    def _add(self, runs: list[Points], cost: float) -> None:
-        self.runs += runs
-        self.costs += [cost / len(runs)] * len(runs)
-        self.due_cost += cost
+    def _add(self, runs: list[Points], cost: float, wiped_from: int | None = None) -> None:
+        self.runs += [Run(points, cost / len(runs), wiped_from) for points in runs]
 
     @property
     def is_drawn(self) -> bool:
         """Whether all ink is there."""
-        return self.n_drawn == len(self.runs)
+        return not self.runs
 
-    def runs_within(self, cost: float) -> list[Points]:
-        """Return the next runs to draw, of this cost together; one may go beyond it."""
-        end, total = self.n_drawn, 0.0
-        while end < len(self.runs) and total < cost:
-            total += self.costs[end]
-            end += 1
-        return self.runs[self.n_drawn : end]
+    @property
+    def due_cost(self) -> float:
+        """What it costs to draw what is not drawn yet, pixels."""
+        return sum([run.cost for run in self.runs])
 
-    def take(self, drawn: Iterable[Drawn]) -> None:
-        """Keep the ink of the next runs."""
-        n_new = len(self.runs) - len(self.wiped)
-        for ink in drawn:
-            self.due_cost -= self.costs[self.n_drawn]
-            if self.n_drawn < n_new:
-                self.drawn.append(ink)
-            else:
-                self._lay_beneath(ink, self.wiped[self.n_drawn - n_new])
-            self.n_drawn += 1
-
-    def _lay_beneath(self, drawn: Drawn, wiped_from: int) -> None:
-        """Lay the ink of a stroke on the columns of the one that is undone."""
-        assert self.undone is not None
+    def take(self, ink: Drawn) -> None:
+        """Keep the ink of the next run."""
+        wiped_from = self.runs.popleft().wiped_from
+        if wiped_from is None:
+            self.drawn.append(ink)
+            return
         assert self.beneath is not None
-        first, end = self.undone.columns
-        low, high = max(first, drawn.first), min(end, wiped_from, drawn.first + len(drawn.ink))
-        if low < high:
-            here = self.beneath[low - first : high - first]
-            np.maximum(here, drawn.ink[low - drawn.first :][: len(here)], out=here)
+        first, beneath = self.beneath.first, self.beneath.ink
+        end = min(first + len(beneath), wiped_from, ink.first + len(ink.ink))
+        start = max(first, ink.first)
+        if start < end:
+            here = beneath[start - first : end - first]
+            np.maximum(here, ink.ink[start - ink.first :][: len(here)], out=here)
 
     def check(self) -> None:
         """Raise `InkError` if the pen's path is too long, or reaches where nothing is drawn."""
@@ -175,7 +153,7 @@ class InkChanges:
             raise InkError(f"{got}, allowed in one message: {MAX_PATH}", self.ink.id)
         try:
             for piece in self.pieces:
-                check_bounds(*piece.bounds)
+                drawing.check_bounds(*piece.bounds)
         except InputError as error:
             raise InkError(str(error), self.ink.id) from error
 
@@ -196,17 +174,18 @@ def draw_due(due: Sequence[InkChanges], config: ModelConfig) -> None:
 
     The strokes of many are drawn in one pass; those of the first changes come first.
     """
-    runs: list[Points] = []
-    numbers: list[int] = []  # of runs, of each of the changes
+    batch: list[tuple[InkChanges, Run]] = []
     room = float(PORTION_PATH)
     for changes in due:
-        chosen = changes.runs_within(room)
-        runs += chosen
-        numbers.append(len(chosen))
-        room -= sum(changes.costs[changes.n_drawn :][: len(chosen)])
-    drawn = iter(draw_apart(runs, config.column_height, directions=config.directions))
-    for changes, n_runs in zip(due, numbers, strict=True):
-        changes.take(islice(drawn, n_runs))
+        for run in changes.runs:
+            if room <= 0:
+                break
+            batch.append((changes, run))
+            room -= run.cost
+    points = [run.points for _, run in batch]
+    drawn = drawing.draw_apart(points, config.column_height, directions=config.directions)
+    for (changes, _), ink in zip(batch, drawn, strict=True):
+        changes.take(ink)
 
 
 class SavedInk(msgspec.Struct, array_like=True):
@@ -235,11 +214,12 @@ class LineInk:
     def begin(self) -> None:
         """Begin a new line."""
         self.has_strokes = False  # whether this line is written in ink
+        self.column_size = self._given_size  # bytes; another one only where none has been read
         self._canvas = self._blank_canvas()
         self._height: float | None = None  # of the line's frame, as the client says
         self._frame: Frame | None = None  # the line's
         self.fitted: Frame | None = None  # the same, once it was fitted to the ink
-        self._strokes: dict[StrokeKey, KeptStroke] = {}  # whose ink may still change, in order
+        self._strokes: Strokes = {}  # whose ink may still change
         self._n_pieces = 0  # strokes and pieces of them that have come
 
     def _blank_canvas(self) -> Canvas:
@@ -247,11 +227,6 @@ class LineInk:
         config = self._model.config
         margin = self._model.limits.ink_margin_columns if config.kind == "transcriber" else 0
         return Canvas(config.column_size, margin)
-
-    @property
-    def column_size(self) -> int:
-        """Bytes of a column of this line; another one only where no column has been read."""
-        return self._model.config.column_size if self.has_strokes else self._given_size
 
     def check_columns(self, ref: Ref) -> None:
         """Raise `ColumnsError` if columns that come in a message `ref` are not allowed here."""
@@ -284,7 +259,9 @@ class LineInk:
             if before.complete:
                 raise InkError(f"stroke {quoted(key)} is complete, allowed: a new id", ink.id)
             if frame is not None and stroke.points:
-                pieces.append(Piece(before.coordinates, self._in_pixels(stroke.points, frame)))
+                scale = self._model.info.column_height / frame.height
+                points = [(x * scale, (y - frame.top) * scale) for x, y in stroke.points]
+                pieces.append(Piece(before.coordinates, points))
                 strokes[key] = before.continued(pieces[-1], stroke.last)
             else:
                 strokes[key] = replace(before, complete=stroke.last)
@@ -306,11 +283,6 @@ class LineInk:
             return Frame(top=0.0, height=ink.height)
         return self._frame
 
-    def _in_pixels(self, points: Sequence[Point], frame: Frame) -> list[Point]:
-        """Return points, in the client's units, as pixels of the frame."""
-        top, scale = frame.top, self._model.info.column_height / frame.height
-        return [(x * scale, (y - top) * scale) for x, y in points]
-
     def _fitted(self, changes: InkChanges) -> InkChanges:
         """Return the changes with all strokes in the frame that suits them, if that is a new one.
 
@@ -323,15 +295,10 @@ class LineInk:
         if old is None or height is None or is_wiped:
             return changes
         written = {key: stroke for key, stroke in strokes.items() if stroke.coordinates}
-        points, starts = flatten([stroke.points.astype(np.float64) for stroke in written.values()])
-        refitted = refit(
-            points,
-            starts,
-            (old.top, old.height),
-            height,
-            info.column_height,
-            transcribes=info.kind == "transcriber",
-        )
+        all_points = [stroke.points.astype(np.float64) for stroke in written.values()]
+        points, starts = drawing.flatten(all_points)
+        band, reads_lines = (old.top, old.height), info.kind == "transcriber"
+        refitted = refit(points, starts, band, height, info.column_height, transcribes=reads_lines)
         if refitted is None:
             return changes
         points, (top, new_height) = refitted
@@ -342,69 +309,55 @@ class LineInk:
         end = max([piece.columns[1] for piece in pieces], default=0)
         if end > max_end or sum([piece.path for piece in pieces]) > MAX_PATH:
             return changes
-        moved = {
-            key: NEW.continued(piece, stroke.complete)
-            for (key, stroke), piece in zip(written.items(), pieces, strict=True)
-        }
+        moved = {}
+        for (key, stroke), piece in zip(written.items(), pieces, strict=True):
+            moved[key] = NEW.continued(piece, stroke.complete)
         frame = Frame(top=top, height=new_height)
         return InkChanges(changes.ink, strokes | moved, pieces, None, frame, refits=True)
 
     def draw(self, changes: InkChanges, oldest: int, read: int) -> tuple[int, bytes]:
-        """Lay what the newest message changes on the columns.
+        """Lay what the newest message changes on the columns, when it has its ink.
 
-        Args:
-            changes: of that message, with their ink.
-            oldest: the first column that may still change.
-            read: columns of the line that were read before.
-
-        Returns:
-            How many of those are unchanged, and the columns from there on that the pen has left.
-
-        Raises:
-            InkError: it cannot be drawn; nothing is changed.
+        `oldest` is the first column that may still change; `read` columns of the line were read
+        before. Returns how many of those are unchanged, and the columns from there on that the pen
+        has left. Raises `InkError` if it cannot be drawn; then nothing is changed.
         """
-        ink, undone, drawn = changes.ink, changes.undone, changes.drawn
+        ink, drawn, beneath = changes.ink, changes.drawn, changes.beneath
         canvas = self._blank_canvas() if changes.refits else self._canvas
         canvas.forget(oldest)
-        firsts = [piece.first for piece in drawn]
-        if undone is not None and undone.columns[0] < undone.columns[1]:
-            firsts.append(undone.columns[0])
+        firsts = [changed.first for changed in (*drawn, beneath) if changed is not None]
         try:
             canvas.check_known(min(firsts, default=oldest))
         except InputError as error:
             raise InkError(str(error), ink.id) from error
-        strokes = {
-            key: stroke for key, stroke in changes.strokes.items() if stroke.may_change(oldest)
-        }
-        ends = [piece.first + len(piece.ink) for piece in drawn]
-        self._check(max([canvas.n_columns, *ends]), read, strokes, ink)
+        kept = changes.strokes.items()
+        strokes = {key: stroke for key, stroke in kept if stroke.may_change(oldest)}
+        n_columns = max([canvas.n_columns, *[piece.first + len(piece.ink) for piece in drawn]])
+        self._check(n_columns, read, strokes, ink)
         for piece in drawn:
             canvas.draw(piece)
-        if undone is not None and changes.beneath is not None:
+        if beneath is not None:
             n_columns = max([stroke.columns[1] for stroke in changes.strokes.values()], default=0)
-            canvas.replace(undone.columns[0], changes.beneath, n_columns)
+            canvas.replace(beneath.first, beneath.ink, n_columns)
         self._canvas, self._strokes = canvas, strokes
         self._n_pieces += len(ink.strokes)
         if ink.strokes:  # else nothing is written, and the line's frame is still open
-            self.has_strokes, self._height, self._frame = True, ink.height, changes.frame
+            self.has_strokes, self.column_size = True, self._model.config.column_size
+            self._height, self._frame = ink.height, changes.frame
         if changes.refits:
             self._frame = self.fitted = changes.frame
         # After a new fit all columns are read again, even those that the pen may still touch.
         start, columns = canvas.take(everything=ink.pause or changes.refits)
         return start, columns.tobytes()
 
-    def _check(
-        self, n_columns: int, read: int, strokes: dict[StrokeKey, KeptStroke], ink: Ink
-    ) -> None:
+    def _check(self, n_columns: int, read: int, strokes: Strokes, ink: Ink) -> None:
         """Raise `InkError` if a line of `read` columns would break a limit with these strokes."""
         limits = self._model.limits
-        most = limits.max_line_columns
-        if n_columns > most:
-            raise InkError(f"ink reaches column {n_columns - 1}, allowed: 0..{most - 1}", ink.id)
-        n_points, cost = 0, 0.0
-        for stroke in strokes.values():
-            n_points += stroke.n_points
-            cost += stroke.cost
+        if n_columns > limits.max_line_columns:
+            allowed = f"allowed: 0..{limits.max_line_columns - 1}"
+            raise InkError(f"ink reaches column {n_columns - 1}, {allowed}", ink.id)
+        n_points = sum([stroke.n_points for stroke in strokes.values()])
+        cost = sum([stroke.cost for stroke in strokes.values()])
         for name, got, most in (
             ("ink brings {} new columns", n_columns - read, limits.max_message_columns),
             ("{} strokes may still change", len(strokes), limits.max_ink_strokes),
@@ -414,13 +367,10 @@ class LineInk:
             if got > most:
                 raise InkError(f"{name.format(got)}, allowed: up to {most}", ink.id)
 
-    @property
-    def holds_back(self) -> bool:
-        """Whether columns are held back because the pen may still touch them."""
-        return self._canvas.n_taken < self._canvas.n_columns
-
-    def rest(self) -> tuple[int, bytes]:
-        """Return what `draw` returns, for the columns that were held back."""
+    def rest(self) -> tuple[int, bytes] | None:
+        """Return what `draw` returns, for columns that were held back; None if there are none."""
+        if self._canvas.n_taken >= self._canvas.n_columns:
+            return None
         start, columns = self._canvas.take(everything=True)
         return start, columns.tobytes()
 
@@ -428,24 +378,16 @@ class LineInk:
         """Return the line's ink, if it has some; all columns that were taken were read."""
         if not self.has_strokes:
             return None
-        first, behind, n_taken = self._canvas.saved()
-        frame = self._frame
-        return SavedInk(
-            height=self._height,
-            frame=None if frame is None else (frame.top, frame.height),
-            is_fitted=self.fitted is not None,
-            n_pieces=self._n_pieces,
-            strokes=[*self._strokes.items()],
-            first=first,
-            behind=behind,
-            n_taken=n_taken,
-            waiting=self._canvas.waiting.tobytes(),
-        )
+        frame = None if self._frame is None else (self._frame.top, self._frame.height)
+        strokes, waiting = [*self._strokes.items()], self._canvas.waiting.tobytes()
+        written = self._height, frame, self.fitted is not None, self._n_pieces, strokes
+        return SavedInk(*written, *self._canvas.saved(), waiting)
 
     def resume(self, saved: SavedInk, start: int, columns: bytes) -> None:
         """Begin a line with ink that was `saved`; `columns` were read, all from `start` on."""
         self.begin()
-        self.has_strokes, self._height, self._n_pieces = True, saved.height, saved.n_pieces
+        self.has_strokes, self.column_size = True, self._model.config.column_size
+        self._height, self._n_pieces = saved.height, saved.n_pieces
         if saved.frame is not None:
             top, height = saved.frame
             self._frame = Frame(top=top, height=height)
@@ -465,7 +407,7 @@ class LineInk:
             return
         self._canvas.cut(column)
         wiped = {key: stroke.wiped(column) for key, stroke in self._strokes.items()}
-        self._strokes = {key: own for key, own in wiped.items() if own.columns[0] < own.columns[1]}
+        self._strokes = {key: left for key, left in wiped.items() if left.touches(*left.columns)}
 
     def spans(self, start: int, end: int) -> tuple[Span, ...] | None:
         """Return the parts of strokes on columns `start` to `end`; None in a line of columns.
@@ -478,7 +420,7 @@ class LineInk:
         near = [
             (stroke.columns[0], isinstance(key, str), key, stroke)
             for key, stroke in self._strokes.items()
-            if stroke.columns[0] < end and start < stroke.columns[1] and not isinstance(key, tuple)
+            if stroke.touches(start, end) and not isinstance(key, tuple)
         ]
         near.sort(key=itemgetter(slice(3)))
         spans: list[Span] = []
@@ -488,7 +430,6 @@ class LineInk:
             edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).tolist()
             if len(edges) > 2 * MAX_SPANS:
                 edges = [edges[0], edges[-1]]
-            spans += [
-                Span(id=key, start=i, end=j) for i, j in zip(edges[::2], edges[1::2], strict=True)
-            ]
+            pairs = zip(edges[::2], edges[1::2], strict=True)
+            spans += [Span(id=key, start=first, end=after) for first, after in pairs]
         return tuple(spans)

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.decoding.base import PAPER, Allowed, Decoded, Decoder, Event
+from inkstream.model.decoding.base import PAPER, Allowed, Decoded, Decoder, Event, Scores
 
 # A state of the digits net takes 4.3 kB, 150 times its column. At one in 32 columns a session whose
 # rewind may go back 512 columns keeps 95 kB, and a rewind costs at most one run of 32 columns.
@@ -25,7 +25,6 @@ KEPT_SPACING: Final = 32
 # back. So a line of ink keeps the states after its newest runs too.
 MAX_KEPT_BETWEEN: Final = 8  # states between those of the spacing
 
-Scores = NDArray[np.float32]  # [n, S]
 State = NDArray[np.uint8]  # [D]
 
 
@@ -52,6 +51,8 @@ class AllowLabels(msgspec.Struct, array_like=True, tag="labels", frozen=True):
 
 
 Piece = bytes | BlankColumns | AllowLabels  # columns, one after another, or what came behind them
+# What a line that goes back needs: the net's state to restore, and what to read again from there.
+Restart = tuple[State | None, list[Piece]]
 
 
 @dataclass(slots=True, eq=False)
@@ -149,12 +150,8 @@ class Line:
         while len(kept) > 1 and kept[1].column <= oldest:
             kept.pop(0)
 
-    def go_back(self, column: int) -> tuple[State | None, list[Piece]]:
-        """Forget `column` and all after it, which must be within reach.
-
-        Returns the net's state to restore, and what to read again from there to be at `column`;
-        what came right before `column` stays.
-        """
+    def go_back(self, column: int) -> Restart:
+        """Forget `column`, within reach, and all after it; what came right before it stays."""
         self._furthest = max(self.column, self._furthest)
         while self._kept[-1].column > column:
             self._kept.pop()
@@ -172,8 +169,8 @@ class Line:
                 break
         return self._restore(kept, pieces)
 
-    def _restore(self, kept: KeptState, pieces: list[Piece]) -> tuple[State | None, list[Piece]]:
-        """Be where a kept state is, the newest now; return it, and the pieces."""
+    def _restore(self, kept: KeptState, pieces: list[Piece]) -> Restart:
+        """Be where a kept state is, the newest now; the pieces are to be read again."""
         kept.pieces = []
         self.column, self.ink_end = kept.column, kept.ink_end
         self.decoder = kept.decoder.copy()
@@ -185,23 +182,13 @@ class Line:
         pieces: list[Piece] = []
         for piece in chain.from_iterable([kept.pieces for kept in self._kept]):
             _add(pieces, piece)
-        return SavedLine(
-            furthest=self._furthest,
-            column=first.column,
-            ink_end=first.ink_end,
-            state=None if first.state is None else first.state.tobytes(),
-            decoder=first.decoder.to_dict(),
-            labels=AllowLabels.of(first.decoder.allowed),
-            pieces=pieces,
-        )
+        state = None if first.state is None else first.state.tobytes()
+        decoder, labels = first.decoder.to_dict(), AllowLabels.of(first.decoder.allowed)
+        counts = self._furthest, first.column, first.ink_end
+        return SavedLine(*counts, state, decoder, labels, pieces)
 
-    def resume(
-        self, saved: SavedLine, decoder: Decoder, column_size: int
-    ) -> tuple[State | None, list[Piece]]:
-        """Begin a line as it was `saved`, with its decoder and columns of so many bytes.
-
-        Returns the net's state to restore, and what to read again from there.
-        """
+    def resume(self, saved: SavedLine, decoder: Decoder, column_size: int) -> Restart:
+        """Begin a line as it was `saved`, with its decoder and columns of so many bytes."""
         decoder.allowed = saved.labels.allowed
         self._furthest, self._column_size = saved.furthest, column_size
         state = None if saved.state is None else np.frombuffer(saved.state, np.uint8)

@@ -49,16 +49,7 @@ class SessionModel:
         digest: str = "",
         seals: Seals | None = None,
     ) -> "SessionModel":
-        """Return what sessions need of a net.
-
-        Args:
-            metadata: of the net.
-            limits: of each session.
-            languages: language models, by name.
-            metrics: figures that clients are shown.
-            digest: of all that answers depend on.
-            seals: of snapshots; None: there are none.
-        """
+        """Return what sessions need of a net; clients are shown the `metrics` of it."""
         config = metadata.config
         info = ModelInfo(
             name=metadata.name,
@@ -72,8 +63,8 @@ class SessionModel:
             metrics=metrics,
             languages=tuple(languages),
         )
-        own = limits.of_columns(config.column_height)
-        return cls(info, config, own, languages, digest, seals)
+        limits = limits.of_columns(config.column_height)
+        return cls(info, config, limits, languages, digest, seals)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SessionModel":
         """Return the same object: a copy of a session has the same model."""

@@ -12,6 +12,7 @@ from inkstream.service.protocol.client_messages import Configure
 from inkstream.service.protocol.errors import ValueRefusedError
 from inkstream.service.protocol.server_messages import Configured
 from inkstream.service.session.inbox import check_hints
+from inkstream.service.session.line import Line
 from inkstream.service.session.model import SessionModel
 
 HINTS: Final = ("language", "words", "context", "pattern")  # fields of `Configured`
@@ -40,10 +41,7 @@ class Options:
         return cls.first(model).updated(given, model)
 
     def updated(self, given: dict[str, Any], model: SessionModel) -> "Options":
-        """Return the options with those that are `given`, as a `configure` has them.
-
-        Raises `ValueRefusedError` if they are refused.
-        """
+        """Return the options with those that are `given`; raise the errors of `changed`."""
         if not given:
             return self
         try:
@@ -82,19 +80,13 @@ class Options:
         decoder.allowed = allowed
         return Options(chosen, decoder)
 
-    def until_line_end(
-        self, data: bytes, column: int, ink_end: int, column_size: int
-    ) -> tuple[int, bool]:
-        """Return how many of the columns in `data` belong to the line, and whether it ends there.
+    def until_line_end(self, data: bytes, line: Line, column_size: int) -> tuple[int, bool]:
+        """Return how many of the next columns belong to the line, and whether it ends with them.
 
-        A line ends with so many blank columns after its ink as the option says.
-
-        Args:
-            data: columns, one after another, with ink as 255.
-            column: number of the first of them.
-            ink_end: columns of the line up to the last one with ink; 0 if there is none.
-            column_size: bytes of a column.
+        A line ends with so many blank columns after its ink as the option says. `data` has the
+        columns, one after another, of so many bytes, with ink as 255.
         """
+        column, ink_end = line.column, line.ink_end
         blank = self.in_force.line_end_columns
         for end in range(column_size, len(data) + 1, column_size):
             column += 1

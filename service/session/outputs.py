@@ -16,25 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.decoding import base as decoding
-from inkstream.model.decoding.base import Allowed, Decoded, label_probabilities
-from inkstream.service.protocol.server_messages import (
-    Character,
-    EncodedResult,
-    Event,
-    Letter,
-    Pair,
-    Result,
-    ServerMessage,
-    Span,
-    Spelling,
-    Word,
-)
+from inkstream.model.decoding.base import Allowed, Decoded, Scores, label_probabilities
+from inkstream.service.protocol import server_messages as messages
+from inkstream.service.protocol.server_messages import Event, Pair, Span
 from inkstream.service.session.ink import LineInk
 
 DECIMALS: Final = 6  # of probabilities
 _JSON: Final = msgspec.json.Encoder()
-
-Scores = NDArray[np.float32]  # [n, S]
 
 
 class Shown(NamedTuple):
@@ -84,18 +72,15 @@ class Restore:
     state: NDArray[np.uint8] | None
 
 
-Effect = ServerMessage | Close | Restore
+Effect = messages.ServerMessage | Close | Restore
 
 
 def shown_of(
-    showings: Sequence[Showing], picked: Sequence[Sequence[int]], scores: Sequence[Scores]
+    showings: Sequence[Showing],  # of the sessions of one run, all of one model
+    picked: Sequence[Sequence[int]],  # of each session the columns that get a result
+    scores: Sequence[Scores],  # of each session, [n_i, S]
 ) -> list[list[Shown]]:
     """Return what the results of sessions show: for each session a list, one item a result.
-
-    Args:
-        showings: of the sessions of one run, all of one model.
-        picked: of each session the columns that get a result.
-        scores: of each session, [n_i, S].
 
     A transcriber scores two columns at a time, so most rows come twice in a row: what the newest
     row shows is kept.
@@ -124,23 +109,17 @@ def shown_of(
 
 def _shown(scores: Scores, showings: Sequence[Showing]) -> list[Shown]:
     """Return what results show of scores [N, S]; each row is of one of the sessions."""
-    is_line = showings[0].is_line
-    logs = scores[:, 1:-1] if is_line else scores  # of labels: no blank, no letter end
-    if is_line:
-        for i, showing in enumerate(showings):
-            if showing.mask is not None:
-                logs[i] += showing.mask
-        probabilities = label_probabilities(logs, None)
-    else:
-        probabilities = np.exp(logs)  # they sum to 1 unless some labels are not allowed
-        for i, showing in enumerate(showings):
-            if showing.mask is not None:
-                probabilities[i] = label_probabilities(logs[i : i + 1], showing.mask)
-    named = _named(probabilities, showings)
-    if not is_line:
-        return [_shown_as(pairs) for pairs in named]
-    ends = _rounded(np.exp(scores[:, -1]))
-    return [*map(_shown_as, named, ends)]
+    masks = [(i, showing.mask) for i, showing in enumerate(showings) if showing.mask is not None]
+    if not showings[0].is_line:
+        probabilities = np.exp(scores)  # they sum to 1 unless some labels are not allowed
+        for i, mask in masks:
+            probabilities[i] = label_probabilities(scores[i : i + 1], mask)
+        return [_shown_as(pairs) for pairs in _named(probabilities, showings)]
+    logs = scores[:, 1:-1]  # of labels: no blank, no letter end
+    for i, mask in masks:
+        logs[i] += mask
+    named = _named(label_probabilities(logs, None), showings)
+    return [*map(_shown_as, named, _rounded(np.exp(scores[:, -1])))]
 
 
 def _rounded(probabilities: Scores) -> Any:
@@ -175,22 +154,21 @@ def _named(probabilities: Scores, showings: Sequence[Showing]) -> list[list[Pair
 
 def results(
     first: int, picked: Sequence[int], shown: Sequence[Shown], decoded: Decoded, before: str | None
-) -> tuple[list[Result], str | None]:
+) -> tuple[list[messages.Result], str | None]:
     """Return the results of new columns, of which number `first` is the first one.
 
     A result has of the text what follows the characters that it shares with the text `before`,
     which the client has. Also returns the text that the client has then.
     """
-    made: list[Result] = []
-    for i, (probabilities, letter_end, json) in zip(picked, shown, strict=True):
+    made: list[messages.Result] = []
+    for i, (pairs, letter_end, json) in zip(picked, shown, strict=True):
         stable = text = None
         if decoded.texts:
             line_text = decoded.texts[i]
             stable = _n_shared(before or "", line_text)
             text, before = line_text[stable:], line_text
-        made.append(
-            EncodedResult(first + i, probabilities, letter_end, stable, text, shown_json=json)
-        )
+        result = messages.EncodedResult(first + i, pairs, letter_end, stable, text, shown_json=json)
+        made.append(result)
     return made, before
 
 
@@ -209,17 +187,11 @@ def event_messages(events: Sequence[decoding.Event], ink: LineInk) -> list[Event
 
 def message_of(event: decoding.Event, strokes: tuple[Span, ...] | None = None) -> Event:
     """Return the message about a letter, a mark or a word, with the strokes that wrote it."""
-    common: dict[str, Any] = {
-        "id": event.id,
-        "start": event.start,
-        "end": event.end,
-        "column": event.column,
-        "confidence": round(event.confidence, DECIMALS),
-        "strokes": strokes,
-    }
+    common = {name: getattr(event, name) for name in ("id", "start", "end", "column")}
+    common |= {"confidence": round(event.confidence, DECIMALS), "strokes": strokes}
     others = [(text, round(p, DECIMALS)) for text, p in event.alternatives]
     if isinstance(event, decoding.Word):
-        spellings = tuple([Spelling(text=text, p=p) for text, p in others])
-        return Word(text=event.text, alternatives=spellings, **common)
-    characters = tuple([Character(char=char, p=p) for char, p in others])
-    return Letter(char=event.char, mark=event.is_mark, alternatives=characters, **common)
+        spellings = tuple([messages.Spelling(text=text, p=p) for text, p in others])
+        return messages.Word(text=event.text, alternatives=spellings, **common)
+    characters = tuple([messages.Character(char=char, p=p) for char, p in others])
+    return messages.Letter(char=event.char, mark=event.is_mark, alternatives=characters, **common)

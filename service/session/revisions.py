@@ -8,14 +8,8 @@ text, its columns or strokes, or its confidence. An id that has no event any mor
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from inkstream.service.protocol.server_messages import (
-    Decided,
-    Event,
-    Revised,
-    Rewound,
-    Word,
-    is_like,
-)
+from inkstream.service.protocol import server_messages as messages
+from inkstream.service.protocol.server_messages import Event, Revised, Rewound
 from inkstream.service.session.outputs import Effect
 
 Key = tuple[bool, int]  # whether an event is a word, and its id: words have their own ids
@@ -32,28 +26,23 @@ class Revisions:
 
     def begin(self, sent: Iterable[Event] = ()) -> None:
         """Begin a line of which the client has these events."""
-        self._sent = _events(sent)  # in the order in which they were decided
-
-    @property
-    def sent(self) -> list[Event]:
-        """The events that the client has and that may still be withdrawn."""
-        return [*self._sent.values()]
+        self.sent = _events(sent)  # and may still be withdrawn, in the order of their decisions
 
     def add(self, effects: Iterable[Effect], column: int) -> None:
         """Note the events among effects that are sent, of columns before `column`."""
         if new := _events(effects):
-            self._sent |= new
-            for key, event in [*self._sent.items()]:
+            self.sent |= new
+            for key, event in [*self.sent.items()]:
                 if event.column >= column - self._reach:
                     break
-                del self._sent[key]  # no rewind withdraws it
+                del self.sent[key]  # no rewind withdraws it
 
     def withdraw(self, message: Rewound | Revised) -> Events:
         """Withdraw the events whose ids stand no more, and return them."""
         withdrawn: dict[Key, Event] = {}
-        for is_word, number in [*self._sent]:
+        for is_word, number in [*self.sent]:
             if number >= (message.words if is_word else message.letters):
-                withdrawn[is_word, number] = self._sent.pop((is_word, number))
+                withdrawn[is_word, number] = self.sent.pop((is_word, number))
         return withdrawn
 
     def differences(
@@ -61,17 +50,14 @@ class Revisions:
     ) -> list[Effect]:
         """Return what to send about columns that were read again: `revised`, then what differs.
 
-        Args:
-            revised: says what stands before these columns.
-            withdrawn: the events that the client has of them.
-            effects: of reading them again.
+        `effects` are those of reading them again; of `withdrawn` the client has all events.
         """
         new = _events(effects)
         stand = new.keys() & withdrawn.keys()
         words = sum(is_word for is_word, _ in stand)
-        unchanged = {key for key in stand if is_like(withdrawn[key], new[key])}
+        unchanged = {key for key in stand if messages.is_like(withdrawn[key], new[key])}
         # What the client has: else small differences of many revisions would add up.
-        self._sent |= {key: (withdrawn if key in unchanged else new)[key] for key in new}
+        self.sent |= {key: (withdrawn if key in unchanged else new)[key] for key in new}
         left_out = {id(new[key]) for key in unchanged}
         revised.letters += len(stand) - words
         revised.words += words
@@ -81,7 +67,7 @@ class Revisions:
 def _events(effects: Iterable[Effect]) -> dict[Key, Event]:
     """Return the events among effects."""
     return {
-        (isinstance(effect, Word), effect.id): effect
+        (isinstance(effect, messages.Word), effect.id): effect
         for effect in effects
-        if isinstance(effect, Decided)
+        if isinstance(effect, messages.Decided)
     }

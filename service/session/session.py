@@ -10,8 +10,8 @@ what was numbered up to what it has heard is not sent again (`_send`).
 All that a client sends waits in one inbox, faulty messages included. New columns go to the engine
 at once. Any other message is processed by a generator, which yields where it needs the engine: for
 columns that are to be run (`Due`), or strokes that are to be drawn (`InkChanges`). Meanwhile what
-comes waits, so every message is answered in the order of the messages, and no clock, lock or task
-is needed. Between two messages a session is plain data beside its model.
+comes waits, so every message is answered in its turn, and no clock, lock or task is needed.
+Between two messages a session is plain data beside its model.
 
     NEW      not opened yet
     OPEN     waits for messages; the engine may take new columns
@@ -21,7 +21,7 @@ is needed. Between two messages a session is plain data beside its model.
     INK_DUE  a message waits for its strokes to be drawn
     CLOSED   what comes is dropped
 
-`TRANSITIONS` is the whole rule: a transition without a cell in the row of the present state raises
+`TRANSITIONS` is the whole rule: a transition that the row of the present state lacks raises
 `IllegalTransitionError` and changes nothing.
 """
 
@@ -36,51 +36,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from inkstream.model.decoding.base import Event
+from inkstream.model.decoding.base import Event, Scores
 from inkstream.model.errors import InkstreamError, InputError
 from inkstream.service.protocol import client_messages as requests
+from inkstream.service.protocol import errors
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import parse_client
 from inkstream.service.protocol.columns import unpack_columns
-from inkstream.service.protocol.errors import (
-    MEANINGS,
-    MessageError,
-    OverLimitError,
-    Ref,
-    ValueRefusedError,
-    error_of,
-)
-from inkstream.service.session.inbox import (
-    CONTROL_WEIGHT,
-    Control,
-    Fault,
-    Inbox,
-    PackedColumns,
-    TokenBucket,
-    checked_weight,
-)
+from inkstream.service.session import outputs
+from inkstream.service.session.inbox import Control, Fault, Inbox, PackedColumns
 from inkstream.service.session.ink import InkChanges, LineInk
-from inkstream.service.session.line import (
-    KEPT_SPACING,
-    AllowLabels,
-    BlankColumns,
-    Line,
-    Piece,
-)
-from inkstream.service.session.line import (
-    State as NetState,
-)
+from inkstream.service.session.line import KEPT_SPACING, AllowLabels, BlankColumns, Line, Restart
 from inkstream.service.session.model import SessionModel
 from inkstream.service.session.options import Options, decoder_for
-from inkstream.service.session.outputs import (
-    Close,
-    Effect,
-    Restore,
-    Showing,
-    Shown,
-    event_messages,
-    results,
-)
+from inkstream.service.session.outputs import Close, Effect, Restore, Showing, Shown
 from inkstream.service.session.revisions import Revisions
 from inkstream.service.session.snapshot import SavedSession, decode, encode
 
@@ -93,12 +62,7 @@ _EVENTS: Final = TypeAdapter(list[messages.Event])
 class State(IntEnum):
     """Where a session stands."""
 
-    NEW = 0
-    OPEN = 1
-    RUN_DUE = 2
-    RUNNING = 3
-    INK_DUE = 4
-    CLOSED = 5
+    NEW, OPEN, RUN_DUE, RUNNING, INK_DUE, CLOSED = range(6)
 
 
 class Transition(IntEnum):
@@ -123,15 +87,11 @@ class IllegalTransitionError(InkstreamError):
 
 
 class Row(dict[Transition, State]):
-    """The cells of one state; looking up a transition without a cell raises the error."""
+    """What may happen in a state, and which state follows; all else raises the error."""
 
-    def __init__(self, state: State, cells: Sequence[State | None]) -> None:
+    def __init__(self, state: State, **cells: State) -> None:
+        super().__init__({Transition[name]: cell for name, cell in cells.items()})
         self.state = state
-        self.update(
-            (transition, cell)
-            for transition, cell in zip(Transition, cells, strict=True)
-            if cell is not None
-        )
 
     def __missing__(self, transition: Transition) -> State:
         allowed = ", ".join(possible.name for possible in self)
@@ -140,20 +100,16 @@ class Row(dict[Transition, State]):
         )
 
 
-NO: Final = None  # not allowed
-# fmt: off
-TABLE: Final[dict[State, Sequence[State | None]]] = {
-    #         OPEN  RECEIVE  NEED_RUN NEED_INK TAKE     STEP    DRAW
-    NEW:     (OPEN, NO,      NO,      NO,      NO,      NO,     NO),
-    OPEN:    (NO,   OPEN,    RUN_DUE, INK_DUE, RUNNING, NO,     NO),
-    RUN_DUE: (NO,   RUN_DUE, NO,      NO,      RUNNING, NO,     NO),
-    RUNNING: (NO,   RUNNING, NO,      NO,      NO,      OPEN,   NO),
-    INK_DUE: (NO,   INK_DUE, NO,      NO,      NO,      NO,     OPEN),
+ROWS: Final = (
+    Row(NEW, OPEN=OPEN),
+    Row(OPEN, RECEIVE=OPEN, NEED_RUN=RUN_DUE, NEED_INK=INK_DUE, TAKE=RUNNING),
+    Row(RUN_DUE, RECEIVE=RUN_DUE, TAKE=RUNNING),
+    Row(RUNNING, RECEIVE=RUNNING, STEP=OPEN),
+    Row(INK_DUE, RECEIVE=INK_DUE, DRAW=OPEN),
     # It may be closed at any time. What comes afterwards is dropped.
-    CLOSED:  (NO,   CLOSED,  NO,      NO,      CLOSED,  CLOSED, CLOSED),
-}
-# fmt: on
-TRANSITIONS: Final = {state: Row(state, cells) for state, cells in TABLE.items()}
+    Row(CLOSED, RECEIVE=CLOSED, TAKE=CLOSED, STEP=CLOSED, DRAW=CLOSED),
+)
+TRANSITIONS: Final = {row.state: row for row in ROWS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +141,14 @@ class Ran(NamedTuple):
     """A portion that was run."""
 
     portion: Portion
-    scores: NDArray[np.float32]  # [n, S]
+    scores: Scores  # [n, S]
     state: NDArray[np.uint8]  # [D], the net's after them
     shown: Sequence[Shown]  # what the results of picked columns show
 
 
-# A message that is processed: it yields what it needs, and gets what the engine ran, or None.
 AnswerKind = TypeVar("AnswerKind", bound=messages.Answer)
-Work: TypeAlias = Generator[Due | InkChanges, Ran | None, None]
+# A message that is processed: for what is `Due` it gets what `Ran`, for `InkChanges` None.
+Work: TypeAlias = Generator[Due | InkChanges, Any, None]
 
 
 class Session:
@@ -200,53 +156,35 @@ class Session:
 
     def __init__(
         self,
-        session_id: str,
+        session_id: str,  # names it in logs
         model: SessionModel,
-        client: bytes = b"",
-        options: Options | None = None,
+        client: bytes = b"",  # its credential: what it is given to resume is for it alone
+        options: Options | None = None,  # those in force at first; None: before any `configure`
         *,
-        column_size: int = 0,
+        column_size: int = 0,  # bytes of a column that comes as such; 0 is those of a client's, H
     ) -> None:
-        """Prepare.
-
-        Args:
-            session_id: names it in logs.
-            model: which reads.
-            client: its credential: what it is given to resume is for it alone.
-            options: those in force at first; None is before any `configure`.
-            column_size: bytes of a column that comes as such; 0 is those of a client's, H.
-        """
-        limits = model.limits
+        reach = model.limits.max_rewind_columns
         self.session_id = session_id
         self.model = model
         self.options = options or Options.first(model)
         self._given_size = column_size or model.info.column_height
         self.state: State = NEW
         self._ink = LineInk(model, self._given_size)
-        self._line = Line(self.options.decoder, limits.max_rewind_columns)
-        self._revisions = Revisions(limits.max_rewind_columns)
-        self._inbox = Inbox(self._given_size)
-        self._rate_limit = TokenBucket(limits.max_control_per_s)
+        self._line = Line(self.options.decoder, reach)
+        self._revisions = Revisions(reach)
+        self._inbox = Inbox(self._given_size, model.limits)
         self._client = client
         self._effects: list[Effect] = []  # to be returned
         self._work: Work | None = None  # the message that is processed
         self._due: Due | InkChanges | None = None  # what it needs now
-        self._newest_s = 0.0  # when the newest message came
         self._may_resume = True  # no message but pings has come
         self._bad_in_a_row = 0
-        self._n_read = 0  # columns, in all
-        self._newest_snapshot = 0  # columns that had been read then
         self._held: list[Effect] | None = None  # about columns that are read again
         self._index: int | None = None  # of the message that is processed, in its line
-        self._ref: Ref = None  # its id
+        self._ref: errors.Ref = None  # its id
         self._n_processed = 0  # messages of the line
         self._text: str | None = ""  # that the client has
         self._begin_line()
-
-    @property
-    def closed(self) -> bool:
-        """Whether a `Close` was returned; what comes afterwards is dropped."""
-        return self.state is CLOSED
 
     @property
     def waiting_columns(self) -> int:
@@ -260,11 +198,8 @@ class Session:
 
     @property
     def paused_until_s(self) -> float:
-        """Until when to read nothing from the client, who sent more than `max_control_per_s`.
-
-        On the clock of `receive`; in the past if reading may go on.
-        """
-        return self._rate_limit.paid_s
+        """Until when, on the clock of `receive`, to read nothing: too many messages came."""
+        return self._inbox.paid_s
 
     @property
     def ready_columns(self) -> int:
@@ -289,69 +224,54 @@ class Session:
         model = messages.ServedModel(
             name=info.name, version=info.version, kind=info.kind, digest=self.model.digest
         )
-        ready = messages.Ready(
-            session=self.session_id,
-            model=model,
-            labels=info.labels,
-            column_height=info.column_height,
-            languages=info.languages,
-            limits=self.model.limits,
-        )
-        return [ready]
+        shown = {name: getattr(info, name) for name in ("labels", "column_height", "languages")}
+        limits = self.model.limits
+        return [messages.Ready(session=self.session_id, model=model, limits=limits, **shown)]
 
     def receive(self, frame: str | bytes, now_s: float) -> list[Effect]:
         """Take one frame, text or columns, that came at `now_s`; return what is due at once."""
         self.state = TRANSITIONS[self.state][RECEIVE]
         if self.state is CLOSED:
             return []
-        self._newest_s = now_s
-        limits = self.model.limits
+        inbox, size, limits = self._inbox, self._given_size, self.model.limits
+        inbox.newest_s = now_s
         message: Control
-        weight = CONTROL_WEIGHT
         try:
-            if isinstance(frame, bytes):
-                data = frame
-                if len(data) != self._given_size:
-                    data = unpack_columns(frame, self._given_size, limits.max_message_columns)
-                if not self._inbox.after_ink:
-                    self._inbox.add_columns(data)
+            if isinstance(frame, str):
+                message = parse_client(frame, limits.most_parts, limits.most_objects)
+                if isinstance(message, requests.Columns):
+                    rows, max_columns = message.columns, limits.max_message_columns
+                    data = unpack_columns(rows, size, max_columns, message.id)
+                    message = PackedColumns(data, message.id)
+            else:
+                if len(frame) != size:
+                    frame = unpack_columns(frame, size, limits.max_message_columns)
+                if not inbox.after_ink:
+                    inbox.add_columns(frame)
                     is_full = self._line.column >= limits.max_line_columns
                     return self._advanced() if is_full else []
-                message, weight = PackedColumns(data, None), len(data) // self._given_size
-            else:
-                message, weight = self._parsed(frame)
-        except MessageError as error:
-            message = Fault(error.code, str(error), error.ref)
-        self._rate_limit.spend(now_s, self._inbox.cost(message))
-        self._inbox.add_control(message, weight, frame)
+                message = PackedColumns(frame, None)
+            inbox.add_control(message, frame)
+        except errors.MessageError as error:
+            inbox.add_control(Fault(error.code, str(error), error.ref), frame)
         return self._advanced()
-
-    def _parsed(self, frame: str) -> tuple[Control, int]:
-        """Return the message of a text frame, and as how many columns it counts."""
-        limits = self.model.limits
-        message = parse_client(frame, limits.most_parts, limits.most_objects)
-        if not isinstance(message, requests.Columns):
-            return message, checked_weight(message, limits)
-        data = unpack_columns(
-            message.columns, self._given_size, limits.max_message_columns, message.id
-        )
-        return PackedColumns(data, message.id), len(data) // self._given_size
 
     def goaway(self, time_left_s: float) -> list[Effect]:
         """Tell the client that the server is about to stop."""
         self.state = TRANSITIONS[self.state][RECEIVE]
-        if self.closed:
-            return []
-        time_left_ms = round(time_left_s * 1000)
-        return [messages.Goaway(reason="the server is about to stop", time_left_ms=time_left_ms)]
+        reason, time_left_ms = "the server is about to stop", round(time_left_s * 1000)
+        return (
+            []
+            if self.state is CLOSED
+            else [messages.Goaway(reason=reason, time_left_ms=time_left_ms)]
+        )
 
     def fail(self, error: InkstreamError) -> list[Effect]:
         """Close the session for a fault that is not a message's, and send why."""
-        if not self.closed:
-            sent = messages.Error(code=error.code, message=str(error), fatal=True)
-            self._effects += [sent, Close(MEANINGS[error.code].closing, error.code)]
-            self.close()
-        return self._taken_effects()
+        if self.state is not CLOSED:
+            self._index = self._ref = None
+            self._send_error(error, fatal=True)
+        return self._advanced()
 
     def close(self) -> None:
         """Take nothing more, and drop what waits: the client is gone, or is told why."""
@@ -368,70 +288,49 @@ class Session:
         more than their decoder reads in good time.
         """
         state = TRANSITIONS[self.state][TAKE]
-        line, inbox, due = self._line, self._inbox, self._due
+        line = self._line
         n_columns = self.ready_columns
         if n_columns > 1:
-            n_columns = min(
-                max_columns,
-                n_columns,
-                MAX_RUN_COST // line.decoder.column_cost,
-                KEPT_SPACING - line.column % KEPT_SPACING,
-                max(1, self.model.limits.max_line_columns - line.column),
-            )
+            to_kept = KEPT_SPACING - line.column % KEPT_SPACING
+            to_limit = max(1, self.model.limits.max_line_columns - line.column)
+            in_time = MAX_RUN_COST // line.decoder.column_cost
+            n_columns = min(max_columns, n_columns, in_time, to_kept, to_limit)
         if n_columns <= 0:
             return None
-        if isinstance(due, Due):
-            portion = self._portion_of(due, n_columns)
-        else:
-            if self._n_read + n_columns >= self._snapshot_from:  # which needs a message's end
-                n_columns = inbox.up_to_message(n_columns)
-            ends_line = False
-            if self.options.in_force.line_end_columns:
-                n_columns, ends_line = self._until_line_end(inbox.peek(n_columns))
-            data, message_ends = inbox.take(n_columns)
-            portion = self._portion(data, n_columns, message_ends, ends_line)
         self.state = state
-        return portion
+        return self._portion(n_columns)
 
-    def _portion_of(self, due: Due, n_columns: int) -> Portion:
-        """Return the first columns that a message needs run."""
-        size = self._ink.column_size
-        data = due.data[: n_columns * size]
-        if not due.is_new:
-            return Portion(data, n_columns, n_columns * self._line.decoder.column_cost)
+    def _portion(self, n_columns: int) -> Portion:
+        """Return the first columns that wait: so many, or fewer where the line ends before."""
+        due, inbox, chosen, size = (
+            self._due,
+            self._inbox,
+            self.options.in_force,
+            self._ink.column_size,
+        )
+        cost = self._line.decoder.column_cost
+        if isinstance(due, Due) and not due.is_new:
+            return Portion(due.data[: n_columns * size], n_columns, n_columns * cost)
+        if due is None and self._n_unsaved + n_columns >= self._snapshot_spacing:
+            n_columns = inbox.up_to_message(n_columns)  # where a snapshot may be taken
         ends_line = False
-        # Blank columns do not end a line of ink.
-        if self.options.in_force.line_end_columns and not self._ink.has_strokes:
-            n_columns, ends_line = self._until_line_end(data)
-            data = data[: n_columns * size]
-        is_end = due.is_last and len(data) == len(due.data)
-        message_ends = [n_columns - 1] if is_end else []
-        return self._portion(data, n_columns, message_ends, ends_line)
-
-    def _portion(
-        self, data: bytes, n_columns: int, message_ends: Sequence[int], ends_line: bool
-    ) -> Portion:
-        """Return new columns, of which some are the last of a message."""
+        if chosen.line_end_columns and not self._ink.has_strokes:  # blank columns do not end ink
+            data = due.data[: n_columns * size] if isinstance(due, Due) else inbox.peek(n_columns)
+            n_columns, ends_line = self.options.until_line_end(data, self._line, size)
+        if isinstance(due, Due):
+            data = due.data[: n_columns * size]
+            message_ends = [n_columns - 1] if due.is_last and len(data) == len(due.data) else []
+        else:
+            data, message_ends = inbox.take(n_columns)
         picked: Sequence[int] = range(n_columns)
-        if (chosen := self.options.in_force.results) == "none":
+        if chosen.results == "none":
             picked = ()
-        elif chosen == "message":
-            picked = message_ends
-            if ends_line and n_columns - 1 not in message_ends[-1:]:
-                picked = [*message_ends, n_columns - 1]
-        cost = n_columns * self._line.decoder.column_cost
-        return Portion(data, n_columns, cost, picked, ends_line, len(message_ends))
-
-    def _until_line_end(self, data: bytes) -> tuple[int, bool]:
-        line = self._line
-        return self.options.until_line_end(data, line.column, line.ink_end, self._given_size)
+        elif chosen.results == "message":
+            picked = sorted({*message_ends, n_columns - 1}) if ends_line else message_ends
+        return Portion(data, n_columns, n_columns * cost, picked, ends_line, len(message_ends))
 
     def step(
-        self,
-        portion: Portion,
-        scores: NDArray[np.float32],
-        state: NDArray[np.uint8],
-        shown: Sequence[Shown],
+        self, portion: Portion, scores: Scores, state: NDArray[np.uint8], shown: Sequence[Shown]
     ) -> list[Effect]:
         """Take the scores [n, S] of a portion that was run, and the net's state [D] after it.
 
@@ -448,16 +347,15 @@ class Session:
             self._read(portion, scores, state, shown)
             if portion.ends_line:
                 rest_columns = self._inbox.begun_columns
-                n_messages = self._n_processed + (rest_columns > 0)
-                self._process(self._end_line(n_messages, rest_columns))
+                self._work = self._end_line(self._n_processed + (rest_columns > 0), rest_columns)
+                self._go_on()
         return self._advanced()
 
     def draw(self) -> list[Effect]:
         """Go on with the message whose `ink_due` is drawn."""
         self.state = TRANSITIONS[self.state][Transition.DRAW]
-        if self.state is CLOSED:
-            return []
-        self._go_on(None)
+        if self.state is not CLOSED:
+            self._go_on()
         return self._advanced()
 
     # Messages in their order
@@ -469,7 +367,7 @@ class Session:
         """
         inbox = self._inbox
         while self.state is OPEN:
-            if self._n_read >= self._snapshot_from and not inbox.begun_columns:
+            if self._n_unsaved >= self._snapshot_spacing and not inbox.begun_columns:
                 self._take_snapshot()
             if (message := inbox.next_control()) is None:
                 break
@@ -477,11 +375,9 @@ class Session:
         if inbox.head_columns and self.state is OPEN:
             try:
                 self._check_length()
-            except OverLimitError as error:
-                self._send_error(error, self._n_processed, None, fatal=True)
-        return self._taken_effects()
-
-    def _taken_effects(self) -> list[Effect]:
+            except errors.OverLimitError as error:
+                self._index, self._ref = self._n_processed, None
+                self._send_error(error, fatal=True)
         effects, self._effects = self._effects, []
         return effects
 
@@ -494,40 +390,35 @@ class Session:
         if not isinstance(message, requests.Resume):
             self._index = self._n_processed
             self._n_processed += 1
-        if isinstance(message, Fault):
-            self._refuse(error_of(message.code, message.text))
-        else:
-            self._process(self._answer(message))
+        self._work = self._answer(message)
+        self._go_on()
         self._may_resume = False
 
-    def _process(self, work: Work) -> None:
-        """Begin with what needs the engine now and then."""
-        self._work = work
-        self._go_on(None)
-
-    def _go_on(self, ran: Ran | None) -> None:
+    def _go_on(self, ran: Ran | None = None) -> None:
         """Go on with the message that is processed, until it needs the engine again."""
-        assert self._work is not None
-        self._due = None
+        work, self._work, self._due = self._work, None, None
+        assert work is not None
         try:
-            self._due = self._work.send(ran)
+            self._due = work.send(ran)
         except StopIteration:
-            self._work = None
             self._bad_in_a_row = 0
         except InputError as error:
-            self._work = None
-            self._refuse(error)
-        except OverLimitError as error:
-            self._work = None
-            self._send_error(error, self._index, self._ref, fatal=True)
+            self._bad_in_a_row += 1
+            too_many = self._bad_in_a_row >= self.model.limits.max_bad_messages
+            self._send_error(error, fatal=too_many)
+        except errors.OverLimitError as error:
+            self._send_error(error, fatal=True)
         else:
+            self._work = work
             is_ink = isinstance(self._due, InkChanges)
             need = Transition.NEED_INK if is_ink else Transition.NEED_RUN
             self.state = TRANSITIONS[self.state][need]
 
-    def _answer(self, message: requests.ClientMessage | PackedColumns) -> Work:
+    def _answer(self, message: Control) -> Work:
         """Do what a message asks for; raise an `InputError` if it cannot be done."""
         match message:
+            case Fault():
+                raise errors.error_of(message.code, message.text)
             case requests.Ink():
                 yield from self._write(message)
             case PackedColumns(data, ref):
@@ -545,19 +436,12 @@ class Session:
                 yield from self._resume(message)
             case requests.Flush():
                 yield from self._flush()
-                columns = self._line.column
-                self._send([self._with_answer(messages.Flushed, id=message.id, columns=columns)])
+                self._send([self._with_answer(messages.Flushed, id=message.id)])
             case _:
                 yield from self._flush()
-                columns, stand = self._line.column, self._standing()
-                done = self._with_answer(messages.Done, id=message.id, columns=columns, **stand)
-                self._send([done])
+                self._send([self._with_answer(messages.Done, id=message.id)])
                 self._effects.append(Close(NORMAL_CLOSURE, "end"))
                 self.close()
-
-    def _standing(self) -> dict[str, int]:
-        """Return how many letters and words of the line are decided."""
-        return {"letters": self._line.decoder.letters, "words": self._line.decoder.words}
 
     def _configure(self, options: Options) -> None:
         """Let options be in force from the next column on."""
@@ -565,40 +449,38 @@ class Session:
         if not self._line.column:
             self._line.begin(options.decoder)
             self._read_with = options.in_force
-        self._allow()
-        self._plan_snapshot()
+        self._apply_options()
 
-    def _allow(self) -> None:
-        """Let the labels that the options allow be answered from the next column on."""
+    def _apply_options(self) -> None:
+        """Let the options hold from the next column on, all but hints."""
         info, decoder, in_force = self.model.info, self._line.decoder, self.options.in_force
         self._line.allow(self.options.decoder.allowed)
         is_line = info.kind == "transcriber"
+        self._snapshot_spacing = in_force.snapshot_columns or math.inf
         self.showing = Showing(info.labels, is_line, in_force.top_k, decoder.allowed, decoder.mask)
 
     def _with_answer(self, kind: type[AnswerKind], **fields: Any) -> AnswerKind:
-        """Return a message with the answer for the line, which the client has then."""
-        decoder = self._line.decoder
+        """Return a message with the line's answer, which the client has then, and its counts."""
+        line, decoder = self._line, self._line.decoder
         self._text = decoder.text
+        fields |= {"columns": line.column, "letters": decoder.letters, "words": decoder.words}
+        # A kind of message without one of these fields ignores it.
         return kind(label=decoder.label, text=decoder.text, **fields)
 
     # New columns
 
     def _read(
-        self,
-        portion: Portion,
-        scores: NDArray[np.float32],
-        state: NDArray[np.uint8],
-        shown: Sequence[Shown],
+        self, portion: Portion, scores: Scores, state: NDArray[np.uint8], shown: Sequence[Shown]
     ) -> None:
         """Read new columns; send their results and events."""
         line = self._line
         first = line.column
-        self._n_read += portion.n_columns
+        self._n_unsaved += portion.n_columns
         # Ink goes back often: the end of each of its runs is kept.
         decoded = line.read(scores, state, portion.data, keep=self._ink.has_strokes)
-        made, self._text = results(first, portion.picked, shown, decoded, self._text)
+        made, self._text = outputs.results(first, portion.picked, shown, decoded, self._text)
         if decoded.events:  # each comes before the result of its column
-            events = event_messages(decoded.events, self._ink)
+            events = outputs.event_messages(decoded.events, self._ink)
             self._send(sorted([*events, *made], key=attrgetter("column")))
         else:
             self._send(made)
@@ -607,8 +489,7 @@ class Session:
         """Read columns that a message brings; the last ones of it, or some before these."""
         while data:
             self._check_length()
-            ran = yield Due(data, is_new=True, is_last=is_last)
-            assert ran is not None
+            ran: Ran = yield Due(data, is_new=True, is_last=is_last)
             data = data[len(ran.portion.data) :]
             self._read(*ran)
             if ran.portion.ends_line:
@@ -621,13 +502,13 @@ class Session:
         """Raise `OverLimitError` if the line has all the columns that it may have."""
         allowed = self.model.limits.max_line_columns
         if self._line.column >= allowed:
-            raise OverLimitError(f"a line has {allowed} columns at most")
+            raise errors.OverLimitError(f"a line has {allowed} columns at most")
 
     def _write(self, ink: requests.Ink) -> Work:
         """Have the strokes of a message drawn, and read the columns that they bring or change."""
         line = self._line
         changes = self._ink.changes(ink, line.oldest, line.column)
-        self._rate_limit.spend(self._newest_s, changes.cost - 1)
+        self._inbox.spend(changes.cost - 1)
         changes.prepare(self.model.config.column_size)
         if not changes.is_drawn:
             for stroke in ink.strokes:
@@ -647,8 +528,7 @@ class Session:
             return
         until = min(line.column, start + len(data) // size)
         yield from self._go_back(start)
-        frame, stand = self._ink.fitted, self._standing()
-        revised = self._with_answer(messages.Revised, column=start, frame=frame, **stand)
+        revised = self._with_answer(messages.Revised, column=start, frame=self._ink.fitted)
         withdrawn = self._revisions.withdraw(revised)
         n_again = (until - start) * size
         self._held = []
@@ -660,12 +540,7 @@ class Session:
     def _end_line(self, n_messages: int, rest_columns: int) -> Work:
         """End the line of so many messages; so many columns of the last one begin the next line."""
         yield from self._flush()
-        end = self._with_answer(
-            messages.LineEnd,
-            columns=self._line.column,
-            messages=n_messages,
-            rest_columns=rest_columns,
-        )
+        end = self._with_answer(messages.LineEnd, messages=n_messages, rest_columns=rest_columns)
         self._send([end])
         self._begin_line()
 
@@ -680,9 +555,8 @@ class Session:
         self._revisions.begin()
         had_columns = self._line.column > 0
         self._line.begin(self.options.decoder)
-        self._allow()
-        self._newest_snapshot = self._n_read
-        self._plan_snapshot()
+        self._apply_options()
+        self._n_unsaved = 0  # columns that were read since the newest snapshot
         if had_columns:
             self._effects.append(Restore(None))
 
@@ -693,24 +567,23 @@ class Session:
         line, column = self._line, message.column
         if not line.oldest <= column <= line.column:
             allowed = f"{line.oldest}..{line.column}"
-            raise ValueRefusedError(f"column is {column}, allowed: {allowed}")
+            raise errors.ValueRefusedError(f"column is {column}, allowed: {allowed}")
         self._ink.wipe(column)
         yield from self._go_back(column)
-        rewound = self._with_answer(
-            messages.Rewound, id=message.id, column=column, **self._standing()
-        )
+        rewound = self._with_answer(messages.Rewound, id=message.id, column=column)
         self._revisions.withdraw(rewound)
         self._send([rewound])
 
     def _go_back(self, column: int) -> Work:
         """Restore the newest state that was kept up to a column, and read again up to there."""
         if column < self._line.column:
-            yield from self._read_again(*self._line.go_back(column))
-        self._allow()
+            yield from self._read_again(self._line.go_back(column))
+        self._apply_options()
 
-    def _read_again(self, state: NetState | None, pieces: Iterable[Piece]) -> Work:
+    def _read_again(self, restart: Restart) -> Work:
         """Restore a state that was kept, and read what followed it; nothing is sent about that."""
         line, newest = self._line, None
+        state, pieces = restart
         self._effects.append(Restore(state))
         for piece in pieces:
             match piece:
@@ -720,8 +593,7 @@ class Session:
                     newest, _ = yield from self._read_blank(piece.n_columns)
                 case data:
                     while data:
-                        ran = yield Due(data)
-                        assert ran is not None
+                        ran: Ran = yield Due(data)
                         line.read(ran.scores, ran.state, ran.portion.data)
                         data, newest = data[len(ran.portion.data) :], ran.state
         if newest is not None:
@@ -729,22 +601,20 @@ class Session:
 
     def _flush(self) -> Work:
         """Read all columns of ink, and blank columns that make the net give all it holds back."""
-        if self._ink.holds_back:
-            yield from self._read_ink(*self._ink.rest())
+        if (held_back := self._ink.rest()) is not None:
+            yield from self._read_ink(*held_back)
         if not self._line.decoder.settled:
             _, events = yield from self._read_blank(self._line.decoder.flush_columns)
-            self._send(event_messages(events, self._ink))
+            self._send(outputs.event_messages(events, self._ink))
 
     def _read_blank(
         self, n_columns: int
-    ) -> Generator[Due | InkChanges, Ran | None, tuple[NetState | None, list[Event]]]:
+    ) -> Generator[Due, Ran, tuple[NDArray[np.uint8] | None, list[Event]]]:
         """Read blank columns that are no part of the line; return the net's state, and events."""
-        size = self._ink.column_size
         events: list[Event] = []
         state = None
         while n_columns:
-            ran = yield Due(bytes(n_columns * size))
-            assert ran is not None
+            ran = yield Due(bytes(n_columns * self._ink.column_size))
             n_columns -= len(ran.scores)
             events += self._line.flush(ran.scores, last=not n_columns)
             state = ran.state
@@ -752,15 +622,9 @@ class Session:
 
     # To go on elsewhere
 
-    def _plan_snapshot(self) -> None:
-        """Let the next snapshot be due when the client wants it."""
-        spacing = self.options.in_force.snapshot_columns
-        self._snapshot_from = self._newest_snapshot + spacing if spacing else math.inf
-
     def _take_snapshot(self) -> None:
         """Send a snapshot, unless it is too large."""
-        self._newest_snapshot = self._n_read
-        self._plan_snapshot()
+        self._n_unsaved = 0
         model, line = self.model, self._line
         if model.seals is None:
             return
@@ -772,7 +636,7 @@ class Session:
             read_with=self._read_with.model_dump(),
             line=line.saved(),
             ink=self._ink.saved(),
-            sent=[event.model_dump() for event in self._revisions.sent],
+            sent=[event.model_dump() for event in self._revisions.sent.values()],
         )
         blob = model.seals.seal(encode(saved), self._client, model.limits.resume_lifetime_s)
         if len(blob) <= model.limits.max_frame_bytes - RESUME_BYTES:
@@ -781,7 +645,7 @@ class Session:
     def _resume(self, message: requests.Resume) -> Work:
         """Go on with a line, whose messages follow: all of them, or those behind a snapshot."""
         if not self._may_resume:
-            raise ValueRefusedError(
+            raise errors.ValueRefusedError(
                 "resume came after other messages, allowed: first, or after pings", message.id
             )
         self._configure(self.options.updated(message.options, self.model))
@@ -821,9 +685,8 @@ class Session:
             self._ink.resume(saved.ink, saved.line.column, columns)
             self._inbox.after_ink = True
         self._revisions.begin(_EVENTS.validate_python(saved.sent))
-        yield from self._read_again(*line.resume(saved.line, decoder, self._ink.column_size))
-        self._allow()
-        self._plan_snapshot()
+        yield from self._read_again(line.resume(saved.line, decoder, self._ink.column_size))
+        self._apply_options()
 
     # Out
 
@@ -844,24 +707,15 @@ class Session:
                 message.seq = self._seq
                 self._effects.append(message)
 
-    def _refuse(self, error: InkstreamError) -> None:
-        """Send what is wrong with a message; close after too many such messages in a row."""
-        self._bad_in_a_row += 1
-        fatal = self._bad_in_a_row >= self.model.limits.max_bad_messages
-        self._send_error(error, self._index, self._ref, fatal=fatal)
-
-    def _send_error(
-        self, error: InkstreamError, index: int | None, ref: Ref, *, fatal: bool
-    ) -> None:
-        """Send an error about a message; `index` is its number in the line, None for `resume`."""
+    def _send_error(self, error: InkstreamError, *, fatal: bool) -> None:
+        """Send an error, about the message that is processed unless it is none of the line's."""
         self._held = None
-        sent = messages.Error(
-            code=error.code, message=str(error), fatal=fatal, index=index, ref=ref
-        )
-        if index is None:  # it follows from none of the line's messages
+        code, index, ref = error.code, self._index, self._ref
+        sent = messages.Error(code=code, message=str(error), fatal=fatal, index=index, ref=ref)
+        if index is None:
             self._effects.append(sent)
         else:
             self._number([sent])
         if fatal:
-            self._effects.append(Close(MEANINGS[error.code].closing, error.code))
+            self._effects.append(Close(errors.MEANINGS[code].closing, code))
             self.close()

@@ -189,7 +189,7 @@ def test_end_sums_up_the_last_line_and_closes(net: Runtime) -> None:
     assert messages[-1] == Done(id="e", columns=2, label=label, seq=3)
     assert types_of(messages) == [*["result"] * 3, "reset_done", *["result"] * 2, "done"]
     assert client.close == Close(1000, "end")
-    assert client.session.closed
+    assert client.session.state.name == "CLOSED"
     assert client.session.ready_columns == client.session.waiting_columns == 0
 
 
