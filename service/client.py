@@ -23,7 +23,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from tenacity import (
     RetryCallState,
@@ -42,22 +42,24 @@ from websockets.typing import Subprotocol
 
 from inkstream.model.errors import InkstreamError
 from inkstream.service.conversation import (
-    LOSSES,
     Conversation,
     Done,
     Exchange,
     Flushed,
     Io,
-    NoConnectionError,
     Reply,
     Result,
     T,
     Waiting,
-    error_of_closing,
-    error_of_http,
     stream_url,
 )
 from inkstream.service.protocol import server_messages as messages
+from inkstream.service.protocol.errors import (
+    LOSSES,
+    NoConnectionError,
+    error_of_closing,
+    error_of_http,
+)
 
 ANSWER_S: Final = 10.0  # how long each answer may take while a connection is opened
 CLOSE_S: Final = 1.0  # how long the server may take to close too: a lost connection never does
@@ -65,6 +67,8 @@ FIRST_WAIT_S: Final = 0.05  # at most, before the second attempt to reconnect; t
 LONGEST_WAIT_S: Final = 5.0  # at most, unless the server asks for more
 GAP_S: Final = 60.0  # from the loss of a connection to the last attempt
 RETRIED: Final = LOSSES | {"too_many_sessions"}  # the lost one may still be counted
+
+Results = TypeVar("Results")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +130,15 @@ def _wait_s(state: RetryCallState) -> float:
     """Return how long to wait before the next attempt; longer if the server asks for it."""
     backoff = wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)(state)
     error = state.outcome.exception() if state.outcome else None
-    refusal = None if error is None else error.__cause__
-    if not isinstance(refusal, InvalidStatus):
+    if error is None or not isinstance(refusal := error.__cause__, InvalidStatus):
         return backoff
     return max(backoff, retry_after_s(refusal.response.headers.get("Retry-After", "")))
 
 
-class _Stream(Conversation):
-    """What both streams know of connections."""
+class _Stream(Conversation, Generic[Results]):
+    """What both streams have in common; `Results` is how they give results."""
 
-    reconnected: Reconnected | None = None
-    """The newest replacement of a broken connection, once one was; the line went on."""
+    reconnected: Reconnected | None = None  # the newest replacement of a connection, if any
 
     def __init__(
         self, sockets: Any, url: str, model: str | None, key: str | None, *, reconnect: bool
@@ -152,6 +154,48 @@ class _Stream(Conversation):
             "close_timeout": CLOSE_S,
             "additional_headers": {} if key is None else {"Authorization": f"Bearer {key}"},
         }
+
+    def send(self, columns: Any) -> Results:
+        """Send columns; yield their results as they come.
+
+        Args:
+            columns: n columns of H bytes, 0 = paper, 255 = ink: bytes, an array [n, H] of uint8, or
+                a list of lists. For an image array [row, column] that is `image.T`.
+
+        If the loop over the results is left early, the columns not yet sent stay unsent. Raises
+        `ColumnsError` before anything is sent if they do not fit, and the server's errors.
+        """
+        return self._run(self._columns(columns))
+
+    def ink(
+        self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
+    ) -> Results:
+        """Send strokes of a pen; yield the results of their columns as they come.
+
+        Args:
+            strokes: each an array of points (x, y), x to the right and y downwards; or a mapping
+                with `points`, an `id`, which events and `undo` refer to, and `last`: if that is
+                False, more points of this `id` follow.
+            height: of the frame that is written in, in the same units; one for the whole line.
+            pause: whether the pen rests: the columns that it still touches are read too.
+            fit: whether a line whose ink is small in its frame, or exceeds it, is read in a frame
+                that fits; `revised.frame` is that frame.
+
+        Columns that the pen still touches get their results with later strokes or a flush. A stroke
+        that changes earlier columns yields new results for all columns from there on: `revised`
+        says so. For `ready.limits.max_control_per_s` a call counts as one message, or as more if it
+        has much ink. Raises `InkError` before anything is sent if these are no strokes, and the
+        server's errors.
+        """
+        return self._run(self._ink(strokes, height, pause=pause, fit=fit))
+
+    def undo(self, stroke: int | str) -> Results:
+        """Remove the stroke of that id; yield the results of the columns that it changes."""
+        return self._run(self._ink(undo=stroke))
+
+    def _run(self, exchange: Exchange[Result]) -> Results:
+        """Do what an exchange asks for; yield what it has for the program."""
+        raise NotImplementedError
 
     def _reconnect(self, reason: InkstreamError) -> Waiting[None]:
         """Try to resume, with exponential backoff and full jitter."""
@@ -178,64 +222,24 @@ class _Stream(Conversation):
 
     def _error(self, error: Exception) -> InkstreamError:
         """Return the typed error of one of a socket."""
-        typed: InkstreamError
-        match error:
-            case ConnectionClosed(rcvd=None):
-                typed = NoConnectionError("the connection broke off")
-            case ConnectionClosed(rcvd=close) if close is not None:
-                typed = error_of_closing(close.code, close.reason)
-            case InvalidStatus(response=response):
-                typed = error_of_http(response.status_code, response.body)
-            case _:
-                reason = getattr(error, "strerror", None) or str(error) or "no answer in time"
-                typed = NoConnectionError(f"cannot reach {self._url}: {reason}")
+        if isinstance(error, InvalidStatus):
+            typed = error_of_http(error.response.status_code, error.response.body)
+        elif not isinstance(error, ConnectionClosed):
+            reason = getattr(error, "strerror", None) or str(error) or "no answer in time"
+            typed = NoConnectionError(f"cannot reach {self._url}: {reason}")
+        elif error.rcvd is None:
+            typed = NoConnectionError("the connection broke off")
+        else:
+            typed = error_of_closing(error.rcvd.code, error.rcvd.reason)
         typed.__cause__ = error
         return typed
 
 
-class AsyncStream(_Stream):
+class AsyncStream(_Stream[AsyncIterator[Result]]):
     """A stream for asyncio; `connect` opens one."""
 
     _sockets: AsyncExitStack
     _socket: AsyncConnection
-
-    def send(self, columns: Any) -> AsyncIterator[Result]:
-        """Send columns; yield their results as they come.
-
-        Args:
-            columns: n columns of H bytes, 0 = paper, 255 = ink: bytes, an array [n, H] of uint8, or
-                a list of lists. For an image array [row, column] that is `image.T`.
-
-        If the loop over the results is left early, the columns not yet sent stay unsent. Raises
-        `ColumnsError` before anything is sent if they do not fit, and the server's errors.
-        """
-        return self._run(self._columns(columns))
-
-    def ink(
-        self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
-    ) -> AsyncIterator[Result]:
-        """Send strokes of a pen; yield the results of their columns as they come.
-
-        Args:
-            strokes: each an array of points (x, y), x to the right and y downwards; or a mapping
-                with `points`, an `id`, which events and `undo` refer to, and `last`: if that is
-                False, more points of this `id` follow.
-            height: of the frame that is written in, in the same units; one for the whole line.
-            pause: whether the pen rests: the columns that it still touches are read too.
-            fit: whether a line whose ink is small in its frame, or exceeds it, is read in a frame
-                that fits; `revised.frame` is that frame.
-
-        Columns that the pen still touches get their results with later strokes or a flush. A stroke
-        that changes earlier columns yields new results for all columns from there on: `revised`
-        says so. For `ready.limits.max_control_per_s` a call counts as one message, or as more if it
-        has much ink. Raises `InkError` before anything is sent if these are no strokes, and the
-        server's errors.
-        """
-        return self._run(self._ink(strokes, height, pause=pause, fit=fit))
-
-    def undo(self, stroke: int | str) -> AsyncIterator[Result]:
-        """Remove the stroke of that id; yield the results of the columns that it changes."""
-        return self._run(self._ink(undo=stroke))
 
     async def flush(self) -> Flushed:
         """Decide everything; return the line's answer: a `label` or a `text`, and events."""
@@ -269,7 +273,6 @@ class AsyncStream(_Stream):
         return answer
 
     async def _run(self, exchange: Exchange[T]) -> AsyncIterator[T]:
-        """Do what an exchange asks for; yield what it has for the program."""
         reply: Reply = None
         with suppress(StopIteration):
             while True:
@@ -292,25 +295,11 @@ class AsyncStream(_Stream):
                     reply = self._error(error)
 
 
-class Stream(_Stream):
-    """A stream without asyncio; `connect_sync` opens one. `AsyncStream` explains its methods."""
+class Stream(_Stream[Iterator[Result]]):
+    """A stream without asyncio; `connect_sync` opens one."""
 
     _sockets: ExitStack
     _socket: SyncConnection
-
-    def send(self, columns: Any) -> Iterator[Result]:
-        """Send columns; yield their results as they come."""
-        return self._run(self._columns(columns))
-
-    def ink(
-        self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
-    ) -> Iterator[Result]:
-        """Send strokes of a pen; yield the results of their columns as they come."""
-        return self._run(self._ink(strokes, height, pause=pause, fit=fit))
-
-    def undo(self, stroke: int | str) -> Iterator[Result]:
-        """Remove the stroke of that id; yield the results of the columns that it changes."""
-        return self._run(self._ink(undo=stroke))
 
     def flush(self) -> Flushed:
         """Decide everything; return the line's answer: a `label` or a `text`, and events."""
@@ -341,7 +330,6 @@ class Stream(_Stream):
         return answer
 
     def _run(self, exchange: Exchange[T]) -> Iterator[T]:
-        """Do what an exchange asks for; yield what it has for the program."""
         reply: Reply = None
         with suppress(StopIteration):
             while True:

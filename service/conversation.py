@@ -9,6 +9,7 @@ within the call: `KeptLine` is what it takes to go on with the line on another o
 import json
 from collections import deque
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, AnyStr, Final, TypeAlias, TypeVar
@@ -18,12 +19,10 @@ from inkstream.model.errors import InkstreamError
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.columns import python_columns
 from inkstream.service.protocol.errors import (
-    MEANINGS,
-    MessageError,
+    LOSSES,
+    NoConnectionError,
     NotResumableError,
-    OverLimitError,
     Ref,
-    ServiceError,
     StoppingError,
     ValueRefusedError,
     error_of,
@@ -34,7 +33,6 @@ SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 OPTIONS: Final = tuple(
     name for name in messages.Configured.model_fields if name not in ("type", "seq", "id")
 )
-
 CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the others are still being sent
 WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ever fills
 SNAPSHOT_COLUMNS: Final = 512  # between two snapshots, unless the program chooses otherwise
@@ -42,45 +40,15 @@ MAX_KEPT_BYTES: Final = 8 * 1024 * 1024  # of messages of a line
 RESUME_ID: Final = "resume"  # of `resume` and its pings; ids of the program's messages are numbers
 
 
-class NoConnectionError(ServiceError, code="no_connection"):
-    """The server cannot be reached, or the connection broke off."""
-
-
-class StreamEndedError(NoConnectionError, code="stream_ended"):
-    """The stream has ended as the client asked."""
-
-
-CLOSINGS: Final = {  # closing codes beside those of `MEANINGS`; RFC 6455, 7.4.1
-    1000: StreamEndedError,
-    1002: MessageError,
-    1007: MessageError,
-    1008: OverLimitError,
-    1009: OverLimitError,
-    1012: StoppingError,
-}
-RESUMED_CLOSINGS: Final = frozenset((1001, 1011, 1012, 1013, 4408, 4440))
-LOSSES: Final = frozenset(  # codes of errors that end a connection, and not the line
-    (
-        "no_connection",
-        *(code for code, meaning in MEANINGS.items() if meaning.closing in RESUMED_CLOSINGS),
-    )
-)
-
-
 @dataclass(slots=True)
 class Result:
     """What the model reads after a column."""
 
-    column: int
-    """The index in the line, from 0, of the newest column that this result covers."""
-    probabilities: dict[str, float]
-    """Of the labels that may be answered; the most probable first where `top_k` is set."""
-    letter_end: float | None = None
-    """A transcriber's: the probability that a letter has just ended."""
-    text: str | None = None
-    """A transcriber's: the line's text so far, with what may still change."""
-    events: tuple[messages.Event, ...] = ()
-    """What a transcriber decided since the result before."""
+    column: int  # the index in the line, from 0, of the newest one that this result covers
+    probabilities: dict[str, float]  # of labels; the most probable first where `top_k` is set
+    letter_end: float | None = None  # a transcriber's: probability that a letter has just ended
+    text: str | None = None  # a transcriber's: of the line so far, with what may still change
+    events: tuple[messages.Event, ...] = ()  # what a transcriber decided since the result before
 
     @property
     def label(self) -> str:
@@ -88,23 +56,23 @@ class Result:
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
 
-class Flushed(messages.Flushed):
-    """The answer for a line."""
+class _WithEvents(messages.Answer):
+    """What a client adds to a line's answer."""
 
     events: tuple[messages.Event, ...] = ()
     """What a transcriber decided since the newest result."""
 
 
-class LineEnd(messages.LineEnd):
+class Flushed(messages.Flushed, _WithEvents):
+    """The answer for a line."""
+
+
+class LineEnd(messages.LineEnd, _WithEvents):
     """The end of a line that ended by itself."""
 
-    events: tuple[messages.Event, ...] = ()
 
-
-class Done(messages.Done):
+class Done(messages.Done, _WithEvents):
     """The end of the stream, and of its last line."""
-
-    events: tuple[messages.Event, ...] = ()
 
 
 WITH_EVENTS: Final[dict[type, Any]] = {kind.__mro__[1]: kind for kind in (Flushed, LineEnd, Done)}
@@ -162,13 +130,11 @@ class KeptLine:
                 n_bytes = message.rest_columns * column_height
                 self._begin_line(message.messages - self._n_dropped, n_bytes)
 
-    def _begin_line(self, n_sent: int, n_left_bytes: int = 0) -> None:
+    def _begin_line(self, n_messages: int, n_left_bytes: int = 0) -> None:
         """Forget the first of the kept messages, but for some bytes at the end of the last one."""
-        left: str | bytes = b""
-        for _ in range(n_sent):
-            left = self._sent.popleft()
-        if n_left_bytes:
-            self._sent.appendleft(left[-n_left_bytes:])
+        sent = [*self._sent]
+        left = [sent[n_messages - 1][-n_left_bytes:]] if n_left_bytes else []
+        self._sent = deque([*left, *sent[n_messages:]])
         self._n_bytes = sum(map(len, self._sent))
         self.heard, self._n_dropped, self._snapshot = 0, 0, None
         self._line_options = self._options
@@ -180,14 +146,8 @@ class KeptLine:
 
     def resume(self) -> str:
         """Return the first message on another connection."""
-        return _frame(
-            "resume",
-            RESUME_ID,
-            heard=self.heard,
-            digest=self.digest,
-            options=self._line_options,
-            snapshot=self._snapshot and self._snapshot.blob,
-        )
+        heard = {"heard": self.heard, "digest": self.digest, "options": self._line_options}
+        return _frame("resume", RESUME_ID, **heard, snapshot=self._snapshot and self._snapshot.blob)
 
     def after(self, n_messages: int) -> list[str | bytes]:
         """Return the messages of the line behind so many; 0: the server refuses the snapshot."""
@@ -205,12 +165,9 @@ class Conversation:
     early is recognised as such.
     """
 
-    ready: messages.Ready
-    """The server's first message: session, model, labels, column height, limits."""
-    going_away: messages.Goaway | None = None
-    """The server's notice that it is about to stop, once it came."""
-    ended_line: LineEnd | Done | None = None
-    """The newest line that ended by itself or with the stream, once one did."""
+    ready: messages.Ready  # the server's first message: its model, labels, column height, limits
+    going_away: messages.Goaway | None = None  # the server's notice that it is about to stop
+    ended_line: LineEnd | Done | None = None  # the newest that ended by itself or with the stream
     revised: messages.Revised | None = None
     """The newest change of columns that were read: because of ink, or by other weights.
 
@@ -246,8 +203,8 @@ class Conversation:
         height, limits = self.ready.column_height, self.ready.limits
         data = python_columns(columns, height)
         chunk = min(CHUNK_COLUMNS, limits.max_message_columns, limits.max_frame_bytes // height)
-        starts = range(0, len(data), chunk * height)
-        frames = deque(data[start : start + chunk * height] for start in starts)
+        n_bytes = chunk * height
+        frames = deque(data[start : start + n_bytes] for start in range(0, len(data), n_bytes))
         if not self._has_results:
             for frame in frames:
                 self._n_sent += len(frame) // height
@@ -278,19 +235,14 @@ class Conversation:
         """
         frame = {} if height is None else {"height": python_height(height)}
         limits = self.ready.limits
-        parts = portions(
-            python_strokes(strokes),
-            max_points=limits.max_message_points,
-            max_strokes=limits.max_ink_strokes,
-            max_bytes=limits.max_frame_bytes,
-        )
-        fields_of: list[dict[str, Any]] = [{"strokes": part, **frame} for part in parts]
-        if undo is not None:
-            fields_of[0]["undo"] = undo
-        fields_of[-1] |= {name: True for name, is_set in marks.items() if is_set}
+        max_sizes = limits.max_message_points, limits.max_ink_strokes, limits.max_frame_bytes
+        parts = portions(python_strokes(strokes), *max_sizes)
+        ink: list[dict[str, Any]] = [{"strokes": part, **frame} for part in parts]
+        ink[0] |= {} if undo is None else {"undo": undo}
+        ink[-1] |= {name: True for name, is_set in marks.items() if is_set}
         while self._ping is not None:  # after ink whose results were not waited for
             yield from self._next()
-        for fields in fields_of:
+        for fields in ink:
             yield from self._until_pong(self._message("ink", **fields), self._newest_id)
 
     def _until_pong(self, frame: str | bytes, message_id: int | None = None) -> Exchange[Result]:
@@ -399,21 +351,19 @@ class Conversation:
             if self.can_resume(error):
                 raise error
         elif isinstance(message, messages.Result):
-            text = message.text
-            if text is not None:
-                text = self._text[: message.stable] + text
+            text = None if message.text is None else self._text[: message.stable] + message.text
             self._text = text or ""
-            probabilities = dict(message.probabilities)
             if self._merges and self._inbox and isinstance(self._inbox[-1], Result):
                 self._inbox.pop()  # of a line that is read again there may be a hundred thousand
+            probabilities = dict(message.probabilities)
             self._inbox.append(Result(message.column, probabilities, message.letter_end, text))
         else:
-            if isinstance(message, messages.Revised) and message.seq == 0:  # by other weights
-                self._line.digest, self._merges = self.ready.model.digest, True
             if isinstance(message, messages.LineEnd | messages.ResetDone):
                 self._text = ""
             elif isinstance(message, messages.Answer):
                 self._text = message.text or ""
+            if isinstance(message, messages.Revised) and message.seq == 0:  # by other weights
+                self._line.digest, self._merges = self.ready.model.digest, True
             kind = WITH_EVENTS.get(type(message))
             self._inbox.append(message if kind is None else kind.model_construct(**dict(message)))
         return message
@@ -494,30 +444,10 @@ def stream_url(url: str, model: str | None) -> str:
 
     Raises `ValueRefusedError` if `url` is no address of a server.
     """
-    try:
+    with suppress(ValueError):  # of brackets or a port that are none
         parts = urlsplit(url)
-        is_one = parts.scheme in SCHEMES and parts.netloc and parts.port != 0
-    except ValueError:  # brackets or a port that are none
-        is_one = False
-    if not is_one:
-        raise ValueRefusedError(f"url is {url!r}, expected one such as ws://127.0.0.1:8000")
-    path = parts.path.rstrip("/")
-    path = path if path.endswith(messages.PATH) else path + messages.PATH
-    query = dict(parse_qsl(parts.query)) | ({} if model is None else {"model": model})
-    return urlunsplit((SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))
-
-
-def error_of_http(status: int, body: bytes | bytearray) -> InkstreamError:
-    """Return the typed error of a refusal by HTTP; a proxy's has a status alone."""
-    try:
-        error = json.loads(body)["error"]
-        return error_of(error["code"], error["message"])
-    except (ValueError, KeyError, TypeError):
-        return NoConnectionError(f"the server refused the stream with HTTP status {status}")
-
-
-def error_of_closing(closing: int, reason: str) -> InkstreamError:
-    """Return the typed error of a closing code that no `error` message explained."""
-    kinds = {known.closing: known.kind for known in reversed(MEANINGS.values())} | CLOSINGS
-    kind = kinds.get(closing, NoConnectionError)
-    return kind(f"the server closed the stream ({closing}{': ' * bool(reason)}{reason})")
+        if parts.scheme in SCHEMES and parts.netloc and parts.port != 0:
+            path = parts.path.rstrip("/").removesuffix(messages.PATH) + messages.PATH
+            query = dict(parse_qsl(parts.query)) | ({} if model is None else {"model": model})
+            return urlunsplit((SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))
+    raise ValueRefusedError(f"url is {url!r}, expected one such as ws://127.0.0.1:8000")

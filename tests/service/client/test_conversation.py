@@ -18,22 +18,22 @@ from inkstream.service.conversation import (
     Conversation,
     Exchange,
     Io,
-    NoConnectionError,
-    StreamEndedError,
-    error_of_closing,
     stream_url,
 )
 from inkstream.service.protocol.columns import python_columns
 from inkstream.service.protocol.errors import (
     ColumnsError,
     MessageError,
+    NoConnectionError,
     OverLimitError,
     ServerFullError,
     ServiceError,
     StoppingError,
+    StreamEndedError,
     UnauthorizedError,
     ValueRefusedError,
     error_of,
+    error_of_closing,
 )
 from inkstream.service.protocol.server_messages import (
     Configured,
