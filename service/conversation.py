@@ -182,7 +182,7 @@ class Conversation:
         self._merges = False  # whether results that are heard again are merged
         self._newest_id = 0  # of this client's messages
         self._ping: int | None = None  # id of the newest one, if it is not answered yet
-        self._is_asking = False  # whether the answer to a call is still to come
+        self._asked: int | None = None  # id of a call's message, if it is not answered yet
         self._n_sent = 0  # columns, less those taken back by a rewind
         self._line_start = 0  # the count at column 0 of this line
         self._inbox: deque[messages.ServerMessage | Result] = deque()  # received, and not taken
@@ -246,11 +246,11 @@ class Conversation:
 
     def _settle(self) -> Waiting[None]:
         """Receive what calls that were left early still bring: it may move the next column."""
-        if self._is_asking:
+        if self._asked is not None:
             yield self._message("ping")
         while self._ping is not None:
             yield from self._next()
-        self._is_asking = False
+        self._asked = None
 
     def _until_pong(self, frame: str | bytes, message_id: int | None = None) -> Exchange[Result]:
         """Send a message and a ping, and give results until the ping is answered."""
@@ -270,12 +270,14 @@ class Conversation:
         unknown = [name for name in fields if kind == "configure" and name not in OPTIONS]
         if unknown:
             raise ValueRefusedError(f"{unknown[0]} came, allowed: {', '.join(OPTIONS)}")
-        self._is_asking = True
-        yield self._message(kind, **fields)
-        while self._is_asking:
-            message = yield from self._next(self._newest_id)
-            if isinstance(message, expected) and getattr(message, "id", None) == self._newest_id:
-                self._is_asking = False
+        yield from self._settle()
+        frame = self._message(kind, **fields)
+        self._asked = self._newest_id
+        yield frame
+        while self._asked is not None:
+            message = yield from self._next(self._asked)
+            if isinstance(message, expected) and getattr(message, "id", None) == self._asked:
+                self._asked = None
                 if isinstance(message, Flushed):
                     self._with_events(message)
                 yield message
@@ -300,17 +302,18 @@ class Conversation:
         """Return the next message, if need be over another connection; raise an error of `refs`."""
         while not self._inbox:
             try:
-                if self._loss is not None:  # a call was cancelled while it reconnected
-                    raise self._loss
-                yield from self._receive(Io.RECEIVE)
+                if self._loss is None:  # else a call was cancelled while it reconnected
+                    yield from self._receive(Io.RECEIVE)
             except InkstreamError as error:
                 if not self.can_resume(error):
                     raise
                 self._loss = error
-                yield from self._reconnect(error)
+            if self._loss is not None:
+                yield from self._reconnect(self._loss)
                 self._loss = None
         message = self._inbox.popleft()
         if isinstance(message, messages.Error) and message.ref in refs:
+            self._asked = None
             raise error_of(message.code, message.message)
         self._take_note(message)
         return message
@@ -330,7 +333,8 @@ class Conversation:
                 if isinstance(message, messages.Revised):
                     self.revised = message
                     return
-                self._n_sent = self._line_start + message.column
+                if message.id == self._asked:  # else other weights read the line again
+                    self._n_sent = self._line_start + message.column
                 if message.id != self._newest_id:  # the answer to a call that is over
                     fields = message.model_dump(exclude={"type", "id"})
                     self.revised = messages.Revised.model_construct(**fields)
