@@ -23,16 +23,9 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
-from tenacity import (
-    RetryCallState,
-    RetryError,
-    Retrying,
-    retry_if_exception,
-    stop_before_delay,
-    wait_random_exponential,
-)
+import tenacity
 from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as open_async
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -42,22 +35,24 @@ from websockets.typing import Subprotocol
 
 from inkstream.model.errors import InkstreamError
 from inkstream.service.conversation import (
-    LOSSES,
     Conversation,
     Done,
     Exchange,
     Flushed,
     Io,
-    NoConnectionError,
     Reply,
     Result,
     T,
     Waiting,
-    error_of_closing,
-    error_of_http,
     stream_url,
 )
 from inkstream.service.protocol import server_messages as messages
+from inkstream.service.protocol.errors import (
+    LOSSES,
+    NoConnectionError,
+    error_of_closing,
+    error_of_http,
+)
 
 ANSWER_S: Final = 10.0  # how long each answer may take while a connection is opened
 CLOSE_S: Final = 1.0  # how long the server may take to close too: a lost connection never does
@@ -65,6 +60,8 @@ FIRST_WAIT_S: Final = 0.05  # at most, before the second attempt to reconnect; t
 LONGEST_WAIT_S: Final = 5.0  # at most, unless the server asks for more
 GAP_S: Final = 60.0  # from the loss of a connection to the last attempt
 RETRIED: Final = LOSSES | {"too_many_sessions"}  # the lost one may still be counted
+
+Results = TypeVar("Results")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +119,19 @@ def retry_after_s(value: str) -> float:
     return (then.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
 
 
-def _wait_s(state: RetryCallState) -> float:
+def _wait_s(state: tenacity.RetryCallState) -> float:
     """Return how long to wait before the next attempt; longer if the server asks for it."""
-    backoff = wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)(state)
+    backoff = tenacity.wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)(state)
     error = state.outcome.exception() if state.outcome else None
-    refusal = None if error is None else error.__cause__
-    if not isinstance(refusal, InvalidStatus):
+    if error is None or not isinstance(refusal := error.__cause__, InvalidStatus):
         return backoff
     return max(backoff, retry_after_s(refusal.response.headers.get("Retry-After", "")))
 
 
-class _Stream(Conversation):
-    """What both streams know of connections."""
+class _Stream(Conversation, Generic[Results]):
+    """What both streams have in common; `Results` is how they give results."""
 
-    reconnected: Reconnected | None = None
-    """The newest replacement of a broken connection, once one was; the line went on."""
+    reconnected: Reconnected | None = None  # the newest replacement of a connection, if any
 
     def __init__(
         self, sockets: Any, url: str, model: str | None, key: str | None, *, reconnect: bool
@@ -153,53 +148,7 @@ class _Stream(Conversation):
             "additional_headers": {} if key is None else {"Authorization": f"Bearer {key}"},
         }
 
-    def _reconnect(self, reason: InkstreamError) -> Waiting[None]:
-        """Try to resume, with exponential backoff and full jitter."""
-        waits_s: list[float] = []
-        attempts = Retrying(
-            retry=retry_if_exception(lambda error: getattr(error, "code", None) in RETRIED),
-            wait=_wait_s,
-            stop=stop_before_delay(GAP_S),
-            sleep=waits_s.append,
-        )
-        try:
-            for attempt in attempts:
-                if waits_s:
-                    yield waits_s.pop()
-                with attempt:
-                    yield from self._resume()
-        except RetryError as failed:
-            newest = failed.last_attempt
-            tried = f"tried {newest.attempt_number} times in {GAP_S:g} s to go on elsewhere"
-            raise NoConnectionError(f"{reason}; {tried}, at last: {newest.exception()}") from reason
-        state = attempt.retry_state
-        seconds = state.seconds_since_start or 0.0
-        self.reconnected = Reconnected(reason, state.attempt_number, seconds)
-
-    def _error(self, error: Exception) -> InkstreamError:
-        """Return the typed error of one of a socket."""
-        typed: InkstreamError
-        match error:
-            case ConnectionClosed(rcvd=None):
-                typed = NoConnectionError("the connection broke off")
-            case ConnectionClosed(rcvd=close) if close is not None:
-                typed = error_of_closing(close.code, close.reason)
-            case InvalidStatus(response=response):
-                typed = error_of_http(response.status_code, response.body)
-            case _:
-                reason = getattr(error, "strerror", None) or str(error) or "no answer in time"
-                typed = NoConnectionError(f"cannot reach {self._url}: {reason}")
-        typed.__cause__ = error
-        return typed
-
-
-class AsyncStream(_Stream):
-    """A stream for asyncio; `connect` opens one."""
-
-    _sockets: AsyncExitStack
-    _socket: AsyncConnection
-
-    def send(self, columns: Any) -> AsyncIterator[Result]:
+    def send(self, columns: Any) -> Results:
         """Send columns; yield their results as they come.
 
         Args:
@@ -213,7 +162,7 @@ class AsyncStream(_Stream):
 
     def ink(
         self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
-    ) -> AsyncIterator[Result]:
+    ) -> Results:
         """Send strokes of a pen; yield the results of their columns as they come.
 
         Args:
@@ -233,9 +182,57 @@ class AsyncStream(_Stream):
         """
         return self._run(self._ink(strokes, height, pause=pause, fit=fit))
 
-    def undo(self, stroke: int | str) -> AsyncIterator[Result]:
+    def undo(self, stroke: int | str) -> Results:
         """Remove the stroke of that id; yield the results of the columns that it changes."""
         return self._run(self._ink(undo=stroke))
+
+    def _run(self, exchange: Exchange[Result]) -> Results:
+        """Do what an exchange asks for; yield what it has for the program."""
+        raise NotImplementedError
+
+    def _reconnect(self, reason: InkstreamError) -> Waiting[None]:
+        """Try to resume, with exponential backoff and full jitter."""
+        waits_s: list[float] = []
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: getattr(error, "code", "") in RETRIED),
+            wait=_wait_s,
+            stop=tenacity.stop_before_delay(GAP_S),
+            sleep=waits_s.append,
+        )
+        try:
+            for attempt in attempts:
+                if waits_s:
+                    yield waits_s.pop()
+                with attempt:
+                    yield from self._resume()
+        except tenacity.RetryError as failed:
+            newest = failed.last_attempt
+            tried = f"tried {newest.attempt_number} times in {GAP_S:g} s to go on elsewhere"
+            raise NoConnectionError(f"{reason}; {tried}, at last: {newest.exception()}") from reason
+        state = attempt.retry_state
+        seconds = state.seconds_since_start or 0.0
+        self.reconnected = Reconnected(reason, state.attempt_number, seconds)
+
+    def _error(self, error: Exception) -> InkstreamError:
+        """Return the typed error of one of a socket."""
+        if isinstance(error, InvalidStatus):
+            typed = error_of_http(error.response.status_code, error.response.body)
+        elif not isinstance(error, ConnectionClosed):
+            reason = getattr(error, "strerror", None) or str(error) or "no answer in time"
+            typed = NoConnectionError(f"cannot reach {self._url}: {reason}")
+        elif error.rcvd is None:
+            typed = NoConnectionError("the connection broke off")
+        else:
+            typed = error_of_closing(error.rcvd.code, error.rcvd.reason)
+        typed.__cause__ = error
+        return typed
+
+
+class AsyncStream(_Stream[AsyncIterator[Result]]):
+    """A stream for asyncio; `connect` opens one."""
+
+    _sockets: AsyncExitStack
+    _socket: AsyncConnection
 
     async def flush(self) -> Flushed:
         """Decide everything; return the line's answer: a `label` or a `text`, and events."""
@@ -269,7 +266,6 @@ class AsyncStream(_Stream):
         return answer
 
     async def _run(self, exchange: Exchange[T]) -> AsyncIterator[T]:
-        """Do what an exchange asks for; yield what it has for the program."""
         reply: Reply = None
         with suppress(StopIteration):
             while True:
@@ -292,25 +288,11 @@ class AsyncStream(_Stream):
                     reply = self._error(error)
 
 
-class Stream(_Stream):
-    """A stream without asyncio; `connect_sync` opens one. `AsyncStream` explains its methods."""
+class Stream(_Stream[Iterator[Result]]):
+    """A stream without asyncio; `connect_sync` opens one."""
 
     _sockets: ExitStack
     _socket: SyncConnection
-
-    def send(self, columns: Any) -> Iterator[Result]:
-        """Send columns; yield their results as they come."""
-        return self._run(self._columns(columns))
-
-    def ink(
-        self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
-    ) -> Iterator[Result]:
-        """Send strokes of a pen; yield the results of their columns as they come."""
-        return self._run(self._ink(strokes, height, pause=pause, fit=fit))
-
-    def undo(self, stroke: int | str) -> Iterator[Result]:
-        """Remove the stroke of that id; yield the results of the columns that it changes."""
-        return self._run(self._ink(undo=stroke))
 
     def flush(self) -> Flushed:
         """Decide everything; return the line's answer: a `label` or a `text`, and events."""
@@ -341,7 +323,6 @@ class Stream(_Stream):
         return answer
 
     def _run(self, exchange: Exchange[T]) -> Iterator[T]:
-        """Do what an exchange asks for; yield what it has for the program."""
         reply: Reply = None
         with suppress(StopIteration):
             while True:

@@ -9,6 +9,7 @@ within the call: `KeptLine` is what it takes to go on with the line on another o
 import json
 from collections import deque
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, AnyStr, Final, TypeAlias, TypeVar
@@ -18,12 +19,10 @@ from inkstream.model.errors import InkstreamError
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.columns import python_columns
 from inkstream.service.protocol.errors import (
-    MEANINGS,
-    MessageError,
+    LOSSES,
+    NoConnectionError,
     NotResumableError,
-    OverLimitError,
     Ref,
-    ServiceError,
     StoppingError,
     ValueRefusedError,
     error_of,
@@ -34,7 +33,6 @@ SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 OPTIONS: Final = tuple(
     name for name in messages.Configured.model_fields if name not in ("type", "seq", "id")
 )
-
 CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the others are still being sent
 WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ever fills
 SNAPSHOT_COLUMNS: Final = 512  # between two snapshots, unless the program chooses otherwise
@@ -42,45 +40,15 @@ MAX_KEPT_BYTES: Final = 8 * 1024 * 1024  # of messages of a line
 RESUME_ID: Final = "resume"  # of `resume` and its pings; ids of the program's messages are numbers
 
 
-class NoConnectionError(ServiceError, code="no_connection"):
-    """The server cannot be reached, or the connection broke off."""
-
-
-class StreamEndedError(NoConnectionError, code="stream_ended"):
-    """The stream has ended as the client asked."""
-
-
-CLOSINGS: Final = {  # closing codes beside those of `MEANINGS`; RFC 6455, 7.4.1
-    1000: StreamEndedError,
-    1002: MessageError,
-    1007: MessageError,
-    1008: OverLimitError,
-    1009: OverLimitError,
-    1012: StoppingError,
-}
-RESUMED_CLOSINGS: Final = frozenset((1001, 1011, 1012, 1013, 4408, 4440))
-LOSSES: Final = frozenset(  # codes of errors that end a connection, and not the line
-    (
-        "no_connection",
-        *(code for code, meaning in MEANINGS.items() if meaning.closing in RESUMED_CLOSINGS),
-    )
-)
-
-
 @dataclass(slots=True)
 class Result:
     """What the model reads after a column."""
 
-    column: int
-    """The index in the line, from 0, of the newest column that this result covers."""
-    probabilities: dict[str, float]
-    """Of the labels that may be answered; the most probable first where `top_k` is set."""
-    letter_end: float | None = None
-    """A transcriber's: the probability that a letter has just ended."""
-    text: str | None = None
-    """A transcriber's: the line's text so far, with what may still change."""
-    events: tuple[messages.Event, ...] = ()
-    """What a transcriber decided since the result before."""
+    column: int  # the index in the line, from 0, of the newest one that this result covers
+    probabilities: dict[str, float]  # of labels; the most probable first where `top_k` is set
+    letter_end: float | None = None  # a transcriber's: probability that a letter has just ended
+    text: str | None = None  # a transcriber's: of the line so far, with what may still change
+    events: tuple[messages.Event, ...] = ()  # what a transcriber decided since the result before
 
     @property
     def label(self) -> str:
@@ -88,23 +56,23 @@ class Result:
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
 
-class Flushed(messages.Flushed):
-    """The answer for a line."""
+class _WithEvents(messages.Answer):
+    """What a client adds to a line's answer."""
 
     events: tuple[messages.Event, ...] = ()
     """What a transcriber decided since the newest result."""
 
 
-class LineEnd(messages.LineEnd):
+class Flushed(messages.Flushed, _WithEvents):
+    """The answer for a line."""
+
+
+class LineEnd(messages.LineEnd, _WithEvents):
     """The end of a line that ended by itself."""
 
-    events: tuple[messages.Event, ...] = ()
 
-
-class Done(messages.Done):
+class Done(messages.Done, _WithEvents):
     """The end of the stream, and of its last line."""
-
-    events: tuple[messages.Event, ...] = ()
 
 
 WITH_EVENTS: Final[dict[type, Any]] = {kind.__mro__[1]: kind for kind in (Flushed, LineEnd, Done)}
@@ -162,13 +130,11 @@ class KeptLine:
                 n_bytes = message.rest_columns * column_height
                 self._begin_line(message.messages - self._n_dropped, n_bytes)
 
-    def _begin_line(self, n_sent: int, n_left_bytes: int = 0) -> None:
+    def _begin_line(self, n_messages: int, n_left_bytes: int = 0) -> None:
         """Forget the first of the kept messages, but for some bytes at the end of the last one."""
-        left: str | bytes = b""
-        for _ in range(n_sent):
-            left = self._sent.popleft()
-        if n_left_bytes:
-            self._sent.appendleft(left[-n_left_bytes:])
+        sent = [*self._sent]
+        left = [sent[n_messages - 1][-n_left_bytes:]] if n_left_bytes else []
+        self._sent = deque([*left, *sent[n_messages:]])
         self._n_bytes = sum(map(len, self._sent))
         self.heard, self._n_dropped, self._snapshot = 0, 0, None
         self._line_options = self._options
@@ -180,14 +146,8 @@ class KeptLine:
 
     def resume(self) -> str:
         """Return the first message on another connection."""
-        return _frame(
-            "resume",
-            RESUME_ID,
-            heard=self.heard,
-            digest=self.digest,
-            options=self._line_options,
-            snapshot=self._snapshot and self._snapshot.blob,
-        )
+        heard = {"heard": self.heard, "digest": self.digest, "options": self._line_options}
+        return _frame("resume", RESUME_ID, **heard, snapshot=self._snapshot and self._snapshot.blob)
 
     def after(self, n_messages: int) -> list[str | bytes]:
         """Return the messages of the line behind so many; 0: the server refuses the snapshot."""
@@ -205,12 +165,9 @@ class Conversation:
     early is recognised as such.
     """
 
-    ready: messages.Ready
-    """The server's first message: session, model, labels, column height, limits."""
-    going_away: messages.Goaway | None = None
-    """The server's notice that it is about to stop, once it came."""
-    ended_line: LineEnd | Done | None = None
-    """The newest line that ended by itself or with the stream, once one did."""
+    ready: messages.Ready  # the server's first message: its model, labels, column height, limits
+    going_away: messages.Goaway | None = None  # the server's notice that it is about to stop
+    ended_line: LineEnd | Done | None = None  # the newest that ended by itself or with the stream
     revised: messages.Revised | None = None
     """The newest change of columns that were read: because of ink, or by other weights.
 
@@ -225,6 +182,7 @@ class Conversation:
         self._merges = False  # whether results that are heard again are merged
         self._newest_id = 0  # of this client's messages
         self._ping: int | None = None  # id of the newest one, if it is not answered yet
+        self._asked: int | None = None  # id of a call's message, if it is not answered yet
         self._n_sent = 0  # columns, less those taken back by a rewind
         self._line_start = 0  # the count at column 0 of this line
         self._inbox: deque[messages.ServerMessage | Result] = deque()  # received, and not taken
@@ -246,28 +204,27 @@ class Conversation:
         height, limits = self.ready.column_height, self.ready.limits
         data = python_columns(columns, height)
         chunk = min(CHUNK_COLUMNS, limits.max_message_columns, limits.max_frame_bytes // height)
-        starts = range(0, len(data), chunk * height)
-        frames = deque(data[start : start + chunk * height] for start in starts)
-        if not self._has_results:
-            for frame in frames:
-                self._n_sent += len(frame) // height
+        n_bytes = chunk * height
+        yield from self._settle()
+        answered = self._n_sent
+        for start in range(0, len(data), n_bytes):
+            frame = data[start : start + n_bytes]
+            self._n_sent += len(frame) // height
+            if not self._has_results:
                 yield from self._until_pong(self._kept(frame))
-            return
-        answered, end = self._n_sent, self._n_sent + len(data) // height
-        while answered < end:
-            while frames and self._n_sent - answered < WINDOW_COLUMNS:
-                frame = frames.popleft()
-                self._n_sent += len(frame) // height
-                yield self._kept(frame)
-            message = yield from self._next()
-            if isinstance(message, messages.Error) and message.ref is None:
-                self._n_sent = answered  # the columns behind the faulty ones are refused too
-                raise error_of(message.code, message.message)
-            if isinstance(message, Result):
-                count = self._line_start + message.column + 1
-                if count > answered:
-                    answered = count
-                    yield self._with_events(message)
+                continue
+            yield self._kept(frame)
+            is_last = start + n_bytes >= len(data)
+            while self._n_sent - answered >= (1 if is_last else WINDOW_COLUMNS):
+                message = yield from self._next()
+                if isinstance(message, messages.Error) and message.ref is None:
+                    self._n_sent = answered  # the columns behind the faulty ones are refused too
+                    raise error_of(message.code, message.message)
+                if isinstance(message, Result):
+                    count = self._line_start + message.column + 1
+                    if count > answered:
+                        answered = count
+                        yield self._with_events(message)
 
     def _ink(
         self, strokes: Any = (), height: float | None = None, undo: Ref = None, **marks: bool
@@ -278,20 +235,22 @@ class Conversation:
         """
         frame = {} if height is None else {"height": python_height(height)}
         limits = self.ready.limits
-        parts = portions(
-            python_strokes(strokes),
-            max_points=limits.max_message_points,
-            max_strokes=limits.max_ink_strokes,
-            max_bytes=limits.max_frame_bytes,
-        )
-        fields_of: list[dict[str, Any]] = [{"strokes": part, **frame} for part in parts]
-        if undo is not None:
-            fields_of[0]["undo"] = undo
-        fields_of[-1] |= {name: True for name, is_set in marks.items() if is_set}
-        while self._ping is not None:  # after ink whose results were not waited for
-            yield from self._next()
-        for fields in fields_of:
+        max_sizes = limits.max_message_points, limits.max_ink_strokes, limits.max_frame_bytes
+        parts = portions(python_strokes(strokes), *max_sizes)
+        ink: list[dict[str, Any]] = [{"strokes": part, **frame} for part in parts]
+        ink[0] |= {} if undo is None else {"undo": undo}
+        ink[-1] |= {name: True for name, is_set in marks.items() if is_set}
+        yield from self._settle()
+        for fields in ink:
             yield from self._until_pong(self._message("ink", **fields), self._newest_id)
+
+    def _settle(self) -> Waiting[None]:
+        """Receive what calls that were left early still bring: it may move the next column."""
+        if self._asked is not None:
+            yield self._message("ping")
+        while self._ping is not None:
+            yield from self._next()
+        self._asked = None
 
     def _until_pong(self, frame: str | bytes, message_id: int | None = None) -> Exchange[Result]:
         """Send a message and a ping, and give results until the ping is answered."""
@@ -311,16 +270,17 @@ class Conversation:
         unknown = [name for name in fields if kind == "configure" and name not in OPTIONS]
         if unknown:
             raise ValueRefusedError(f"{unknown[0]} came, allowed: {', '.join(OPTIONS)}")
-        yield self._message(kind, **fields)
-        while True:
-            message = yield from self._next(self._newest_id)
-            if isinstance(message, expected) and getattr(message, "id", None) == self._newest_id:
+        yield from self._settle()
+        frame = self._message(kind, **fields)
+        self._asked = self._newest_id
+        yield frame
+        while self._asked is not None:
+            message = yield from self._next(self._asked)
+            if isinstance(message, expected) and getattr(message, "id", None) == self._asked:
+                self._asked = None
                 if isinstance(message, Flushed):
                     self._with_events(message)
-                elif isinstance(message, messages.Rewound):
-                    self._n_sent = self._line_start + message.column
                 yield message
-                return
 
     def _message(self, kind: str, **fields: Any) -> str:
         """Return a message with a new id, which its answer will have."""
@@ -342,17 +302,18 @@ class Conversation:
         """Return the next message, if need be over another connection; raise an error of `refs`."""
         while not self._inbox:
             try:
-                if self._loss is not None:  # a call was cancelled while it reconnected
-                    raise self._loss
-                yield from self._receive(Io.RECEIVE)
+                if self._loss is None:  # else a call was cancelled while it reconnected
+                    yield from self._receive(Io.RECEIVE)
             except InkstreamError as error:
                 if not self.can_resume(error):
                     raise
                 self._loss = error
-                yield from self._reconnect(error)
+            if self._loss is not None:
+                yield from self._reconnect(self._loss)
                 self._loss = None
         message = self._inbox.popleft()
         if isinstance(message, messages.Error) and message.ref in refs:
+            self._asked = None
             raise error_of(message.code, message.message)
         self._take_note(message)
         return message
@@ -371,7 +332,10 @@ class Conversation:
                 self._events = [event for event in self._events if event.id < n_left[event.type]]
                 if isinstance(message, messages.Revised):
                     self.revised = message
-                elif message.id != self._newest_id:  # the answer to a call that is over
+                    return
+                if message.id == self._asked:  # else other weights read the line again
+                    self._n_sent = self._line_start + message.column
+                if message.id != self._newest_id:  # the answer to a call that is over
                     fields = message.model_dump(exclude={"type", "id"})
                     self.revised = messages.Revised.model_construct(**fields)
             case messages.ResetDone():
@@ -399,21 +363,19 @@ class Conversation:
             if self.can_resume(error):
                 raise error
         elif isinstance(message, messages.Result):
-            text = message.text
-            if text is not None:
-                text = self._text[: message.stable] + text
+            text = None if message.text is None else self._text[: message.stable] + message.text
             self._text = text or ""
-            probabilities = dict(message.probabilities)
             if self._merges and self._inbox and isinstance(self._inbox[-1], Result):
                 self._inbox.pop()  # of a line that is read again there may be a hundred thousand
+            probabilities = dict(message.probabilities)
             self._inbox.append(Result(message.column, probabilities, message.letter_end, text))
         else:
-            if isinstance(message, messages.Revised) and message.seq == 0:  # by other weights
-                self._line.digest, self._merges = self.ready.model.digest, True
             if isinstance(message, messages.LineEnd | messages.ResetDone):
                 self._text = ""
             elif isinstance(message, messages.Answer):
                 self._text = message.text or ""
+            if isinstance(message, messages.Revised) and message.seq == 0:  # by other weights
+                self._line.digest, self._merges = self.ready.model.digest, True
             kind = WITH_EVENTS.get(type(message))
             self._inbox.append(message if kind is None else kind.model_construct(**dict(message)))
         return message
@@ -494,30 +456,10 @@ def stream_url(url: str, model: str | None) -> str:
 
     Raises `ValueRefusedError` if `url` is no address of a server.
     """
-    try:
+    with suppress(ValueError):  # of brackets or a port that are none
         parts = urlsplit(url)
-        is_one = parts.scheme in SCHEMES and parts.netloc and parts.port != 0
-    except ValueError:  # brackets or a port that are none
-        is_one = False
-    if not is_one:
-        raise ValueRefusedError(f"url is {url!r}, expected one such as ws://127.0.0.1:8000")
-    path = parts.path.rstrip("/")
-    path = path if path.endswith(messages.PATH) else path + messages.PATH
-    query = dict(parse_qsl(parts.query)) | ({} if model is None else {"model": model})
-    return urlunsplit((SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))
-
-
-def error_of_http(status: int, body: bytes | bytearray) -> InkstreamError:
-    """Return the typed error of a refusal by HTTP; a proxy's has a status alone."""
-    try:
-        error = json.loads(body)["error"]
-        return error_of(error["code"], error["message"])
-    except (ValueError, KeyError, TypeError):
-        return NoConnectionError(f"the server refused the stream with HTTP status {status}")
-
-
-def error_of_closing(closing: int, reason: str) -> InkstreamError:
-    """Return the typed error of a closing code that no `error` message explained."""
-    kinds = {known.closing: known.kind for known in reversed(MEANINGS.values())} | CLOSINGS
-    kind = kinds.get(closing, NoConnectionError)
-    return kind(f"the server closed the stream ({closing}{': ' * bool(reason)}{reason})")
+        if parts.scheme in SCHEMES and parts.netloc and parts.port != 0:
+            path = parts.path.rstrip("/").removesuffix(messages.PATH) + messages.PATH
+            query = dict(parse_qsl(parts.query)) | ({} if model is None else {"model": model})
+            return urlunsplit((SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))
+    raise ValueRefusedError(f"url is {url!r}, expected one such as ws://127.0.0.1:8000")

@@ -60,8 +60,7 @@ def stream(
     from inkstream.service.cli.files import holds_ink
     from inkstream.service.cli.terminal import show
     from inkstream.service.client import connect_sync
-    from inkstream.service.conversation import NoConnectionError
-    from inkstream.service.protocol.errors import ModelUnknownError
+    from inkstream.service.protocol.errors import ModelUnknownError, NoConnectionError
 
     if pace is not None and math.isnan(pace):
         raise click.BadParameter("nan is no pace, expected a number", param_hint="--pace")

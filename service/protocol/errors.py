@@ -138,6 +138,29 @@ class StoppingError(ServiceError, code="stopping", closing=1001, http=503):
     """The server is stopping."""
 
 
+class NoConnectionError(ServiceError, code="no_connection"):
+    """The server cannot be reached, or the connection broke off."""
+
+
+class StreamEndedError(NoConnectionError, code="stream_ended"):
+    """The stream has ended as the client asked."""
+
+
+CLOSINGS: Final = {  # closing codes beside those of `MEANINGS`; RFC 6455, 7.4.1
+    1000: StreamEndedError,
+    1002: MessageError,
+    1007: MessageError,
+    1008: OverLimitError,
+    1009: OverLimitError,
+    1012: StoppingError,
+}
+RESUMED_CLOSINGS: Final = frozenset((1001, 1011, 1012, 1013, 4408, 4440))
+LOSSES: Final = {  # codes of errors that end a connection, and not the line
+    "no_connection",
+    *(code for code, meaning in MEANINGS.items() if meaning.closing in RESUMED_CLOSINGS),
+}
+
+
 def described(value: Any) -> str:
     """Describe in a few words a value that came as JSON."""
     match value:
@@ -159,3 +182,19 @@ def error_of(code: str, message: str) -> InkstreamError:
     if code in MEANINGS:
         return MEANINGS[code].kind(message)
     return ServiceError(f"{code}: {message}")
+
+
+def error_of_http(status: int, body: bytes | bytearray) -> InkstreamError:
+    """Return the typed error of a refusal by HTTP; a proxy's has a status alone."""
+    try:
+        error = json.loads(body)["error"]
+        return error_of(error["code"], error["message"])
+    except (ValueError, KeyError, TypeError):
+        return NoConnectionError(f"the server refused the stream with HTTP status {status}")
+
+
+def error_of_closing(closing: int, reason: str) -> InkstreamError:
+    """Return the typed error of a closing code that no `error` message explained."""
+    kinds = {known.closing: known.kind for known in reversed(MEANINGS.values())} | CLOSINGS
+    kind = kinds.get(closing, NoConnectionError)
+    return kind(f"the server closed the stream ({closing}{': ' * bool(reason)}{reason})")

@@ -105,7 +105,7 @@ def python_height(height: Any) -> float:
 
 
 def portions(
-    strokes: list[dict[str, Any]], *, max_points: int, max_strokes: int, max_bytes: int
+    strokes: list[dict[str, Any]], max_points: int, max_strokes: int, max_bytes: int
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the strokes of one `ink` message after the other, each within the limits.
 

@@ -13,13 +13,15 @@ import pytest
 from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
 from inkstream.service.client import connect, connect_sync
-from inkstream.service.conversation import WINDOW_COLUMNS, NoConnectionError, StreamEndedError
+from inkstream.service.conversation import WINDOW_COLUMNS
 from inkstream.service.protocol.errors import (
     ClientFullError,
     IdleError,
     ModelUnknownError,
+    NoConnectionError,
     OverLimitError,
     ServerFullError,
+    StreamEndedError,
     UnauthorizedError,
     ValueRefusedError,
 )

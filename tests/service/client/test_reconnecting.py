@@ -23,9 +23,10 @@ from websockets.typing import Subprotocol
 from inkstream.model.errors import InkstreamError
 from inkstream.service import client
 from inkstream.service.client import connect, connect_sync, retry_after_s
-from inkstream.service.conversation import Conversation, NoConnectionError
+from inkstream.service.conversation import Conversation
 from inkstream.service.protocol.errors import (
     MEANINGS,
+    NoConnectionError,
     NotResumableError,
     StoppingError,
     UnauthorizedError,
