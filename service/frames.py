@@ -17,7 +17,14 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]  # the mask in C
 
-from inkstream.service.connections import END_S, FIRST_FRAMES_S, FRAMES_S, WRITING_S, Peer
+from inkstream.service.connections import (
+    END_S,
+    FIRST_FRAMES_S,
+    FRAMES_S,
+    MAX_UNREAD_BYTES,
+    WRITING_S,
+    Peer,
+)
 from inkstream.service.settings import Settings
 from inkstream.service.websocket import DIRECT
 
@@ -38,6 +45,7 @@ class WebSocketConnection(asyncio.Protocol):
     peer: Peer
     listener: Callable[[str | bytes], None] | None = None
     _fragments: bytearray | None = None  # of the message that is not complete
+    _counted_bytes = 0  # of both, at the last count
     _checker: codecs.IncrementalDecoder  # of that message
     _is_paused = False  # by the session
     _is_waiting = False  # for the next turn, to go on with frames that have come
@@ -58,12 +66,13 @@ class WebSocketConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        connected = transport.get_extra_info("socket")
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        accepted = transport.get_extra_info("socket")
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         self.uvicorn.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
+        self.peer.unread_bytes -= self._counted_bytes
         self.peer.left()
         self.peer.run(partial(self._end, exc))
 
@@ -89,6 +98,16 @@ class WebSocketConnection(asyncio.Protocol):
             self._go_on_later()
         elif not self._is_paused and not self._is_waiting:
             self._take_frames()
+        self._count_unread()
+
+    def _count_unread(self) -> None:
+        """Count what frames that are not whole hold, and close if the client has too many."""
+        n_bytes = len(self._unread) + len(self._fragments or b"")
+        self.peer.unread_bytes += n_bytes - self._counted_bytes
+        self._counted_bytes = n_bytes
+        if self.peer.unread_bytes > MAX_UNREAD_BYTES and not self.peer.is_proxy:
+            self.peer.refused("too_much_unread")
+            self._close(CloseCode.POLICY_VIOLATION, b"too_much_unread")
 
     def _take_message(self, data: bytes) -> bool:
         """Take a read that is one whole message of less than 64 KiB, as nearly all are."""
@@ -112,9 +131,9 @@ class WebSocketConnection(asyncio.Protocol):
             message = payload.decode() if kind == TEXT else payload
         except UnicodeDecodeError:
             self._close(CloseCode.INVALID_DATA)
-            return
-        if self.listener is not None:
-            self.listener(message)
+        else:
+            if self.listener is not None:
+                self.listener(message)
 
     def _take_frames(self) -> None:
         """Take what has come, until a frame is not complete or others have their turn."""
@@ -131,8 +150,7 @@ class WebSocketConnection(asyncio.Protocol):
         data = self._unread
         if len(data) < 2:
             return 0
-        kind, length = data[0], data[1] - 0x80  # below 0 without a mask
-        start = 2 + MASK_BYTES
+        kind, length, start = data[0], data[1] - 0x80, 6  # a length below 0 without a mask
         if length >= 126:
             start += 2 if length == 126 else 8
             if len(data) < start - MASK_BYTES:
@@ -172,8 +190,8 @@ class WebSocketConnection(asyncio.Protocol):
             self._close(CloseCode.INVALID_DATA)
             return
         if kind & WHOLE:
-            message, self._fragments = bytes(self._fragments), None
-            self._hand_over(self._kind, message)
+            payload, self._fragments = bytes(self._fragments), None
+            self._hand_over(self._kind, payload)
 
     def _leave_to_uvicorn(self, kind: int, data: bytes) -> None:
         """Hand uvicorn a close, or what is not allowed here, which it answers by one."""
@@ -193,6 +211,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._is_waiting = False
         if not self._is_paused and not self.transport.is_closing():
             self._take_frames()
+            self._count_unread()
             if not self._is_waiting and not self._is_paused and not self.transport.is_closing():
                 self.transport.resume_reading()
 
