@@ -230,14 +230,9 @@ class WebSocketConnection(asyncio.Protocol):
 
     # Out
 
-    @property
-    def may_write(self) -> bool:
-        """Whether writing need not wait."""
-        return self._may_write and not self.transport.is_closing()
-
     def send_now(self, texts: Iterable[bytes]) -> bool:
         """Write texts in UTF-8, a frame for each, all at once, unless writing has to wait."""
-        if not self.may_write:
+        if not self._may_write or self.transport.is_closing():
             return False
         parts: list[bytes] = []
         for text in texts:
