@@ -89,41 +89,24 @@ class WebSocketConnection(asyncio.Protocol):
             self.uvicorn.data_received(data)
             return
         has_time = self.peer.has_time(FIRST_FRAMES_S)
-        if has_time and not self._unread and not self._is_paused and self._take_message(data):
-            return
         self._unread += data
         if not self.uvicorn.handshake_complete:
             self.transport.pause_reading()  # until there is a session
         elif not has_time:
             self._go_on_later()
-        elif not self._is_paused and not self._is_waiting:
+        elif not self._is_waiting:
             self._take_frames()
-        self._count_unread()
 
     def _count_unread(self) -> None:
         """Count what frames that are not whole hold, and close if the client has too many."""
         n_bytes = len(self._unread) + len(self._fragments or b"")
+        if n_bytes == self._counted_bytes or self.transport.is_closing():
+            return
         self.peer.unread_bytes += n_bytes - self._counted_bytes
         self._counted_bytes = n_bytes
         if self.peer.unread_bytes > MAX_UNREAD_BYTES and not self.peer.is_proxy:
             self.peer.refused("too_much_unread")
             self._close(CloseCode.POLICY_VIOLATION, b"too_much_unread")
-
-    def _take_message(self, data: bytes) -> bool:
-        """Take a read that is one whole message of less than 64 KiB, as nearly all are."""
-        if len(data) < 8 or self._fragments is not None or self.listener is None:
-            return False
-        kind, length, start = data[0], data[1] - 0x80, 6
-        if length == 126:
-            length, start = data[2] << 8 | data[3], 8
-        is_whole = start + length == len(data) and length <= self._max_bytes
-        if is_whole and kind == BINARY:
-            self.listener(apply_mask(data[start:], data[start - MASK_BYTES : start]))
-        elif is_whole and kind == TEXT:
-            self._hand_over(kind, apply_mask(data[start:], data[start - MASK_BYTES : start]))
-        else:
-            return False
-        return True
 
     def _hand_over(self, kind: int, payload: bytes) -> None:
         """Give the session, if it has not ended, a message; close if a text is not UTF-8."""
@@ -137,13 +120,14 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _take_frames(self) -> None:
         """Take what has come, until a frame is not complete or others have their turn."""
-        while n_bytes := self._take_frame():
+        while self._unread and not self._is_paused and (n_bytes := self._take_frame()):
             del self._unread[:n_bytes]
-            if self._is_paused or self.transport.is_closing():
+            if self.transport.is_closing():
                 break
             if self._unread and not self.peer.has_time(FRAMES_S):
                 self._go_on_later()
                 break
+        self._count_unread()
 
     def _take_frame(self) -> int:
         """Take a frame as in RFC 6455, 5.2; return its length, or 0 if it is not whole."""
@@ -209,11 +193,11 @@ class WebSocketConnection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Take at least one of the frames that wait, then read on if no more do."""
         self._is_waiting = False
-        if not self._is_paused and not self.transport.is_closing():
-            self._take_frames()
-            self._count_unread()
-            if not self._is_waiting and not self._is_paused and not self.transport.is_closing():
-                self.transport.resume_reading()
+        if self.transport.is_closing():
+            return
+        self._take_frames()
+        if not self._is_waiting and not self._is_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def pause_reading(self) -> None:
         """Read no more."""
@@ -249,7 +233,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._may_write = True
         self._check_in(self._settings.ping_interval_s)
         if self._pong is not None:
-            self._write(PONG, self._pong)
+            self._answer_ping(self._pong)
             self._pong = None
         self.peer.run(self._go_on_writing)
 
