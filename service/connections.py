@@ -27,15 +27,11 @@ YIELD_S: Final = 0.005  # for which a connection is left to workers that have fe
 ACCEPT_AGAIN_S: Final = 0.5  # after the system has had no descriptor for one
 NO_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # accept(2)
 STEPS_S: Final = 0.002  # a turn, for requests, ends of connections and frames that waited
-# What the application takes in later turns counts as time of the step that causes it.
-REQUEST_S: Final = 0.0007  # to answer a request or to open a session
-END_S: Final = 0.0003  # to end a session
-WRITING_S: Final = 0.002  # to write the messages of a client that has begun to read again
-FRAMES_S: Final = 0.001  # a turn, for the frames of a client behind the first one of each read
-FIRST_FRAMES_S: Final = 0.003  # a turn, for all frames of a client
+# To answer a request or to open a session: what the application takes in later turns counts as time
+# of the step that causes it.
+REQUEST_S: Final = 0.0007
 LOG_EVERY_S: Final = 60.0  # the same reason of the same client is logged once in this time
 MAX_LOGGED: Final = 100  # lines in this time, of all clients
-MAX_UNREAD_BYTES: Final = 32 * 1024 * 1024  # of a client's WebSocket frames that are not whole
 
 NewProtocol = Callable[["Peer"], asyncio.Protocol]
 

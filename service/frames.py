@@ -17,14 +17,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]  # the mask in C
 
-from inkstream.service.connections import (
-    END_S,
-    FIRST_FRAMES_S,
-    FRAMES_S,
-    MAX_UNREAD_BYTES,
-    WRITING_S,
-    Peer,
-)
+from inkstream.service.connections import Peer
 from inkstream.service.settings import Settings
 from inkstream.service.websocket import DIRECT
 
@@ -37,6 +30,11 @@ MASK_BYTES: Final = 4
 MAX_CONTROL_BYTES: Final = 125  # RFC 6455, 5.5
 # The system takes it twice, and lets a client send so much ahead: what one turn may have to read.
 RECEIVE_BYTES: Final = 16 * 1024
+MAX_UNREAD_BYTES: Final = 32 * 1024 * 1024  # of a client's WebSocket frames that are not whole
+FRAMES_S: Final = 0.001  # a turn, for the frames of a client behind the first one of each read
+FIRST_FRAMES_S: Final = 0.003  # a turn, for all frames of a client
+END_S: Final = 0.0003  # for the application to end a session, in later turns
+WRITING_S: Final = 0.002  # to write the messages of a client that has begun to read again
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -45,8 +43,8 @@ class WebSocketConnection(asyncio.Protocol):
     peer: Peer
     listener: Callable[[str | bytes], None] | None = None
     _fragments: bytearray | None = None  # of the message that is not complete
-    _counted_bytes = 0  # of both, at the last count
     _checker: codecs.IncrementalDecoder  # of that message
+    _counted_bytes = 0  # of fragments and unread frames together, as the peer counts them
     _is_paused = False  # by the session
     _is_waiting = False  # for the next turn, to go on with frames that have come
     _may_write = True

@@ -18,13 +18,7 @@ import structlog
 from inkstream.model.errors import InkstreamError
 from inkstream.service.http_errors import error_response
 from inkstream.service.logs import get_logger
-from inkstream.service.protocol.errors import (
-    MEANINGS,
-    IdleError,
-    PathUnknownError,
-    SessionExpiredError,
-    StoppingError,
-)
+from inkstream.service.protocol import errors
 from inkstream.service.protocol.server_messages import (
     PATH,
     PROTOCOL,
@@ -110,7 +104,7 @@ class Stream:
     def send_goaway(self, time_left_s: float) -> None:
         """Tell the client that the server is about to stop; close now if no time is left."""
         session = self._session
-        stopping = StoppingError("the server has stopped")
+        stopping = errors.StoppingError("the server has stopped")
         try:
             effects = session.goaway(time_left_s) if time_left_s > 0 else session.fail(stopping)
             self._engine.apply(self._member, effects)
@@ -279,10 +273,12 @@ class Stream:
         if now_s < due_s:
             self._timer = self._loop.call_at(due_s, self._check_deadlines)
             return
-        error: InkstreamError = IdleError(f"no message for {idle_s:g} s, the longest allowed")
+        error: InkstreamError
         if now_s >= expiry_s:
             age = f"the session is {longest_s:g} s old"
-            error = SessionExpiredError(f"{age}, the most that is allowed")
+            error = errors.SessionExpiredError(f"{age}, the most that is allowed")
+        else:
+            error = errors.IdleError(f"no message for {idle_s:g} s, the longest allowed")
         self._engine.apply(self._member, self._session.fail(error))
 
 
@@ -318,7 +314,7 @@ class StreamEndpoint:
         access.check_addresses(host, address)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path != PATH:
-            raise PathUnknownError(f"no WebSocket is at {path[:100]}, expected {PATH}")
+            raise errors.PathUnknownError(f"no WebSocket is at {path[:100]}, expected {PATH}")
         access.check_origin(headers.get(b"origin"), host)
         credential = access.check_key(headers.get(b"authorization"), scope["subprotocols"])
         model = self._service.model(query.get("model"))
@@ -332,7 +328,7 @@ class StreamEndpoint:
         request_id = secrets.token_hex(REQUEST_ID_BYTES)
         self._service.metrics.refused(error.code)
         log.info("session refused", request=request_id, code=error.code)
-        meaning = MEANINGS[error.code]
+        meaning = errors.MEANINGS[error.code]
         if PROTOCOL in scope["subprotocols"]:
             message = Error(code=error.code, message=str(error), fatal=True)
             close = {"code": meaning.closing, "reason": error.code}
