@@ -25,7 +25,7 @@ LINE = 60  # columns
 def read_line(url: str) -> str:
     """Return what a session with the language model reads in one line."""
     with connect_sync(url, model="lines") as stream:
-        stream.configure(language_model="english")
+        stream.configure(language="english")
         columns = builders.columns(LINE, 1, stream.ready.column_height)
         for _ in stream.send(columns):
             pass

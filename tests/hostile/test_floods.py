@@ -61,7 +61,7 @@ def test_columns(unnoticed: Unnoticed, data: bytes) -> None:
 
 def test_columns_read_with_hints(unnoticed: Unnoticed) -> None:
     words = [f"{a}{b}{c}" for a in "abcdefgh" for b in "abcdefgh" for c in "abcdefgh"]
-    hints = {"type": "configure", "language_model": "english", "words": words}
+    hints = {"type": "configure", "language": "english", "words": words}
     with unnoticed.attack(settle_s=12) as target:
         flood(target, ONE_A_MESSAGE, [json.dumps(hints)], query="?model=lines")
 

@@ -1,10 +1,13 @@
-"""The example of a client that is written from the document alone."""
+"""Clients that are written from the document alone: an example, and the one in the document."""
 
+import asyncio
 import io
+import json
+import re
 import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -13,7 +16,9 @@ from tests.helpers import builders
 from tests.helpers.cutting_proxy import Cut, cutting_proxy
 from tests.helpers.running_server import server
 
-RESUME = Path(__file__).parents[3] / "examples" / "resume.py"
+ROOT = Path(__file__).parents[3]
+RESUME = ROOT / "examples" / "resume.py"
+DOCUMENT = ROOT / "docs" / "protocol.md"
 CUTS = [Cut(received=n) for n in (90, 1500, 2500, 5000)] + [Cut(sent=n) for n in (300, 3000, 9000)]
 
 
@@ -48,3 +53,26 @@ def test_the_example_of_a_client_has_60_lines_and_needs_websockets_alone() -> No
     text = RESUME.read_text("utf-8")
     assert len(text.splitlines()) <= 60
     assert "inkstream import" not in text
+
+
+def test_the_client_in_the_document_hears_every_answer_once_wherever_it_is_cut(
+    line_weights: Path,
+) -> None:
+    (source,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    assert len(source.splitlines()) <= 40
+    names: dict[str, Any] = {}
+    exec(source.replace("sleep(0.5)", "sleep(0)"), names)
+    columns = [builders.columns(40, seed, 16).tobytes() for seed in range(8)]
+    messages = [*columns, json.dumps({"type": "end"})]
+
+    async def heard(url: str) -> list[dict[str, Any]]:
+        return [answer async for answer in names["answers"](url, messages)]
+
+    with (
+        server(line_weights, models="tiny_lines") as running,
+        cutting_proxy(running.port, CUTS[:-1]) as (proxy, url),
+    ):
+        expected = asyncio.run(heard(running.url))
+        assert asyncio.run(heard(url.replace("http", "ws") + "/v1/stream")) == expected
+        assert proxy.n_cut == len(CUTS) - 1
+    assert [answer["seq"] for answer in expected] == [*range(1, len(expected) + 1)]

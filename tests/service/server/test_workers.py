@@ -108,6 +108,9 @@ def test_workers_share_connections_metrics_and_settings_and_survive_each_other(
             assert SECRET not in " ".join(worker.cmdline())
             assert not [name for name in worker.environ() if name.startswith("INKSTREAM_")]
 
+        with connect(target.url, additional_headers=WITH_KEY) as asked:
+            digest = json.loads(asked.recv(DEADLINE_S))["model"]["digest"]
+        wait_until(lambda: events(target, "session closed") == 1)
         streams = opened(target, stack, 8)
         assert min(len(streams[1]), len(streams[2])) >= 2
         for stream in (*streams[1], *streams[2]):
@@ -118,14 +121,14 @@ def test_workers_share_connections_metrics_and_settings_and_survive_each_other(
 
         streams[1][0].send(message("configure", snapshot_columns=64))
         streams[1][0].send(INK * 64)
-        blob = wait_for(streams[1][0], "snapshot")["blob"]
+        snapshot = wait_for(streams[1][0], "snapshot")
         processes(target)[1].kill()
         for stream in streams[1]:
             with pytest.raises(ConnectionClosed):
                 stream.recv(DEADLINE_S)
         (other,) = opened(target, stack, 1)[2]  # while no other worker serves
-        other.send(message("resume", blob=blob, columns=65, letters=0, words=0))
-        assert wait_for(other, "resumed")["column"] == 65
+        other.send(message("resume", heard=66, digest=digest, snapshot=snapshot["blob"]))
+        assert wait_for(other, "resumed")["messages"] == snapshot["messages"] == 3
         streams[2].append(other)
         for stream in streams[2]:
             answer(stream)

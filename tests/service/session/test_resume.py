@@ -55,15 +55,15 @@ from tests.service.session.test_numbers import conversations, digit_conversation
 
 SMALL = PATIENT.model_copy(update={"max_hint_characters": 5})
 LATE_INK: list[Frame] = [
-    FRAMES["snapshots"],
-    *(FRAMES["ink"], FRAMES["far ink"], FRAMES["late ink"], FRAMES["begun stroke"], FRAMES["undo"]),
-    *(
-        FRAMES["more of it"],
-        message("ink", pause=True),
-        FRAMES["rewind"],
-        FRAMES["ink with a pause"],
-    ),
-    *(ink_piece(5, 4.0, fit=True), FRAMES["mask"], FRAMES["flush"]),
+    message("configure", results="message", snapshot_columns=64),
+    *(ink_piece(n, 2.0 + 9 * n, pause=True) for n in range(9)),  # all of it may still change
+    *(ink_piece(11, 70.0, fit=True), ink_piece(12, 33.0), message("ink", undo=5)),
+    *(FRAMES["begun stroke"], FRAMES["more of it"], message("ink", pause=True), FRAMES["rewind"]),
+    *(FRAMES["ink with a pause"], FRAMES["mask"], FRAMES["flush"]),
+]
+CHANGED_HINTS: list[Frame] = [
+    *(FRAMES["hints"], FRAMES["snapshots"], line(40), FRAMES["no hints"], line(40, 1), line(20, 2)),
+    *(FRAMES["rewind"], line(70, 3), FRAMES["flush"]),
 ]
 LINE_ENDS: list[Frame] = [
     *(FRAMES["snapshots"], FRAMES["configure"], line(70), ENDS_TWICE, as_json(ENDS_TWICE)),
@@ -119,8 +119,11 @@ def test_a_classifiers_line_goes_on_elsewhere_too(
     )
 
 
-@pytest.mark.parametrize("frames", [LATE_INK, LINE_ENDS], ids=["late ink", "line ends"])
-@pytest.mark.parametrize("with_snapshot", [False, True])
+@pytest.mark.parametrize(
+    ("frames", "with_snapshot"),
+    [(LATE_INK, True), (CHANGED_HINTS, True), (LINE_ENDS, True), (LINE_ENDS, False)],
+    ids=["late ink", "changed hints", "line ends", "line ends from their beginning"],
+)
 def test_a_line_goes_on_after_every_number_and_from_every_snapshot(
     exact_net: Runtime, frames: list[Frame], with_snapshot: bool
 ) -> None:

@@ -250,6 +250,9 @@ def test_blank_columns_after_ink_end_a_line_also_if_they_have_next_to_no_ink(
         line_end = LineEnd(seq=12, columns=10, messages=3, rest_columns=1, label=label)
         assert messages[10] == line_end
         assert results(messages)[-1].column == 0
+        at_message_end = client.ask(BLANK * 2, BLANK)[-1]
+        assert isinstance(at_message_end, LineEnd)
+        assert (at_message_end.messages, at_message_end.rest_columns) == (3, 0)
         np.testing.assert_allclose(
             all_probabilities(messages[11:]), uninterrupted(net, INK), atol=1e-5
         )

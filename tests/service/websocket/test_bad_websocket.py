@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from tests.helpers import builders
-from tests.helpers.raw_websocket import RawClient, frame
+from tests.helpers.raw_websocket import TEXT, RawClient, frame
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import INK, message, uninterrupted
 
@@ -110,72 +110,27 @@ async def test_too_many_bad_messages_close_the_stream(running: Running, tiny: Ch
         assert await closing_code_of(stream) == 4400
 
 
-# Faults that the WebSocket layer closes
+# Faults that the WebSocket layer closes: `test_conformance` has all of them
 
 
-async def test_a_frame_over_the_limit_is_closed_with_1009(
-    running: Running, tiny: Checkpoint
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (frame(bytes(10 * 1024 * 1024)), 1009),
+        (frame(b"\xff\xfe", TEXT), 1007),
+        (b"\x82\x01x", 1002),  # without a mask
+    ],
+    ids=["too large", "no UTF-8", "no mask"],
+)
+async def test_a_frame_that_is_not_allowed_closes_its_connection_alone(
+    running: Running, tiny: Checkpoint, data: bytes, code: int
 ) -> None:
-    most = running.service.limits.max_frame_bytes
-    for n_bytes in (most + 1, 10 * 1024 * 1024):
-        async with beside_a_healthy_session(running, tiny), session(running) as stream:
-            with suppress(ConnectionClosed):  # the server may close before all is written
-                await stream.send(bytes(n_bytes))
-            assert await closing_code_of(stream) == 1009
-
-
-async def test_fragments_over_the_limit_are_closed_with_1009(
-    running: Running, tiny: Checkpoint
-) -> None:
-    piece = bytes(running.service.limits.max_frame_bytes // 2)
-    async with beside_a_healthy_session(running, tiny), session(running) as stream:
-        with suppress(ConnectionClosed):
-            await stream.send([piece, piece, piece])
-        assert await closing_code_of(stream) == 1009
-
-
-async def test_text_that_is_not_utf_8_is_closed_with_1007(
-    running: Running, tiny: Checkpoint
-) -> None:
-    async with beside_a_healthy_session(running, tiny), session(running) as stream:
-        await stream.send(b"\xff\xfe", text=True)
-        assert await closing_code_of(stream) == 1007
-
-
-async def test_frames_that_rfc_6455_forbids_are_closed_with_1002(
-    running: Running, tiny: Checkpoint
-) -> None:
-    async with beside_a_healthy_session(running, tiny):
-        for bytes_on_the_wire in (b"\x82\x01x", b"\x83\x80" + bytes(4), b"\xf2\x80" + bytes(4)):
-            with RawClient(running.port) as client:  # unmasked, unknown kind, reserved bits
-                client.read()
-                client.send(bytes_on_the_wire)
-                assert client.read()[:2] == (1002).to_bytes(2)
-
-
-# Unusual but valid
-
-
-async def test_a_fragmented_message_is_one_message(running: Running, tiny: Checkpoint) -> None:
-    async with beside_a_healthy_session(running, tiny), session(running) as stream:
-        await stream.send([INK[:1], INK[1:20], b"", INK[20:]])
-        assert json.loads(await stream.recv())["column"] == 0
-        await stream.send(['{"type":', '"ping","id":"ü"}'])
-        assert json.loads(await stream.recv())["id"] == "ü"
-
-
-async def test_bytes_may_come_one_at_a_time(running: Running, tiny: Checkpoint) -> None:
     async with beside_a_healthy_session(running, tiny):
         with RawClient(running.port) as client:
             client.read()
-            for byte in frame(INK):
-                client.send(bytes([byte]))
-            assert json.loads(client.read())["type"] == "result"
-
-
-async def test_a_ping_of_the_websocket_layer_is_answered(running: Running) -> None:
-    async with session(running) as stream:
-        await (await stream.ping())
+            with suppress(ConnectionError):  # the server may close before all is written
+                client.send(data)
+            assert client.read()[:2] == code.to_bytes(2)
 
 
 # Refused clients
