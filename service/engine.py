@@ -301,10 +301,8 @@ class Engine:
         waiting, self._queue = [member for member in self._queue if not member.gone], []
         if len(waiting) > self._max_batch:
             costs = [min(member.ready_columns, self._max_columns) for member in waiting]
-            first = in_turns(waiting, costs)[: self._max_batch]
-            chosen = {*first}
-            self._queue = [member for member in waiting if member not in chosen]
-            waiting = first
+            ordered = in_turns(waiting, costs)
+            waiting, self._queue = ordered[: self._max_batch], ordered[self._max_batch :]
         max_columns = self._columns_by_client(waiting)
 
         def take(member: EngineSession) -> None:
@@ -352,7 +350,7 @@ class Engine:
         self._answered += members
 
     def _answers(self, members: Sequence[EngineSession], hold: bool) -> list[Answer]:
-        """Run the net, or `hold` single columns for their partners; after a failure, again."""
+        """Run the net, or `hold` single columns for their partners; either can be done again."""
         started_s = time.perf_counter()
         portions = [member.portion for member in members if member.portion is not None]
         columns = self._columns_of(portions)

@@ -152,7 +152,7 @@ class Stream:
             self._take(event["bytes"] if text is None else text)
 
     def _take(self, message: str | bytes) -> None:
-        """Take one message of the client; pause the client if it is too far ahead."""
+        """Take one message of the client; pause one that is too far ahead, or owes for messages."""
         if self._close is not None:
             return
         self._received_s = self._loop.time()
@@ -166,16 +166,12 @@ class Stream:
             or len(self._outbox) >= PAUSE_FROM
             or session.paused_until_s > self._received_s
         ):
-            self._pause()
-
-    def _pause(self) -> None:
-        """Pause the client if it owes for messages, or too much waits."""
-        owes = self._session.paused_until_s > self._received_s
-        if owes or self._is_behind(self._max_waiting, PAUSE_FROM):
-            self._may_read.clear()
-            if self._connection is not None:
-                self._connection.pause_reading()
-            self._resume()
+            owes = session.paused_until_s > self._received_s
+            if owes or self._is_behind(self._max_waiting, PAUSE_FROM):
+                self._may_read.clear()
+                if self._connection is not None:
+                    self._connection.pause_reading()
+                self._resume()
 
     def _is_behind(self, n_columns: int, n_messages: int) -> bool:
         """Whether so many columns wait for the engine, or so many messages for either side.
