@@ -98,11 +98,10 @@ class WebSocketConnection(asyncio.Protocol):
     def _count_unread(self) -> None:
         """Count what frames that are not whole hold, and close if the client has too many."""
         n_bytes = len(self._unread) + len(self._fragments or b"")
-        if n_bytes == self._counted_bytes or self.transport.is_closing():
-            return
         self.peer.unread_bytes += n_bytes - self._counted_bytes
         self._counted_bytes = n_bytes
-        if self.peer.unread_bytes > MAX_UNREAD_BYTES and not self.peer.is_proxy:
+        is_too_much = self.peer.unread_bytes > MAX_UNREAD_BYTES and not self.peer.is_proxy
+        if is_too_much and not self.transport.is_closing():
             self.peer.refused("too_much_unread")
             self._close(CloseCode.POLICY_VIOLATION, b"too_much_unread")
 
@@ -125,7 +124,8 @@ class WebSocketConnection(asyncio.Protocol):
             if self._unread and not self.peer.has_time(FRAMES_S):
                 self._go_on_later()
                 break
-        self._count_unread()
+        if self._unread or self._fragments or self._counted_bytes:
+            self._count_unread()
 
     def _take_frame(self) -> int:
         """Take a frame as in RFC 6455, 5.2; return its length, or 0 if it is not whole."""
