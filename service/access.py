@@ -130,14 +130,14 @@ class Access:
 
         It stands for the key whose digest `credential` is, and is void once that key is.
         """
-        seal = self._tokens.seal(credential, {}, self._token_lifetime_s)
+        seal = self._tokens.seal(credential, b"", self._token_lifetime_s)
         return SEAL_PREFIX + seal.translate(TO_BASE64URL), self._token_lifetime_s
 
     def _key_of(self, token: str) -> bytes:
         """Return the digest of the key that a token stands for; raise `UnauthorizedError`."""
         seal = token.removeprefix(SEAL_PREFIX)
         try:
-            return self._tokens.open(seal + "=" * (-len(seal) % 4), {})
+            return self._tokens.open(seal + "=" * (-len(seal) % 4), b"")
         except SealError as error:
             raise UnauthorizedError(f"the token that came cannot be used: {error}") from error
 

@@ -1,7 +1,7 @@
 """Build the application from the settings."""
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -18,7 +18,7 @@ from inkstream.service.metrics import Metrics
 from inkstream.service.page_workers import PageWorkers
 from inkstream.service.rest import work
 from inkstream.service.rest.routes import ABOUT, add_rest
-from inkstream.service.sealing import Sealer, SnapshotSealer, random_key
+from inkstream.service.sealing import Sealer, random_key
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import ANSWERS, SessionModel
 from inkstream.service.settings import Settings
@@ -36,7 +36,6 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
     loading = loading or Loading(settings)
     languages = _languages(loading)
     keys = [key.get_secret_value() for key in settings.resume_keys] or [random_key()]
-    sealer = Sealer(keys, "snapshot")
     models: dict[str, RunningModel] = {}
     for checkpoint, runtime in loading.nets():
         model = _served(
@@ -45,7 +44,7 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
             settings=settings,
             metrics=metrics,
             languages=languages,
-            sealer=sealer,
+            keys=keys,
         )
         if model.info.name in models:
             raise ConfigError(f"two of the models are called {model.info.name!r}")
@@ -116,7 +115,7 @@ def _served(
     settings: Settings,
     metrics: Metrics,
     languages: Mapping[str, LanguageFile],
-    sealer: Sealer,
+    keys: Sequence[str],
 ) -> RunningModel:
     """Return a model with its engine, and the languages whose letters it has; a classifier none."""
     metadata = checkpoint.metadata
@@ -134,7 +133,7 @@ def _served(
         LanguagesOnDemand(languages),
         checkpoint.metrics,
         digest=digest,
-        seals=SnapshotSealer(sealer, digest.encode()),
+        seals=Sealer(keys, f"snapshot of {digest}"),
     )
     engine = Engine(
         runtime, max_batch=settings.max_batch, max_columns=settings.max_run_columns, metrics=metrics

@@ -27,14 +27,13 @@ YIELD_S: Final = 0.005  # for which a connection is left to workers that have fe
 ACCEPT_AGAIN_S: Final = 0.5  # after the system has had no descriptor for one
 NO_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # accept(2)
 STEPS_S: Final = 0.002  # a turn, for requests, ends of connections and frames that waited
-# What the application takes in later turns counts as time of the step that causes it.
-REQUEST_S: Final = 0.0007  # to answer a request or to open a session
-END_S: Final = 0.0003  # to end a session
-WRITING_S: Final = 0.002  # to write the messages of a client that has begun to read again
-FRAMES_S: Final = 0.001  # a turn, for the frames of a client behind the first one of each read
-FIRST_FRAMES_S: Final = 0.003  # a turn, for all frames of a client
+# To answer a request or to open a session: what the application takes in later turns counts as time
+# of the step that causes it.
+REQUEST_S: Final = 0.0007
 LOG_EVERY_S: Final = 60.0  # the same reason of the same client is logged once in this time
 MAX_LOGGED: Final = 100  # lines in this time, of all clients
+
+NewProtocol = Callable[["Peer"], asyncio.Protocol]
 
 log = get_logger()
 
@@ -79,8 +78,6 @@ class Turn:
     def _next(self) -> None:
         self.number += 1
         self._is_begun = False
-        if not self.waiting:
-            return
         waiting, self.waiting = self.waiting, deque()  # which steps of this turn wait in
         while waiting:
             self.begin()
@@ -95,11 +92,13 @@ class Turn:
 
 
 class Peer:
-    """One client: how many connections it has, and its time in this turn of the event loop."""
+    """One client: what it has of the server, and its time in this turn of the event loop."""
 
-    def __init__(self, name: str, connections: "Connections") -> None:
+    def __init__(self, name: str, is_proxy: bool, connections: "Connections") -> None:
         self.name = name
+        self.is_proxy = is_proxy
         self.n_connections = 0
+        self.unread_bytes = 0  # of frames that are not whole
         self.turn = connections.turn
         self.steps: deque[Callable[[], None]] = deque()  # that wait for a later turn
         self._connections = connections
@@ -109,6 +108,10 @@ class Peer:
     def refused(self, reason: str) -> None:
         """Count that this client was refused or disconnected, and log it once in a while."""
         self._connections.refused(reason, self.name)
+
+    def left(self) -> None:
+        """Count one connection less."""
+        self._connections.count(self, -1)
 
     def has_time(self, seconds: float) -> bool:
         """Return whether it is no longer since this client's first frame in this turn."""
@@ -122,8 +125,7 @@ class Peer:
 
     def run(self, step: Callable[[], None]) -> bool:
         """Run a costly step now, or in a later turn if there is no time; return whether now."""
-        is_now = not self.turn.waiting and self.turn.has_time()
-        if is_now:
+        if is_now := not self.turn.waiting and self.turn.has_time():
             step()
         else:
             self.run_later(step)
@@ -135,10 +137,6 @@ class Peer:
             self.turn.waiting.append(self)
         self.steps.append(step)
         self.turn.begin()
-
-    def left(self) -> None:
-        """Count one connection less."""
-        self._connections.left(self)
 
 
 class Connections:
@@ -153,35 +151,34 @@ class Connections:
         self._max = settings.most_connections
         self._proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
         self._peers: dict[str, Peer] = {}
-        self._count = 0
+        self._n_open = 0
         self.turn = Turn(Watchdog(metrics))
         self._logged: set[tuple[str, str]] = set()
         self._logged_from_s = time.monotonic()
 
     def __len__(self) -> int:
-        return self._count
+        return self._n_open
 
     def admit(self, address: str) -> Peer | HTTPStatus:
         """Count one connection and return whose it is, or return why it is refused."""
-        name = network_of(address)
-        peer = self._peers.get(name) or Peer(name, self)
-        if peer.n_connections >= self._max_per_client and not self._is_proxy(address):
+        name, parsed = network_of(address), ipaddress.ip_address(address.partition("%")[0])
+        is_proxy = any(parsed in network for network in self._proxies)
+        peer = self._peers.get(name) or Peer(name, is_proxy, self)
+        if peer.n_connections >= self._max_per_client and not is_proxy:
             peer.refused("too_many_connections")
             return HTTPStatus.TOO_MANY_REQUESTS
-        if self._count >= self._max:
+        if self._n_open >= self._max:
             peer.refused("server_full")
             return HTTPStatus.SERVICE_UNAVAILABLE
         self._peers[name] = peer
-        peer.n_connections += 1
-        self._count += 1
-        self.balance.set(self._count)
+        self.count(peer, 1)
         return peer
 
-    def left(self, peer: Peer) -> None:
-        """Count one connection of a client less."""
-        peer.n_connections -= 1
-        self._count -= 1
-        self.balance.set(self._count)
+    def count(self, peer: Peer, change: int) -> None:
+        """Count one connection of a client more, or less."""
+        peer.n_connections += change
+        self._n_open += change
+        self.balance.set(self._n_open)
         if not peer.n_connections:
             del self._peers[peer.name]
 
@@ -196,10 +193,6 @@ class Connections:
             self._logged.add((reason, client))
             log.warning("connection refused", reason=reason, client=client)
 
-    def _is_proxy(self, address: str) -> bool:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-        return any(parsed in network for network in self._proxies)
-
 
 class Acceptor:
     """Accept connections on listening sockets, a few in each turn of the event loop.
@@ -209,17 +202,14 @@ class Acceptor:
     """
 
     def __init__(
-        self,
-        listeners: Iterable[socket.socket],
-        connections: Connections,
-        new_protocol: Callable[[Peer], asyncio.Protocol],
+        self, listeners: Iterable[socket.socket], connections: Connections, protocol: NewProtocol
     ) -> None:
         self._listeners = list(listeners)
         self._connections = connections
-        self._new_protocol = new_protocol
+        self._new_protocol = protocol
         self._loop = asyncio.get_running_loop()
         self.opening: set[asyncio.Task[None]] = set()  # of connections that are not open yet
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None  # while none is accepted
 
     def start(self) -> None:
         """Begin to accept."""
@@ -232,23 +222,25 @@ class Acceptor:
     def stop(self) -> None:
         """Accept no more; the listeners are closed."""
         self._connections.balance.leave()
-        self._pause()
-        for listener in self._listeners:
-            listener.close()
-        self._listeners = []
-
-    def _pause(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         for listener in self._listeners:
             self._loop.remove_reader(listener.fileno())
+            listener.close()
+        self._listeners = []
+
+    def _pause(self, seconds: float, go_on: Callable[[], None]) -> None:
+        for listener in self._listeners:
+            self._loop.remove_reader(listener.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, go_on)
 
     def _accept(self, listener: socket.socket) -> None:
         self._connections.turn.begin()
         for _ in range(ACCEPTS_A_TURN):
             if not self._connections.balance.is_even():
-                self._pause()
-                self._timer = self._loop.call_later(YIELD_S, self._accept_what_is_left)
+                self._pause(YIELD_S, self._accept_what_is_left)
                 return
             if not self._accept_one(listener):
                 return
@@ -270,8 +262,7 @@ class Acceptor:
                 return True  # this one is gone already
             log.warning("connections have to wait", reason=error.strerror)
             self._connections.balance.leave()
-            self._pause()
-            self._timer = self._loop.call_later(ACCEPT_AGAIN_S, self.start)
+            self._pause(ACCEPT_AGAIN_S, self.start)
             return False
         accepted.setblocking(False)
         peer = self._connections.admit(address[0])

@@ -20,7 +20,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from operator import itemgetter
+from typing import Final
 
 import numpy as np
 import structlog
@@ -59,7 +60,8 @@ MAX_UNTIMED_COLUMNS: Final = 64  # without hints, for whose scores there is time
 
 Deliver = Callable[[list[Effect]], None]
 Scores = NDArray[np.float32]  # [n_i, S] of one session
-State = NDArray[np.uint8]  # [D]
+State = NDArray[np.uint8]  # [D], after the scores
+Answer = tuple[Portion, Scores, State, list[Shown]]  # what a run gave a session
 
 log = get_logger()
 
@@ -76,26 +78,14 @@ class StateTable:
     def add(self) -> int:
         """Return the number of a row that was free, now at the start of a line: all zeros."""
         if not self.free:
-            self._grow()
+            n_rows = len(self.rows)
+            if n_rows == len(self._room):
+                self._room = np.concatenate([self._room, np.zeros_like(self._room)])
+            self.rows = self._room[: n_rows + MORE_ROWS]
+            self.free = list(range(n_rows, n_rows + MORE_ROWS))
         row = self.free.pop()
         self.rows[row] = 0
         return row
-
-    def _grow(self) -> None:
-        n_rows = len(self.rows)
-        if n_rows == len(self._room):
-            self._room = np.concatenate([self._room, np.zeros_like(self._room)])
-        self.rows = self._room[: n_rows + MORE_ROWS]
-        self.free = list(range(n_rows, n_rows + MORE_ROWS))
-
-
-class Answer(NamedTuple):
-    """What a run gave a session."""
-
-    portion: Portion  # that was run
-    scores: Scores
-    state: State  # after it
-    shown: list[Shown] | None  # by its results; None: to be computed with the session alone
 
 
 @dataclass(slots=True, eq=False)
@@ -107,6 +97,7 @@ class EngineSession:
     row: int  # of its state in the table
     client: str  # whose it is
     log: Logger  # its lines name the session, its trace, and the request that it is of
+    portion: Portion | None = None  # that it brings to the next run
     answer: Answer | None = None  # to be handed out
     gone: bool = False  # whether the session has left
     queued: bool = False  # whether it waits for the engine, or is in a run
@@ -114,23 +105,17 @@ class EngineSession:
     queued_s: float = 0.0  # when that was
 
 
-Batch = list[tuple[EngineSession, Portion]]  # sessions, and what each brings to a run
-
-
 def in_turns(members: Sequence[EngineSession], costs: Iterable[float]) -> list[EngineSession]:
     """Return sessions in the order in which they would be ready if each client had an equal share.
 
-    Args:
-        members: the sessions that wait, those of each client in the order in which it is served.
-        costs: the time that each will take, in any unit.
+    The sessions of a client stay in their order; each costs time, in any unit.
     """
-    spent: dict[str, float] = {}
-    ready: list[tuple[float, int]] = []
-    for i, (member, cost) in enumerate(zip(members, costs, strict=True)):
-        spent[member.client] = time = spent.get(member.client, 0.0) + cost
-        ready.append((time, i))
-    ready.sort()
-    return [members[i] for _, i in ready]
+    spent = dict.fromkeys([member.client for member in members], 0.0)
+    ready: list[tuple[float, EngineSession]] = []
+    for member, cost in zip(members, costs, strict=True):
+        spent[member.client] += cost
+        ready.append((spent[member.client], member))
+    return [member for _, member in sorted(ready, key=itemgetter(0))]
 
 
 class Engine:
@@ -141,12 +126,8 @@ class Engine:
     ) -> None:
         """Prepare; nothing runs yet.
 
-        Args:
-            runtime: the net.
-            max_batch: most sessions in one run.
-            max_columns: most columns in one run, of all its sessions together: this bounds the time
-                of a run, in which the event loop does nothing else.
-            metrics: of every run.
+        A run has `max_batch` sessions at most, and `max_columns` of all together: this bounds its
+        time, in which the event loop does nothing else.
         """
         self._runtime = runtime
         self._max_batch = max_batch
@@ -176,8 +157,8 @@ class Engine:
         The sessions of one `client`, an address, share its turns.
         """
         context = structlog.contextvars.get_contextvars()
-        own_log = get_logger(session=session.session_id, **context)
-        member = EngineSession(session, deliver, self._states.add(), client, own_log)
+        session_log = get_logger(session=session.session_id, **context)
+        member = EngineSession(session, deliver, self._states.add(), client, session_log)
         self._clients[client] += 1
         self.apply(member, session.open())
         return member
@@ -220,16 +201,14 @@ class Engine:
         if member.gone or self._stopped:
             return
         if member.session.state is INK_DUE:
-            member.queued = True
             self._inked.append(member)
-            self._run_soon()
-            return
-        member.ready_columns = member.session.ready_columns
-        if not member.ready_columns:
+        elif ready_columns := member.session.ready_columns:
+            member.ready_columns = ready_columns
+            member.queued_s = time.perf_counter()
+            self._queue.append(member)
+        else:
             return
         member.queued = True
-        member.queued_s = time.perf_counter()
-        self._queue.append(member)
         self._run_soon()
 
     def _run_soon(self) -> None:
@@ -260,36 +239,42 @@ class Engine:
                 due[member] = changes
             else:
                 member.queued = False
-        self._inked = []
         members, costs = [*due], [changes.due_cost + MESSAGE_PATH for changes in due.values()]
         if sum(costs) > PORTION_PATH:
             members = in_turns(members, costs)
-        alone = False
+        self._inked, alone = [], False
         try:
             draw_due([due[member] for member in members], self._runtime.config)
         except Exception as error:  # of one session, whose own turn finds it again
             log.error("strokes failed together", sessions=len(members), exc_info=error)
             alone = True
-        end_s = time.perf_counter() + INKING_S
-        for n_done, member in enumerate(members):
-            if n_done and time.perf_counter() > end_s:
-                self._inked[:0] = members[n_done:]
-                break
-            member.queued = False
-            if not member.gone:
-                self._hand_ink_out(member, due[member], alone)
 
-    def _hand_ink_out(self, member: EngineSession, changes: InkChanges, alone: bool) -> None:
-        """Give a session its ink if it is complete, after drawing a portion of it if `alone`."""
-        try:
+        def hand_out(member: EngineSession) -> None:
+            changes = due[member]
             if alone:
                 draw_due([changes], self._runtime.config)
+            member.queued = False
             if changes.is_drawn:
                 self.apply(member, member.session.draw())
             else:
                 self._enqueue(member)
-        except Exception as error:
-            self._end(member, error)
+
+        self._inked[:0] = self._serve(members, INKING_S, hand_out)
+
+    def _serve(
+        self, members: list[EngineSession], seconds: float, serve: Callable[[EngineSession], None]
+    ) -> list[EngineSession]:
+        """Serve sessions until the time is over, one at least; return those that are left."""
+        end_s = time.perf_counter() + seconds
+        for n_served, member in enumerate(members, 1):
+            try:
+                if not member.gone:
+                    serve(member)
+            except Exception as error:  # any: the other sessions go on
+                self._end(member, error)
+            if time.perf_counter() > end_s:
+                return members[n_served:]
+        return []
 
     def _is_gathering(self) -> bool:
         """Whether columns wait for the next turn, and for those of more sessions."""
@@ -302,45 +287,33 @@ class Engine:
         self._ran_s = time.perf_counter()
         batch = self._next_batch()
         begins = self._runtime.begins_step(self._states.rows).tolist()
-        held: Batch = []
-        run: Batch = []
-        for member, portion in batch:
-            is_held = begins[member.row] and portion.n_columns == 1
-            (held if is_held else run).append((member, portion))
-        if held:  # what takes no run of the net goes first
-            self._run(held, hold=True)
-        if run := [(member, portion) for member, portion in run if not member.gone]:
-            self._run(run, hold=False)
+        held: list[EngineSession] = []
+        run: list[EngineSession] = []
+        for member in batch:
+            assert member.portion is not None
+            is_held = begins[member.row] and member.portion.n_columns == 1
+            (held if is_held else run).append(member)
+        self._run(held, hold=True)  # what takes no run of the net goes first
+        self._run(run, hold=False)
 
-    def _next_batch(self) -> Batch:
-        """Return the sessions at the head of the queue, and their columns."""
+    def _next_batch(self) -> list[EngineSession]:
+        """Return the sessions at the head of the queue, whose portions are taken."""
         waiting, self._queue = [member for member in self._queue if not member.gone], []
         if len(waiting) > self._max_batch:
             costs = [min(member.ready_columns, self._max_columns) for member in waiting]
-            first = in_turns(waiting, costs)[: self._max_batch]
-            chosen = {*first}
-            self._queue = [member for member in waiting if member not in chosen]
-            waiting = first
-        max_columns = self._columns_each(waiting)
-        batch = []
-        for member in waiting:
-            member.queued = False
-            portion = self._take(member, max_columns[member.client])
-            if portion is not None:
-                batch.append((member, portion))
-        return batch
+            ordered = in_turns(waiting, costs)
+            waiting, self._queue = ordered[: self._max_batch], ordered[self._max_batch :]
+        max_columns = self._columns_by_client(waiting)
 
-    def _take(self, member: EngineSession, max_columns: int) -> Portion | None:
-        """Return the columns that a session brings, at most so many, or None."""
-        try:
-            portion = member.session.take(max_columns)
-        except Exception as error:  # any: the other sessions go on
-            self._end(member, error)
-            return None
-        member.queued = portion is not None  # until its scores are handed out
-        return portion
+        def take(member: EngineSession) -> None:
+            member.queued, member.portion = False, None
+            member.portion = member.session.take(max_columns[member.client])
+            member.queued = member.portion is not None  # until its scores are handed out
 
-    def _columns_each(self, members: Sequence[EngineSession]) -> dict[str, int]:
+        self._serve(waiting, math.inf, take)
+        return [member for member in waiting if member.portion is not None]
+
+    def _columns_by_client(self, members: Sequence[EngineSession]) -> dict[str, int]:
         """Return how many columns each session may bring, by its client.
 
         That is the median or a few, so no flood delays the others; all sessions of a client
@@ -357,27 +330,29 @@ class Engine:
             share = min(share, MAX_CLIENT_COLUMNS)
         return {client: max(1, min(at_most, share // n)) for client, n in sessions.items()}
 
-    def _run(self, batch: Batch, *, hold: bool) -> None:
+    def _run(self, batch: list[EngineSession], *, hold: bool) -> None:
         """Get the scores of sessions; after a failure try each session once alone."""
-        try:
-            answers = self._answers(batch, hold)
-        except Exception as error:
-            if len(batch) == 1:
-                self._end(batch[0][0], error)
-                return
-            log.error("run failed", sessions=len(batch), exc_info=error)
-            for member, portion in batch:
-                if not member.gone:  # since another one was answered
-                    self._run([(member, portion)], hold=hold)
+        members = [member for member in batch if not member.gone]
+        if not members:
             return
-        for (member, _), answer in zip(batch, answers, strict=True):
-            member.answer = answer
-            self._answered.append(member)
+        try:
+            answers = self._answers(members, hold)
+        except Exception as error:
+            if len(members) == 1:
+                self._end(members[0], error)
+                return
+            log.error("run failed", sessions=len(members), exc_info=error)
+            for member in members:
+                self._run([member], hold=hold)
+            return
+        for member, answer in zip(members, answers, strict=True):
+            member.answer, member.portion = answer, None
+        self._answered += members
 
-    def _answers(self, batch: Batch, hold: bool) -> list[Answer]:
-        """Run the net, or `hold` single columns for their partners; a failure changes no state."""
+    def _answers(self, members: Sequence[EngineSession], hold: bool) -> list[Answer]:
+        """Run the net, or `hold` single columns for their partners; either can be done again."""
         started_s = time.perf_counter()
-        members, portions = zip(*batch, strict=True)
+        portions = [member.portion for member in members if member.portion is not None]
         columns = self._columns_of(portions)
         states, rows = self._states.rows, [member.row for member in members]
         scores: Sequence[Scores]
@@ -387,17 +362,13 @@ class Engine:
             self._metrics.held(len(members))
         else:
             scores, after = self._runtime.run_ragged(columns, states[rows])
-            states[rows] = after
             run_s, wait_s = time.perf_counter() - started_s, started_s - members[0].queued_s
             self._metrics.ran(len(members), sum(map(len, columns)), run_s, wait_s)
-        shown: Sequence[list[Shown] | None]
-        try:
-            showings = [member.session.showing for member in members]
-            shown = shown_of(showings, [portion.picked for portion in portions], scores)
-        except Exception as error:  # of one session, whose own turn finds it again
-            log.error("shared outputs failed", sessions=len(members), exc_info=error)
-            shown = [None] * len(members)
-        return [*map(Answer, portions, scores, after, shown)]
+        showings = [member.session.showing for member in members]
+        shown = shown_of(showings, [portion.picked for portion in portions], scores)
+        if not hold:
+            states[rows] = after
+        return [*zip(portions, scores, after, shown, strict=True)]
 
     def _columns_of(self, portions: Sequence[Portion]) -> list[NDArray[np.uint8]]:
         """Return the columns [n, .] of each portion, as the net takes them."""
@@ -410,34 +381,19 @@ class Engine:
 
     def _hand_out(self) -> None:
         """Give sessions their scores, until the time for that is over in this turn."""
-        end_s = time.perf_counter() + ANSWERING_S
         members = [member for member in self._answered if not member.gone]
-        costs = [member.answer.portion.cost for member in members if member.answer]
+        costs = [member.answer[0].cost for member in members if member.answer]
         if sum(costs) > MAX_UNTIMED_COLUMNS:
             members = in_turns(members, costs)
-        for n_answered, member in enumerate(members):
-            if n_answered and time.perf_counter() > end_s:
-                unanswered = {*members[n_answered:]}
-                self._answered = [member for member in self._answered if member in unanswered]
-                return
-            if not member.gone:
-                self._hand_out_to(member)
-        self._answered = []
 
-    def _hand_out_to(self, member: EngineSession) -> None:
-        """Give a session its scores, and apply the effects."""
-        answer, member.answer = member.answer, None
-        assert answer is not None
-        portion, scores, state, shown = answer
-        session = member.session
-        try:
-            if shown is None:
-                (shown,) = shown_of([session.showing], [portion.picked], [scores])
-            effects = session.step(portion, scores, state, shown)
+        def hand_out(member: EngineSession) -> None:
+            answer, member.answer = member.answer, None
+            assert answer is not None
+            effects = member.session.step(*answer)
             member.queued = False
             self.apply(member, effects)
-        except Exception as error:
-            self._end(member, error)
+
+        self._answered = self._serve(members, ANSWERING_S, hand_out)
 
     def _end(self, member: EngineSession, error: Exception) -> None:
         """Close a session for a fault of ours, which the log tells; all others go on."""

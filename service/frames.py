@@ -17,7 +17,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]  # the mask in C
 
-from inkstream.service.connections import END_S, FIRST_FRAMES_S, FRAMES_S, WRITING_S, Peer
+from inkstream.service.connections import Peer
 from inkstream.service.settings import Settings
 from inkstream.service.websocket import DIRECT
 
@@ -30,6 +30,11 @@ MASK_BYTES: Final = 4
 MAX_CONTROL_BYTES: Final = 125  # RFC 6455, 5.5
 # The system takes it twice, and lets a client send so much ahead: what one turn may have to read.
 RECEIVE_BYTES: Final = 16 * 1024
+MAX_UNREAD_BYTES: Final = 32 * 1024 * 1024  # of a client's WebSocket frames that are not whole
+FRAMES_S: Final = 0.001  # a turn, for the frames of a client behind the first one of each read
+FIRST_FRAMES_S: Final = 0.003  # a turn, for all frames of a client
+END_S: Final = 0.0003  # for the application to end a session, in later turns
+WRITING_S: Final = 0.002  # to write the messages of a client that has begun to read again
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -39,6 +44,7 @@ class WebSocketConnection(asyncio.Protocol):
     listener: Callable[[str | bytes], None] | None = None
     _fragments: bytearray | None = None  # of the message that is not complete
     _checker: codecs.IncrementalDecoder  # of that message
+    _counted_bytes = 0  # of fragments and unread frames together, as the peer counts them
     _is_paused = False  # by the session
     _is_waiting = False  # for the next turn, to go on with frames that have come
     _may_write = True
@@ -58,12 +64,13 @@ class WebSocketConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        connected = transport.get_extra_info("socket")
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        accepted = transport.get_extra_info("socket")
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         self.uvicorn.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
+        self.peer.unread_bytes -= self._counted_bytes
         self.peer.left()
         self.peer.run(partial(self._end, exc))
 
@@ -80,31 +87,23 @@ class WebSocketConnection(asyncio.Protocol):
             self.uvicorn.data_received(data)
             return
         has_time = self.peer.has_time(FIRST_FRAMES_S)
-        if has_time and not self._unread and not self._is_paused and self._take_message(data):
-            return
         self._unread += data
         if not self.uvicorn.handshake_complete:
             self.transport.pause_reading()  # until there is a session
         elif not has_time:
             self._go_on_later()
-        elif not self._is_paused and not self._is_waiting:
+        elif not self._is_waiting:
             self._take_frames()
 
-    def _take_message(self, data: bytes) -> bool:
-        """Take a read that is one whole message of less than 64 KiB, as nearly all are."""
-        if len(data) < 8 or self._fragments is not None or self.listener is None:
-            return False
-        kind, length, start = data[0], data[1] - 0x80, 6
-        if length == 126:
-            length, start = data[2] << 8 | data[3], 8
-        is_whole = start + length == len(data) and length <= self._max_bytes
-        if is_whole and kind == BINARY:
-            self.listener(apply_mask(data[start:], data[start - MASK_BYTES : start]))
-        elif is_whole and kind == TEXT:
-            self._hand_over(kind, apply_mask(data[start:], data[start - MASK_BYTES : start]))
-        else:
-            return False
-        return True
+    def _count_unread(self) -> None:
+        """Count what frames that are not whole hold, and close if the client has too many."""
+        n_bytes = len(self._unread) + len(self._fragments or b"")
+        self.peer.unread_bytes += n_bytes - self._counted_bytes
+        self._counted_bytes = n_bytes
+        is_too_much = self.peer.unread_bytes > MAX_UNREAD_BYTES and not self.peer.is_proxy
+        if is_too_much and not self.transport.is_closing():
+            self.peer.refused("too_much_unread")
+            self._close(CloseCode.POLICY_VIOLATION, b"too_much_unread")
 
     def _hand_over(self, kind: int, payload: bytes) -> None:
         """Give the session, if it has not ended, a message; close if a text is not UTF-8."""
@@ -112,27 +111,28 @@ class WebSocketConnection(asyncio.Protocol):
             message = payload.decode() if kind == TEXT else payload
         except UnicodeDecodeError:
             self._close(CloseCode.INVALID_DATA)
-            return
-        if self.listener is not None:
-            self.listener(message)
+        else:
+            if self.listener is not None:
+                self.listener(message)
 
     def _take_frames(self) -> None:
         """Take what has come, until a frame is not complete or others have their turn."""
-        while n_bytes := self._take_frame():
+        while self._unread and not self._is_paused and (n_bytes := self._take_frame()):
             del self._unread[:n_bytes]
-            if self._is_paused or self.transport.is_closing():
+            if self.transport.is_closing():
                 break
             if self._unread and not self.peer.has_time(FRAMES_S):
                 self._go_on_later()
                 break
+        if self._unread or self._fragments or self._counted_bytes:
+            self._count_unread()
 
     def _take_frame(self) -> int:
         """Take a frame as in RFC 6455, 5.2; return its length, or 0 if it is not whole."""
         data = self._unread
         if len(data) < 2:
             return 0
-        kind, length = data[0], data[1] - 0x80  # below 0 without a mask
-        start = 2 + MASK_BYTES
+        kind, length, start = data[0], data[1] - 0x80, 6  # a length below 0 without a mask
         if length >= 126:
             start += 2 if length == 126 else 8
             if len(data) < start - MASK_BYTES:
@@ -172,8 +172,8 @@ class WebSocketConnection(asyncio.Protocol):
             self._close(CloseCode.INVALID_DATA)
             return
         if kind & WHOLE:
-            message, self._fragments = bytes(self._fragments), None
-            self._hand_over(self._kind, message)
+            payload, self._fragments = bytes(self._fragments), None
+            self._hand_over(self._kind, payload)
 
     def _leave_to_uvicorn(self, kind: int, data: bytes) -> None:
         """Hand uvicorn a close, or what is not allowed here, which it answers by one."""
@@ -191,10 +191,11 @@ class WebSocketConnection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Take at least one of the frames that wait, then read on if no more do."""
         self._is_waiting = False
-        if not self._is_paused and not self.transport.is_closing():
-            self._take_frames()
-            if not self._is_waiting and not self._is_paused and not self.transport.is_closing():
-                self.transport.resume_reading()
+        if self.transport.is_closing():
+            return
+        self._take_frames()
+        if not self._is_waiting and not self._is_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def pause_reading(self) -> None:
         """Read no more."""
@@ -211,14 +212,9 @@ class WebSocketConnection(asyncio.Protocol):
 
     # Out
 
-    @property
-    def may_write(self) -> bool:
-        """Whether writing need not wait."""
-        return self._may_write and not self.transport.is_closing()
-
     def send_now(self, texts: Iterable[bytes]) -> bool:
         """Write texts in UTF-8, a frame for each, all at once, unless writing has to wait."""
-        if not self.may_write:
+        if not self._may_write or self.transport.is_closing():
             return False
         parts: list[bytes] = []
         for text in texts:
@@ -235,7 +231,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._may_write = True
         self._check_in(self._settings.ping_interval_s)
         if self._pong is not None:
-            self._write(PONG, self._pong)
+            self._answer_ping(self._pong)
             self._pong = None
         self.peer.run(self._go_on_writing)
 

@@ -29,12 +29,12 @@ class AnswerTransport:
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+        self._write = transport.write
         self.close, self.is_closing = transport.close, transport.is_closing
 
     def write(self, data: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(data)
+        if not self.is_closing():
+            self._write(data)
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -69,8 +69,7 @@ class HttpConnection(HttpToolsProtocol):
             if self.transport.get_protocol() is not self:  # it is a WebSocket now
                 return
             if self._header_bytes_left < 0 or len(self.headers or ()) > MAX_HEADERS:
-                status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-                self._refuse(status, "headers_too_large")
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
         if not self.flow.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 

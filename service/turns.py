@@ -7,8 +7,8 @@ only one.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
 from inkstream.service.protocol.errors import ServerFullError
@@ -33,27 +33,18 @@ class Turns:
         `client` is the client's address. Raises `ServerFullError` if too many wait already, but not
         for work that `has_begun`, and would be lost.
         """
-        if not has_begun:
-            self._check(client)
-        share = self._shares.setdefault(client, asyncio.Semaphore(self._n_per_client))
-        async with AsyncExitStack() as held:
-            with self._counted(client):
-                await held.enter_async_context(share)
-                await held.enter_async_context(self._slots)
-            yield
-
-    def _check(self, client: str) -> None:
         n_all, n_of_client = self._waiting.total(), self._waiting[client]
-        if n_all >= self._max_waiting or n_of_client >= self._max_waiting_per_client:
+        is_full = n_all >= self._max_waiting or n_of_client >= self._max_waiting_per_client
+        if is_full and not has_begun:
             raise ServerFullError(
                 f"{n_all} bodies wait to be read, {n_of_client} of them yours: try again"
             )
-
-    @contextmanager
-    def _counted(self, client: str) -> Iterator[None]:
-        """Count one more that waits while the block runs."""
-        self._waiting[client] += 1
-        try:
+        share = self._shares.setdefault(client, asyncio.Semaphore(self._n_per_client))
+        async with AsyncExitStack() as held:
+            self._waiting[client] += 1
+            try:
+                await held.enter_async_context(share)
+                await held.enter_async_context(self._slots)
+            finally:
+                self._waiting -= Counter([client])  # which leaves out clients that have none
             yield
-        finally:
-            self._waiting -= Counter([client])  # which leaves out clients that have none

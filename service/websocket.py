@@ -9,7 +9,7 @@ and no message is lost.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
@@ -18,13 +18,7 @@ import structlog
 from inkstream.model.errors import InkstreamError
 from inkstream.service.http_errors import error_response
 from inkstream.service.logs import get_logger
-from inkstream.service.protocol.errors import (
-    MEANINGS,
-    IdleError,
-    PathUnknownError,
-    SessionExpiredError,
-    StoppingError,
-)
+from inkstream.service.protocol import errors
 from inkstream.service.protocol.server_messages import (
     PATH,
     PROTOCOL,
@@ -52,66 +46,56 @@ log = get_logger()
 
 
 class DirectConnection(Protocol):
-    """A connection that is read and written without the queues and tasks of ASGI."""
+    """A connection that is read and written without the queues and tasks of ASGI.
+
+    `send_now` sends UTF-8 texts in one write if that needs no waiting, and returns whether.
+    """
 
     transport: asyncio.Transport
     listener: Callable[[str | bytes], None] | None  # while set, called with each message
 
-    @property
-    def may_write(self) -> bool:
-        """Whether `send_now` would send."""
-
-    def pause_reading(self) -> None:
-        """Read no more."""
-
-    def resume_reading(self) -> None:
-        """Read on."""
-
-    def send_now(self, texts: Iterable[bytes]) -> bool:
-        """Send UTF-8 texts in one write if that needs no waiting; return whether they were sent."""
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def send_now(self, texts: Iterable[bytes]) -> bool: ...
 
 
 class Stream:
     """One connected session."""
 
     def __init__(
-        self,
-        model: RunningModel,
-        options: Options,
-        service: Service,
-        receive: Receive,
-        send: SendEvent,
+        self, model: RunningModel, options: Options, service: Service, credential: bytes
     ) -> None:
         self._model = model
         self._options = options
+        self._credential = credential
         self._engine = model.engine
         self._limits = service.limits
         self._max_waiting = service.limits.max_waiting_columns
         self._checked_from = min(PAUSE_FROM, self._max_waiting)
         self._metrics = service.metrics
-        self._receive = receive
-        self._send = send
         self._loop = asyncio.get_running_loop()
         self._connection: DirectConnection | None = None
         self._outbox: list[ServerMessage] = []  # what could not be sent at once
-        self._posted: asyncio.Future[None] | None = None  # awaited by a writer that is idle
+        self._posted = asyncio.Event()  # while the writer has something to send
         self._close: Close | None = None  # once set, it is the last to be sent
-        self._paused: asyncio.Future[None] | None = None  # while the client is; awaited to read on
+        self._may_read = asyncio.Event()  # unless the client is paused
+        self._may_read.set()
         self._timer: asyncio.TimerHandle | None = None  # of the deadlines
         self._pause_timer: asyncio.TimerHandle | None = None  # while too many messages came
 
-    async def run(self, session_id: str, scope: AsgiEvent, client: str, credential: bytes) -> None:
+    async def run(
+        self, session_id: str, client: str, scope: AsgiEvent, receive: Receive, send: SendEvent
+    ) -> None:
         """Serve the session until either side closes."""
-        self._session = self._model.new_session(session_id, credential, self._options)
+        self._session = self._model.new_session(session_id, self._credential, self._options)
         self._member = self._engine.attach(self._session, self._deliver, client)
         self._opened_s = self._received_s = self._loop.time()
-        direct = scope.get("state", {}).get(DIRECT)
-        self._connection = direct() if direct is not None else None
         subprotocol = PROTOCOL if PROTOCOL in scope["subprotocols"] else None
         try:
-            await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
+            await send({"type": "websocket.accept", "subprotocol": subprotocol})
             self._member.log.info("session opened", client=client)
-            code = await self._exchange()
+            direct = scope.get("state", {}).get(DIRECT)
+            code = await self._exchange(receive, send, direct() if direct is not None else None)
         finally:
             self._engine.detach(self._member)
         seconds = round(self._loop.time() - self._opened_s, 3)
@@ -120,7 +104,7 @@ class Stream:
     def send_goaway(self, time_left_s: float) -> None:
         """Tell the client that the server is about to stop; close now if no time is left."""
         session = self._session
-        stopping = StoppingError("the server has stopped")
+        stopping = errors.StoppingError("the server has stopped")
         try:
             effects = session.goaway(time_left_s) if time_left_s > 0 else session.fail(stopping)
             self._engine.apply(self._member, effects)
@@ -132,43 +116,43 @@ class Stream:
         self._member.log.exception("session failed")
         self._engine.apply(self._member, self._session.fail(InkstreamError("the service failed")))
 
-    async def _exchange(self) -> int:
+    async def _exchange(
+        self, receive: Receive, send: SendEvent, direct: DirectConnection | None
+    ) -> int:
         """Read and write until either side closes; return the closing code."""
-        if self._connection is not None:
-            self._connection.listener = self._take
-            self._connection.resume_reading()
-        writer = self._loop.create_task(self._write())
-        reader = self._loop.create_task(self._read())
+        self._connection = direct
+        if direct is not None:
+            direct.listener = self._take
+            direct.resume_reading()
         self._check_deadlines()
+        writer = self._loop.create_task(self._write(send))
+        reader = self._loop.create_task(self._read(receive))
         try:
             await asyncio.wait([writer, reader], return_when=asyncio.FIRST_COMPLETED)
             if writer.done():
                 writer.result()  # raises a fault of ours
             return await reader
         finally:
-            if self._timer is not None:  # else a deadline had passed before anything was read
-                self._timer.cancel()
-            self._stop_pause_timer()
-            writer.cancel()
-            reader.cancel()
-            if self._connection is not None:
-                self._connection.listener = None
+            for handle in (self._timer, self._pause_timer, writer, reader):
+                if handle is not None:
+                    handle.cancel()
+            if direct is not None:
+                direct.listener = None
 
     # In
 
-    async def _read(self) -> int:
+    async def _read(self, receive: Receive) -> int:
         """Take what comes by `receive` until the connection ends; return the closing code."""
         while True:
-            if self._paused is not None:
-                await self._paused
-            event = await self._receive()
+            await self._may_read.wait()
+            event = await receive()
             if event["type"] == "websocket.disconnect":
                 return int(event["code"])
             text = event.get("text")
             self._take(event["bytes"] if text is None else text)
 
     def _take(self, message: str | bytes) -> None:
-        """Take one message of the client; pause the client if it is too far ahead."""
+        """Take one message of the client; pause one that is too far ahead, or owes for messages."""
         if self._close is not None:
             return
         self._received_s = self._loop.time()
@@ -177,21 +161,17 @@ class Stream:
         except Exception:
             self._fail()
         session = self._session
-        if self._paused is None and (
+        if self._may_read.is_set() and (
             session.waiting_columns >= self._checked_from  # each message counts as one at least
             or len(self._outbox) >= PAUSE_FROM
             or session.paused_until_s > self._received_s
         ):
-            self._pause()
-
-    def _pause(self) -> None:
-        """Pause the client if it owes for messages, or too much waits."""
-        owes = self._session.paused_until_s > self._received_s
-        if owes or self._is_behind(self._max_waiting, PAUSE_FROM):
-            self._paused = self._loop.create_future()
-            if self._connection is not None:
-                self._connection.pause_reading()
-            self._resume()
+            owes = session.paused_until_s > self._received_s
+            if owes or self._is_behind(self._max_waiting, PAUSE_FROM):
+                self._may_read.clear()
+                if self._connection is not None:
+                    self._connection.pause_reading()
+                self._resume()
 
     def _is_behind(self, n_columns: int, n_messages: int) -> bool:
         """Whether so many columns wait for the engine, or so many messages for either side.
@@ -208,20 +188,15 @@ class Stream:
         """
         if self._close is None:
             if self._session.paused_until_s > self._loop.time():
-                self._stop_pause_timer()
+                if self._pause_timer is not None:
+                    self._pause_timer.cancel()
                 self._pause_timer = self._loop.call_at(self._session.paused_until_s, self._resume)
                 return
             if self._is_behind(self._max_waiting // 2, PAUSE_FROM // 2):
                 return
-        if self._paused is not None and not self._paused.done():  # it is cancelled with its reader
-            self._paused.set_result(None)
-        self._paused = None
+        self._may_read.set()
         if self._connection is not None:
             self._connection.resume_reading()
-
-    def _stop_pause_timer(self) -> None:
-        if self._pause_timer is not None:
-            self._pause_timer.cancel()
 
     # Out
 
@@ -235,14 +210,13 @@ class Stream:
                 messages.append(effect)
                 if isinstance(effect, Error):
                     self._metrics.error(effect.code)
-        idle = self._posted
-        direct = self._connection if messages and idle is not None and not self._outbox else None
-        if direct is None or not direct.send_now(map(encode, messages)):
+        direct = None if self._outbox else self._connection
+        if messages and (direct is None or not direct.send_now(map(encode, messages))):
             for message in messages:
                 self._post(message)
-        if idle is not None and (self._outbox or self._close) and not idle.done():
-            idle.set_result(None)
-        if self._paused is not None:
+        if self._outbox or self._close:
+            self._posted.set()
+        if not self._may_read.is_set():
             self._resume()
 
     def _post(self, message: ServerMessage) -> None:
@@ -258,51 +232,36 @@ class Stream:
                 outbox.pop()
         outbox.append(message)
 
-    async def _write(self) -> None:
+    async def _write(self, send: SendEvent) -> None:
         """Send what is in the outbox whenever there is something, and in the end the close."""
-        outbox = self._outbox
+        outbox, direct = self._outbox, self._connection
         try:
             while self._close is None or outbox:
-                if outbox:
-                    await self._send_oldest()
-                    if self._paused is not None:
-                        self._resume()
+                if not outbox:
+                    self._posted.clear()
+                    await self._posted.wait()
+                elif direct is not None and direct.send_now(map(encode, outbox[:AT_ONCE])):
+                    del outbox[:AT_ONCE]
                 else:
-                    self._posted = self._loop.create_future()
-                    await self._posted
-                    self._posted = None
+                    await send({"type": "websocket.send", "text": encode(outbox[0]).decode()})
+                    del outbox[0]  # not before: what comes meanwhile is sent behind it
+                if not self._may_read.is_set():
+                    self._resume()
             close = {"code": self._close.code, "reason": self._close.reason}
-            await self._send_event({"type": "websocket.close", **close})
-        except OSError:  # the client is gone: let the reader receive the disconnect
-            self._close = Close(ABNORMAL, "")
-            self._resume()
-
-    async def _send_oldest(self) -> None:
-        """Send the oldest messages of the outbox at once, or one as soon as that is possible."""
-        outbox, direct = self._outbox, self._connection
-        if direct is not None and direct.may_write:
-            direct.send_now([encode(message) for message in outbox[:AT_ONCE]])
-            del outbox[:AT_ONCE]
-        else:
-            text = encode(outbox.pop(0)).decode()
-            await self._send_event({"type": "websocket.send", "text": text})
-
-    async def _send_event(self, event: AsgiEvent) -> None:
-        """Send by ASGI; raise `ConnectionError` where the server has closed by itself meanwhile.
-
-        uvicorn does so for a frame that is not allowed, and then calls all that is sent a fault.
-        """
-        try:
-            await self._send(event)
-        except RuntimeError:
-            if self._connection is None or not self._connection.transport.is_closing():
+            await send({"type": "websocket.close", **close})
+        except (OSError, RuntimeError) as error:
+            # uvicorn closes by itself for a frame that is not allowed, and then calls all that is
+            # sent a fault.
+            is_closing = direct is not None and direct.transport.is_closing()
+            if isinstance(error, RuntimeError) and not is_closing:
                 raise
-            raise ConnectionError from None
+            self._close = Close(ABNORMAL, "")  # the client is gone: let the reader receive that
+            self._resume()
 
     def _check_deadlines(self) -> None:
         """Close the session at its deadline; until then, check again when it may be due."""
         now_s = self._loop.time()
-        if self._paused is not None:  # the client is silent because of us
+        if not self._may_read.is_set():  # the client is silent because of us
             self._received_s = now_s
         longest_s, idle_s = self._limits.max_session_s, self._limits.idle_timeout_s
         expiry_s = self._opened_s + longest_s
@@ -310,10 +269,12 @@ class Stream:
         if now_s < due_s:
             self._timer = self._loop.call_at(due_s, self._check_deadlines)
             return
-        error: InkstreamError = IdleError(f"no message for {idle_s:g} s, the longest allowed")
+        error: InkstreamError
         if now_s >= expiry_s:
             age = f"the session is {longest_s:g} s old"
-            error = SessionExpiredError(f"{age}, the most that is allowed")
+            error = errors.SessionExpiredError(f"{age}, the most that is allowed")
+        else:
+            error = errors.IdleError(f"no message for {idle_s:g} s, the longest allowed")
         self._engine.apply(self._member, self._session.fail(error))
 
 
@@ -325,23 +286,19 @@ class StreamEndpoint:
 
     async def __call__(self, scope: AsgiEvent, receive: Receive, send: SendEvent) -> None:
         await receive()  # websocket.connect
-        client = _address(scope) or "unknown"
+        address = str(scope["client"][0]) if scope["client"] else None
+        client = address or "unknown"
         try:
-            stream, credential = self._new_stream(scope, receive, send)
+            stream = self._new_stream(scope, address)
             self._service.sessions.check(client)
         except InkstreamError as error:
             await self._refuse(scope, send, error)
             return
         with self._service.sessions.admit(client, stream.send_goaway) as session_id:
-            await stream.run(session_id, scope, client, credential)
+            await stream.run(session_id, client, scope, receive, send)
 
-    def _new_stream(
-        self, scope: AsgiEvent, receive: Receive, send: SendEvent
-    ) -> tuple[Stream, bytes]:
-        """Return a stream as its query asks, and its client's credential.
-
-        Raises an `InkstreamError` if access is refused, or the query.
-        """
+    def _new_stream(self, scope: AsgiEvent, address: str | None) -> Stream:
+        """Return a stream as its query asks; raise an `InkstreamError` if it is refused."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         given = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         query = {name: values[-1] for name, values in given.items()}
@@ -349,20 +306,15 @@ class StreamEndpoint:
         structlog.contextvars.bind_contextvars(
             **trace_of(headers.get(TRACEPARENT.encode()), query.get(TRACEPARENT))
         )
-        credential = self._check_access(scope, headers)
-        model = self._service.model(query.get("model"))
-        stream = Stream(model, model.options_of(query), self._service, receive, send)
-        return stream, credential
-
-    def _check_access(self, scope: AsgiEvent, headers: Mapping[bytes, str]) -> bytes:
-        """Return the client's credential; raise an `InkstreamError` if access is refused."""
-        access = self._service.access
-        access.check_addresses(headers.get(b"host"), _address(scope))
+        access, host = self._service.access, headers.get(b"host")
+        access.check_addresses(host, address)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path != PATH:
-            raise PathUnknownError(f"no WebSocket is at {path[:100]}, expected {PATH}")
-        access.check_origin(headers.get(b"origin"), headers.get(b"host"))
-        return access.check_key(headers.get(b"authorization"), scope["subprotocols"])
+            raise errors.PathUnknownError(f"no WebSocket is at {path[:100]}, expected {PATH}")
+        access.check_origin(headers.get(b"origin"), host)
+        credential = access.check_key(headers.get(b"authorization"), scope["subprotocols"])
+        model = self._service.model(query.get("model"))
+        return Stream(model, model.options_of(query), self._service, credential)
 
     async def _refuse(self, scope: AsgiEvent, send: SendEvent, error: InkstreamError) -> None:
         """Refuse by an error message where our subprotocol is offered, else by HTTP as REST does.
@@ -372,7 +324,7 @@ class StreamEndpoint:
         request_id = secrets.token_hex(REQUEST_ID_BYTES)
         self._service.metrics.refused(error.code)
         log.info("session refused", request=request_id, code=error.code)
-        meaning = MEANINGS[error.code]
+        meaning = errors.MEANINGS[error.code]
         if PROTOCOL in scope["subprotocols"]:
             message = Error(code=error.code, message=str(error), fatal=True)
             close = {"code": meaning.closing, "reason": error.code}
@@ -384,7 +336,3 @@ class StreamEndpoint:
             head = {"status": response.status_code, "headers": response.raw_headers}
             await send({"type": "websocket.http.response.start", **head})
             await send({"type": "websocket.http.response.body", "body": response.body})
-
-
-def _address(scope: AsgiEvent) -> str | None:
-    return str(scope["client"][0]) if scope["client"] else None

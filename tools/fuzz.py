@@ -158,11 +158,11 @@ def snapshot() -> Fuzzed:
     from inkstream.model.errors import InkstreamError
     from inkstream.model.runtime import Runtime
     from inkstream.service.protocol.server_messages import Snapshot
-    from inkstream.service.sealing import Sealer, SnapshotSealer, random_key
+    from inkstream.service.sealing import Sealer, random_key
     from inkstream.service.session.snapshot import decode
     from tests.helpers.single_session import SessionClient, message
 
-    seals = SnapshotSealer(Sealer([random_key()], "snapshot"), b"the model")
+    seals = Sealer([random_key()], "snapshot of the model")
     runtime = Runtime(checkpoint.read(checkpoint.find("lines")))
     client = SessionClient(runtime, seals=seals)
     columns = bytes([0, 9, 200, 255] * 8) * 100

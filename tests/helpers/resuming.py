@@ -17,12 +17,11 @@ from inkstream.service.protocol.server_messages import (
     Snapshot,
     encode,
 )
-from inkstream.service.sealing import Sealer, SnapshotSealer
+from inkstream.service.sealing import Sealer
 from tests.helpers.single_session import LANGUAGES, LIMITS, SessionClient, message
 
 KEY = "a key for tests, 32 characters or more"
-SEALER = Sealer([KEY], "snapshot")
-SEALS = SnapshotSealer(SEALER, b"the model")
+SEALS = Sealer([KEY], "snapshot of the model")
 PATIENT = LIMITS.model_copy(update={"max_control_per_s": 10_000, "max_bad_messages": 1000})
 DIGEST = "of the model"
 

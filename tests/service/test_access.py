@@ -113,7 +113,7 @@ def test_tokens_outlast_a_rotation_of_the_sealing_keys_until_the_old_one_is_gone
 def test_forged_tokens_are_refused() -> None:
     one = access(api_keys="one")
     token, _ = one.new_token(one.check_key("Bearer one"))
-    snapshot = Sealer([KEY], "snapshot").seal(one.check_key("Bearer one"), {}, 300)
+    snapshot = Sealer([KEY], "snapshot").seal(one.check_key("Bearer one"), b"", 300)
     for forged in (
         *(f"{token[:i]}{'A' if token[i] != 'A' else 'B'}{token[i + 1 :]}" for i in range(6, 60)),
         *("token.", "token.x", "token." + "A" * 200, "token.ü", token + "A", token[:-4]),

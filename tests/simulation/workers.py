@@ -18,7 +18,7 @@ from inkstream.service.engine import Engine
 from inkstream.service.metrics import Metrics
 from inkstream.service.page_workers import PageWorkers
 from inkstream.service.rest import work
-from inkstream.service.sealing import Sealer, SnapshotSealer
+from inkstream.service.sealing import Sealer
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import SessionModel
 from inkstream.service.settings import Settings
@@ -40,8 +40,8 @@ class Worker:
         self.connections: list[Connection] = []
         limits = settings.limits
         self._engine = Engine(net, max_batch=MAX_BATCH, max_columns=MAX_COLUMNS, metrics=METRICS)
-        sealer = Sealer(keys, "snapshot", asyncio.get_running_loop().time)
-        seals = SnapshotSealer(sealer, b"weights %d" % version)
+        clock = asyncio.get_running_loop().time
+        seals = Sealer(keys, f"snapshot of weights {version}", clock)
         model = SessionModel.of(
             net.metadata, limits, LANGUAGES, digest=f"weights {version}", seals=seals
         )

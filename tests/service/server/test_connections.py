@@ -275,6 +275,27 @@ async def test_a_read_that_comes_late_in_a_turn_waits_for_the_next(
         assert not peer.transport.paused
 
 
+@pytest.mark.parametrize("n_unread", [0, 10])
+async def test_frames_of_a_client_that_are_not_whole_hold_no_more_than_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, n_unread: int
+) -> None:
+    half = frame(b"x" * 40)[:20]
+    monkeypatch.setattr("inkstream.service.frames.MAX_UNREAD_BYTES", n_unread + len(half))
+    async with opened(WebSocketConnection, direct=True) as peer:
+        client = peer.connection.peer
+        client.unread_bytes = n_unread  # of another connection
+        peer.connection.data_received(half)
+        assert not peer.transport.is_closing()
+        peer.connection.data_received(frame(b"x" * 40)[20:] + frame(b"y" * 30, BINARY & 15))
+        assert peer.received == [b"x" * 40]
+        assert client.unread_bytes == n_unread + 30
+        assert peer.transport.is_closing()
+        assert peer.transport.writes == [
+            bytes((CLOSE, 17)) + (1008).to_bytes(2) + b"too_much_unread"
+        ]
+    assert client.unread_bytes == n_unread
+
+
 async def test_the_system_lets_a_session_send_little_ahead() -> None:
     async with opened(WebSocketConnection, direct=True) as peer:
         received = peer.transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)

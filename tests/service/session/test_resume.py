@@ -23,7 +23,7 @@ from inkstream.service.protocol.server_messages import (
     ServerMessage,
     Snapshot,
 )
-from inkstream.service.sealing import Sealer, SnapshotSealer
+from inkstream.service.sealing import Sealer
 from inkstream.service.session import Options, Session
 from tests.helpers import builders
 from tests.helpers.frames import ENDS_TWICE, FRAMES, as_json
@@ -33,7 +33,6 @@ from tests.helpers.resuming import (
     DIGEST,
     KEY,
     PATIENT,
-    SEALER,
     SEALS,
     Frame,
     KeptLine,
@@ -301,10 +300,10 @@ def test_without_keys_there_are_no_snapshots_and_lines_are_resumed(net: Runtime)
     assert numbered(following) == numbered(messages)[150:]
 
 
-def sealer(**different: Any) -> SnapshotSealer:
+def sealer(**different: Any) -> Sealer:
     """Return seals of a server with the same key and model, but for what is different."""
-    usual = {"keys": [KEY], "purpose": "snapshot"}
-    return SnapshotSealer(Sealer(**usual | different), b"the model")
+    usual = {"keys": [KEY], "purpose": "snapshot of the model"}
+    return Sealer(**usual | different)
 
 
 def sealed(content: bytes) -> dict[str, str]:
@@ -314,7 +313,7 @@ def sealed(content: bytes) -> dict[str, str]:
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "another key": ({"seals": sealer(keys=["k" * 32])}, {}),
     "expired": ({"seals": sealer(clock=lambda: time.time() + 4000)}, {}),
-    "another model": ({"seals": SnapshotSealer(SEALER, b"another model")}, {}),
+    "another model": ({"seals": sealer(purpose="snapshot of another model")}, {}),
     "another credential": ({"credential": b"another client's"}, {}),
     "a language that is not served": ({"languages": {"big": LITTLE}}, {}),
     "longer hints than are allowed": ({"limits": SMALL}, {}),
