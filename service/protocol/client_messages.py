@@ -278,7 +278,9 @@ def parse_client(
     except ValidationError:  # an id that is refused is not echoed either
         ref = None
     if fault["loc"]:
-        raise _field_error(message, fault["type"], fault["loc"][1:], ref)
+        refused = _field_error(message, fault["type"], fault["loc"][1:], ref)
+        refused.of_line = message["type"] not in ("ping", "resume")
+        raise refused
     got = f"type is {described(message['type'])}" if "type" in message else "message has no type"
     raise TypeUnknownError(f"{got}, allowed: {', '.join(CLIENT_TYPES)}", ref)
 

@@ -53,6 +53,8 @@ class CodedError(InkstreamError):
 class MessageError(InputError, CodedError, code="bad_message", closing=4400, http=400):
     """One of the client's messages is refused as a whole; the stream goes on."""
 
+    of_line = True  # whether it is one of the line's messages: all are but `ping` and `resume`
+
     def __init__(self, message: str, ref: Ref = None) -> None:
         super().__init__(message)
         self.ref = ref

@@ -410,8 +410,9 @@ class Resumed(Message):
 
 
 def _known_codes(schema: dict[str, Any]) -> None:
-    """List the codes of errors in a schema."""
+    """List the codes of errors in a schema; errors of the server have no number."""
     schema["properties"]["code"]["enum"] = sorted(MEANINGS)
+    schema["required"] = [name for name in schema.get("required", ()) if name != "seq"]
 
 
 class Error(Numbered):

@@ -35,6 +35,7 @@ class Fault:
     code: str
     text: str
     id: Ref
+    of_line: bool  # see `MessageError`
 
 
 Control = requests.ClientMessage | PackedColumns | Fault  # all but binary columns

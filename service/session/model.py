@@ -24,7 +24,7 @@ class Seals(Protocol):
         """Return a snapshot for a client, by its credential, as a text."""
 
     def open(self, blob: str, client: bytes) -> bytes:
-        """Return the content of such a text; raise `NotResumableError` with the reason."""
+        """Return the content of such a text; raise an `InputError` with the reason."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -184,6 +184,7 @@ class Session:
         self._ref: errors.Ref = None  # its id
         self._n_processed = 0  # messages of the line
         self._text: str | None = ""  # that the client has
+        self._n_unsaved = 0  # columns that were read since the newest snapshot
         self._begin_line()
 
     @property
@@ -253,7 +254,7 @@ class Session:
                 message = PackedColumns(frame, None)
             inbox.add_control(message, frame)
         except errors.MessageError as error:
-            inbox.add_control(Fault(error.code, str(error), error.ref), frame)
+            inbox.add_control(Fault(error.code, str(error), error.ref, error.of_line), frame)
         return self._advanced()
 
     def goaway(self, time_left_s: float) -> list[Effect]:
@@ -368,7 +369,9 @@ class Session:
         inbox = self._inbox
         while self.state is OPEN:
             if self._n_unsaved >= self._snapshot_spacing and not inbox.begun_columns:
-                self._take_snapshot()
+                if self._seq >= self._heard:  # else the client has a newer one
+                    self._take_snapshot()
+                self._n_unsaved = 0
             if (message := inbox.next_control()) is None:
                 break
             self._begin(message)
@@ -387,7 +390,8 @@ class Session:
             self._effects.append(messages.Pong(id=message.id))
             return
         self._index, self._ref = None, message.id
-        if not isinstance(message, requests.Resume):
+        of_line = not isinstance(message, requests.Resume)
+        if message.of_line if isinstance(message, Fault) else of_line:
             self._index = self._n_processed
             self._n_processed += 1
         self._work = self._answer(message)
@@ -556,7 +560,7 @@ class Session:
         had_columns = self._line.column > 0
         self._line.begin(self.options.decoder)
         self._apply_options()
-        self._n_unsaved = 0  # columns that were read since the newest snapshot
+        self._n_unsaved = 0
         if had_columns:
             self._effects.append(Restore(None))
 
@@ -624,7 +628,6 @@ class Session:
 
     def _take_snapshot(self) -> None:
         """Send a snapshot, unless it is too large."""
-        self._n_unsaved = 0
         model, line = self.model, self._line
         if model.seals is None:
             return

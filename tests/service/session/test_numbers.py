@@ -12,7 +12,16 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Error, LineEnd, encode
 from tests.helpers.frames import ENDS_TWICE, FRAMES, as_json
 from tests.helpers.resuming import DIGEST, PATIENT, Frame, SnapshotClient, numbered
-from tests.helpers.single_session import INK, LINE_BLANK, LINE_INK, SessionClient, message, types_of
+from tests.helpers.single_session import (
+    INK,
+    LINE_BLANK,
+    LINE_INK,
+    SessionClient,
+    error_in,
+    line,
+    message,
+    types_of,
+)
 
 SHORT = PATIENT.model_copy(update={"max_line_columns": 120})  # lines become too long
 DIGIT_FRAMES: dict[str, Frame] = {
@@ -114,3 +123,17 @@ def test_an_error_within_a_message_is_about_the_line_that_it_has_begun(
     error = client.ask(message("configure", line_end_columns=3), form(columns))[-1]
     assert isinstance(error, Error)
     assert (error.code, error.index, error.fatal) == ("over_limit", 0, True)
+
+
+@pytest.mark.parametrize(
+    "frame", [message("ping", id=1.5), '{"type":"resume","digest":5}', message("resume", id="r")]
+)
+def test_an_error_about_a_ping_or_a_resume_has_no_number(line_net: Runtime, frame: str) -> None:
+    client = SessionClient(line_net)
+    client.ask(line(3))
+    error = error_in(client.ask(frame))
+    assert (error.seq, error.index) == (None, None)
+    (flushed,) = [each for each in client.ask(message("flush")) if each.type == "flushed"]
+    assert flushed.seq is not None
+    bad = error_in(client.ask(message("rewind", column=9)))
+    assert (bad.index, bad.seq) == (2, flushed.seq + 1)
