@@ -25,14 +25,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Generic, TypeVar
 
-from tenacity import (
-    RetryCallState,
-    RetryError,
-    Retrying,
-    retry_if_exception,
-    stop_before_delay,
-    wait_random_exponential,
-)
+import tenacity
 from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as open_async
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -126,9 +119,9 @@ def retry_after_s(value: str) -> float:
     return (then.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
 
 
-def _wait_s(state: RetryCallState) -> float:
+def _wait_s(state: tenacity.RetryCallState) -> float:
     """Return how long to wait before the next attempt; longer if the server asks for it."""
-    backoff = wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)(state)
+    backoff = tenacity.wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)(state)
     error = state.outcome.exception() if state.outcome else None
     if error is None or not isinstance(refusal := error.__cause__, InvalidStatus):
         return backoff
@@ -200,10 +193,10 @@ class _Stream(Conversation, Generic[Results]):
     def _reconnect(self, reason: InkstreamError) -> Waiting[None]:
         """Try to resume, with exponential backoff and full jitter."""
         waits_s: list[float] = []
-        attempts = Retrying(
-            retry=retry_if_exception(lambda error: getattr(error, "code", None) in RETRIED),
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: getattr(error, "code", "") in RETRIED),
             wait=_wait_s,
-            stop=stop_before_delay(GAP_S),
+            stop=tenacity.stop_before_delay(GAP_S),
             sleep=waits_s.append,
         )
         try:
@@ -212,7 +205,7 @@ class _Stream(Conversation, Generic[Results]):
                     yield waits_s.pop()
                 with attempt:
                     yield from self._resume()
-        except RetryError as failed:
+        except tenacity.RetryError as failed:
             newest = failed.last_attempt
             tried = f"tried {newest.attempt_number} times in {GAP_S:g} s to go on elsewhere"
             raise NoConnectionError(f"{reason}; {tried}, at last: {newest.exception()}") from reason

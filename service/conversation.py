@@ -182,6 +182,7 @@ class Conversation:
         self._merges = False  # whether results that are heard again are merged
         self._newest_id = 0  # of this client's messages
         self._ping: int | None = None  # id of the newest one, if it is not answered yet
+        self._asked: int | None = None  # id of a call's message, if it is not answered yet
         self._n_sent = 0  # columns, less those taken back by a rewind
         self._line_start = 0  # the count at column 0 of this line
         self._inbox: deque[messages.ServerMessage | Result] = deque()  # received, and not taken
@@ -204,27 +205,26 @@ class Conversation:
         data = python_columns(columns, height)
         chunk = min(CHUNK_COLUMNS, limits.max_message_columns, limits.max_frame_bytes // height)
         n_bytes = chunk * height
-        frames = deque(data[start : start + n_bytes] for start in range(0, len(data), n_bytes))
-        if not self._has_results:
-            for frame in frames:
-                self._n_sent += len(frame) // height
+        yield from self._settle()
+        answered = self._n_sent
+        for start in range(0, len(data), n_bytes):
+            frame = data[start : start + n_bytes]
+            self._n_sent += len(frame) // height
+            if not self._has_results:
                 yield from self._until_pong(self._kept(frame))
-            return
-        answered, end = self._n_sent, self._n_sent + len(data) // height
-        while answered < end:
-            while frames and self._n_sent - answered < WINDOW_COLUMNS:
-                frame = frames.popleft()
-                self._n_sent += len(frame) // height
-                yield self._kept(frame)
-            message = yield from self._next()
-            if isinstance(message, messages.Error) and message.ref is None:
-                self._n_sent = answered  # the columns behind the faulty ones are refused too
-                raise error_of(message.code, message.message)
-            if isinstance(message, Result):
-                count = self._line_start + message.column + 1
-                if count > answered:
-                    answered = count
-                    yield self._with_events(message)
+                continue
+            yield self._kept(frame)
+            is_last = start + n_bytes >= len(data)
+            while self._n_sent - answered >= (1 if is_last else WINDOW_COLUMNS):
+                message = yield from self._next()
+                if isinstance(message, messages.Error) and message.ref is None:
+                    self._n_sent = answered  # the columns behind the faulty ones are refused too
+                    raise error_of(message.code, message.message)
+                if isinstance(message, Result):
+                    count = self._line_start + message.column + 1
+                    if count > answered:
+                        answered = count
+                        yield self._with_events(message)
 
     def _ink(
         self, strokes: Any = (), height: float | None = None, undo: Ref = None, **marks: bool
@@ -240,10 +240,17 @@ class Conversation:
         ink: list[dict[str, Any]] = [{"strokes": part, **frame} for part in parts]
         ink[0] |= {} if undo is None else {"undo": undo}
         ink[-1] |= {name: True for name, is_set in marks.items() if is_set}
-        while self._ping is not None:  # after ink whose results were not waited for
-            yield from self._next()
+        yield from self._settle()
         for fields in ink:
             yield from self._until_pong(self._message("ink", **fields), self._newest_id)
+
+    def _settle(self) -> Waiting[None]:
+        """Receive what calls that were left early still bring: it may move the next column."""
+        if self._asked is not None:
+            yield self._message("ping")
+        while self._ping is not None:
+            yield from self._next()
+        self._asked = None
 
     def _until_pong(self, frame: str | bytes, message_id: int | None = None) -> Exchange[Result]:
         """Send a message and a ping, and give results until the ping is answered."""
@@ -263,16 +270,17 @@ class Conversation:
         unknown = [name for name in fields if kind == "configure" and name not in OPTIONS]
         if unknown:
             raise ValueRefusedError(f"{unknown[0]} came, allowed: {', '.join(OPTIONS)}")
-        yield self._message(kind, **fields)
-        while True:
-            message = yield from self._next(self._newest_id)
-            if isinstance(message, expected) and getattr(message, "id", None) == self._newest_id:
+        yield from self._settle()
+        frame = self._message(kind, **fields)
+        self._asked = self._newest_id
+        yield frame
+        while self._asked is not None:
+            message = yield from self._next(self._asked)
+            if isinstance(message, expected) and getattr(message, "id", None) == self._asked:
+                self._asked = None
                 if isinstance(message, Flushed):
                     self._with_events(message)
-                elif isinstance(message, messages.Rewound):
-                    self._n_sent = self._line_start + message.column
                 yield message
-                return
 
     def _message(self, kind: str, **fields: Any) -> str:
         """Return a message with a new id, which its answer will have."""
@@ -294,17 +302,18 @@ class Conversation:
         """Return the next message, if need be over another connection; raise an error of `refs`."""
         while not self._inbox:
             try:
-                if self._loss is not None:  # a call was cancelled while it reconnected
-                    raise self._loss
-                yield from self._receive(Io.RECEIVE)
+                if self._loss is None:  # else a call was cancelled while it reconnected
+                    yield from self._receive(Io.RECEIVE)
             except InkstreamError as error:
                 if not self.can_resume(error):
                     raise
                 self._loss = error
-                yield from self._reconnect(error)
+            if self._loss is not None:
+                yield from self._reconnect(self._loss)
                 self._loss = None
         message = self._inbox.popleft()
         if isinstance(message, messages.Error) and message.ref in refs:
+            self._asked = None
             raise error_of(message.code, message.message)
         self._take_note(message)
         return message
@@ -323,7 +332,10 @@ class Conversation:
                 self._events = [event for event in self._events if event.id < n_left[event.type]]
                 if isinstance(message, messages.Revised):
                     self.revised = message
-                elif message.id != self._newest_id:  # the answer to a call that is over
+                    return
+                if message.id == self._asked:  # else other weights read the line again
+                    self._n_sent = self._line_start + message.column
+                if message.id != self._newest_id:  # the answer to a call that is over
                     fields = message.model_dump(exclude={"type", "id"})
                     self.revised = messages.Revised.model_construct(**fields)
             case messages.ResetDone():

@@ -41,6 +41,7 @@ from inkstream.service.protocol.server_messages import (
     Pong,
     Ready,
     Result,
+    Rewound,
     ServedModel,
     ServerMessage,
     encode,
@@ -168,6 +169,19 @@ def test_the_text_of_results_is_put_together() -> None:
         "l\U0001f58bp",
         "l\U0001f58bde",
     ]
+
+
+def test_columns_after_a_rewind_that_was_not_waited_for_get_their_results() -> None:
+    conversation = opened()
+    run(conversation._columns(bytes(3 * 28)), *(Result(column, [], seq=1) for column in range(3)))
+    rewind = conversation._ask(Rewound, "rewind", column=1)
+    next(rewind)
+    rewind.close()
+    received = Rewound(id=1, seq=4, column=1, text=""), Pong(id=2), Result(1, [], seq=5)
+    results, _ = run(conversation._columns(bytes(28)), *received)
+    assert [result.column for result in results] == [1]
+    assert conversation.revised is not None
+    assert conversation.revised.column == 1
 
 
 LIMITS = Settings.load().limits
