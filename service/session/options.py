@@ -1,14 +1,13 @@
 """What a client chose by `configure`, and how it bears on columns and results."""
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final
-
-from pydantic import ValidationError
 
 from inkstream.model.decoding.base import MAX_SHOWN, PAPER, Decoder, allowed_labels
 from inkstream.model.decoding.hints import Hints, check_words, new_decoder
 from inkstream.model.errors import InputError
-from inkstream.service.protocol.client_messages import Configure
+from inkstream.service.protocol.client_messages import Configure, parse_client
 from inkstream.service.protocol.errors import ValueRefusedError
 from inkstream.service.protocol.server_messages import Configured
 from inkstream.service.session.inbox import check_hints
@@ -44,12 +43,8 @@ class Options:
         """Return the options with those that are `given`; raise the errors of `changed`."""
         if not given:
             return self
-        try:
-            message = Configure.model_validate({**given, "type": "configure"})
-        except ValidationError as error:
-            fault = error.errors()[0]
-            where = ".".join(map(str, fault["loc"]))
-            raise ValueRefusedError(f"option {where}: {fault['msg']}") from None
+        message = parse_client(json.dumps({**given, "type": "configure"}))
+        assert isinstance(message, Configure)
         check_hints(message, model.limits)
         return self.changed(message, model)
 

@@ -177,7 +177,7 @@ class Session:
         self._effects: list[Effect] = []  # to be returned
         self._work: Work | None = None  # the message that is processed
         self._due: Due | InkChanges | None = None  # what it needs now
-        self._may_resume = True  # no message but pings has come
+        self._may_resume = True  # no message of the line has come
         self._bad_in_a_row = 0
         self._held: list[Effect] | None = None  # about columns that are read again
         self._index: int | None = None  # of the message that is processed, in its line
@@ -392,11 +392,10 @@ class Session:
         self._index, self._ref = None, message.id
         of_line = not isinstance(message, requests.Resume)
         if message.of_line if isinstance(message, Fault) else of_line:
-            self._index = self._n_processed
+            self._index, self._may_resume = self._n_processed, False
             self._n_processed += 1
         self._work = self._answer(message)
         self._go_on()
-        self._may_resume = False
 
     def _go_on(self, ran: Ran | None = None) -> None:
         """Go on with the message that is processed, until it needs the engine again."""
@@ -652,6 +651,7 @@ class Session:
                 "resume came after other messages, allowed: first, or after pings", message.id
             )
         self._configure(self.options.updated(message.options, self.model))
+        self._may_resume = False
         is_same_model = message.digest == self.model.digest
         saved = self._opened(message) if is_same_model else None
         n_messages = 0 if saved is None else saved.n_messages

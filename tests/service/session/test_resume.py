@@ -193,7 +193,7 @@ def test_resume_comes_first_or_after_pings(net: Runtime, before: Frame) -> None:
     ("options", "text"),
     [
         ({"language": "klingon"}, "language is 'klingon', allowed: null, little"),
-        ({"top_k": 0}, "option top_k: "),
+        ({"top_k": 0}, "top_k is 0, allowed: "),
         ({"words": ["a" * 99]}, "words, context, pattern and characters have 99 characters"),
     ],
 )
@@ -371,3 +371,15 @@ def test_a_snapshot_of_which_a_byte_was_changed_is_refused(
     blob[data.draw(st.integers(0, len(blob) - 1))] ^= data.draw(st.integers(1, 255))
     first, *_ = SnapshotClient(exact_net).ask(kept.resume(snapshot=b64encode(blob).decode()))
     assert first == Resumed(id="again", messages=0)
+
+
+def test_a_resume_that_is_refused_says_what_is_allowed_and_may_be_repeated(
+    line_net: Runtime,
+) -> None:
+    client = SnapshotClient(line_net)
+    refused = message("resume", digest=DIGEST, options={"snapshot_columns": 3})
+    error = error_in(client.ask(refused))
+    assert str(error.message).startswith("snapshot_columns is 3, allowed: 0, or a whole number")
+    assert types_of(client.ask(message("resume", digest=DIGEST))) == ["resumed"]
+    again = error_in(client.ask(message("resume", digest=DIGEST)))
+    assert "came after other messages" in again.message
