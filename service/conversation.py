@@ -420,7 +420,8 @@ class Conversation:
             if n_bytes >= window:
                 yield from self._exchanged(_frame("ping", RESUME_ID))
                 n_bytes = 0
-        yield from self._exchanged(_frame("ping", RESUME_ID))
+        if n_bytes:  # else all is answered, and after `done` no ping is
+            yield from self._exchanged(_frame("ping", RESUME_ID))
         self._merges = False
         if self._ping is not None:
             yield _frame("ping", self._ping)

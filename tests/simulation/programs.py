@@ -182,6 +182,7 @@ class Program:
             self._revised = stream.revised
             assert self._revised is not None
             self._withdraw(self._revised)
+            self._column = self._revised.column
         if stream.ended_line is not self._ended:
             self._ended = stream.ended_line
             assert self._ended is not None
