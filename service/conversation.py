@@ -2,7 +2,7 @@
 
 Each call of a program is an `Exchange`: a generator that asks the stream to send, to receive, to
 wait or to open a connection, and yields what the program gets. A connection that breaks is replaced
-within the call: `KeptLine` is what it takes to go on with the line on another one. The streams in
+within the call: `KeptLine` has what is needed to go on with the line on another. The streams in
 `client` add the sockets. This module needs pydantic alone.
 """
 
@@ -131,7 +131,7 @@ class KeptLine:
                 self._begin_line(message.messages - self._n_dropped, n_bytes)
 
     def _begin_line(self, n_messages: int, n_left_bytes: int = 0) -> None:
-        """Forget the first of the kept messages, but for some bytes at the end of the last one."""
+        """Forget the first kept messages, except `n_left_bytes` at the end of the last of them."""
         sent = [*self._sent]
         left = [sent[n_messages - 1][-n_left_bytes:]] if n_left_bytes else []
         self._sent = deque([*left, *sent[n_messages:]])
@@ -150,7 +150,7 @@ class KeptLine:
         return _frame("resume", RESUME_ID, **heard, snapshot=self._snapshot and self._snapshot.blob)
 
     def after(self, n_messages: int) -> list[str | bytes]:
-        """Return the messages of the line behind so many; 0: the server refuses the snapshot."""
+        """Return the line's messages after the first ones; 0: the server refused the snapshot."""
         if n_messages == 0:
             self._snapshot = None
         if n_messages < self._n_dropped:
@@ -161,8 +161,8 @@ class KeptLine:
 class Conversation:
     """What was sent, and what is still to be answered.
 
-    Columns are counted through, over resets and line ends, so that a result of a send that was left
-    early is recognised as such.
+    The count of columns goes on over resets and line ends, so that a result of a call that was left
+    early is recognised.
     """
 
     ready: messages.Ready  # the server's first message: its model, labels, column height, limits
@@ -188,7 +188,7 @@ class Conversation:
         self._inbox: deque[messages.ServerMessage | Result] = deque()  # received, and not taken
         self._events: list[messages.Event] = []  # taken, and not given to the program
         self._text = ""  # of the line, as the newest message has it
-        self._has_results = True  # whether `configure` leaves them
+        self._has_results = True  # whether the options ask for them
 
     # Calls of the program
 
@@ -245,7 +245,7 @@ class Conversation:
             yield from self._until_pong(self._message("ink", **fields), self._newest_id)
 
     def _settle(self) -> Waiting[None]:
-        """Receive what calls that were left early still bring: it may move the next column."""
+        """Receive the answers to calls that were left early: they may move the next column."""
         if self._asked is not None:
             yield self._message("ping")
         while self._ping is not None:
@@ -401,11 +401,11 @@ class Conversation:
         return message
 
     def _resume(self) -> Waiting[None]:
-        """Go on with the line over another connection, and receive what was not heard of it.
+        """Go on with the line over another connection, and receive the answers not heard yet.
 
-        No more is under way at once than of new columns. Raises `NotResumableError` if the line is
-        too long to be read again and the server refuses its snapshot, or if the server has a model
-        for other columns.
+        No more bytes are under way at once than of new columns. Raises `NotResumableError` if the
+        line is too long to be read again and the server refuses its snapshot, or if the server has
+        a model for other columns.
         """
         ready = yield from self._open()
         if ready.column_height != self.ready.column_height:
@@ -457,7 +457,7 @@ def stream_url(url: str, model: str | None) -> str:
 
     Raises `ValueRefusedError` if `url` is no address of a server.
     """
-    with suppress(ValueError):  # of brackets or a port that are none
+    with suppress(ValueError):  # raised for wrong brackets or ports
         parts = urlsplit(url)
         if parts.scheme in SCHEMES and parts.netloc and parts.port != 0:
             path = parts.path.rstrip("/").removesuffix(messages.PATH) + messages.PATH

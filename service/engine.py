@@ -49,14 +49,14 @@ from inkstream.service.session import (
 ROOM: Final = 1024  # rows of the state table; once all are in use, it is copied to a larger one
 MORE_ROWS: Final = 16  # come into use at once
 INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
-ANSWERING_S: Final = 0.004  # for handing scores out, in one turn, and what clients sent after
-MAX_CLIENT_COLUMNS: Final = 32  # that a client brings to a run if there are several: 1 ms
+ANSWERING_S: Final = 0.004  # for handing scores out in one turn, and what waits behind them
+MAX_CLIENT_COLUMNS: Final = 32  # of one client in a run, if there are several clients: 1 ms
 # As long as each turn draws ink, fewer columns than this wait for more, for this time at most: a
 # run of few takes nearly as long as one of many.
 GATHERED_COLUMNS: Final = 24
 GATHERING_S: Final = 0.01
 MIN_SHARE_COLUMNS: Final = 8  # that a session may bring, even if others have fewer
-MAX_UNTIMED_COLUMNS: Final = 64  # without hints, for whose scores there is time in a turn
+MAX_UNTIMED_COLUMNS: Final = 64  # of a greedy decoder, which `ANSWERING_S` is always enough for
 
 Deliver = Callable[[list[Effect]], None]
 Scores = NDArray[np.float32]  # [n_i, S] of one session
@@ -70,7 +70,7 @@ class StateTable:
     """The recurrent states of many sessions in one array, a row of D bytes for each."""
 
     def __init__(self, size: int) -> None:
-        # The system gives memory to pages that are written to: to copy 512 rows took 20 ms.
+        # Rows take no memory before they are written to, so they are many: to copy 512 took 20 ms.
         self._room = np.zeros((ROOM, size), np.uint8)
         self.rows = self._room[:0]
         self.free: list[int] = []  # numbers of rows that no session has
@@ -95,8 +95,8 @@ class EngineSession:
     session: Session
     deliver: Deliver  # gets the session's effects; those of `Restore` are carried out
     row: int  # of its state in the table
-    client: str  # whose it is
-    log: Logger  # its lines name the session, its trace, and the request that it is of
+    client: str  # the address that it belongs to
+    log: Logger  # its lines name the session, its trace and its request
     portion: Portion | None = None  # that it brings to the next run
     answer: Answer | None = None  # to be handed out
     gone: bool = False  # whether the session has left
@@ -169,7 +169,7 @@ class Engine:
             return
         member.gone = True
         member.session.close()
-        # The receiver holds `member`: without the way back both are freed at once.
+        # The receiver refers to `member`: without a reference back both are freed at once.
         member.deliver = lambda _effects: None
         self._states.free.append(member.row)
         self._clients[member.client] -= 1
@@ -187,7 +187,7 @@ class Engine:
     def apply(self, member: EngineSession, effects: list[Effect]) -> None:
         """Carry out a session's effects: restore its state here, and deliver all.
 
-        They are delivered even if there are none: fewer columns wait now.
+        `deliver` is called even if there are none: fewer columns wait now.
         """
         for effect in effects:
             if isinstance(effect, Restore) and not member.gone:  # else its row may be another's
@@ -215,7 +215,7 @@ class Engine:
         """Start a run once the event loop has read all sockets: their columns share it."""
         if not self._waking:
             self._waking = True
-            # Not in the context of the session that comes first: its trace is not that of others.
+            # In the context of the session that comes first, others would be logged with its trace.
             self._loop.call_soon(self._wake, context=self._context)
 
     def _wake(self) -> None:
@@ -245,7 +245,7 @@ class Engine:
         self._inked, alone = [], False
         try:
             draw_due([due[member] for member in members], self._runtime.config)
-        except Exception as error:  # of one session, whose own turn finds it again
+        except Exception as error:  # one session's, which fails again alone
             log.error("strokes failed together", sessions=len(members), exc_info=error)
             alone = True
 
@@ -277,7 +277,7 @@ class Engine:
         return []
 
     def _is_gathering(self) -> bool:
-        """Whether columns wait for the next turn, and for those of more sessions."""
+        """Return whether columns are to wait a turn for those of more sessions."""
         if time.perf_counter() > self._ran_s + GATHERING_S:
             return False
         return sum([member.ready_columns for member in self._queue]) < GATHERED_COLUMNS
@@ -316,9 +316,9 @@ class Engine:
     def _columns_by_client(self, members: Sequence[EngineSession]) -> dict[str, int]:
         """Return how many columns each session may bring, by its client.
 
-        That is the median or a few, so no flood delays the others; all sessions of a client
-        together have its share of the run, which is short where another client may come with a
-        column meanwhile.
+        A session may bring the median of what is ready, or `MIN_SHARE_COLUMNS` if that is more, so
+        no flood delays the others. All sessions of a client together bring at most its share of
+        the run, which is small if other clients exist: their next column should not wait long.
         """
         ready = sorted([member.ready_columns for member in members])
         if ready[-1:] == [1]:  # one column each, as of clients that send columns one by one
@@ -396,7 +396,7 @@ class Engine:
         self._answered = self._serve(members, ANSWERING_S, hand_out)
 
     def _end(self, member: EngineSession, error: Exception) -> None:
-        """Close a session for a fault of ours, which the log tells; all others go on."""
+        """Close a session for a fault of ours, and log it; all others go on."""
         member.log.error("session failed", exc_info=error)
         member.queued = False
         fault = InkstreamError("the net could not read these columns")

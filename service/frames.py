@@ -28,7 +28,7 @@ NEXT: Final = {0x80, 0x00}  # frames that continue one
 OPCODES: Final = {0x0, 0x1, 0x2, 0x8, 0x9, 0xA}
 MASK_BYTES: Final = 4
 MAX_CONTROL_BYTES: Final = 125  # RFC 6455, 5.5
-# The system takes it twice, and lets a client send so much ahead: what one turn may have to read.
+# The system doubles it, and a client can send so much ahead, which one turn may have to read.
 RECEIVE_BYTES: Final = 16 * 1024
 MAX_UNREAD_BYTES: Final = 32 * 1024 * 1024  # of a client's WebSocket frames that are not whole
 FRAMES_S: Final = 0.001  # a turn, for the frames of a client behind the first one of each read
@@ -49,11 +49,11 @@ class WebSocketConnection(asyncio.Protocol):
     _is_waiting = False  # for the next turn, to go on with frames that have come
     _may_write = True
     _pong: bytes | None = None  # to be written once the client has taken what was written
-    _had_session: bool | None = None  # at the last check, if the client has not answered since
+    _had_session: bool | None = None  # what the last check saw; None once the client has answered
 
     def __init__(self, config: Any, server_state: ServerState, app_state: Any) -> None:
-        # The application gets it in its scope; weak, as are all references that would make cycles:
-        # to collect those of 500 sessions stops the event loop for 50 ms.
+        # The application gets this connection in its scope. The reference is weak, as are all that
+        # would make cycles: to collect those of 500 sessions stops the event loop for 50 ms.
         state = {**app_state, DIRECT: weakref.ref(self)}
         self.uvicorn = WebSocketsSansIOProtocol(config, server_state, state)
         self._settings: Settings = config.settings
@@ -96,7 +96,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._take_frames()
 
     def _count_unread(self) -> None:
-        """Count what frames that are not whole hold, and close if the client has too many."""
+        """Count the bytes of incomplete frames and messages; close if the client has too many."""
         n_bytes = len(self._unread) + len(self._fragments or b"")
         self.peer.unread_bytes += n_bytes - self._counted_bytes
         self._counted_bytes = n_bytes
@@ -106,7 +106,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._close(CloseCode.POLICY_VIOLATION, b"too_much_unread")
 
     def _hand_over(self, kind: int, payload: bytes) -> None:
-        """Give the session, if it has not ended, a message; close if a text is not UTF-8."""
+        """Give a message to the session unless it has ended; close if a text is not UTF-8."""
         try:
             message = payload.decode() if kind == TEXT else payload
         except UnicodeDecodeError:
@@ -132,7 +132,7 @@ class WebSocketConnection(asyncio.Protocol):
         data = self._unread
         if len(data) < 2:
             return 0
-        kind, length, start = data[0], data[1] - 0x80, 6  # a length below 0 without a mask
+        kind, length, start = data[0], data[1] - 0x80, 6  # without a mask the length is below 0
         if length >= 126:
             start += 2 if length == 126 else 8
             if len(data) < start - MASK_BYTES:
@@ -176,8 +176,8 @@ class WebSocketConnection(asyncio.Protocol):
             self._hand_over(self._kind, payload)
 
     def _leave_to_uvicorn(self, kind: int, data: bytes) -> None:
-        """Hand uvicorn a close, or what is not allowed here, which it answers by one."""
-        is_amid = self._fragments is not None and kind != CLOSE  # which may come amid fragments
+        """Hand uvicorn a close, or a frame that is not allowed, which it answers by a close."""
+        is_amid = self._fragments is not None and kind != CLOSE  # a close may come amid fragments
         self.uvicorn.conn.current_size = len(self._fragments or b"") if is_amid else None
         self.uvicorn.data_received(data)
 

@@ -32,7 +32,7 @@ from inkstream.service.session import Close, Effect, Options, Restore
 from inkstream.service.tracing import TRACEPARENT, trace_of
 
 DIRECT: Final = "inkstream.direct"  # in the state of ASGI's scope: weak, of a `DirectConnection`
-PAUSE_FROM: Final = 512  # messages that wait for the engine or the client: then it is paused
+PAUSE_FROM: Final = 512  # a client is paused once so many messages wait for the engine or for it
 MERGE_FROM: Final = 256  # from here on a result takes the place of a result before it
 AT_ONCE: Final = 64  # messages of the outbox that are written at once: about 20 kB
 REQUEST_ID_BYTES: Final = 8
@@ -81,7 +81,7 @@ class Stream:
         self._may_read = asyncio.Event()  # unless the client is paused
         self._may_read.set()
         self._timer: asyncio.TimerHandle | None = None  # of the deadlines
-        self._pause_timer: asyncio.TimerHandle | None = None  # while too many messages came
+        self._pause_timer: asyncio.TimerHandle | None = None  # while the client owes tokens
 
     async def run(
         self, session_id: str, client: str, scope: AsgiEvent, receive: Receive, send: SendEvent
@@ -112,7 +112,7 @@ class Stream:
             self._fail()
 
     def _fail(self) -> None:
-        """Close the session for a fault of ours, which the log tells."""
+        """Close the session for a fault of ours, and log it."""
         self._member.log.exception("session failed")
         self._engine.apply(self._member, self._session.fail(InkstreamError("the service failed")))
 
@@ -152,7 +152,7 @@ class Stream:
             self._take(event["bytes"] if text is None else text)
 
     def _take(self, message: str | bytes) -> None:
-        """Take one message of the client; pause one that is too far ahead, or owes for messages."""
+        """Take one message; pause a client that is too far ahead, or owes tokens."""
         if self._close is not None:
             return
         self._received_s = self._loop.time()
@@ -184,7 +184,7 @@ class Stream:
     def _resume(self) -> None:
         """Let a paused client go on once half of what waited is gone, or the session is over.
 
-        One that sent too many messages is looked at again when they are paid.
+        A client that owes tokens is checked again when it owes none.
         """
         if self._close is None:
             if self._session.paused_until_s > self._loop.time():
@@ -222,7 +222,7 @@ class Stream:
     def _post(self, message: ServerMessage) -> None:
         """Leave a message to the writer; where many wait, a result replaces one right before it.
 
-        One before an event stays: a client that goes on elsewhere after it has the text before it.
+        A result before an event stays: a client that resumes after the event must have its text.
         """
         outbox = self._outbox
         if len(outbox) >= MERGE_FROM and isinstance(message, EncodedResult):
@@ -250,8 +250,8 @@ class Stream:
             close = {"code": self._close.code, "reason": self._close.reason}
             await send({"type": "websocket.close", **close})
         except (OSError, RuntimeError) as error:
-            # uvicorn closes by itself for a frame that is not allowed, and then calls all that is
-            # sent a fault.
+            # uvicorn closes by itself for a frame that is not allowed, and then raises an error
+            # for all that is sent.
             is_closing = direct is not None and direct.transport.is_closing()
             if isinstance(error, RuntimeError) and not is_closing:
                 raise

@@ -15,9 +15,9 @@ from inkstream.service.protocol.errors import InkError, Ref, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits
 
 BURST_S: Final = 5  # tokens of so many seconds may be spent at once
-PATTERN_COST: Final = 50  # ordinary messages that take as long as the dearest pattern
-POINT_WEIGHT: Final = 4  # columns that take the memory of a point
-CONTROL_WEIGHT: Final = 64  # columns, for each message: all that wait may be answered at once
+PATTERN_COST: Final = 50  # the dearest pattern takes as long as so many ordinary messages
+POINT_WEIGHT: Final = 4  # a point takes the memory of so many columns
+CONTROL_WEIGHT: Final = 64  # a message counts as so many columns: all may be answered at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ class Inbox:
 
     def __init__(self, column_size: int, limits: Limits) -> None:
         self.newest_s = 0.0  # when the newest message came
-        self.waiting_columns = 0  # not taken yet, with those as which control messages count
+        self.waiting_columns = 0  # not taken yet; a control message counts as some
         self.head_columns = 0  # at the head, up to the next control message
-        self.begun_columns = 0  # of these, the rest of a message of which some were taken
-        # Columns of one message, or another message, or ink as it came, with its weight.
+        self.begun_columns = 0  # of these, the last ones of a message of which some were taken
+        # An entry is one message: columns, or another with its weight (ink perhaps as it came).
         self._queue: deque[bytes | tuple[Control | str, int]] = deque()
         self._n_controls = 0  # in the queue
         self.after_ink = False  # whether ink has come since the newest reset
@@ -87,11 +87,11 @@ class Inbox:
 
     @property
     def paid_s(self) -> float:
-        """When no tokens are owed: more may be spent than there are."""
+        """The time from which no tokens are owed: more may be spent than there are."""
         return self._full_s - BURST_S
 
     def spend(self, cost: int) -> None:
-        """Spend tokens, of which `max_control_per_s` come, up to those of `BURST_S` seconds."""
+        """Spend tokens; `max_control_per_s` come a second, those of `BURST_S` wait at most."""
         self._full_s = max(self.newest_s, self._full_s) + cost / self._limits.max_control_per_s
 
     def add_columns(self, data: bytes) -> None:
@@ -103,7 +103,7 @@ class Inbox:
             self.head_columns += n_columns
 
     def _price(self, message: Control) -> tuple[int, int]:
-        """Return as how many columns one counts while it waits, and as how many messages.
+        """Return how many columns a message counts as while it waits, and how many tokens it costs.
 
         Ink counts again when it is drawn. It is not answered: a client that needs an answer sends
         a ping after it, which is free.
@@ -168,7 +168,7 @@ class Inbox:
         return data
 
     def up_to_message(self, n_columns: int) -> int:
-        """Return so many columns, or fewer that end with a message; at most `head_columns`."""
+        """Return how many of `n_columns` end with a message; all of them if none does."""
         size, end = n_columns * self._column_size, 0
         for message in cast(Iterator[bytes], iter(self._queue)):
             if end == size or end + len(message) > size:

@@ -27,11 +27,11 @@ from inkstream.service.protocol.server_messages import Frame, Span
 from inkstream.service.session.model import SessionModel
 
 MAX_PATH: Final = 65_536  # of the pen in one message, pixels: forty words
-# So many pixels count as one message: at 250 of them a second drawing takes 1/20 of the time.
+# So many pixels count as one message: 250 such messages take 1/20 of each second to draw.
 MESSAGE_PATH: Final = 2048
 # Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
 MAX_KEPT_PATH: Final = 24 * MAX_PATH
-NEVER_WIPED: Final = drawing.MAX_COLUMNS + 1  # no ink comes so far
+NEVER_WIPED: Final = drawing.MAX_COLUMNS + 1  # no ink reaches this column
 MAX_SPANS: Final = 16  # of a stroke in one letter; if there are more, one span covers them all
 MAX_SPANNED: Final = 128  # strokes that one event names: twice as many as a long word has
 BEGUN_AGAIN: Final = "after a reset or a rewind to column 0"  # when the other kind may follow
@@ -64,7 +64,7 @@ class KeptStroke(msgspec.Struct, array_like=True, frozen=True, eq=False):
         return self.columns[0] < end and first < self.columns[1]
 
     def continued(self, piece: Piece, complete: bool) -> "KeptStroke":
-        """Return the stroke with a piece more; its columns are known if that can be drawn."""
+        """Return the stroke with one more piece; its columns are right if that can be drawn."""
         first, end = piece.columns
         if self.coordinates:
             first, end = min(first, self.columns[0]), max(end, self.columns[1])
@@ -89,7 +89,7 @@ class Run(NamedTuple):
 
     points: Points  # pixels
     cost: float  # of drawing it, pixels
-    wiped_from: int | None = None  # of a stroke near the undone one; None: it is new
+    wiped_from: int | None = None  # of a stroke that the undone one crosses; None: of a new one
 
 
 @dataclass(slots=True, eq=False)
@@ -148,7 +148,7 @@ class InkChanges:
     def check(self) -> None:
         """Raise `InkError` if the pen's path is too long, or reaches where nothing is drawn."""
         path = sum([piece.path for piece in self.pieces])
-        if not path <= MAX_PATH:  # false for "not a number" too
+        if not path <= MAX_PATH:  # NaN does not pass either
             got = f"the pen goes {path:g} pixels"
             raise InkError(f"{got}, allowed in one message: {MAX_PATH}", self.ink.id)
         try:
@@ -159,7 +159,7 @@ class InkChanges:
 
     @property
     def cost(self) -> int:
-        """As how many messages it counts."""
+        """How many messages it counts as."""
         path = sum([piece.cost for piece in self.pieces])
         if self.ink.fit:  # the frame is computed from all of them
             n_points = sum([stroke.n_points for stroke in self.strokes.values()])
@@ -175,13 +175,13 @@ def draw_due(due: Sequence[InkChanges], config: ModelConfig) -> None:
     The strokes of many are drawn in one pass; those of the first changes come first.
     """
     batch: list[tuple[InkChanges, Run]] = []
-    room = float(PORTION_PATH)
+    cost_left = float(PORTION_PATH)
     for changes in due:
         for run in changes.runs:
-            if room <= 0:
+            if cost_left <= 0:
                 break
             batch.append((changes, run))
-            room -= run.cost
+            cost_left -= run.cost
     points = [run.points for _, run in batch]
     drawn = drawing.draw_apart(points, config.column_height, directions=config.directions)
     for (changes, _), ink in zip(batch, drawn, strict=True):
@@ -316,7 +316,7 @@ class LineInk:
         return InkChanges(changes.ink, strokes | moved, pieces, None, frame, refits=True)
 
     def draw(self, changes: InkChanges, oldest: int, read: int) -> tuple[int, bytes]:
-        """Lay what the newest message changes on the columns, when it has its ink.
+        """Lay what the newest message changes on the columns, once all its ink is drawn.
 
         `oldest` is the first column that may still change; `read` columns of the line were read
         before. Returns how many of those are unchanged, and the columns from there on that the pen
@@ -358,14 +358,14 @@ class LineInk:
             raise InkError(f"ink reaches column {n_columns - 1}, {allowed}", ink.id)
         n_points = sum([stroke.n_points for stroke in strokes.values()])
         cost = sum([stroke.cost for stroke in strokes.values()])
-        for name, got, most in (
+        for name, got, maximum in (
             ("ink brings {} new columns", n_columns - read, limits.max_message_columns),
             ("{} strokes may still change", len(strokes), limits.max_ink_strokes),
             ("{} points of strokes may still change", n_points, limits.max_ink_points),
             ("{:.0f} pixels of strokes may still change", cost, MAX_KEPT_PATH),
         ):
-            if got > most:
-                raise InkError(f"{name.format(got)}, allowed: up to {most}", ink.id)
+            if got > maximum:
+                raise InkError(f"{name.format(got)}, allowed: up to {maximum}", ink.id)
 
     def rest(self) -> tuple[int, bytes] | None:
         """Return what `draw` returns, for columns that were held back; None if there are none."""

@@ -62,7 +62,7 @@ class KeptState:
     column: int
     state: State | None  # None is the start of a line
     ink_end: int  # columns up to the last one with ink, this one included; 0 before any
-    decoder: Decoder  # never stepped itself: copies of it are
+    decoder: Decoder  # never stepped; its copies are
     pieces: list[Piece] = field(default_factory=list)
 
 
@@ -92,7 +92,7 @@ class Line:
         self.ink_end = 0  # columns up to the last one with ink; 0 before any
         self.decoder = decoder.copy()
         self._kept = [KeptState(0, None, 0, decoder)]
-        self._furthest = 0  # columns before a rewind, at the most
+        self._furthest = 0  # the largest number of columns before any rewind
         self._column_size = 0  # bytes of a column, once one was read
 
     @property
@@ -130,7 +130,7 @@ class Line:
         return decoded
 
     def flush(self, scores: Scores, *, last: bool) -> list[Event]:
-        """Take the scores of blank columns, which are no part of the line; the last ones decide."""
+        """Take the scores of blank columns, which are no part of the line; decide at the last."""
         events = self.decoder.flush(scores, last=last)
         if last:
             self._kept[-1].pieces.append(BlankColumns(self.decoder.flush_columns))
@@ -151,7 +151,10 @@ class Line:
             kept.pop(0)
 
     def go_back(self, column: int) -> Restart:
-        """Forget `column`, within reach, and all after it; what came right before it stays."""
+        """Forget `column`, within reach, and all after it; return what to restore and read again.
+
+        A flush or a change of labels right before the column stays.
+        """
         self._furthest = max(self.column, self._furthest)
         while self._kept[-1].column > column:
             self._kept.pop()
@@ -170,7 +173,7 @@ class Line:
         return self._restore(kept, pieces)
 
     def _restore(self, kept: KeptState, pieces: list[Piece]) -> Restart:
-        """Be where a kept state is, the newest now; the pieces are to be read again."""
+        """Go to a kept state, now the newest; return its net's state, and what to read again."""
         kept.pieces = []
         self.column, self.ink_end = kept.column, kept.ink_end
         self.decoder = kept.decoder.copy()

@@ -1,10 +1,10 @@
 """What a session gives out: from scores to results with their probabilities, and to events.
 
-A session returns effects, for its surroundings to carry out: a message is to be sent to the client,
-a `Close` closes the WebSocket, and a `Restore` puts a state back into the engine.
+A session returns effects, which the engine and the endpoint carry out: a message is to be sent to
+the client, a `Close` closes the WebSocket, and a `Restore` puts a state back into the engine.
 
-All sessions of one run share the numpy calls that their results need (`shown_of`): with
-one column a message and 64 sessions a call for each of them would take longer than the net.
+All sessions of one run share the numpy calls that their results need (`shown_of`): for 64 sessions
+that bring a column each, separate calls would take longer than the net.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Shown(NamedTuple):
 
     probabilities: list[Pair]
     letter_end: float | None = None
-    json: bytes = b""  # these fields, as the message has them
+    json: bytes = b""  # the fields above, as in the message
 
 
 def _shown_as(probabilities: list[Pair], letter_end: float | None = None) -> Shown:
@@ -53,8 +53,8 @@ class Showing:
     top_k: int | None
     allowed: Allowed
     mask: Allowed  # what is added to the labels' log-probabilities
-    newest_row: bytes = b""  # scores, with
-    newest: Shown = NOTHING_SHOWN  # what is shown of them
+    newest_row: bytes = b""  # the newest scores
+    newest: Shown = NOTHING_SHOWN  # what is shown of these scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def shown_of(
     """
     rows: list[Scores] = []  # each [S]
     of_rows: list[Showing] = []
-    numbers: list[list[int]] = []  # of each session the rows of its results; -1 is the newest
+    numbers: list[list[int]] = []  # of each session the rows of its results; -1 is its `newest_row`
     for showing, columns, its_scores in zip(showings, picked, scores, strict=True):
         number, its_numbers = -1, []
         for i in columns:
@@ -157,8 +157,8 @@ def results(
 ) -> tuple[list[messages.Result], str | None]:
     """Return the results of new columns, of which number `first` is the first one.
 
-    A result has of the text what follows the characters that it shares with the text `before`,
-    which the client has. Also returns the text that the client has then.
+    A result's text begins after the characters that it shares with the text `before`, which the
+    client has. Also returns the text that the client has after these results.
     """
     made: list[messages.Result] = []
     for i, (pairs, letter_end, json) in zip(picked, shown, strict=True):

@@ -26,7 +26,7 @@ class Revisions:
 
     def begin(self, sent: Iterable[Event] = ()) -> None:
         """Begin a line of which the client has these events."""
-        self.sent = _events(sent)  # and may still be withdrawn, in the order of their decisions
+        self.sent = _events(sent)  # what may still be withdrawn, in the order of decision
 
     def add(self, effects: Iterable[Effect], column: int) -> None:
         """Note the events among effects that are sent, of columns before `column`."""
@@ -38,7 +38,7 @@ class Revisions:
                 del self.sent[key]  # no rewind withdraws it
 
     def withdraw(self, message: Rewound | Revised) -> Events:
-        """Withdraw the events whose ids stand no more, and return them."""
+        """Withdraw the events whose ids are not below the message's counts, and return them."""
         withdrawn: dict[Key, Event] = {}
         for is_word, number in [*self.sent]:
             if number >= (message.words if is_word else message.letters):
@@ -50,16 +50,16 @@ class Revisions:
     ) -> list[Effect]:
         """Return what to send about columns that were read again: `revised`, then what differs.
 
-        `effects` are those of reading them again; of `withdrawn` the client has all events.
+        `effects` came from reading them again; the client has all events of `withdrawn`.
         """
         new = _events(effects)
-        stand = new.keys() & withdrawn.keys()
-        words = sum(is_word for is_word, _ in stand)
-        unchanged = {key for key in stand if messages.is_like(withdrawn[key], new[key])}
-        # What the client has: else small differences of many revisions would add up.
+        common = new.keys() & withdrawn.keys()
+        words = sum(is_word for is_word, _ in common)
+        unchanged = {key for key in common if messages.is_like(withdrawn[key], new[key])}
+        # Events are noted as the client has them: else small differences would add up.
         self.sent |= {key: (withdrawn if key in unchanged else new)[key] for key in new}
         left_out = {id(new[key]) for key in unchanged}
-        revised.letters += len(stand) - words
+        revised.letters += len(common) - words
         revised.words += words
         return [revised, *[effect for effect in effects if id(effect) not in left_out]]
 

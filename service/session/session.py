@@ -1,11 +1,11 @@
 """One client's stream as a state machine without I/O: frames in, effects out.
 
 **A line is a function of its messages.** The same messages give the same numbered answers, however
-they come and whatever else the server does. All that goes back is therefore one operation: restore
-a state that was kept, read again from there, and say nothing that was heard. A rewind, ink that
-changes columns, a fitted frame and a line that is resumed from a snapshot are its callers
-(`_go_back`, `_read_again`). A client that has lost its connection sends the line's messages again;
-what was numbered up to what it has heard is not sent again (`_send`).
+they come and whatever else the server does. Going back is therefore one operation: restore a kept
+state, read again from there, and send nothing that the client has heard (`_go_back`,
+`_read_again`). A rewind, ink that changes columns, a fitted frame and a line that is resumed from
+a snapshot all use it. A client that has lost its connection sends the line's messages again, and
+gets only the answers whose numbers follow the newest one that it has heard (`_number`).
 
 All that a client sends waits in one inbox, faulty messages included. New columns go to the engine
 at once. Any other message is processed by a generator, which yields where it needs the engine: for
@@ -53,9 +53,9 @@ from inkstream.service.session.outputs import Close, Effect, Restore, Showing, S
 from inkstream.service.session.revisions import Revisions
 from inkstream.service.session.snapshot import SavedSession, decode, encode
 
-MAX_RUN_COST: Final = 256  # of columns that are run at once: a beam takes 16 of them, in 6 ms
+MAX_RUN_COST: Final = 256  # of one portion, in greedy columns: 16 columns of a beam, 6 ms
 NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1
-RESUME_BYTES: Final = 1024  # of a message `resume` beside its snapshot
+RESUME_BYTES: Final = 1024  # at most, of a message `resume` without its snapshot
 _EVENTS: Final = TypeAdapter(list[messages.Event])
 
 
@@ -106,7 +106,7 @@ ROWS: Final = (
     Row(RUN_DUE, RECEIVE=RUN_DUE, TAKE=RUNNING),
     Row(RUNNING, RECEIVE=RUNNING, STEP=OPEN),
     Row(INK_DUE, RECEIVE=INK_DUE, DRAW=OPEN),
-    # It may be closed at any time. What comes afterwards is dropped.
+    # A session may be closed in any state. What comes afterwards is dropped.
     Row(CLOSED, RECEIVE=CLOSED, TAKE=CLOSED, STEP=CLOSED, DRAW=CLOSED),
 )
 TRANSITIONS: Final = {row.state: row for row in ROWS}
@@ -117,7 +117,7 @@ class Due:
     """Columns that a message needs run; the engine takes some or all of them."""
 
     data: bytes  # pixels, one column after another
-    is_new: bool = False  # whether they are columns that the message brings, and have results
+    is_new: bool = False  # whether the message brings them, so that they have results
     is_last: bool = True  # whether the message ends with them
 
 
@@ -129,7 +129,7 @@ class Portion(NamedTuple):
     cost: int  # the time that decoding them takes, in columns of a greedy decoder
     picked: Sequence[int] = ()  # which of them get a result
     ends_line: bool = False  # whether the line ends with them
-    n_messages: int = 0  # of columns, that they complete
+    n_messages: int = 0  # messages of columns that end within it
 
     @property
     def columns(self) -> NDArray[np.uint8]:
@@ -147,7 +147,7 @@ class Ran(NamedTuple):
 
 
 AnswerKind = TypeVar("AnswerKind", bound=messages.Answer)
-# A message that is processed: for what is `Due` it gets what `Ran`, for `InkChanges` None.
+# The processing of a message: it yields `Due` and is sent `Ran`, or `InkChanges` and None.
 Work: TypeAlias = Generator[Due | InkChanges, Any, None]
 
 
@@ -158,10 +158,10 @@ class Session:
         self,
         session_id: str,  # names it in logs
         model: SessionModel,
-        client: bytes = b"",  # its credential: what it is given to resume is for it alone
+        client: bytes = b"",  # its credential, without which its snapshots cannot be opened
         options: Options | None = None,  # those in force at first; None: before any `configure`
         *,
-        column_size: int = 0,  # bytes of a column that comes as such; 0 is those of a client's, H
+        column_size: int = 0,  # bytes of a column that comes as pixels; 0 means H, as clients send
     ) -> None:
         reach = model.limits.max_rewind_columns
         self.session_id = session_id
@@ -177,10 +177,10 @@ class Session:
         self._effects: list[Effect] = []  # to be returned
         self._work: Work | None = None  # the message that is processed
         self._due: Due | InkChanges | None = None  # what it needs now
-        self._may_resume = True  # no message of the line has come
+        self._may_resume = True  # as long as no message of the line has come
         self._bad_in_a_row = 0
-        self._held: list[Effect] | None = None  # about columns that are read again
-        self._index: int | None = None  # of the message that is processed, in its line
+        self._held: list[Effect] | None = None  # about columns that are read again, if any are
+        self._index: int | None = None  # of the message that is processed, if it is one of its line
         self._ref: errors.Ref = None  # its id
         self._n_processed = 0  # messages of the line
         self._text: str | None = ""  # that the client has
@@ -199,7 +199,7 @@ class Session:
 
     @property
     def paused_until_s(self) -> float:
-        """Until when, on the clock of `receive`, to read nothing: too many messages came."""
+        """The time, on the clock of `receive`, until which to read nothing: tokens are owed."""
         return self._inbox.paid_s
 
     @property
@@ -268,14 +268,14 @@ class Session:
         )
 
     def fail(self, error: InkstreamError) -> list[Effect]:
-        """Close the session for a fault that is not a message's, and send why."""
+        """Close the session for a fault that no message caused, and send the reason."""
         if self.state is not CLOSED:
             self._index = self._ref = None
             self._send_error(error, fatal=True)
         return self._advanced()
 
     def close(self) -> None:
-        """Take nothing more, and drop what waits: the client is gone, or is told why."""
+        """Take nothing more, and drop what waits: the client is gone, or gets the reason."""
         self.state = CLOSED
         self._inbox.clear()
         self._work = self._due = None  # a generator and its session hold each other
@@ -313,7 +313,7 @@ class Session:
         if isinstance(due, Due) and not due.is_new:
             return Portion(due.data[: n_columns * size], n_columns, n_columns * cost)
         if due is None and self._n_unsaved + n_columns >= self._snapshot_spacing:
-            n_columns = inbox.up_to_message(n_columns)  # where a snapshot may be taken
+            n_columns = inbox.up_to_message(n_columns)  # a snapshot is taken between messages
         ends_line = False
         if chosen.line_end_columns and not self._ink.has_strokes:  # blank columns do not end ink
             data = due.data[: n_columns * size] if isinstance(due, Due) else inbox.peek(n_columns)
@@ -335,7 +335,7 @@ class Session:
     ) -> list[Effect]:
         """Take the scores [n, S] of a portion that was run, and the net's state [D] after it.
 
-        `shown` is what the results of its picked columns show, of `shown_of`.
+        `shown` is what the results of its picked columns show, from `shown_of`.
         """
         self.state = TRANSITIONS[self.state][STEP]
         if self.state is CLOSED:
@@ -369,7 +369,7 @@ class Session:
         inbox = self._inbox
         while self.state is OPEN:
             if self._n_unsaved >= self._snapshot_spacing and not inbox.begun_columns:
-                if self._seq >= self._heard:  # else the client has a newer one
+                if self._seq >= self._heard:  # else the client has a newer snapshot
                     self._take_snapshot()
                 self._n_unsaved = 0
             if (message := inbox.next_control()) is None:
@@ -447,7 +447,7 @@ class Session:
                 self.close()
 
     def _configure(self, options: Options) -> None:
-        """Let options be in force from the next column on."""
+        """Put options in force from the next column on."""
         self.options = options
         if not self._line.column:
             self._line.begin(options.decoder)
@@ -455,7 +455,7 @@ class Session:
         self._apply_options()
 
     def _apply_options(self) -> None:
-        """Let the options hold from the next column on, all but hints."""
+        """Apply all options but hints from the next column on."""
         info, decoder, in_force = self.model.info, self._line.decoder, self.options.in_force
         self._line.allow(self.options.decoder.allowed)
         is_line = info.kind == "transcriber"
@@ -463,7 +463,7 @@ class Session:
         self.showing = Showing(info.labels, is_line, in_force.top_k, decoder.allowed, decoder.mask)
 
     def _with_answer(self, kind: type[AnswerKind], **fields: Any) -> AnswerKind:
-        """Return a message with the line's answer, which the client has then, and its counts."""
+        """Return a message with the line's answer and counts; note that the client has its text."""
         line, decoder = self._line, self._line.decoder
         self._text = decoder.text
         fields |= {"columns": line.column, "letters": decoder.letters, "words": decoder.words}
@@ -479,7 +479,7 @@ class Session:
         line = self._line
         first = line.column
         self._n_unsaved += portion.n_columns
-        # Ink goes back often: the end of each of its runs is kept.
+        # Ink goes back often: the state after each of its runs is kept.
         decoded = line.read(scores, state, portion.data, keep=self._ink.has_strokes)
         made, self._text = outputs.results(first, portion.picked, shown, decoded, self._text)
         if decoded.events:  # each comes before the result of its column
@@ -489,7 +489,7 @@ class Session:
             self._send(made)
 
     def _read_new(self, data: bytes, *, is_last: bool = True) -> Work:
-        """Read columns that a message brings; the last ones of it, or some before these."""
+        """Read columns that a message brings; `is_last` says whether they are its last ones."""
         while data:
             self._check_length()
             ran: Ran = yield Due(data, is_new=True, is_last=is_last)
@@ -523,7 +523,7 @@ class Session:
     def _read_ink(self, start: int, data: bytes, refits: bool = False) -> Work:
         """Read columns of ink; those from `start` on replace columns that were read.
 
-        About those nothing is sent until they have been read again.
+        Nothing is sent about replaced columns until the new ones have been read.
         """
         line, size = self._line, self._ink.column_size
         if not refits and start == line.column:
@@ -541,7 +541,7 @@ class Session:
         yield from self._read_new(data[n_again:])
 
     def _end_line(self, n_messages: int, rest_columns: int) -> Work:
-        """End the line of so many messages; so many columns of the last one begin the next line."""
+        """End the line; the last `rest_columns` of its `n_messages` begin the next line."""
         yield from self._flush()
         end = self._with_answer(messages.LineEnd, messages=n_messages, rest_columns=rest_columns)
         self._send([end])
@@ -578,7 +578,7 @@ class Session:
         self._send([rewound])
 
     def _go_back(self, column: int) -> Work:
-        """Restore the newest state that was kept up to a column, and read again up to there."""
+        """Restore the newest state kept at or before a column, and read again up to that column."""
         if column < self._line.column:
             yield from self._read_again(self._line.go_back(column))
         self._apply_options()
@@ -603,7 +603,7 @@ class Session:
             line.keep(newest)  # the next rewind may well go back here again
 
     def _flush(self) -> Work:
-        """Read all columns of ink, and blank columns that make the net give all it holds back."""
+        """Read the ink that is left, then blank columns until the net holds nothing back."""
         if (held_back := self._ink.rest()) is not None:
             yield from self._read_ink(*held_back)
         if not self._line.decoder.settled:
@@ -623,7 +623,7 @@ class Session:
             state = ran.state
         return state, events
 
-    # To go on elsewhere
+    # Snapshots, and lines that are resumed
 
     def _take_snapshot(self) -> None:
         """Send a snapshot, unless it is too large."""
@@ -645,7 +645,7 @@ class Session:
             self._effects.append(messages.Snapshot(messages=self._n_processed, blob=blob))
 
     def _resume(self, message: requests.Resume) -> Work:
-        """Go on with a line, whose messages follow: all of them, or those behind a snapshot."""
+        """Go on with a line; its messages follow: all of them, or those after the snapshot."""
         if not self._may_resume:
             raise errors.ValueRefusedError(
                 "resume came after other messages, allowed: first, or after pings", message.id
@@ -673,10 +673,10 @@ class Session:
                 Options.of(options, self.model)
         except InputError:
             return None
-        return saved if saved.seq <= message.heard else None  # else some would never be heard
+        return saved if saved.seq <= message.heard else None  # else answers would be lost
 
     def _take_up(self, saved: SavedSession) -> Work:
-        """Be as a session was when it was saved."""
+        """Take over the state of a session that was saved."""
         line, model = self._line, self.model
         self.options = Options.of(saved.options, model)
         self._read_with = Options.of(saved.read_with, model).in_force
@@ -711,7 +711,7 @@ class Session:
                 self._effects.append(message)
 
     def _send_error(self, error: InkstreamError, *, fatal: bool) -> None:
-        """Send an error, about the message that is processed unless it is none of the line's."""
+        """Send an error; number it if the message that is processed is one of the line's."""
         self._held = None
         code, index, ref = error.code, self._index, self._ref
         sent = messages.Error(code=code, message=str(error), fatal=fatal, index=index, ref=ref)
