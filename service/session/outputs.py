@@ -87,23 +87,24 @@ def shown_of(
     """
     rows: list[Scores] = []  # each [S]
     of_rows: list[Showing] = []
-    numbers: list[list[int]] = []  # of each session the rows of its results; -1 is its `newest_row`
+    # Of each session its newest row, and the rows of its results; -1 is the `newest_row` before.
+    numbers: list[tuple[bytes, list[int]]] = []
     for showing, columns, its_scores in zip(showings, picked, scores, strict=True):
-        number, its_numbers = -1, []
+        newest, number, its_numbers = showing.newest_row, -1, []
         for i in columns:
             row = its_scores[i]
-            if (data := row.tobytes()) != showing.newest_row:
-                showing.newest_row, number = data, len(rows)
+            if (data := row.tobytes()) != newest:
+                newest, number = data, len(rows)
                 rows.append(row)
                 of_rows.append(showing)
             its_numbers.append(number)
-        numbers.append(its_numbers)
+        numbers.append((newest, its_numbers))
     new = _shown(np.concatenate(rows).reshape(len(rows), -1), of_rows) if rows else []
     shown: list[list[Shown]] = []
-    for showing, its_numbers in zip(showings, numbers, strict=True):
+    for showing, (newest, its_numbers) in zip(showings, numbers, strict=True):
         shown.append([new[i] if i >= 0 else showing.newest for i in its_numbers])
-        if its_numbers:
-            showing.newest = shown[-1][-1]
+        if its_numbers:  # not before all succeeded: else a second attempt would show the old row
+            showing.newest_row, showing.newest = newest, shown[-1][-1]
     return shown
 
 

@@ -256,18 +256,21 @@ async def test_the_engine_survives_a_session_that_raises(
     assert broken.close.code == 1011
 
 
-async def test_a_session_whose_outputs_fail_is_ended_and_its_neighbours_go_on(net: Net) -> None:
+@pytest.mark.parametrize("n_columns", [1, 4])
+async def test_a_session_whose_outputs_fail_is_ended_and_its_neighbours_go_on(
+    net: Net, n_columns: int
+) -> None:
     async with running(net) as engine:
         healthy, broken, other = [EngineClient(engine, net) for _ in range(3)]
         broken.session.showing = None  # type: ignore[assignment]
         for client in (healthy, broken, other):
-            client.send(line(4, seed=1))
+            client.send(line(n_columns, seed=1))
         await broken.wait_for(1)
-        messages = [await client.wait_for(4) for client in (healthy, other)]
+        messages = [await client.wait_for(n_columns) for client in (healthy, other)]
     assert broken.close is not None
     assert broken.close.code == 1011
     for received in messages:
-        check_results(received, net, line(4, seed=1))
+        check_results(received, net, line(n_columns, seed=1))
 
 
 async def test_the_engine_survives_a_receiver_that_raises(net: Net) -> None:
