@@ -182,8 +182,6 @@ class Program:
             self._revised = stream.revised
             assert self._revised is not None
             self._withdraw(self._revised)
-            if self._revised.seq:  # else other weights read the whole line, and it is as long
-                self._column = self._revised.column
         if stream.ended_line is not self._ended:
             self._ended = stream.ended_line
             assert self._ended is not None
