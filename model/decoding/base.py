@@ -100,11 +100,6 @@ class Decoder(Protocol):
         return None
 
     @property
-    def stable(self) -> int:
-        """How many characters of the text stand: they are decided."""
-        return 0
-
-    @property
     def settled(self) -> bool:
         """Whether a flush would decide nothing: no column has come since the last one."""
         return True

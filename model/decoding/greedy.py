@@ -155,10 +155,6 @@ class GreedyDecoder(Decoder):
         """Everything so far: what is decided, and what may still change."""
         return self._text_at(self._columns - 1)
 
-    @property
-    def stable(self) -> int:
-        return len(self._decided)
-
     def _text_at(self, column: int) -> str:
         rest = self._undecided(column)
         return self._decided + (self._space_at(column) + rest if rest else "")

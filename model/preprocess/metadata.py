@@ -1,4 +1,4 @@
-"""Image files -> the same files without metadata, and the orientation that it told.
+"""Image files -> the same files without metadata, and the orientation from that metadata.
 
 Pillow parses metadata while it opens or decodes an image, and tags that were made for it take it
 seconds and hundreds of megabytes. So it gets only what decoders need, and the one tag that counts
