@@ -93,6 +93,7 @@ async def test_steps_are_run_for_some_time_a_turn_in_order_and_of_all_clients_by
     def step(name: str, number: int) -> Callable[[], None]:
         return lambda: done.append((name, number))
 
+    monkeypatch.setattr(connections, "STEPS_S", 3600.0)
     first.run(step("first", 0))
     assert done == [("first", 0)]
     monkeypatch.setattr(connections, "STEPS_S", 0.0)  # for one step a turn
