@@ -3,9 +3,9 @@
 A session with columns waits in a queue, in which clients take turns. Once the event loop has read
 all sockets that have something, the engine draws strokes that came, takes sessions from the head of
 the queue, runs the net once for all of them, and hands the scores out. What comes meanwhile waits
-in the sockets for the next turn. An idle server answers at once, a loaded one batches by itself: as
-long as each turn draws ink, a few columns wait for more, `GATHERING_S` at most. There is no timer,
-no sleep, no poll, no thread and no lock.
+in the sockets for the next turn. An idle server answers at once, a loaded one batches by itself.
+Only a few columns of ink wait for more, if a run has begun less than `GATHERING_S` ago. There is no
+sleep, no poll, no thread and no lock.
 
 The net runs on the event loop: a run takes less time than handing its columns to a thread and
 waiting for the interpreter again. A turn takes some milliseconds: it draws a portion of ink, hands
@@ -51,9 +51,9 @@ MORE_ROWS: Final = 16  # come into use at once
 INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
 ANSWERING_S: Final = 0.004  # for handing scores out in one turn, and what waits behind them
 MAX_CLIENT_COLUMNS: Final = 32  # of one client in a run, if there are several clients: 1 ms
-# As long as each turn draws ink, fewer columns than this wait for more, for this time at most: a
-# run of few takes nearly as long as one of many.
-GATHERED_COLUMNS: Final = 24
+# Fewer columns of ink than this wait for more, up to this time after the newest run: a run of few
+# takes nearly as long as one of many.
+GATHERED_COLUMNS: Final = 48
 GATHERING_S: Final = 0.01
 MIN_SHARE_COLUMNS: Final = 8  # that a session may bring, even if others have fewer
 MAX_UNTIMED_COLUMNS: Final = 64  # of a greedy decoder, which `ANSWERING_S` is always enough for
@@ -103,6 +103,7 @@ class EngineSession:
     queued: bool = False  # whether it waits for the engine, or is in a run
     ready_columns: int = 0  # when it entered the queue
     queued_s: float = 0.0  # when that was
+    may_wait: bool = False  # whether its columns were just drawn, and may wait for more
 
 
 def in_turns(members: Sequence[EngineSession], costs: Iterable[float]) -> list[EngineSession]:
@@ -140,6 +141,7 @@ class Engine:
         self._clients: Counter[str] = Counter()  # how many sessions each has
         self._waking = False  # whether a run will start once the event loop has read all sockets
         self._ran_s = -math.inf  # when the newest run began
+        self._timer: asyncio.TimerHandle | None = None  # while columns of ink wait for more
         self._stopped = False
         self._context = contextvars.Context()
 
@@ -203,7 +205,7 @@ class Engine:
         if member.session.state is INK_DUE:
             self._inked.append(member)
         elif ready_columns := member.session.ready_columns:
-            member.ready_columns = ready_columns
+            member.ready_columns, member.may_wait = ready_columns, False
             member.queued_s = time.perf_counter()
             self._queue.append(member)
         else:
@@ -222,14 +224,20 @@ class Engine:
         self._waking = False
         if self._stopped:
             return
-        draws = bool(self._inked)
-        if draws:
+        if self._inked:
             self._draw()
-        if self._queue and not (draws and self._is_gathering()):
+        waiting_s = self._gathering_s()
+        if self._queue and waiting_s <= 0:
             self._run_batch()
         self._hand_out()
-        if self._queue or self._inked or self._answered:
+        if self._inked or self._answered or (self._queue and waiting_s <= 0):
             self._run_soon()
+        elif self._queue and self._timer is None:
+            self._timer = self._loop.call_later(waiting_s, self._gathered)
+
+    def _gathered(self) -> None:
+        self._timer = None
+        self._run_soon()
 
     def _draw(self) -> None:
         """Draw a portion of the strokes that wait, and hand complete ink out."""
@@ -256,6 +264,7 @@ class Engine:
             member.queued = False
             if changes.is_drawn:
                 self.apply(member, member.session.draw())
+                member.may_wait = True
             else:
                 self._enqueue(member)
 
@@ -276,11 +285,13 @@ class Engine:
                 return members[n_served:]
         return []
 
-    def _is_gathering(self) -> bool:
-        """Return whether columns are to wait a turn for those of more sessions."""
-        if time.perf_counter() > self._ran_s + GATHERING_S:
-            return False
-        return sum([member.ready_columns for member in self._queue]) < GATHERED_COLUMNS
+    def _gathering_s(self) -> float:
+        """Return for how long to wait for more columns; not above 0 if not at all."""
+        if not all([member.may_wait for member in self._queue]):
+            return 0.0
+        if sum([member.ready_columns for member in self._queue]) >= GATHERED_COLUMNS:
+            return 0.0
+        return self._ran_s + GATHERING_S - time.perf_counter()
 
     def _run_batch(self) -> None:
         """Run the net for the sessions at the head of the queue."""

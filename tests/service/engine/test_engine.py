@@ -169,7 +169,7 @@ async def test_a_run_takes_no_more_columns_than_its_limit(net: Net) -> None:
 DASH = message("ink", height=28, pause=True, strokes=[{"points": [[4, 9], [5, 9]]}])
 
 
-async def test_columns_of_few_wait_while_each_turn_draws_ink(
+async def test_a_few_columns_of_ink_wait_until_others_come(
     net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inkstream.service.engine.GATHERING_S", 60.0)
@@ -181,9 +181,24 @@ async def test_columns_of_few_wait_while_each_turn_draws_ink(
         for client in clients[1:]:
             client.send(DASH)
             await asyncio.sleep(0)
+            await asyncio.sleep(0)
         assert metrics.runs == [(1, 1)]
-        await clients[1].wait_for(1)  # nothing was drawn in this turn
-    assert [sessions for sessions, _ in metrics.runs[:2]] == [1, 3]
+        clients[0].send(INK)  # which never waits
+        await clients[1].wait_for(1)
+    assert [sessions for sessions, _ in metrics.runs[:2]] == [1, 4]
+
+
+async def test_columns_of_ink_wait_no_longer_than_the_time_for_it(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inkstream.service.engine.GATHERING_S", 0.02)
+    metrics = RecordingMetrics()
+    async with running(net, metrics=metrics) as engine:
+        client = EngineClient(engine, net)
+        for n in range(1, 4):
+            client.send(DASH, message("reset"))
+            await client.wait_for(n * 7)  # six results, and `reset_done`
+    assert metrics.runs == [(1, 6)] * 3
 
 
 @pytest.mark.parametrize(("gathered", "gathering_s"), [(3, 60.0), (100, 0.0)])
