@@ -287,9 +287,8 @@ class Engine:
 
     def _gathering_s(self) -> float:
         """Return for how long to wait for more columns; not above 0 if not at all."""
-        if not all([member.may_wait for member in self._queue]):
-            return 0.0
-        if sum([member.ready_columns for member in self._queue]) >= GATHERED_COLUMNS:
+        n_columns = sum([member.ready_columns for member in self._queue])
+        if n_columns >= GATHERED_COLUMNS or not all(member.may_wait for member in self._queue):
             return 0.0
         return self._ran_s + GATHERING_S - time.perf_counter()
 

@@ -160,13 +160,13 @@ class Stream:
             self._engine.receive(self._member, message, self._received_s)
         except Exception:
             self._fail()
-        session = self._session
+        inbox = self._session.inbox
         if self._may_read.is_set() and (
-            session.waiting_columns >= self._checked_from  # each message counts as one at least
+            inbox.waiting_columns >= self._checked_from  # each message counts as one at least
             or len(self._outbox) >= PAUSE_FROM
-            or session.paused_until_s > self._received_s
+            or inbox.paid_s > self._received_s
         ):
-            owes = session.paused_until_s > self._received_s
+            owes = inbox.paid_s > self._received_s
             if owes or self._is_behind(self._max_waiting, PAUSE_FROM):
                 self._may_read.clear()
                 if self._connection is not None:
@@ -178,8 +178,9 @@ class Stream:
 
         A message of one column takes three times the memory of a column in a longer one.
         """
-        waiting = max(self._session.waiting_messages, len(self._outbox))
-        return waiting >= n_messages or self._session.waiting_columns >= n_columns
+        inbox = self._session.inbox
+        waiting = max(inbox.n_messages, len(self._outbox))
+        return waiting >= n_messages or inbox.waiting_columns >= n_columns
 
     def _resume(self) -> None:
         """Let a paused client go on once half of what waited is gone, or the session is over.
@@ -187,10 +188,11 @@ class Stream:
         A client that owes tokens is checked again when it owes none.
         """
         if self._close is None:
-            if self._session.paused_until_s > self._loop.time():
+            paid_s = self._session.inbox.paid_s
+            if paid_s > self._loop.time():
                 if self._pause_timer is not None:
                     self._pause_timer.cancel()
-                self._pause_timer = self._loop.call_at(self._session.paused_until_s, self._resume)
+                self._pause_timer = self._loop.call_at(paid_s, self._resume)
                 return
             if self._is_behind(self._max_waiting // 2, PAUSE_FROM // 2):
                 return

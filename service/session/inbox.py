@@ -68,7 +68,8 @@ class Inbox:
 
     def __init__(self, column_size: int, limits: Limits) -> None:
         self.newest_s = 0.0  # when the newest message came
-        self.waiting_columns = 0  # not taken yet; a control message counts as some
+        # Not taken yet; a control message counts as some. At the limit, read no more of the client.
+        self.waiting_columns = 0
         self.head_columns = 0  # at the head, up to the next control message
         self.begun_columns = 0  # of these, the last ones of a message of which some were taken
         # An entry is one message: columns, or another with its weight (ink perhaps as it came).
@@ -87,7 +88,7 @@ class Inbox:
 
     @property
     def paid_s(self) -> float:
-        """The time from which no tokens are owed: more may be spent than there are."""
+        """The time, as `newest_s`, from which no tokens are owed: read nothing before it."""
         return self._full_s - BURST_S
 
     def spend(self, cost: int) -> None:

@@ -65,7 +65,3 @@ class SessionModel:
         )
         limits = limits.of_columns(config.column_height)
         return cls(info, config, limits, languages, digest, seals)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "SessionModel":
-        """Return the same object: a copy of a session has the same model."""
-        return self

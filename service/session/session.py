@@ -172,7 +172,7 @@ class Session:
         self._ink = LineInk(model, self._given_size)
         self._line = Line(self.options.decoder, reach)
         self._revisions = Revisions(reach)
-        self._inbox = Inbox(self._given_size, model.limits)
+        self.inbox = Inbox(self._given_size, model.limits)
         self._client = client
         self._effects: list[Effect] = []  # to be returned
         self._work: Work | None = None  # the message that is processed
@@ -188,25 +188,10 @@ class Session:
         self._begin_line()
 
     @property
-    def waiting_columns(self) -> int:
-        """Columns received and not yet taken; at the limit, stop reading from the client."""
-        return self._inbox.waiting_columns
-
-    @property
-    def waiting_messages(self) -> int:
-        """Messages received and not yet taken, or taken in part."""
-        return self._inbox.n_messages
-
-    @property
-    def paused_until_s(self) -> float:
-        """The time, on the clock of `receive`, until which to read nothing: tokens are owed."""
-        return self._inbox.paid_s
-
-    @property
     def ready_columns(self) -> int:
         """Columns that the engine may take now."""
         if self.state is OPEN:
-            return self._inbox.head_columns
+            return self.inbox.head_columns
         if self.state is RUN_DUE and isinstance(self._due, Due):
             return len(self._due.data) // self._ink.column_size
         return 0
@@ -234,7 +219,7 @@ class Session:
         self.state = TRANSITIONS[self.state][RECEIVE]
         if self.state is CLOSED:
             return []
-        inbox, size, limits = self._inbox, self._given_size, self.model.limits
+        inbox, size, limits = self.inbox, self._given_size, self.model.limits
         inbox.newest_s = now_s
         message: Control
         try:
@@ -260,12 +245,10 @@ class Session:
     def goaway(self, time_left_s: float) -> list[Effect]:
         """Tell the client that the server is about to stop."""
         self.state = TRANSITIONS[self.state][RECEIVE]
-        reason, time_left_ms = "the server is about to stop", round(time_left_s * 1000)
-        return (
-            []
-            if self.state is CLOSED
-            else [messages.Goaway(reason=reason, time_left_ms=time_left_ms)]
-        )
+        if self.state is CLOSED:
+            return []
+        time_left_ms = round(time_left_s * 1000)
+        return [messages.Goaway(reason="the server is about to stop", time_left_ms=time_left_ms)]
 
     def fail(self, error: InkstreamError) -> list[Effect]:
         """Close the session for a fault that no message caused, and send the reason."""
@@ -277,7 +260,7 @@ class Session:
     def close(self) -> None:
         """Take nothing more, and drop what waits: the client is gone, or gets the reason."""
         self.state = CLOSED
-        self._inbox.clear()
+        self.inbox.clear()
         self._work = self._due = None  # a generator and its session hold each other
 
     # To the engine and back
@@ -303,12 +286,8 @@ class Session:
 
     def _portion(self, n_columns: int) -> Portion:
         """Return the first columns that wait: so many, or fewer where the line ends before."""
-        due, inbox, chosen, size = (
-            self._due,
-            self._inbox,
-            self.options.in_force,
-            self._ink.column_size,
-        )
+        due, inbox, chosen = self._due, self.inbox, self.options.in_force
+        size = self._ink.column_size
         cost = self._line.decoder.column_cost
         if isinstance(due, Due) and not due.is_new:
             return Portion(due.data[: n_columns * size], n_columns, n_columns * cost)
@@ -347,7 +326,7 @@ class Session:
             self._bad_in_a_row, self._may_resume = 0, False
             self._read(portion, scores, state, shown)
             if portion.ends_line:
-                rest_columns = self._inbox.begun_columns
+                rest_columns = self.inbox.begun_columns
                 self._work = self._end_line(self._n_processed + (rest_columns > 0), rest_columns)
                 self._go_on()
         return self._advanced()
@@ -366,7 +345,7 @@ class Session:
 
         Between two messages, send a snapshot that is due; close where a line becomes too long.
         """
-        inbox = self._inbox
+        inbox = self.inbox
         while self.state is OPEN:
             if self._n_unsaved >= self._snapshot_spacing and not inbox.begun_columns:
                 if self._seq >= self._heard:  # else the client has a newer snapshot
@@ -511,7 +490,7 @@ class Session:
         """Have the strokes of a message drawn, and read the columns that they bring or change."""
         line = self._line
         changes = self._ink.changes(ink, line.oldest, line.column)
-        self._inbox.spend(changes.cost - 1)
+        self.inbox.spend(changes.cost - 1)
         changes.prepare(self.model.config.column_size)
         if not changes.is_drawn:
             for stroke in ink.strokes:
@@ -686,7 +665,7 @@ class Session:
         if saved.ink is not None:
             columns = b"".join(piece for piece in saved.line.pieces if isinstance(piece, bytes))
             self._ink.resume(saved.ink, saved.line.column, columns)
-            self._inbox.after_ink = True
+            self.inbox.after_ink = True
         self._revisions.begin(_EVENTS.validate_python(saved.sent))
         yield from self._read_again(line.resume(saved.line, decoder, self._ink.column_size))
         self._apply_options()

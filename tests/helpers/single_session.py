@@ -111,7 +111,7 @@ class SessionClient:
     @property
     def paused_s(self) -> float:
         """For how long the server would read nothing more from now on; 0 if it reads on."""
-        return max(0.0, self.session.paused_until_s - self._now_s)
+        return max(0.0, self.session.inbox.paid_s - self._now_s)
 
     def step(self, max_columns: int = 64, n_runs: int = 1) -> bool:
         """Run the ready columns `n_runs` times, as if all runs but the last had failed.

@@ -145,7 +145,7 @@ def test_strokes_in_any_order_and_at_any_speed_are_read_as_if_written_at_once(
     flushed = messages[-1]
     assert isinstance(flushed, Flushed)
     assert flushed.columns == len(expected)
-    assert client.session.waiting_columns == 0
+    assert client.session.inbox.waiting_columns == 0
     if len(expected):
         assert flushed.text == text_of(
             SessionClient(line_net).ask(expected.tobytes(), message("flush"))
@@ -283,6 +283,6 @@ def test_a_frame_of_almost_no_height_is_refused(line_net: Runtime, height: float
 def test_strokes_count_as_waiting_columns_until_they_are_drawn(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     client.send(ink(WAVE), ink(FAR * 100))
-    assert client.session.waiting_columns > 200
+    assert client.session.inbox.waiting_columns > 200
     client.drain()
-    assert client.session.waiting_columns == 0
+    assert client.session.inbox.waiting_columns == 0

@@ -68,11 +68,11 @@ def test_every_column_gets_the_result_of_an_uninterrupted_run(net: Runtime) -> N
 def test_the_engine_gets_no_more_columns_than_it_asks_for(net: Runtime) -> None:
     client = SessionClient(net)
     client.send(INK * 10)
-    assert client.session.ready_columns == client.session.waiting_columns == 10
+    assert client.session.ready_columns == client.session.inbox.waiting_columns == 10
     portion = client.session.take(4)
     assert portion is not None
     assert portion.columns.shape == (4, 28)
-    assert client.session.waiting_columns == 6
+    assert client.session.inbox.waiting_columns == 6
     assert client.session.ready_columns == 0  # until these are answered
 
 
@@ -105,7 +105,7 @@ def test_nothing_of_a_faulty_message_is_taken(net: Runtime, frame: str | bytes, 
     error = error_in(client.ask(frame))
     assert (error.code, error.message, error.fatal) == ("bad_columns", text, False)
     assert (error.seq, error.index) == (2, 1)
-    assert client.session.waiting_columns == 0
+    assert client.session.inbox.waiting_columns == 0
     np.testing.assert_allclose(
         all_probabilities(client.ask(INK)), uninterrupted(net, INK * 2)[1:], atol=1e-5
     )
@@ -190,7 +190,7 @@ def test_end_sums_up_the_last_line_and_closes(net: Runtime) -> None:
     assert types_of(messages) == [*["result"] * 3, "reset_done", *["result"] * 2, "done"]
     assert client.close == Close(1000, "end")
     assert client.session.state.name == "CLOSED"
-    assert client.session.ready_columns == client.session.waiting_columns == 0
+    assert client.session.ready_columns == client.session.inbox.waiting_columns == 0
 
 
 # Configure, and line ends

@@ -94,14 +94,14 @@ def test_every_cell_of_the_table_and_every_call_is_as_it_says(
             TRANSITIONS[state][transition]
     for call in [call for its_transition, call in CALLS if its_transition is transition]:
         session = in_state(state, line_net, due)
-        before = session.waiting_columns
+        before = session.inbox.waiting_columns
         if then is not None:
             call(session, line_net)
             assert session.state is then
         else:
             with pytest.raises(IllegalTransitionError):
                 call(session, line_net)
-            assert (session.state, session.waiting_columns) == (state, before)
+            assert (session.state, session.inbox.waiting_columns) == (state, before)
 
 
 @pytest.mark.parametrize("state", State)

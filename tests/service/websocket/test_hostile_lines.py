@@ -102,16 +102,16 @@ def test_long_options_count_as_waiting_until_they_are_applied(
 ) -> None:
     client = SessionClient(line_net)
     client.send(line(20), message("configure", **options))
-    assert client.session.waiting_columns == 20 + CONTROL_WEIGHT + weight
+    assert client.session.inbox.waiting_columns == 20 + CONTROL_WEIGHT + weight
     client.drain()
-    assert client.session.waiting_columns == 0
+    assert client.session.inbox.waiting_columns == 0
 
 
 def test_few_messages_wait_behind_columns(line_net: Runtime) -> None:
     limits = Limits()
     client = SessionClient(line_net, limits)
     client.send(line(1), *64 * ['{"type":"reset"}'])  # all are answered in one turn of the loop
-    assert client.session.waiting_columns >= limits.max_waiting_columns
+    assert client.session.inbox.waiting_columns >= limits.max_waiting_columns
 
 
 def test_a_hint_that_stays_is_not_prepared_again(
