@@ -184,6 +184,7 @@ class Conversation:
         self._ping: int | None = None  # id of the newest one, if it is not answered yet
         self._asked: int | None = None  # id of a call's message, if it is not answered yet
         self._n_sent = 0  # columns, less those taken back by a rewind
+        self._n_answered = 0  # of these, up to the newest one that a result covers
         self._line_start = 0  # the count at column 0 of this line
         self._inbox: deque[messages.ServerMessage | Result] = deque()  # received, and not taken
         self._events: list[messages.Event] = []  # taken, and not given to the program
@@ -206,25 +207,20 @@ class Conversation:
         chunk = min(CHUNK_COLUMNS, limits.max_message_columns, limits.max_frame_bytes // height)
         n_bytes = chunk * height
         yield from self._settle()
-        answered = self._n_sent
         for start in range(0, len(data), n_bytes):
             frame = data[start : start + n_bytes]
             self._n_sent += len(frame) // height
             if not self._has_results:
+                self._n_answered = self._n_sent  # no result will say so
                 yield from self._until_pong(self._kept(frame))
                 continue
             yield self._kept(frame)
             is_last = start + n_bytes >= len(data)
-            while self._n_sent - answered >= (1 if is_last else WINDOW_COLUMNS):
-                message = yield from self._next()
-                if isinstance(message, messages.Error) and message.ref is None:
-                    self._n_sent = answered  # the columns behind the faulty ones are refused too
-                    raise error_of(message.code, message.message)
-                if isinstance(message, Result):
-                    count = self._line_start + message.column + 1
-                    if count > answered:
-                        answered = count
-                        yield self._with_events(message)
+            while self._n_sent - self._n_answered >= (1 if is_last else WINDOW_COLUMNS):
+                n_before = self._n_answered
+                message = yield from self._next(None)
+                if isinstance(message, Result) and self._n_answered > n_before:
+                    yield self._with_events(message)
 
     def _ink(
         self, strokes: Any = (), height: float | None = None, undo: Ref = None, **marks: bool
@@ -245,12 +241,15 @@ class Conversation:
             yield from self._until_pong(self._message("ink", **fields), self._newest_id)
 
     def _settle(self) -> Waiting[None]:
-        """Receive the answers to calls that were left early: they may move the next column."""
-        if self._asked is not None:
+        """Receive what calls that were left early or failed did not: it may move the next column.
+
+        Columns without results were refused, as those are that come behind refused ones.
+        """
+        if self._asked is not None or self._n_answered < self._n_sent:
             yield self._message("ping")
         while self._ping is not None:
             yield from self._next()
-        self._asked = None
+        self._asked, self._n_sent = None, self._n_answered
 
     def _until_pong(self, frame: str | bytes, message_id: int | None = None) -> Exchange[Result]:
         """Send a message and a ping, and give results until the ping is answered."""
@@ -321,6 +320,9 @@ class Conversation:
     def _take_note(self, message: messages.ServerMessage | Result) -> None:
         """Take note of what a message says beside what it answers."""
         match message:
+            case Result():
+                count = self._line_start + message.column + 1
+                self._n_answered = max(self._n_answered, count)
             case messages.Letter() | messages.Word():
                 self._events.append(message)
             case messages.Pong() if message.id == self._ping:
@@ -334,7 +336,7 @@ class Conversation:
                     self.revised = message
                     return
                 if message.id == self._asked:  # else other weights read the line again
-                    self._n_sent = self._line_start + message.column
+                    self._n_sent = self._n_answered = self._line_start + message.column
                 if message.id != self._newest_id:  # the answer to a call that is over
                     fields = message.model_dump(exclude={"type", "id"})
                     self.revised = messages.Revised.model_construct(**fields)
