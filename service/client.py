@@ -289,33 +289,27 @@ class AsyncStream(_Stream[AsyncIterator[Result]]):
 
 
 class Stream(_Stream[Iterator[Result]]):
-    """A stream without asyncio; `connect_sync` opens one."""
+    """A stream without asyncio, with the calls of `AsyncStream`; `connect_sync` opens one."""
 
     _sockets: ExitStack
     _socket: SyncConnection
 
     def flush(self) -> Flushed:
-        """Decide everything; return the line's answer: a `label` or a `text`, and events."""
         return self._call(Flushed, "flush")
 
     def reset(self) -> messages.ResetDone:
-        """Start a new line at column 0."""
         return self._call(messages.ResetDone, "reset")
 
     def rewind(self, column: int) -> messages.Rewound:
-        """Forget `column` and all after it; the next column gets its number."""
         return self._call(messages.Rewound, "rewind", column=column)
 
     def configure(self, **values: Any) -> messages.Configured:
-        """Change options of the protocol's `configure`, such as `top_k` or `language`."""
         return self._call(messages.Configured, "configure", **values)
 
     def ping(self) -> messages.Pong:
-        """Wait for an answer of the server."""
         return self._call(messages.Pong, "ping")
 
     def end(self) -> Done:
-        """End the stream; return its last line. A call after it raises `StreamEndedError`."""
         return self._call(Done, "end")
 
     def _call(self, expected: type[T], kind: str, **fields: Any) -> T:

@@ -276,6 +276,8 @@ async def test_frames_of_a_client_that_are_not_whole_hold_no_more_than_is_allowe
     monkeypatch: pytest.MonkeyPatch, n_unread: int
 ) -> None:
     half = frame(b"x" * 40)[:20]
+    monkeypatch.setattr("inkstream.service.frames.FIRST_FRAMES_S", 3600.0)
+    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
     monkeypatch.setattr("inkstream.service.frames.MAX_UNREAD_BYTES", n_unread + len(half))
     async with opened(WebSocketConnection, direct=True) as peer:
         client = peer.connection.peer
