@@ -192,6 +192,7 @@ class Stream:
             if self._is_ahead(2):
                 return
         self._may_read.set()
+        self._received_s = self._loop.time()  # until now the client was silent because of us
         if self._connection is not None:
             self._connection.resume_reading()
 
