@@ -10,6 +10,7 @@ and no message is lost.
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
@@ -65,9 +66,7 @@ class Stream:
     def __init__(
         self, model: RunningModel, options: Options, service: Service, credential: bytes
     ) -> None:
-        self._model = model
-        self._options = options
-        self._credential = credential
+        self._new_session = partial(model.new_session, client=credential, options=options)
         self._engine = model.engine
         self._limits = service.limits
         self._metrics = service.metrics
@@ -85,7 +84,7 @@ class Stream:
         self, session_id: str, client: str, scope: AsgiEvent, receive: Receive, send: SendEvent
     ) -> None:
         """Serve the session until either side closes."""
-        self._session = self._model.new_session(session_id, self._credential, self._options)
+        self._session = self._new_session(session_id)
         self._member = self._engine.attach(self._session, self._deliver, client)
         self._opened_s = self._received_s = self._loop.time()
         subprotocol = PROTOCOL if PROTOCOL in scope["subprotocols"] else None

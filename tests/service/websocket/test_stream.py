@@ -435,7 +435,8 @@ async def test_a_client_that_was_paused_until_its_deadline_has_time_to_go_on(
     loop, passed_s = asyncio.get_running_loop(), 0.0
     measured = loop.time
     monkeypatch.setattr(loop, "time", lambda: measured() + passed_s)
-    connection, limits = RecordingConnection(), {"max_waiting_columns": 8, "max_message_columns": 8}
+    connection = RecordingConnection()
+    limits: dict[str, Any] = {"max_waiting_columns": 8, "max_message_columns": 8}
     async with serving(tiny, idle_timeout_s=600, **limits) as (service, engine):
         client = AsgiClient(service, state={DIRECT: lambda: connection})
         await client.wait_for(0)
