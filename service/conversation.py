@@ -205,10 +205,10 @@ class Conversation:
         for start in range(0, len(data), n_bytes):
             frame = data[start : start + n_bytes]
             self._n_unanswered += len(frame) // height
-            if not self._has_results:
+            if self._has_results:
+                yield self._kept(frame)
+            else:
                 yield from self._until_pong(self._kept(frame))
-                continue
-            yield self._kept(frame)
             is_last = start + n_bytes >= len(data)
             while self._n_unanswered >= (1 if is_last else WINDOW_COLUMNS):
                 n_before = self._n_read
