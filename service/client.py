@@ -289,7 +289,7 @@ class AsyncStream(_Stream[AsyncIterator[Result]]):
 
 
 class Stream(_Stream[Iterator[Result]]):
-    """A stream without asyncio; `connect_sync` opens one."""
+    """A stream without asyncio, with the calls of `AsyncStream`; `connect_sync` opens one."""
 
     _sockets: ExitStack
     _socket: SyncConnection
@@ -307,7 +307,7 @@ class Stream(_Stream[Iterator[Result]]):
         return self._call(messages.Rewound, "rewind", column=column)
 
     def configure(self, **values: Any) -> messages.Configured:
-        """Change options of the protocol's `configure`, such as `top_k` or `language`."""
+        """Change options of the protocol's `configure`: see `AsyncStream.configure`."""
         return self._call(messages.Configured, "configure", **values)
 
     def ping(self) -> messages.Pong:

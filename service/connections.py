@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -101,13 +102,10 @@ class Peer:
         self.unread_bytes = 0  # of frames that are not whole
         self.turn = connections.turn
         self.steps: deque[Callable[[], None]] = deque()  # that wait for a later turn
+        self.refused = partial(connections.refused, client=name)
         self._connections = connections
         self._turn_number = -1  # of the last turn in which a frame came
         self._turn_start_s = 0.0
-
-    def refused(self, reason: str) -> None:
-        """Count that this client was refused or disconnected, and log it once in a while."""
-        self._connections.refused(reason, self.name)
 
     def left(self) -> None:
         """Count one connection less."""
@@ -145,10 +143,9 @@ class Connections:
     def __init__(
         self, settings: Settings, metrics: Metrics, balance: Balance | None = None
     ) -> None:
+        self._settings = settings
         self._metrics = metrics
         self.balance = balance or Balance()
-        self._max_per_client = settings.most_connections_of_client
-        self._max = settings.most_connections
         self._proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
         self._peers: dict[str, Peer] = {}
         self._n_open = 0
@@ -164,10 +161,10 @@ class Connections:
         name, parsed = network_of(address), ipaddress.ip_address(address.partition("%")[0])
         is_proxy = any(parsed in network for network in self._proxies)
         peer = self._peers.get(name) or Peer(name, is_proxy, self)
-        if peer.n_connections >= self._max_per_client and not is_proxy:
+        if peer.n_connections >= self._settings.most_connections_of_client and not is_proxy:
             peer.refused("too_many_connections")
             return HTTPStatus.TOO_MANY_REQUESTS
-        if self._n_open >= self._max:
+        if self._n_open >= self._settings.most_connections:
             peer.refused("server_full")
             return HTTPStatus.SERVICE_UNAVAILABLE
         self._peers[name] = peer

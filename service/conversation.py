@@ -159,11 +159,7 @@ class KeptLine:
 
 
 class Conversation:
-    """What was sent, and what is still to be answered.
-
-    The count of columns goes on over resets and line ends, so that a result of a call that was left
-    early is recognised.
-    """
+    """What was sent, and what is still to be answered."""
 
     ready: messages.Ready  # the server's first message: its model, labels, column height, limits
     going_away: messages.Goaway | None = None  # the server's notice that it is about to stop
@@ -183,8 +179,8 @@ class Conversation:
         self._newest_id = 0  # of this client's messages
         self._ping: int | None = None  # id of the newest one, if it is not answered yet
         self._asked: int | None = None  # id of a call's message, if it is not answered yet
-        self._n_sent = 0  # columns, less those taken back by a rewind
-        self._line_start = 0  # the count at column 0 of this line
+        self._n_unanswered = 0  # columns that were sent and that no result covers yet
+        self._n_read = 0  # columns of the line up to the newest one that a result covers
         self._inbox: deque[messages.ServerMessage | Result] = deque()  # received, and not taken
         self._events: list[messages.Event] = []  # taken, and not given to the program
         self._text = ""  # of the line, as the newest message has it
@@ -206,25 +202,19 @@ class Conversation:
         chunk = min(CHUNK_COLUMNS, limits.max_message_columns, limits.max_frame_bytes // height)
         n_bytes = chunk * height
         yield from self._settle()
-        answered = self._n_sent
         for start in range(0, len(data), n_bytes):
             frame = data[start : start + n_bytes]
-            self._n_sent += len(frame) // height
-            if not self._has_results:
+            self._n_unanswered += len(frame) // height
+            if self._has_results:
+                yield self._kept(frame)
+            else:
                 yield from self._until_pong(self._kept(frame))
-                continue
-            yield self._kept(frame)
             is_last = start + n_bytes >= len(data)
-            while self._n_sent - answered >= (1 if is_last else WINDOW_COLUMNS):
-                message = yield from self._next()
-                if isinstance(message, messages.Error) and message.ref is None:
-                    self._n_sent = answered  # the columns behind the faulty ones are refused too
-                    raise error_of(message.code, message.message)
-                if isinstance(message, Result):
-                    count = self._line_start + message.column + 1
-                    if count > answered:
-                        answered = count
-                        yield self._with_events(message)
+            while self._n_unanswered >= (1 if is_last else WINDOW_COLUMNS):
+                n_before = self._n_read
+                message = yield from self._next(None)
+                if isinstance(message, Result) and self._n_read > n_before:
+                    yield self._with_events(message)
 
     def _ink(
         self, strokes: Any = (), height: float | None = None, undo: Ref = None, **marks: bool
@@ -245,8 +235,8 @@ class Conversation:
             yield from self._until_pong(self._message("ink", **fields), self._newest_id)
 
     def _settle(self) -> Waiting[None]:
-        """Receive the answers to calls that were left early: they may move the next column."""
-        if self._asked is not None:
+        """Receive the answers to calls that were left early or failed: they may move the column."""
+        if self._asked is not None or self._n_unanswered:
             yield self._message("ping")
         while self._ping is not None:
             yield from self._next()
@@ -321,10 +311,15 @@ class Conversation:
     def _take_note(self, message: messages.ServerMessage | Result) -> None:
         """Take note of what a message says beside what it answers."""
         match message:
+            case Result():
+                self._read(message.column + 1)
             case messages.Letter() | messages.Word():
                 self._events.append(message)
             case messages.Pong() if message.id == self._ping:
                 self._ping = None
+                if not self._has_results:
+                    self._n_read += self._n_unanswered
+                self._n_unanswered = 0  # columns without a result that was asked for were refused
             case messages.Configured():
                 self._has_results = message.results != "none"
             case messages.Rewound() | messages.Revised():
@@ -334,15 +329,22 @@ class Conversation:
                     self.revised = message
                     return
                 if message.id == self._asked:  # else other weights read the line again
-                    self._n_sent = self._line_start + message.column
+                    self._n_read = message.column
                 if message.id != self._newest_id:  # the answer to a call that is over
                     fields = message.model_dump(exclude={"type", "id"})
                     self.revised = messages.Revised.model_construct(**fields)
             case messages.ResetDone():
-                self._events, self._line_start = [], self._n_sent
+                self._events, self._n_read = [], 0
             case LineEnd() | Done():
                 self.ended_line = self._with_events(message)
-                self._line_start += message.columns
+                self._read(message.columns)
+                self._n_read = 0
+
+    def _read(self, n_columns: int) -> None:
+        """Take note that so many columns of the line have been read."""
+        n_new = max(0, n_columns - self._n_read)
+        self._n_read += n_new
+        self._n_unanswered = max(0, self._n_unanswered - n_new)  # ink is not counted in columns
 
     def _with_events(self, answer: Given) -> Given:
         """Return an answer with the events that the program gets with it."""
@@ -370,12 +372,16 @@ class Conversation:
             probabilities = dict(message.probabilities)
             self._inbox.append(Result(message.column, probabilities, message.letter_end, text))
         else:
-            if isinstance(message, messages.LineEnd | messages.ResetDone):
-                self._text = ""
-            elif isinstance(message, messages.Answer):
+            if isinstance(message, messages.Answer):  # of a new line nothing is stable at first
                 self._text = message.text or ""
             if isinstance(message, messages.Revised) and message.seq == 0:  # by other weights
                 self._line.digest, self._merges = self.ready.model.digest, True
+            if isinstance(message, messages.Rewound) and self._merges:  # in what is heard again
+                self._inbox = deque(
+                    kept
+                    for kept in self._inbox
+                    if not isinstance(kept, Result) or kept.column < message.column
+                )
             kind = WITH_EVENTS.get(type(message))
             self._inbox.append(message if kind is None else kind.model_construct(**dict(message)))
         return message

@@ -6,7 +6,6 @@ that are left wait for the next turn, and nothing is read meanwhile.
 """
 
 import asyncio
-import codecs
 import socket
 import weakref
 from collections.abc import Callable, Iterable
@@ -43,7 +42,6 @@ class WebSocketConnection(asyncio.Protocol):
     peer: Peer
     listener: Callable[[str | bytes], None] | None = None
     _fragments: bytearray | None = None  # of the message that is not complete
-    _checker: codecs.IncrementalDecoder  # of that message
     _counted_bytes = 0  # of fragments and unread frames together, as the peer counts them
     _is_paused = False  # by the session
     _is_waiting = False  # for the next turn, to go on with frames that have come
@@ -160,17 +158,10 @@ class WebSocketConnection(asyncio.Protocol):
         return end
 
     def _take_fragment(self, kind: int, payload: bytes) -> None:
-        """Keep a fragment of a message until the last one comes; close as `_hand_over` does."""
+        """Keep a fragment of a message until the last one comes."""
         if self._fragments is None:
             self._fragments, self._kind = bytearray(), kind | WHOLE
-            self._checker = codecs.getincrementaldecoder("utf-8")()
         self._fragments += payload
-        try:
-            if self._kind == TEXT:
-                self._checker.decode(payload)
-        except UnicodeDecodeError:
-            self._close(CloseCode.INVALID_DATA)
-            return
         if kind & WHOLE:
             payload, self._fragments = bytes(self._fragments), None
             self._hand_over(self._kind, payload)
@@ -205,6 +196,7 @@ class WebSocketConnection(asyncio.Protocol):
     def resume_reading(self) -> None:
         """Go on with the frames that wait, then with reading."""
         self._is_paused = False
+        self._had_session = None  # its pong may wait among them: the next check pings once more
         if self._unread:
             self._go_on_later()
         else:

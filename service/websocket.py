@@ -10,6 +10,7 @@ and no message is lost.
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
@@ -65,13 +66,9 @@ class Stream:
     def __init__(
         self, model: RunningModel, options: Options, service: Service, credential: bytes
     ) -> None:
-        self._model = model
-        self._options = options
-        self._credential = credential
+        self._new_session = partial(model.new_session, client=credential, options=options)
         self._engine = model.engine
         self._limits = service.limits
-        self._max_waiting = service.limits.max_waiting_columns
-        self._checked_from = min(PAUSE_FROM, self._max_waiting)
         self._metrics = service.metrics
         self._loop = asyncio.get_running_loop()
         self._connection: DirectConnection | None = None
@@ -87,15 +84,15 @@ class Stream:
         self, session_id: str, client: str, scope: AsgiEvent, receive: Receive, send: SendEvent
     ) -> None:
         """Serve the session until either side closes."""
-        self._session = self._model.new_session(session_id, self._credential, self._options)
+        self._session = self._new_session(session_id)
         self._member = self._engine.attach(self._session, self._deliver, client)
         self._opened_s = self._received_s = self._loop.time()
         subprotocol = PROTOCOL if PROTOCOL in scope["subprotocols"] else None
         try:
             await send({"type": "websocket.accept", "subprotocol": subprotocol})
             self._member.log.info("session opened", client=client)
-            direct = scope.get("state", {}).get(DIRECT)
-            code = await self._exchange(receive, send, direct() if direct is not None else None)
+            direct = scope.get("state", {}).get(DIRECT, lambda: None)
+            code = await self._exchange(receive, send, direct())
         finally:
             self._engine.detach(self._member)
         seconds = round(self._loop.time() - self._opened_s, 3)
@@ -103,18 +100,20 @@ class Stream:
 
     def send_goaway(self, time_left_s: float) -> None:
         """Tell the client that the server is about to stop; close now if no time is left."""
-        session = self._session
-        stopping = errors.StoppingError("the server has stopped")
         try:
-            effects = session.goaway(time_left_s) if time_left_s > 0 else session.fail(stopping)
-            self._engine.apply(self._member, effects)
+            if time_left_s > 0:
+                self._engine.apply(self._member, self._session.goaway(time_left_s))
+            else:
+                self._fail(errors.StoppingError("the server has stopped"))
         except Exception:  # of any kind: the other sessions must get their goaway
             self._fail()
 
-    def _fail(self) -> None:
-        """Close the session for a fault of ours, and log it."""
-        self._member.log.exception("session failed")
-        self._engine.apply(self._member, self._session.fail(InkstreamError("the service failed")))
+    def _fail(self, error: InkstreamError | None = None) -> None:
+        """Close the session, and send the reason; None: a fault of ours, which is logged."""
+        if error is None:
+            self._member.log.exception("session failed")
+        effects = self._session.fail(error or InkstreamError("the service failed"))
+        self._engine.apply(self._member, effects)
 
     async def _exchange(
         self, receive: Receive, send: SendEvent, direct: DirectConnection | None
@@ -125,17 +124,16 @@ class Stream:
             direct.listener = self._take
             direct.resume_reading()
         self._check_deadlines()
-        writer = self._loop.create_task(self._write(send))
-        reader = self._loop.create_task(self._read(receive))
         try:
-            await asyncio.wait([writer, reader], return_when=asyncio.FIRST_COMPLETED)
-            if writer.done():
-                writer.result()  # raises a fault of ours
-            return await reader
+            async with asyncio.TaskGroup() as tasks:  # a fault of ours in one ends both
+                writer = tasks.create_task(self._write(send))
+                code = await self._read(receive)
+                writer.cancel()
+            return code
         finally:
-            for handle in (self._timer, self._pause_timer, writer, reader):
-                if handle is not None:
-                    handle.cancel()
+            for timer in (self._timer, self._pause_timer):
+                if timer is not None:
+                    timer.cancel()
             if direct is not None:
                 direct.listener = None
 
@@ -160,27 +158,24 @@ class Stream:
             self._engine.receive(self._member, message, self._received_s)
         except Exception:
             self._fail()
-        inbox = self._session.inbox
-        if self._may_read.is_set() and (
-            inbox.waiting_columns >= self._checked_from  # each message counts as one at least
-            or len(self._outbox) >= PAUSE_FROM
-            or inbox.paid_s > self._received_s
-        ):
-            owes = inbox.paid_s > self._received_s
-            if owes or self._is_behind(self._max_waiting, PAUSE_FROM):
-                self._may_read.clear()
-                if self._connection is not None:
-                    self._connection.pause_reading()
-                self._resume()
+        owes = self._session.inbox.paid_s > self._received_s
+        if self._may_read.is_set() and (owes or self._is_ahead(1)):
+            self._may_read.clear()
+            if self._connection is not None:
+                self._connection.pause_reading()
+            self._resume()
 
-    def _is_behind(self, n_columns: int, n_messages: int) -> bool:
-        """Whether so many columns wait for the engine, or so many messages for either side.
+    def _is_ahead(self, part: int) -> bool:
+        """Whether at least a `part`-th of what may wait does, of columns or of messages.
 
         A message of one column takes three times the memory of a column in a longer one.
         """
-        inbox = self._session.inbox
-        waiting = max(inbox.n_messages, len(self._outbox))
-        return waiting >= n_messages or inbox.waiting_columns >= n_columns
+        inbox, max_messages = self._session.inbox, PAUSE_FROM // part
+        return (
+            inbox.waiting_columns >= self._limits.max_waiting_columns // part
+            or inbox.n_messages >= max_messages
+            or len(self._outbox) >= max_messages
+        )
 
     def _resume(self) -> None:
         """Let a paused client go on once half of what waited is gone, or the session is over.
@@ -194,9 +189,10 @@ class Stream:
                     self._pause_timer.cancel()
                 self._pause_timer = self._loop.call_at(paid_s, self._resume)
                 return
-            if self._is_behind(self._max_waiting // 2, PAUSE_FROM // 2):
+            if self._is_ahead(2):
                 return
         self._may_read.set()
+        self._received_s = self._loop.time()  # until now the client was silent because of us
         if self._connection is not None:
             self._connection.resume_reading()
 
@@ -266,18 +262,15 @@ class Stream:
         if not self._may_read.is_set():  # the client is silent because of us
             self._received_s = now_s
         longest_s, idle_s = self._limits.max_session_s, self._limits.idle_timeout_s
-        expiry_s = self._opened_s + longest_s
-        due_s = min(expiry_s, self._received_s + idle_s)
-        if now_s < due_s:
-            self._timer = self._loop.call_at(due_s, self._check_deadlines)
-            return
-        error: InkstreamError
+        expiry_s, idle_end_s = self._opened_s + longest_s, self._received_s + idle_s
         if now_s >= expiry_s:
             age = f"the session is {longest_s:g} s old"
-            error = errors.SessionExpiredError(f"{age}, the most that is allowed")
+            self._fail(errors.SessionExpiredError(f"{age}, the most that is allowed"))
+        elif now_s >= idle_end_s:
+            self._fail(errors.IdleError(f"no message for {idle_s:g} s, the longest allowed"))
         else:
-            error = errors.IdleError(f"no message for {idle_s:g} s, the longest allowed")
-        self._engine.apply(self._member, self._session.fail(error))
+            due_s = min(expiry_s, idle_end_s)
+            self._timer = self._loop.call_at(due_s, self._check_deadlines)
 
 
 class StreamEndpoint:

@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 from inkstream.model.errors import InkstreamError
 from inkstream.service.client import connect_sync
 from inkstream.service.conversation import (
+    CHUNK_COLUMNS,
     Conversation,
     Exchange,
     Io,
@@ -37,6 +38,7 @@ from inkstream.service.protocol.errors import (
 )
 from inkstream.service.protocol.server_messages import (
     Configured,
+    Error,
     Flushed,
     Pong,
     Ready,
@@ -182,6 +184,37 @@ def test_columns_after_a_rewind_that_was_not_waited_for_get_their_results() -> N
     assert [result.column for result in results] == [1]
     assert conversation.revised is not None
     assert conversation.revised.column == 1
+
+
+def test_columns_after_refused_ones_get_their_results_although_several_messages_were_refused() -> (
+    None
+):
+    conversation = opened()
+    refused = [Error(seq=n, code="bad_order", message="", fatal=False, index=n) for n in (1, 2)]
+    with pytest.raises(InkstreamError, match="bad_order"):
+        run(conversation._columns(bytes(CHUNK_COLUMNS * 2 * 28)), *refused)
+    received = refused[1], Pong(id=1), Result(0, [], seq=3)
+    results, sent = run(conversation._columns(bytes(28)), *received)
+    assert [result.column for result in results] == [0]
+    assert len(sent) == 2
+
+
+def test_columns_that_were_refused_in_a_loop_that_was_left_are_not_waited_for() -> None:
+    conversation = opened()
+    first = conversation._columns(bytes(CHUNK_COLUMNS * 3 * 28))
+    for _ in range(2):
+        next(first)
+    assert first.send(None) is Io.RECEIVE
+    first.send(encode(Result(0, [], seq=1)))
+    first.close()
+    received = (
+        Result(CHUNK_COLUMNS - 1, [], seq=2),
+        Error(seq=3, code="bad_order", message="", fatal=False, index=1),
+        Pong(id=1),
+        Result(CHUNK_COLUMNS, [], seq=4),
+    )
+    results, _ = run(conversation._columns(bytes(28)), *received)
+    assert [result.column for result in results] == [CHUNK_COLUMNS]
 
 
 LIMITS = Settings.load().limits

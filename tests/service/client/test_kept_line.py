@@ -17,10 +17,12 @@ from inkstream.service.protocol.server_messages import (
     Result,
     Resumed,
     Revised,
+    Rewound,
     ServerMessage,
     Snapshot,
     encode,
 )
+from tests.service.client.test_conversation import run
 from tests.service.client.test_reconnecting import READY
 
 H = 16  # pixels of a column
@@ -164,3 +166,24 @@ def test_other_weights_read_the_whole_line_and_are_remembered_once_they_do() -> 
     next(ping)
     assert ping.send(None) is Io.RECEIVE
     assert talk.revised is not None
+
+
+def test_columns_that_were_taken_back_are_not_given_when_other_weights_read_the_line() -> None:
+    talk = begun()
+    first = [result(column, column + 2) for column in range(3)]
+    rewound = Rewound(id=2, seq=5, column=1)
+    run(talk._columns(bytes(3 * 28)), Configured(seq=1), *first)
+    run(talk._ask(Rewound, "rewind", column=1), rewound)
+    columns = talk._columns(bytes(28))
+    next(columns)
+    assert columns.send(None) is Io.RECEIVE
+    again: list[ServerMessage] = [Revised(seq=0, column=0), Configured(seq=1), *first, rewound]
+    resumed, caught_up = Resumed(id="resume", messages=0), Pong(id="resume")
+    moved(talk, "other", resumed, *again, result(1, 6), caught_up)
+    given = columns.send(encode(Pong(id=3)))
+    assert isinstance(given, conversation.Result)
+    assert given.column == 1
+    with pytest.raises(StopIteration):
+        next(columns)
+    results, _ = run(talk._columns(bytes(28)), result(2, 7))
+    assert [given.column for given in results] == [2]

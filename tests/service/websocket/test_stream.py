@@ -429,6 +429,35 @@ async def test_a_busy_session_ends_after_the_longest_time_allowed(tiny: Checkpoi
     assert client.received[-1]["message"] == text
 
 
+async def test_a_client_that_was_paused_until_its_deadline_has_time_to_go_on(
+    tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, passed_s = asyncio.get_running_loop(), 0.0
+    measured = loop.time
+    monkeypatch.setattr(loop, "time", lambda: measured() + passed_s)
+    connection = RecordingConnection()
+    limits: dict[str, Any] = {"max_waiting_columns": 8, "max_message_columns": 8}
+    async with serving(tiny, idle_timeout_s=600, **limits) as (service, engine):
+        client = AsgiClient(service, state={DIRECT: lambda: connection})
+        await client.wait_for(0)
+        assert connection.listener is not None
+        engine.pause()
+        connection.listener(INK * 8)
+        assert not connection.reads
+        passed_s = 500.0
+        engine.resume()
+        await client.wait_for(8)
+        assert connection.reads
+        passed_s = 1000.0  # more than the time allowed since the message, less since the pause
+        for _ in range(2):  # the deadline is checked
+            await asyncio.sleep(0)
+        connection.listener(INK)
+        messages = await client.wait_for(9)
+        client.vanish()
+        await client.wait_for_end()
+    assert [each["type"] for each in messages] == ["result"] * 9
+
+
 # Leaving
 
 
