@@ -23,7 +23,7 @@ from inkstream.service.service import RunningModel
 from inkstream.service.session import Close, Effect
 
 FLUSH: Final = '{"type":"flush"}'
-LINES_AT_ONCE: Final = 8  # of one page: a third of a batch of the engine
+CONCURRENT_LINES: Final = 8  # of one page: a third of a batch of the engine
 
 
 class Answers:
@@ -95,7 +95,7 @@ async def recognize_page(
     encoder: Encoder,
 ) -> list[LineReading]:
     """Read the lines of a page; raise what `recognize` raises for the first that fails."""
-    turns = asyncio.Semaphore(LINES_AT_ONCE)
+    turns = asyncio.Semaphore(CONCURRENT_LINES)
 
     async def read(number: int, line: PageLine) -> LineReading:
         async with turns:
