@@ -39,4 +39,5 @@ def serve(answer: Callable[[bytes, bytes], bytes]) -> None:
             until_s = math.ceil(used.ru_utime + used.ru_stime) + cpu_s
             resource.setrlimit(resource.RLIMIT_CPU, (until_s, resource.RLIM_INFINITY))
             connection.send_bytes(answer(*request))
+            del request  # else it stays in memory beside the next one
             memory.give_back()

@@ -20,11 +20,14 @@ from inkstream.service.protocol.errors import OverLimitError, StoppingError, Unr
 from inkstream.service.settings import Settings, environment_without_settings
 from inkstream.service.turns import Turns
 
-PATIENCE: Final = 6  # times the processor time that a request may take
+WALL_S_PER_CPU_S: Final = 6  # that a request may take
 IDLE_S: Final = 10.0  # after which a worker ends: starting one takes half a second
 MAX_ANSWER_BYTES: Final = 64 << 20
-WAITING: Final = 32  # requests that wait for a worker, of all clients
-WAITING_EACH: Final = 8  # the same of one client
+MAX_WAITING_REQUESTS: Final = 32  # for a worker, of all clients
+MAX_CLIENT_WAITING_REQUESTS: Final = 8
+# Workers give back large blocks of memory as soon as these are free. By default glibc keeps blocks
+# as large as one that was free before, up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD).
+MALLOC_ENVIRONMENT: Final = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 UNREADABLE: Final = "this body cannot be read; the server's log says why under this request id"
 
 log = get_logger()
@@ -36,14 +39,16 @@ class PageWorkers:
     def __init__(self, module: str, settings: Settings) -> None:
         """Prepare; no worker is started yet. `module` calls `page_worker.serve`.
 
-        A request may take `page_worker_cpu_s` seconds of processor time. After `PATIENCE` times as
-        long its worker is killed, however little the machine let it compute.
+        A request may take `page_worker_cpu_s` seconds of processor time. Its worker is killed after
+        `WALL_S_PER_CPU_S` times as long, however little the machine let it compute.
         """
         self._cpu_s = settings.page_worker_cpu_s
         limits = map(str, (settings.page_worker_memory_bytes, self._cpu_s))
         self._command = [sys.executable, "-P", "-m", module, *limits]
         self._turns = Turns(
-            settings.page_workers, max_waiting=WAITING, max_waiting_per_client=WAITING_EACH
+            settings.page_workers,
+            max_waiting=MAX_WAITING_REQUESTS,
+            max_waiting_per_client=MAX_CLIENT_WAITING_REQUESTS,
         )
         self._workers: set[_Worker] = set()
         self._idle: list[_Worker] = []  # the one that was used last at the end
@@ -67,12 +72,12 @@ class PageWorkers:
             while True:
                 worker = self._take()
                 try:
-                    async with asyncio.timeout(PATIENCE * self._cpu_s):
+                    async with asyncio.timeout(WALL_S_PER_CPU_S * self._cpu_s):
                         answer = await asyncio.to_thread(worker.ask, request)
                 except TimeoutError:
                     self._kill(worker)
                     raise OverLimitError(
-                        f"reading this body takes longer than {PATIENCE * self._cpu_s} s"
+                        f"reading this body takes longer than {WALL_S_PER_CPU_S * self._cpu_s} s"
                     ) from None
                 except ChildProcessError as error:
                     self._kill(worker)
@@ -97,8 +102,8 @@ class PageWorkers:
             return StoppingError("the server has stopped")
         exit_code = worker.process.wait()
         if exit_code == -signal.SIGXCPU:
-            most = f"{self._cpu_s} s of processor time"
-            return OverLimitError(f"reading this body takes more than {most}, the most allowed")
+            limit = f"{self._cpu_s} s of processor time"
+            return OverLimitError(f"reading this body takes more than {limit}, the most allowed")
         log.error("page worker ended without an answer", exit_code=exit_code, reason=str(error))
         return UnreadableError(UNREADABLE)
 
@@ -147,7 +152,7 @@ class _Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=environment_without_settings(),
+                env=environment_without_settings() | MALLOC_ENVIRONMENT,
                 pass_fds=[far_end.fileno()],
             )
 

@@ -230,7 +230,7 @@ def corners(box: NDArray[np.float64]) -> Box:
 XHTML: Final = "http://www.w3.org/1999/xhtml"
 ALTO: Final = "http://www.loc.gov/standards/alto/ns-v4#"
 CAPABILITIES: Final = "ocr_page ocr_carea ocr_par ocr_line ocrx_word ocrx_cinfo ocrp_wconf"
-LINES_HERE: Final = "\0"  # in a block of ALTO, until its text is made; no file name has it
+LINES_PLACEHOLDER: Final = "\0"  # in a block of ALTO, until its text is made; no file name has it
 HOCR_TYPE: Final = "text/vnd.hocr+html; charset=utf-8"
 ALTO_TYPE: Final = "application/xml; charset=utf-8"
 
@@ -311,14 +311,14 @@ def alto(page: Layout | Page, lines: Iterable[ReadLine], name: str = "") -> str:
     blocks = []
     for number, own in _blocks(lines):
         block = Tree.SubElement(space, "TextBlock", {"ID": f"block_{number}"})
-        block.text = LINES_HERE
+        block.text = LINES_PLACEHOLDER
         boxes, texts = [], []
         for place, line in own:
             texts.append(Tree.tostring(_alto_line(line, place), encoding="unicode"))
             boxes.append(line.box)
         block.attrib.update(_upright(*boxes))
         blocks.append("".join(texts))
-    around = Tree.tostring(root, encoding="unicode").split(LINES_HERE)
+    around = Tree.tostring(root, encoding="unicode").split(LINES_PLACEHOLDER)
     parts = chain.from_iterable(zip_longest(around, blocks, fillvalue=""))
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + "".join(parts) + "\n"
 
@@ -392,9 +392,9 @@ def _bounds(*boxes: Box) -> list[int]:
 LINE_COLOUR: Final = (37, 99, 235)
 SURE_COLOUR: Final = (5, 150, 105)  # of a word that is probably right
 UNSURE_COLOUR: Final = (220, 38, 38)
-SURE_FROM: Final = 0.5  # of a word's confidence
+MIN_SURE_CONFIDENCE: Final = 0.5  # of a word's confidence
 TEXT_SHARE: Final = 0.4  # of a line's height
-LEAST_TEXT: Final = 9  # pixels
+MIN_TEXT_PIXELS: Final = 9
 
 
 def draw(source: Path, page: Page, path: Path) -> None:
@@ -411,10 +411,10 @@ def draw(source: Path, page: Page, path: Path) -> None:
     for line in page.lines:
         pen.polygon(line.box, outline=LINE_COLOUR)
         line_height = abs(line.box[3][1] - line.box[0][1])
-        size = max(LEAST_TEXT, round(TEXT_SHARE * line_height))
+        size = max(MIN_TEXT_PIXELS, round(TEXT_SHARE * line_height))
         font = ImageFont.load_default(size)
         for word in line.words:
-            colour = SURE_COLOUR if word.confidence >= SURE_FROM else UNSURE_COLOUR
+            colour = SURE_COLOUR if word.confidence >= MIN_SURE_CONFIDENCE else UNSURE_COLOUR
             pen.polygon(word.box, outline=colour)
             pen.text(word.box[0], word.text, fill=colour, font=font, anchor="ls")
     try:

@@ -135,8 +135,8 @@ def _opened(source: ImageSource, max_pixels: int) -> tuple[Image.Image, int]:
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
         if data.startswith(b"P"):
             Image.open(io.BytesIO(data[:PPM_HEADER_BYTES]), "r", ("PPM",)).close()
-        data, orientation = without_metadata(data)
-        image = Image.open(io.BytesIO(data), "r", FORMATS)
+        file, orientation = without_metadata(data)
+        image = Image.open(file, "r", FORMATS)
         _check_demand(image, max_pixels)
         return image, orientation
     except UnidentifiedImageError as error:

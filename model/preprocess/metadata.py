@@ -7,8 +7,9 @@ is read here, in time that grows with the file alone.
 PNG: https://www.w3.org/TR/png-3/; JPEG: ITU-T T.81, annex B; TIFF 6.0, and EXIF 2.3, which is TIFF.
 """
 
+import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import Final
 
@@ -36,36 +37,41 @@ MAX_VALUES: Final = 1 << 10  # of another tag: a palette has 768
 Entry = tuple[int, int, int, bytes]  # tag, type, number of values, value or where values are
 
 
-def without_metadata(data: bytes) -> tuple[bytes, int]:
+def without_metadata(data: bytes) -> tuple[io.BytesIO, int]:
     """Return an image file as Pillow may have it, and its orientation, 1 to 8.
 
-    Raises `ValueError` or `struct.error` for a damaged TIFF. Other damage is left for the decoder.
+    This takes no more memory than one copy of `data`. Raises `ValueError` or `struct.error` for a
+    damaged TIFF. Other damage is left for the decoder.
     """
     for start, strip in _STRIPPERS.items():
         if data.startswith(start):
-            return strip(data)
-    return data, UPRIGHT
+            file, orientation = strip(data)
+            file.seek(0)
+            return file, orientation
+    return io.BytesIO(data), UPRIGHT
 
 
-def _strip_png(data: bytes) -> tuple[bytes, int]:
-    kept, orientation, start = [_PNG], UPRIGHT, len(_PNG)
+def _strip_png(data: bytes) -> tuple[io.BytesIO, int]:
+    view, kept = memoryview(data), io.BytesIO()
+    orientation, start = UPRIGHT, kept.write(_PNG)
     while start + 8 <= len(data):
         n_bytes, kind = struct.unpack_from(">I4s", data, start)
         end = start + 12 + n_bytes  # with length, kind and checksum
         if kind in _PNG_CHUNKS:
-            kept.append(data[start:end])
+            kept.write(view[start:end])
         elif kind == b"eXIf":
             orientation = orientation_of(data[start + 8 : end - 4])
         start = end
-    return b"".join(kept), orientation
+    return kept, orientation
 
 
-def _strip_jpeg(data: bytes) -> tuple[bytes, int]:
-    kept, orientation, start = [data[:2]], UPRIGHT, 2
+def _strip_jpeg(data: bytes) -> tuple[io.BytesIO, int]:
+    view, kept = memoryview(data), io.BytesIO()
+    orientation, start = UPRIGHT, kept.write(view[:2])
     while 0 <= (start := data.find(b"\xff", start)) < len(data) - 3:
         marker = data[start + 1]
         if marker == _START_OF_SCAN:
-            kept.append(data[start:])
+            kept.write(view[start:])
             break
         if marker == 0xFF:  # a fill byte
             start += 1
@@ -75,26 +81,47 @@ def _strip_jpeg(data: bytes) -> tuple[bytes, int]:
             continue
         end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
         if marker not in _JPEG_METADATA:
-            kept.append(data[start:end])
+            kept.write(view[start:end])
         elif marker == _APP1 and data.startswith(_EXIF, start + 4):
             orientation = orientation_of(data[start + 4 + len(_EXIF) : end])
         start = end
-    return b"".join(kept), orientation
+    return kept, orientation
 
 
-def _read_webp(data: bytes) -> tuple[bytes, int]:
+def _read_webp(data: bytes) -> tuple[io.BytesIO, int]:
     """Return the file as it is: of WebP Pillow parses no metadata unless it is asked for it."""
     start = 12
     while start + 8 <= len(data):
         kind, n_bytes = struct.unpack_from("<4sI", data, start)
         if kind == b"EXIF":
             exif = data[start + 8 : start + 8 + n_bytes]
-            return data, orientation_of(exif.removeprefix(_EXIF))
+            return io.BytesIO(data), orientation_of(exif.removeprefix(_EXIF))
         start += 8 + n_bytes + n_bytes % 2
-    return data, UPRIGHT
+    return io.BytesIO(data), UPRIGHT
 
 
-def _strip_tiff(data: bytes) -> tuple[bytes, int]:
+class _Overlaid(io.BytesIO):
+    """A file in which other bytes lie over some; nothing is copied before it is read."""
+
+    def __init__(self, data: bytes, start: int, over: bytes) -> None:
+        """Lay `over` on the bytes from `start` on; `data` is shared."""
+        super().__init__(data)
+        self._start, self._over = start, over
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        begin, data = self.tell() - self._start, super().read(size)
+        first, end = (min(max(0, edge - begin), len(data)) for edge in (0, len(self._over)))
+        if first == end:
+            return data
+        view = memoryview(data)
+        return b"".join((view[:first], self._over[begin + first : begin + end], view[end:]))
+
+    def getvalue(self) -> bytes:
+        self.seek(0)
+        return self.read()
+
+
+def _strip_tiff(data: bytes) -> tuple[io.BytesIO, int]:
     """Keep the first picture, and of its tags those that are needed, each once."""
     start, n_entries, entry, entries = _directory(data)
     kept: dict[int, bytes] = {}
@@ -106,7 +133,7 @@ def _strip_tiff(data: bytes) -> tuple[bytes, int]:
         kept[tag] = entry.pack(tag, kind, count, value)
     no_other = bytes(max(4, n_entries.size))  # where the next picture's directory is
     directory = n_entries.pack(len(kept)) + b"".join(kept.values()) + no_other
-    return data[:start] + directory + data[start + len(directory) :], orientation_of(data)
+    return _Overlaid(data, start, directory), orientation_of(data)
 
 
 def orientation_of(tiff: bytes) -> int:
@@ -122,7 +149,7 @@ def orientation_of(tiff: bytes) -> int:
     return UPRIGHT
 
 
-def _directory(tiff: bytes) -> tuple[int, Struct, Struct, list[Entry]]:
+def _directory(tiff: bytes) -> tuple[int, Struct, Struct, Iterator[Entry]]:
     """Return where the first directory begins, how its length and entries are packed, and those."""
     order = _byte_order(tiff)
     is_big = 43 in tiff[2:4]  # BigTIFF
@@ -132,14 +159,15 @@ def _directory(tiff: bytes) -> tuple[int, Struct, Struct, list[Entry]]:
     (n,) = n_entries.unpack_from(tiff, min(start, len(tiff)))
     first = start + n_entries.size
     n = min(n, (len(tiff) - first) // entry.size)
-    return start, n_entries, entry, list(entry.iter_unpack(tiff[first : first + n * entry.size]))
+    entries = entry.iter_unpack(memoryview(tiff)[first : first + n * entry.size])
+    return start, n_entries, entry, entries
 
 
 def _byte_order(tiff: bytes) -> str:
     return "<" if tiff.startswith(b"II") else ">"
 
 
-_STRIPPERS: Final[dict[bytes, Callable[[bytes], tuple[bytes, int]]]] = {
+_STRIPPERS: Final[dict[bytes, Callable[[bytes], tuple[io.BytesIO, int]]]] = {
     _PNG: _strip_png,
     b"\xff\xd8": _strip_jpeg,
     b"RIFF": _read_webp,

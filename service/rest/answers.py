@@ -3,7 +3,6 @@
 The answer about a page takes the longest, and a page worker makes it: see `rendering`.
 """
 
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
@@ -13,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from inkstream.service import pages
 from inkstream.service.pages import Letter, Page, Word
 from inkstream.service.protocol.descriptions import describe
-from inkstream.service.protocol.server_messages import Pair, Result
+from inkstream.service.protocol.server_messages import Pair
 from inkstream.service.protocol.server_messages import Word as WordEvent
 from inkstream.service.rest.encoding import Encoder, encoded_event
 from inkstream.service.rest.inputs import JSON, Input
-from inkstream.service.rest.recognition import Answers
+from inkstream.service.rest.recognition import Answers, ordered_pairs
 
 MEDIA_TYPES: Final = MappingProxyType(
     {"json": JSON, "hocr": pages.HOCR_TYPE, "alto": pages.ALTO_TYPE}
@@ -79,23 +78,16 @@ async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: 
             "words": await encoder.encode(words, encoded_event),
         }
     else:
-        probabilities = _probabilities(answers.results[-1])
+        assert answers.newest is not None  # of the last column
+        probabilities = ordered_pairs(answers.newest)
         about = {
             "type": "classification",
             "label": probabilities[0][0],
             "probabilities": probabilities,
         }
         if with_curve:
-            about["curve"] = await encoder.encode(
-                answers.results, lambda result: msgspec.json.encode(_probabilities(result))
-            )
+            about["curve"] = answers.curve
     about["columns"] = len(came.columns)
     if came.hint:
         about["hint"] = came.hint
     return msgspec.json.encode(about)
-
-
-def _probabilities(result: Result) -> list[Pair]:
-    """Return labels and their rounded probabilities, the most probable first."""
-    ordered = sorted(result.probabilities, key=itemgetter(1), reverse=True)
-    return [(label, round(p, pages.DECIMALS)) for label, p in ordered]

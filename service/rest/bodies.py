@@ -37,26 +37,26 @@ from inkstream.service.rest.work import Job, Outcome, pack, unpack
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.turns import Turns
 
-BODIES_AT_ONCE: Final = 4  # of the largest size: the memory that all bodies together may take
-BODIES_EACH: Final = 2  # the same of one client
-TIME_SHARE: Final = 0.8  # of a body's time limit; after all of it the connection is cut unanswered
+MAX_HELD_BODIES: Final = 4  # of the largest size: the memory that all bodies together may take
+MAX_CLIENT_HELD_BODIES: Final = 2
+BODY_TIME_SHARE: Final = 0.8  # of `body_timeout_s`, after which the connection is cut unanswered
 # A body must bring so many bytes in so many seconds, again and again, until it is complete.
 PACE_BYTES: Final = 16 * 1024
 PACE_S: Final = 5.0
 # JSON takes up to 25 times its size once it is parsed (`[],` is 3 bytes and 64 in memory).
 MAX_JSON_BYTES: Final = 2 * 1024 * 1024
 # What is read on the event loop, within a millisecond or two; a process would be started for it.
-SMALL_BYTES: Final = 4 * 1024
-SMALL_PIXELS: Final = 32 * 32
-SMALL_COLUMNS: Final = 4096
-SMALL_PATH: Final = 16_384  # pixels that the pen goes
+SMALL_BODY_BYTES: Final = 4 * 1024
+SMALL_IMAGE_PIXELS: Final = 32 * 32
+SMALL_LINE_COLUMNS: Final = 4096
+SMALL_PATH_PIXELS: Final = 16_384  # that the pen goes
 # What a column takes until the request is answered: its pixels twice, the second time in messages;
 # and of a classifier, which may answer each of them, its result.
-COPIES: Final = 2
+COLUMN_COPIES: Final = 2
 RESULT_BYTES: Final = 1024
 
-TYPES: Final = ("", "application/octet-stream", FORM, JSON)  # beside all images
-ALLOWED: Final = f"image/*, application/octet-stream, {FORM}, {JSON}"
+CONTENT_TYPES: Final = ("", "application/octet-stream", FORM, JSON)  # beside all images
+CONTENT_TYPES_ALLOWED: Final = f"image/*, application/octet-stream, {FORM}, {JSON}"
 
 log = get_logger()
 
@@ -68,8 +68,8 @@ class BodyReader:
         limits = service.limits
         self._service = service
         self._page_workers = service.page_workers
-        self._timeout_s = TIME_SHARE * service.settings.body_timeout_s
-        self._free_bytes = BODIES_AT_ONCE * limits.max_body_bytes
+        self._timeout_s = BODY_TIME_SHARE * service.settings.body_timeout_s
+        self._free_bytes = MAX_HELD_BODIES * limits.max_body_bytes
         self._held_bytes: Counter[str] = Counter()  # by client
         self._turns = Turns(
             1,
@@ -129,13 +129,13 @@ class BodyReader:
         Where reading fails unexpectedly, this body alone is refused, with `UnreadableError`.
         """
         kind = media_type(task.content_type)
-        if not kind.startswith("image/") and kind not in TYPES:
-            raise ImageError(f"content type is {kind[:100]}, allowed: {ALLOWED}")
+        if not kind.startswith("image/") and kind not in CONTENT_TYPES:
+            raise ImageError(f"content type is {kind[:100]}, allowed: {CONTENT_TYPES_ALLOWED}")
         client = address_of(request)
         with self._reserved(request, client, kind) as reserve:
             body = await self._receive(request, reserve)
             found: Input | Page | None = None
-            if not task.is_page and kind != FORM and len(body) <= SMALL_BYTES:
+            if not task.is_page and kind != FORM and len(body) <= SMALL_BODY_BYTES:
                 found = await self._read_small(client, task, body)
             if found is None:
                 outcome = await self._work(request, Job(task=task), body)
@@ -146,10 +146,10 @@ class BodyReader:
     def _price(self, found: Input | Page) -> int:
         """Return the bytes that columns take while they are recognised."""
         if isinstance(found, Page):
-            return COPIES * sum(line.columns.nbytes for line in found.lines)
+            return COLUMN_COPIES * sum(line.columns.nbytes for line in found.lines)
         config = self._service.models[found.model].session_model.config
         answer = RESULT_BYTES * len(found.columns) if config.kind == "classifier" else 0
-        return COPIES * found.columns.nbytes + answer
+        return COLUMN_COPIES * found.columns.nbytes + answer
 
     async def rendered(self, request: Request, rendering: Rendering) -> str:
         """Return the answer about a page, made by a page worker; raises as `columns` does."""
@@ -174,9 +174,9 @@ class BodyReader:
         """Read a small body; return None for an image or strokes too large to be read here."""
         small = replace(
             task,
-            max_pixels=min(SMALL_PIXELS, task.max_pixels),
-            max_columns=min(SMALL_COLUMNS, task.max_columns),
-            max_path=SMALL_PATH,
+            max_pixels=min(SMALL_IMAGE_PIXELS, task.max_pixels),
+            max_columns=min(SMALL_LINE_COLUMNS, task.max_columns),
+            max_path=SMALL_PATH_PIXELS,
         )
         try:
             async with self._turns.turn(client):
@@ -199,17 +199,19 @@ class BodyReader:
         The function raises `OverLimitError` or `ServerFullError`; a body that is announced to be
         too large is refused at once.
         """
-        most, name, held = self._service.limits.max_body_bytes, "body", 0
+        max_bytes, name, held = self._service.limits.max_body_bytes, "body", 0
         if kind == JSON:
-            most, name = min(most, MAX_JSON_BYTES), "JSON body"
+            max_bytes, name = min(max_bytes, MAX_JSON_BYTES), "JSON body"
         announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > most:
-            raise OverLimitError(f"the {name} has {announced} bytes, allowed: up to {most}")
+        if announced.isdecimal() and int(announced) > max_bytes:
+            raise OverLimitError(f"the {name} has {announced} bytes, allowed: up to {max_bytes}")
 
         def reserve(n_bytes: int) -> None:
             nonlocal held
-            if held + n_bytes > most:
-                raise OverLimitError(f"the {name} has more than {most} bytes, allowed: up to that")
+            if held + n_bytes > max_bytes:
+                raise OverLimitError(
+                    f"the {name} has more than {max_bytes} bytes, allowed: up to that"
+                )
             self._reserve(client, n_bytes)
             held += n_bytes
 
@@ -220,8 +222,8 @@ class BodyReader:
 
     def _reserve(self, client: str, n_bytes: int) -> None:
         """Reserve memory for a body or its columns; raise `ServerFullError` if none is free."""
-        most_each = BODIES_EACH * self._service.limits.max_body_bytes
-        if self._held_bytes[client] + n_bytes > most_each:
+        max_client_bytes = MAX_CLIENT_HELD_BODIES * self._service.limits.max_body_bytes
+        if self._held_bytes[client] + n_bytes > max_client_bytes:
             raise ServerFullError(f"too many large bodies of {client} at once, try again")
         if n_bytes > self._free_bytes:
             raise ServerFullError("too many large bodies at once, try again")

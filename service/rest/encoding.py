@@ -9,7 +9,7 @@ import msgspec
 from inkstream.service.pages import answer_of
 from inkstream.service.protocol.server_messages import Event
 
-STEP: Final = 64  # values that are encoded at once: less than a millisecond
+STEP_VALUES: Final = 64  # values that are encoded at once: less than a millisecond
 
 T = TypeVar("T")
 
@@ -31,9 +31,11 @@ class Encoder:
     async def encode(self, values: Sequence[T], encode: Callable[[T], bytes]) -> list[msgspec.Raw]:
         """Return the JSON of each value."""
         made: list[msgspec.Raw] = []
-        for start in range(0, len(values), STEP):
+        for start in range(0, len(values), STEP_VALUES):
             async with self._turn:
-                made += [msgspec.Raw(encode(value)) for value in values[start : start + STEP]]
-                if len(values) > STEP:
+                made += [
+                    msgspec.Raw(encode(value)) for value in values[start : start + STEP_VALUES]
+                ]
+                if len(values) > STEP_VALUES:
                     await asyncio.sleep(0)
         return made

@@ -8,6 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.pages import Page, PageLine
+from inkstream.service.pages import DECIMALS
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import StoppingError, error_of
 from inkstream.service.rest.encoding import Encoder, encoded_event
@@ -23,14 +25,24 @@ from inkstream.service.service import RunningModel
 from inkstream.service.session import Close, Effect
 
 FLUSH: Final = '{"type":"flush"}'
-LINES_AT_ONCE: Final = 8  # of one page: a third of a batch of the engine
+CONCURRENT_LINES: Final = 8  # of one page: a third of a batch of the engine
+
+
+def ordered_pairs(result: messages.Result) -> list[messages.Pair]:
+    """Return labels and their rounded probabilities, the most probable first."""
+    ordered = sorted(result.probabilities, key=itemgetter(1), reverse=True)
+    return [(label, round(p, DECIMALS)) for label, p in ordered]
 
 
 class Answers:
     """What a session sends for columns, up to the answer to a flush."""
 
-    def __init__(self) -> None:
-        self.results: list[messages.Result] = []  # of every column, or at least of the last one
+    def __init__(self, *, with_curve: bool = False) -> None:
+        self.newest: messages.Result | None = None
+        self._with_curve = with_curve
+        # JSON of the probabilities after every column. As objects, those of 24,000 columns would
+        # make a collection of garbage take 20 ms.
+        self.curve: list[msgspec.Raw] = []
         self.events: list[messages.Event] = []
         self.text: str | None = None  # a transcriber's
         self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -40,7 +52,9 @@ class Answers:
         for effect in effects:
             match effect:
                 case messages.Result() as result:
-                    self.results.append(result)
+                    self.newest = result
+                    if self._with_curve:
+                        self.curve.append(msgspec.Raw(msgspec.json.encode(ordered_pairs(result))))
                 case messages.Flushed() as flushed:
                     self.text = flushed.text
                     if not self.complete.done():
@@ -70,7 +84,7 @@ async def recognize(
     Their number was bounded with the body, so all of them may wait at once. Raises what the session
     sends as an error.
     """
-    answers = Answers()
+    answers = Answers(with_curve=options["results"] == "column")
     session = model.new_session(session_id, column_size=columns.shape[1])
     member = model.engine.attach(session, answers.deliver, client)
     try:
@@ -95,7 +109,7 @@ async def recognize_page(
     encoder: Encoder,
 ) -> list[LineReading]:
     """Read the lines of a page; raise what `recognize` raises for the first that fails."""
-    turns = asyncio.Semaphore(LINES_AT_ONCE)
+    turns = asyncio.Semaphore(CONCURRENT_LINES)
 
     async def read(number: int, line: PageLine) -> LineReading:
         async with turns:

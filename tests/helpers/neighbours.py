@@ -103,9 +103,11 @@ async def _main(url: str) -> None:
             sessions.create_task(session(number))
         while True:
             await asyncio.sleep(REPORT_S)
-            print(json.dumps(seen), flush=True)
+            report = json.dumps(seen)
             seen["results"].clear()
             seen["lines"].clear()
+            # The reader may be slow: its process attacks at the lowest priority.
+            await asyncio.to_thread(print, report, flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -51,6 +52,12 @@ def children() -> list[psutil.Process]:
     return found
 
 
+def resident_bytes(pid: int, name: str) -> int:
+    """Return the resident memory of a process: VmRSS now, VmHWM at its peak (proc(5))."""
+    (line,) = (x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if name in x)
+    return 1024 * int(line.split()[1])
+
+
 async def wait_for_children(count: int) -> None:
     async with asyncio.timeout(DEADLINE_S):
         while len(children()) != count:  # noqa: ASYNC110 - nothing tells of processes
@@ -74,6 +81,19 @@ async def test_a_page_worker_sees_no_setting(
     assert b"INKSTREAM_API_KEYS" not in names
 
 
+async def test_a_page_worker_holds_one_request_and_none_that_it_has_answered(
+    some: PageWorkers,
+) -> None:
+    number = int(await ask(some, b"number"))
+    before = resident_bytes(number, "VmRSS")
+    for _ in range(3):
+        await ask(some, b"echo", bytes(20 * MB))
+    assert resident_bytes(number, "VmHWM") < before + 25 * MB
+    async with asyncio.timeout(page_workers.IDLE_S / 2):
+        while resident_bytes(number, "VmRSS") > before + 5 * MB:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+
+
 async def test_a_page_worker_gets_no_more_memory_than_is_allowed() -> None:
     some = made(page_worker_memory_bytes=256 * MB)
     assert await ask(some, b"allocate", str(100 * MB).encode()) == b""
@@ -84,7 +104,7 @@ async def test_a_page_worker_gets_no_more_memory_than_is_allowed() -> None:
 async def test_what_computes_too_long_is_killed_and_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(page_workers, "PATIENCE", 60)  # also where the processor is busy
+    monkeypatch.setattr(page_workers, "WALL_S_PER_CPU_S", 60)  # also where the processor is busy
     some = made(page_worker_cpu_s=1)
     text = "takes more than 1 s of processor time, the most allowed"
     with pytest.raises(OverLimitError, match=text):
@@ -95,7 +115,7 @@ async def test_what_computes_too_long_is_killed_and_refused(
 
 
 async def test_what_waits_too_long_is_killed_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_workers, "PATIENCE", 1)
+    monkeypatch.setattr(page_workers, "WALL_S_PER_CPU_S", 1)
     some = made(page_worker_cpu_s=1)
     with pytest.raises(OverLimitError, match="takes longer than 1 s"):
         await ask(some, b"wait")
@@ -165,7 +185,8 @@ async def test_all_page_workers_are_killed_when_the_server_stops(some: PageWorke
 
 async def test_a_client_with_a_long_queue_delays_no_other(some: PageWorkers) -> None:
     flood = [
-        asyncio.create_task(ask(some, b"compute")) for _ in range(2 * page_workers.WAITING_EACH)
+        asyncio.create_task(ask(some, b"compute"))
+        for _ in range(2 * page_workers.MAX_CLIENT_WAITING_REQUESTS)
     ]
     await wait_for_children(1)
     for _ in range(3):
@@ -174,5 +195,5 @@ async def test_a_client_with_a_long_queue_delays_no_other(some: PageWorkers) -> 
         work.cancel()
     results = await asyncio.gather(*flood, return_exceptions=True)
     refused = [each for each in results if isinstance(each, InkstreamError)]
-    assert len(refused) == page_workers.WAITING_EACH - 1
+    assert len(refused) == page_workers.MAX_CLIENT_WAITING_REQUESTS - 1
     assert all(isinstance(each, ServerFullError) for each in refused)

@@ -5,16 +5,21 @@ import asyncio
 import pytest
 
 from inkstream.service.protocol.errors import ServerFullError
-from inkstream.service.turns import Turns
+from inkstream.service.turns import LONG_WORK_MEMORY_S, Turns
 
 
 class Work:
-    """Pieces of work that end when they are told to; `started` says whose turn came, in order."""
+    """Pieces of work that a test ends; `started` has those whose turn came, in order.
+
+    The time of the event loop is `now_s`.
+    """
 
     def __init__(self, n_slots: int, max_waiting: int = 9, max_waiting_per_client: int = 9) -> None:
         self.turns = Turns(
             n_slots, max_waiting=max_waiting, max_waiting_per_client=max_waiting_per_client
         )
+        self.now_s = 1000.0
+        vars(asyncio.get_running_loop())["time"] = lambda: self.now_s
         self.started: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -29,8 +34,10 @@ class Work:
             self.started.append(name)
             await asyncio.Event().wait()
 
-    async def end(self, *names: str) -> None:
+    async def end(self, *names: str, after_s: float = 1.0) -> None:
+        """End pieces of work, each so long after the one before."""
         for name in names:
+            self.now_s += after_s
             self.tasks[name].cancel()
             await asyncio.gather(self.tasks[name], return_exceptions=True)
             await asyncio.sleep(0)
@@ -87,3 +94,26 @@ async def test_a_turn_that_comes_as_it_is_cancelled_goes_to_the_next() -> None:
     await asyncio.sleep(0)  # the turn is given to b1, which has not run yet
     await work.end("b1")
     assert work.started == ["a1", "c1"]
+
+
+async def test_two_clients_with_long_work_delay_a_third_one_once() -> None:
+    work = Work(2)
+    await work.begin("a1", "b1", "a2", "b2", "c1")
+    await work.end("a1", after_s=10)
+    await work.end("b1", after_s=0)
+    assert work.started == ["a1", "b1", "c1", "a2"]
+    await work.end("c1")
+    assert work.started[4:] == []  # the last slot is not for b2
+    await work.begin("c2", has_begun=True)
+    assert work.started[4:] == ["c2"]
+    await work.end("a2")
+    assert work.started[5:] == ["b2"]
+
+
+async def test_work_that_took_long_is_forgotten_after_a_while() -> None:
+    work = Work(2)
+    await work.begin("a1", "b1")
+    await work.end("a1", "b1", after_s=10)
+    work.now_s += LONG_WORK_MEMORY_S
+    await work.begin("a2", "b2")
+    assert work.started[2:] == ["a2", "b2"]

@@ -2,6 +2,7 @@
 
 import io
 import time
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from inkstream.model.errors import ImageError
 from inkstream.model.preprocess.image import read_image, upright_size
+from inkstream.model.preprocess.metadata import without_metadata
 from tests.helpers import hard_metadata
 
 ON_ITS_SIDE = 6
@@ -45,6 +47,32 @@ def test_metadata_that_is_dear_to_parse_is_not_parsed(content: bytes) -> None:
     assert upright_size(content) == (28, 28)
     assert read_image(content).min() > 250
     assert time.process_time() - started_s < 0.5  # it took seconds, and warned of each tag
+
+
+MANY: dict[str, bytes] = {
+    "chunks of a PNG": b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0IDAT\0\0\0\0" * 80_000,
+    "segments of a JPEG": b"\xff\xd8" + b"\xff\xdb\0\2" * 250_000,
+    "entries of a large TIFF": b"II+\0\x08\0\0\0\x10" + bytes(7) + b"\xff" * 1_000_000,
+    "values in a TIFF": hard_metadata.tiff(125_000),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_removing_metadata_takes_no_more_memory_than_a_copy(name: str) -> None:
+    data = MANY[name]
+    tracemalloc.start()
+    try:
+        without_metadata(data)
+        assert tracemalloc.get_traced_memory()[1] < 1.3 * len(data)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_compressed_tiff_is_read() -> None:
+    file = io.BytesIO()
+    drawn = np.random.default_rng(0).integers(0, 256, (40, 30)).astype(np.uint8)
+    Image.fromarray(drawn).save(file, "TIFF", compression="tiff_lzw", description="a" * 100)
+    assert (read_image(file.getvalue()) == drawn).all()
 
 
 def test_a_tag_that_a_tiff_needs_has_no_more_values_than_it_can_need() -> None:

@@ -20,7 +20,7 @@ from inkstream.model.recognizer import Recognizer
 from inkstream.service.client import connect_sync
 from inkstream.service.pages import answer_of
 from inkstream.service.protocol.errors import OverLimitError
-from inkstream.service.rest.bodies import SMALL_PATH
+from inkstream.service.rest.bodies import SMALL_PATH_PIXELS
 from inkstream.service.rest.inputs import JSON, Input, Task, read
 from tests.helpers.http import PNG, client_of, error
 from tests.helpers.image_files import drawn
@@ -217,7 +217,7 @@ def test_a_small_body_of_long_strokes_is_drawn_by_a_page_worker(
         assert isinstance(drawn, Input)
         assert len(drawn.columns) >= 10
         with pytest.raises(OverLimitError, match="the pen goes"):
-            read(replace(task, max_path=SMALL_PATH), body)
+            read(replace(task, max_path=SMALL_PATH_PIXELS), body)
         task.models.clear()
 
 
