@@ -204,7 +204,7 @@ class Engine:
             return
         if member.session.state is INK_DUE:
             self._inked.append(member)
-        elif ready_columns := member.session.ready_columns:
+        elif ready_columns := member.session.ready_columns():
             member.ready_columns, member.may_wait = ready_columns, False
             member.queued_s = time.perf_counter()
             self._queue.append(member)
@@ -315,12 +315,13 @@ class Engine:
             waiting, self._queue = ordered[: self._max_batch], ordered[self._max_batch :]
         max_columns = self._columns_by_client(waiting)
 
-        def take(member: EngineSession) -> None:
-            member.queued, member.portion = False, None
-            member.portion = member.session.take(max_columns[member.client])
-            member.queued = member.portion is not None  # until its scores are handed out
-
-        self._serve(waiting, math.inf, take)
+        for member in waiting:
+            try:
+                member.portion = member.session.take(max_columns[member.client])
+            except Exception as error:  # any: the other sessions go on
+                self._end(member, error)
+            else:
+                member.queued = member.portion is not None  # until its scores are handed out
         return [member for member in waiting if member.portion is not None]
 
     def _columns_by_client(self, members: Sequence[EngineSession]) -> dict[str, int]:

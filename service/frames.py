@@ -41,15 +41,7 @@ class WebSocketConnection(asyncio.Protocol):
     """A `DirectConnection` of `websocket`, with the bounds of what its client may do."""
 
     peer: Peer
-    listener: Callable[[str | bytes], None] | None = None
-    _fragments: bytearray | None = None  # of the message that is not complete
-    _checker: codecs.IncrementalDecoder  # of that message
-    _counted_bytes = 0  # of fragments and unread frames together, as the peer counts them
-    _is_paused = False  # by the session
-    _is_waiting = False  # for the next turn, to go on with frames that have come
-    _may_write = True
-    _pong: bytes | None = None  # to be written once the client has taken what was written
-    _had_session: bool | None = None  # what the last check saw; None once the client has answered
+    _checker: codecs.IncrementalDecoder  # of the message that is not complete
 
     def __init__(self, config: Any, server_state: ServerState, app_state: Any) -> None:
         # The application gets this connection in its scope. The reference is weak, as are all that
@@ -59,6 +51,15 @@ class WebSocketConnection(asyncio.Protocol):
         self._settings: Settings = config.settings
         self._max_bytes = self._settings.max_frame_bytes
         self._unread = bytearray()  # frames that wait, or the beginning of one
+        # A default of the class would take longer to look up.
+        self.listener: Callable[[str | bytes], None] | None = None
+        self._fragments: bytearray | None = None  # of the message that is not complete
+        self._counted_bytes = 0  # of fragments and unread frames together, as the peer counts them
+        self._is_paused = False  # by the session
+        self._is_waiting = False  # for the next turn, to go on with frames that have come
+        self._may_write = True
+        self._pong: bytes | None = None  # to be written once the client took what was written
+        self._had_session: bool | None = None  # what the last check saw; None after an answer
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(self._settings.ping_interval_s, self._check)
 

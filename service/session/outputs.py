@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.decoding import base as decoding
-from inkstream.model.decoding.base import Allowed, Decoded, Scores, label_probabilities
+from inkstream.model.decoding.base import Allowed, Scores, label_probabilities
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.server_messages import Event, Pair, Span
 from inkstream.service.session.ink import LineInk
@@ -71,9 +71,9 @@ def shown_of(
     of_rows: list[Showing] = []
     # Of each session its newest row, and the rows of its results; -1 is the `newest_row` before.
     numbers: list[tuple[bytes, list[int]]] = []
+    size = 4 * scores[0].shape[1]
     for showing, columns, its_scores in zip(showings, picked, scores, strict=True):
-        newest, number, its_numbers = showing.newest_row, -1, []
-        data, size = its_scores.tobytes(), its_scores.nbytes // len(its_scores)
+        newest, number, its_numbers, data = showing.newest_row, -1, [], its_scores.tobytes()
         for i in columns:
             if (row := data[i * size : (i + 1) * size]) != newest:
                 newest, number = row, len(rows)
@@ -139,7 +139,7 @@ def _named(probabilities: Scores, showings: Sequence[Showing]) -> list[list[Pair
 
 
 def results(
-    first: int, picked: Sequence[int], shown: Sequence[Shown], decoded: Decoded, before: str | None
+    first: int, picked: Sequence[int], shown: Sequence[Shown], texts: list[str], before: str | None
 ) -> tuple[list[messages.Result], str | None]:
     """Return the results of new columns, of which number `first` is the first one.
 
@@ -149,8 +149,8 @@ def results(
     made: list[messages.Result] = []
     for i, (pairs, letter_end) in zip(picked, shown, strict=True):
         stable = text = None
-        if decoded.texts:
-            line_text = decoded.texts[i]
+        if texts:
+            line_text = texts[i]
             stable = _n_shared(before or "", line_text)
             text, before = line_text[stable:], line_text
         made.append(messages.Result(first + i, pairs, letter_end, stable, text))
