@@ -369,7 +369,6 @@ class Engine:
         scores: Sequence[Scores]
         if hold:
             scores = [*self._runtime.hold(np.concatenate(columns), states, rows)]
-            after = states[rows]
             self._metrics.held(len(members))
         else:
             scores, after = self._runtime.run_ragged(columns, states[rows])
@@ -379,7 +378,8 @@ class Engine:
         shown = shown_of(showings, [portion.picked for portion in portions], scores)
         if not hold:
             states[rows] = after
-        return [*zip(portions, scores, after, shown, strict=True)]
+        # Not copied: a row changes only after its session has had this answer.
+        return [*zip(portions, scores, [states[row] for row in rows], shown, strict=True)]
 
     def _columns_of(self, portions: Sequence[Portion]) -> list[NDArray[np.uint8]]:
         """Return the columns [n, .] of each portion, as the net takes them."""
