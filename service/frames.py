@@ -88,6 +88,13 @@ class WebSocketConnection(asyncio.Protocol):
             self.uvicorn.data_received(data)
             return
         has_time = self.peer.has_time(FIRST_FRAMES_S)
+        length = len(data) - 6
+        if has_time and 0 <= length < 126 and data[0] == BINARY and data[1] == 0x80 + length:
+            # One short message, as of one column: it need not wait among unread frames.
+            is_next = not self._unread and self._fragments is None and not self._is_paused
+            if is_next and self.listener is not None:
+                self.listener(apply_mask(data[6:], data[2:6]))
+                return
         self._unread += data
         if not self.uvicorn.handshake_complete:
             self.transport.pause_reading()  # until there is a session
