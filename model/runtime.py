@@ -173,7 +173,7 @@ class Runtime:
             raise InputError("a stream has 0 columns, expected at least 1")
         if len(lengths) == 1:
             scores, after = self.run(_side_by_side(columns), state)
-            return [scores[:, i] for i in range(len(columns))], after
+            return [*scores.swapaxes(0, 1)], after
         if self.config.step_columns > 1:
             return self._run_ragged_strided(columns, state)
         return self._run_steps(columns, state)

@@ -204,7 +204,7 @@ class Engine:
             return
         if member.session.state is INK_DUE:
             self._inked.append(member)
-        elif ready_columns := member.session.ready_columns:
+        elif ready_columns := member.session.ready_columns():
             member.ready_columns, member.may_wait = ready_columns, False
             member.queued_s = time.perf_counter()
             self._queue.append(member)
@@ -315,12 +315,13 @@ class Engine:
             waiting, self._queue = ordered[: self._max_batch], ordered[self._max_batch :]
         max_columns = self._columns_by_client(waiting)
 
-        def take(member: EngineSession) -> None:
-            member.queued, member.portion = False, None
-            member.portion = member.session.take(max_columns[member.client])
-            member.queued = member.portion is not None  # until its scores are handed out
-
-        self._serve(waiting, math.inf, take)
+        for member in waiting:
+            try:
+                member.portion = member.session.take(max_columns[member.client])
+            except Exception as error:  # any: the other sessions go on
+                self._end(member, error)
+            else:
+                member.queued = member.portion is not None  # until its scores are handed out
         return [member for member in waiting if member.portion is not None]
 
     def _columns_by_client(self, members: Sequence[EngineSession]) -> dict[str, int]:
@@ -368,7 +369,6 @@ class Engine:
         scores: Sequence[Scores]
         if hold:
             scores = [*self._runtime.hold(np.concatenate(columns), states, rows)]
-            after = states[rows]
             self._metrics.held(len(members))
         else:
             scores, after = self._runtime.run_ragged(columns, states[rows])
@@ -378,7 +378,8 @@ class Engine:
         shown = shown_of(showings, [portion.picked for portion in portions], scores)
         if not hold:
             states[rows] = after
-        return [*zip(portions, scores, after, shown, strict=True)]
+        # Not copied: a row changes only after its session has had this answer.
+        return [*zip(portions, scores, [states[row] for row in rows], shown, strict=True)]
 
     def _columns_of(self, portions: Sequence[Portion]) -> list[NDArray[np.uint8]]:
         """Return the columns [n, .] of each portion, as the net takes them."""

@@ -40,14 +40,6 @@ class WebSocketConnection(asyncio.Protocol):
     """A `DirectConnection` of `websocket`, with the bounds of what its client may do."""
 
     peer: Peer
-    listener: Callable[[str | bytes], None] | None = None
-    _fragments: bytearray | None = None  # of the message that is not complete
-    _counted_bytes = 0  # of fragments and unread frames together, as the peer counts them
-    _is_paused = False  # by the session
-    _is_waiting = False  # for the next turn, to go on with frames that have come
-    _may_write = True
-    _pong: bytes | None = None  # to be written once the client has taken what was written
-    _had_session: bool | None = None  # what the last check saw; None once the client has answered
 
     def __init__(self, config: Any, server_state: ServerState, app_state: Any) -> None:
         # The application gets this connection in its scope. The reference is weak, as are all that
@@ -57,6 +49,15 @@ class WebSocketConnection(asyncio.Protocol):
         self._settings: Settings = config.settings
         self._max_bytes = self._settings.max_frame_bytes
         self._unread = bytearray()  # frames that wait, or the beginning of one
+        # A default of the class would take longer to look up.
+        self.listener: Callable[[str | bytes], None] | None = None
+        self._fragments: bytearray | None = None  # of the message that is not complete
+        self._counted_bytes = 0  # of fragments and unread frames together, as the peer counts them
+        self._is_paused = False  # by the session
+        self._is_waiting = False  # for the next turn, to go on with frames that have come
+        self._may_write = True
+        self._pong: bytes | None = None  # to be written once the client took what was written
+        self._had_session: bool | None = None  # what the last check saw; None after an answer
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(self._settings.ping_interval_s, self._check)
 
@@ -85,6 +86,13 @@ class WebSocketConnection(asyncio.Protocol):
             self.uvicorn.data_received(data)
             return
         has_time = self.peer.has_time(FIRST_FRAMES_S)
+        length = len(data) - 6
+        if has_time and 0 <= length < 126 and data[0] == BINARY and data[1] == 0x80 + length:
+            # One short message, as of one column: it need not wait among unread frames.
+            is_next = not self._unread and self._fragments is None and not self._is_paused
+            if is_next and self.listener is not None:
+                self.listener(apply_mask(data[6:], data[2:6]))
+                return
         self._unread += data
         if not self.uvicorn.handshake_complete:
             self.transport.pause_reading()  # until there is a session

@@ -23,8 +23,8 @@ from inkstream.service.protocol import errors
 from inkstream.service.protocol.server_messages import (
     PATH,
     PROTOCOL,
-    EncodedResult,
     Error,
+    Result,
     ServerMessage,
     encode,
 )
@@ -223,9 +223,9 @@ class Stream:
         A result before an event stays: a client that resumes after the event must have its text.
         """
         outbox = self._outbox
-        if len(outbox) >= MERGE_FROM and isinstance(message, EncodedResult):
+        if len(outbox) >= MERGE_FROM and isinstance(message, Result):
             before = outbox[-1]
-            if isinstance(before, EncodedResult):
+            if isinstance(before, Result):
                 message = message.after(before)
                 outbox.pop()
         outbox.append(message)

@@ -23,6 +23,7 @@ class ClassifierDecoder(Decoder):
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = tuple(labels)
+        self.allowed = None
         self._newest: Scores | None = None  # [1, K]; None before any column
         self._newest_mask: Allowed = None  # what was allowed then
 

@@ -91,6 +91,7 @@ class GreedyDecoder(Decoder):
         """
         self.flush_columns = max(flush_columns, STEP_COLUMNS)
         self._labels = tuple(labels)
+        self.allowed = None
         self._space = 1 + self._labels.index(SPACE) if SPACE in self._labels else -1
         self.letters = 0  # decided, marks among them
         self.words = 0  # decided
@@ -236,8 +237,9 @@ class GreedyDecoder(Decoder):
         step = first // STEP_COLUMNS - 1
         for row in self._new_steps(scores, first):
             step += 1
-            best = BLANK if row[BLANK] > QUIET else int(row.argmax())
-            is_clear = best != BLANK or row[BLANK] > QUIET
+            is_quiet = row[BLANK] > QUIET
+            best = BLANK if is_quiet else int(row.argmax())
+            is_clear = is_quiet or best != BLANK
             symbol, odds = (best, None) if is_clear else self._sum_odds(row)
             if symbol == self._symbol and self._run is None:  # most steps: nothing happens
                 continue
@@ -272,7 +274,7 @@ class GreedyDecoder(Decoder):
         It is a label whose summed odds against the blank exceed `ENOUGH`, else the blank.
         """
         odds = np.exp(row - row[BLANK])
-        odds[[BLANK, self._newest_label]] = 0  # the newest label's last steps are no new letter
+        odds[BLANK] = odds[self._newest_label] = 0  # the newest label's last steps: no new letter
         self._odds = self._odds + odds
         likely = int(self._odds.argmax())
         return (likely if self._odds[likely] > ENOUGH else BLANK), self._odds

@@ -196,14 +196,7 @@ class Result:
     """The number in its line, from 1; gaps are results that were merged into later ones."""
     type: Literal["result"] = "result"
 
-
-@dataclass(slots=True)
-class EncodedResult(Result):
-    """A result as the server has it: what it shows of the scores is JSON already."""
-
-    shown_json: bytes = b""
-
-    def after(self, before: "EncodedResult") -> "EncodedResult":
+    def after(self, before: "Result") -> "Result":
         """Return the result as it is where the one right before it is not sent."""
         if self.stable is None or self.text is None or before.stable is None or before.text is None:
             return self
@@ -479,20 +472,13 @@ def parse_server(text: str | bytes) -> ServerMessage:
 
 def encode(message: ServerMessage) -> bytes:
     """Return the JSON text of a message in UTF-8."""
-    if isinstance(message, EncodedResult):
-        head = b'{"type":"result","seq":%d,"column":%d,%b' % (
-            message.seq or 0,
-            message.column,
-            message.shown_json,
-        )
-        if message.text is None:
-            return head + b"}"
-        text = _JSON.encode(message.text)
-        return b'%b,"stable":%d,"text":%b}' % (head, message.stable or 0, text)
     if isinstance(message, Result):
-        names = ("type", "seq", "column", "probabilities", "letter_end", "stable", "text")
-        fields = {name: getattr(message, name) for name in names}
-        return _JSON.encode({name: value for name, value in fields.items() if value is not None})
+        fields: dict[str, Any] = {"type": "result", "seq": message.seq, "column": message.column}
+        fields["probabilities"] = message.probabilities
+        if message.text is not None:
+            fields["letter_end"] = message.letter_end
+            fields |= {"stable": message.stable, "text": message.text}
+        return _JSON.encode(fields)
     absent = set()
     if isinstance(message, Numbered) and message.seq is None:
         absent.add("seq")

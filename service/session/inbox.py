@@ -3,6 +3,7 @@
 Columns are limited by what waits, all other messages by a token bucket.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,7 +78,8 @@ class Inbox:
         self._n_controls = 0  # in the queue
         self.after_ink = False  # whether ink has come since the newest reset
         self._ping_is_free = False  # whether ink has come since the newest ping
-        self._full_s = 0.0  # when the bucket of tokens is full, if no more is spent
+        # The time, as `newest_s`, from which no tokens are owed: read nothing before it.
+        self.paid_s = -math.inf
         self._column_size = column_size
         self._limits = limits
 
@@ -86,14 +88,10 @@ class Inbox:
         """Messages in the queue, with one of which some columns were taken."""
         return len(self._queue)
 
-    @property
-    def paid_s(self) -> float:
-        """The time, as `newest_s`, from which no tokens are owed: read nothing before it."""
-        return self._full_s - BURST_S
-
     def spend(self, cost: int) -> None:
         """Spend tokens; `max_control_per_s` come a second, those of `BURST_S` wait at most."""
-        self._full_s = max(self.newest_s, self._full_s) + cost / self._limits.max_control_per_s
+        seconds = cost / self._limits.max_control_per_s
+        self.paid_s = max(self.newest_s - BURST_S, self.paid_s) + seconds
 
     def add_columns(self, data: bytes) -> None:
         """Queue the columns of one binary message."""

@@ -141,7 +141,8 @@ class Line:
         kept = self._kept
         if kept[-1].column == self.column:
             return
-        kept.append(KeptState(self.column, state.copy(), self.ink_end, self.decoder.copy()))
+        kept.append(KeptState(self.column, state.copy(), self.ink_end, self.decoder))
+        self.decoder = self.decoder.copy()  # faster than the one that was copied
         between = [i for i, before in enumerate(kept) if i and before.column % KEPT_SPACING]
         if len(between) > MAX_KEPT_BETWEEN:
             for piece in kept.pop(between[0]).pieces:

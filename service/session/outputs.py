@@ -9,39 +9,21 @@ that bring a column each, separate calls would take longer than the net.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.decoding import base as decoding
-from inkstream.model.decoding.base import Allowed, Decoded, Scores, label_probabilities
+from inkstream.model.decoding.base import Allowed, Scores, label_probabilities
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.server_messages import Event, Pair, Span
 from inkstream.service.session.ink import LineInk
 
 DECIMALS: Final = 6  # of probabilities
-_JSON: Final = msgspec.json.Encoder()
 
-
-class Shown(NamedTuple):
-    """What a result shows of the scores of its column."""
-
-    probabilities: list[Pair]
-    letter_end: float | None = None
-    json: bytes = b""  # the fields above, as in the message
-
-
-def _shown_as(probabilities: list[Pair], letter_end: float | None = None) -> Shown:
-    """Return what results show, with its JSON: several results may share it."""
-    fields: dict[str, Any] = {"probabilities": probabilities}
-    if letter_end is not None:
-        fields["letter_end"] = letter_end
-    return Shown(probabilities, letter_end, _JSON.encode(fields)[1:-1])
-
-
-NOTHING_SHOWN: Final = Shown([])
+# What a result shows of the scores of its column: of a transcriber also that a letter has ended.
+Shown = tuple[list[Pair], float | None]
 
 
 @dataclass(slots=True, eq=False)
@@ -54,7 +36,7 @@ class Showing:
     allowed: Allowed
     mask: Allowed  # what is added to the labels' log-probabilities
     newest_row: bytes = b""  # the newest scores
-    newest: Shown = NOTHING_SHOWN  # what is shown of these scores
+    newest: Shown = ([], None)  # what is shown of these scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +67,24 @@ def shown_of(
     A transcriber scores two columns at a time, so most rows come twice in a row: what the newest
     row shows is kept.
     """
-    rows: list[Scores] = []  # each [S]
+    rows: list[bytes] = []  # scores of one column
     of_rows: list[Showing] = []
     # Of each session its newest row, and the rows of its results; -1 is the `newest_row` before.
     numbers: list[tuple[bytes, list[int]]] = []
+    size = 4 * scores[0].shape[1]
     for showing, columns, its_scores in zip(showings, picked, scores, strict=True):
-        newest, number, its_numbers = showing.newest_row, -1, []
+        newest, number, its_numbers, data = showing.newest_row, -1, [], its_scores.tobytes()
         for i in columns:
-            row = its_scores[i]
-            if (data := row.tobytes()) != newest:
-                newest, number = data, len(rows)
+            if (row := data[i * size : (i + 1) * size]) != newest:
+                newest, number = row, len(rows)
                 rows.append(row)
                 of_rows.append(showing)
             its_numbers.append(number)
         numbers.append((newest, its_numbers))
-    new = _shown(np.concatenate(rows).reshape(len(rows), -1), of_rows) if rows else []
+    new: list[Shown] = []
+    if rows:
+        joined = np.frombuffer(b"".join(rows), np.float32)
+        new = _shown(joined.reshape(len(rows), -1), of_rows)
     shown: list[list[Shown]] = []
     for showing, (newest, its_numbers) in zip(showings, numbers, strict=True):
         shown.append([new[i] if i >= 0 else showing.newest for i in its_numbers])
@@ -115,12 +100,12 @@ def _shown(scores: Scores, showings: Sequence[Showing]) -> list[Shown]:
         probabilities = np.exp(scores)  # they sum to 1 unless some labels are not allowed
         for i, mask in masks:
             probabilities[i] = label_probabilities(scores[i : i + 1], mask)
-        return [_shown_as(pairs) for pairs in _named(probabilities, showings)]
-    logs = scores[:, 1:-1]  # of labels: no blank, no letter end
+        return [(pairs, None) for pairs in _named(probabilities, showings)]
+    logs = scores[:, 1:-1].copy()  # of labels: no blank, no letter end
     for i, mask in masks:
         logs[i] += mask
     named = _named(label_probabilities(logs, None), showings)
-    return [*map(_shown_as, named, _rounded(np.exp(scores[:, -1])))]
+    return [*zip(named, _rounded(np.exp(scores[:, -1])), strict=True)]
 
 
 def _rounded(probabilities: Scores) -> Any:
@@ -154,7 +139,7 @@ def _named(probabilities: Scores, showings: Sequence[Showing]) -> list[list[Pair
 
 
 def results(
-    first: int, picked: Sequence[int], shown: Sequence[Shown], decoded: Decoded, before: str | None
+    first: int, picked: Sequence[int], shown: Sequence[Shown], texts: list[str], before: str | None
 ) -> tuple[list[messages.Result], str | None]:
     """Return the results of new columns, of which number `first` is the first one.
 
@@ -162,14 +147,13 @@ def results(
     client has. Also returns the text that the client has after these results.
     """
     made: list[messages.Result] = []
-    for i, (pairs, letter_end, json) in zip(picked, shown, strict=True):
+    for i, (pairs, letter_end) in zip(picked, shown, strict=True):
         stable = text = None
-        if decoded.texts:
-            line_text = decoded.texts[i]
+        if texts:
+            line_text = texts[i]
             stable = _n_shared(before or "", line_text)
             text, before = line_text[stable:], line_text
-        result = messages.EncodedResult(first + i, pairs, letter_end, stable, text, shown_json=json)
-        made.append(result)
+        made.append(messages.Result(first + i, pairs, letter_end, stable, text))
     return made, before
 
 

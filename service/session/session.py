@@ -121,7 +121,8 @@ class Due:
     is_last: bool = True  # whether the message ends with them
 
 
-class Portion(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Portion:
     """Columns that the engine runs at once."""
 
     data: bytes  # their pixels, one column after another
@@ -163,7 +164,7 @@ class Session:
         *,
         column_size: int = 0,  # bytes of a column that comes as pixels; 0 means H, as clients send
     ) -> None:
-        reach = model.limits.max_rewind_columns
+        reach, self._max_columns = model.limits.max_rewind_columns, model.limits.max_line_columns
         self.session_id = session_id
         self.model = model
         self.options = options or Options.first(model)
@@ -187,7 +188,6 @@ class Session:
         self._n_unsaved = 0  # columns that were read since the newest snapshot
         self._begin_line()
 
-    @property
     def ready_columns(self) -> int:
         """Columns that the engine may take now."""
         if self.state is OPEN:
@@ -234,7 +234,7 @@ class Session:
                     frame = unpack_columns(frame, size, limits.max_message_columns)
                 if not inbox.after_ink:
                     inbox.add_columns(frame)
-                    is_full = self._line.column >= limits.max_line_columns
+                    is_full = self._line.column >= self._max_columns
                     return self._advanced() if is_full else []
                 message = PackedColumns(frame, None)
             inbox.add_control(message, frame)
@@ -273,10 +273,10 @@ class Session:
         """
         state = TRANSITIONS[self.state][TAKE]
         line = self._line
-        n_columns = self.ready_columns
+        n_columns = self.ready_columns()
         if n_columns > 1:
             to_kept = KEPT_SPACING - line.column % KEPT_SPACING
-            to_limit = max(1, self.model.limits.max_line_columns - line.column)
+            to_limit = max(1, self._max_columns - line.column)
             in_time = MAX_RUN_COST // line.decoder.column_cost
             n_columns = min(max_columns, n_columns, in_time, to_kept, to_limit)
         if n_columns <= 0:
@@ -286,15 +286,14 @@ class Session:
 
     def _portion(self, n_columns: int) -> Portion:
         """Return the first columns that wait: so many, or fewer where the line ends before."""
-        due, inbox, chosen = self._due, self.inbox, self.options.in_force
-        size = self._ink.column_size
+        due, inbox, size = self._due, self.inbox, self._ink.column_size
         cost = self._line.decoder.column_cost
         if isinstance(due, Due) and not due.is_new:
             return Portion(due.data[: n_columns * size], n_columns, n_columns * cost)
         if due is None and self._n_unsaved + n_columns >= self._snapshot_spacing:
             n_columns = inbox.up_to_message(n_columns)  # a snapshot is taken between messages
         ends_line = False
-        if chosen.line_end_columns and not self._ink.has_strokes:  # blank columns do not end ink
+        if self._line_end_columns and not self._ink.has_strokes:  # blank columns do not end ink
             data = due.data[: n_columns * size] if isinstance(due, Due) else inbox.peek(n_columns)
             n_columns, ends_line = self.options.until_line_end(data, self._line, size)
         if isinstance(due, Due):
@@ -303,9 +302,9 @@ class Session:
         else:
             data, message_ends = inbox.take(n_columns)
         picked: Sequence[int] = range(n_columns)
-        if chosen.results == "none":
+        if self._results == "none":
             picked = ()
-        elif chosen.results == "message":
+        elif self._results == "message":
             picked = sorted({*message_ends, n_columns - 1}) if ends_line else message_ends
         return Portion(data, n_columns, n_columns * cost, picked, ends_line, len(message_ends))
 
@@ -439,6 +438,8 @@ class Session:
         self._line.allow(self.options.decoder.allowed)
         is_line = info.kind == "transcriber"
         self._snapshot_spacing = in_force.snapshot_columns or math.inf
+        # Looking up a field of a pydantic model takes 80 ns; these are needed for every column.
+        self._results, self._line_end_columns = in_force.results, in_force.line_end_columns
         self.showing = Showing(info.labels, is_line, in_force.top_k, decoder.allowed, decoder.mask)
 
     def _with_answer(self, kind: type[AnswerKind], **fields: Any) -> AnswerKind:
@@ -459,11 +460,11 @@ class Session:
         first = line.column
         self._n_unsaved += portion.n_columns
         # Ink goes back often: the state after each of its runs is kept.
-        decoded = line.read(scores, state, portion.data, keep=self._ink.has_strokes)
-        made, self._text = outputs.results(first, portion.picked, shown, decoded, self._text)
-        if decoded.events:  # each comes before the result of its column
-            events = outputs.event_messages(decoded.events, self._ink)
-            self._send(sorted([*events, *made], key=attrgetter("column")))
+        events, line_texts = line.read(scores, state, portion.data, keep=self._ink.has_strokes)
+        made, self._text = outputs.results(first, portion.picked, shown, line_texts, self._text)
+        if events:  # each comes before the result of its column
+            decided = outputs.event_messages(events, self._ink)
+            self._send(sorted([*decided, *made], key=attrgetter("column")))
         else:
             self._send(made)
 
@@ -482,9 +483,8 @@ class Session:
 
     def _check_length(self) -> None:
         """Raise `OverLimitError` if the line has all the columns that it may have."""
-        allowed = self.model.limits.max_line_columns
-        if self._line.column >= allowed:
-            raise errors.OverLimitError(f"a line has {allowed} columns at most")
+        if self._line.column >= self._max_columns:
+            raise errors.OverLimitError(f"a line has {self._max_columns} columns at most")
 
     def _write(self, ink: requests.Ink) -> Work:
         """Have the strokes of a message drawn, and read the columns that they bring or change."""

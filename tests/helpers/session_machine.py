@@ -314,7 +314,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.client.drain()
         self.check()
         assert self.compared == len(self.oracle.expected)
-        assert self.client.session.inbox.waiting_columns == self.client.session.ready_columns == 0
+        assert self.client.session.inbox.waiting_columns == self.client.session.ready_columns() == 0
 
     @invariant()
     def check(self, n_heard: int | None = None) -> None:

@@ -172,6 +172,21 @@ async def test_any_bytes_have_the_same_effect_as_through_uvicorn_alone(
         assert ours.transport.is_closing() == uvicorns.transport.is_closing()
 
 
+@pytest.mark.parametrize("n_bytes", [0, 1, 5, 28, 125, 126, 127, 200])
+async def test_a_message_alone_is_handed_over_once_wherever_it_is_cut(
+    monkeypatch: pytest.MonkeyPatch, n_bytes: int
+) -> None:
+    monkeypatch.setattr("inkstream.service.frames.FIRST_FRAMES_S", 3600.0)
+    sent = frame(bytes(range(n_bytes)))
+    async with opened(WebSocketConnection, direct=True) as peer:
+        for cut in range(len(sent)):
+            peer.connection.data_received(sent[:cut])
+            assert len(peer.received) == cut
+            peer.connection.data_received(sent[cut:])
+        assert peer.received == [bytes(range(n_bytes))] * len(sent)
+        assert not peer.transport.is_closing()
+
+
 async def test_whole_messages_are_handed_over_before_data_received_returns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -94,7 +94,7 @@ def test_no_revision_is_sent_before_all_changed_columns_are_read(line_net: Runti
         n_steps += 1
     assert n_steps > 5
     assert client.received[0].type == "revised"
-    assert not client.session.ready_columns
+    assert not client.session.ready_columns()
 
 
 # Strokes and rewinds

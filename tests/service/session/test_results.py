@@ -13,7 +13,6 @@ from inkstream.model import checkpoint as checkpoints
 from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import (
-    EncodedResult,
     Limits,
     Result,
     Revised,
@@ -57,7 +56,7 @@ def test_a_result_in_place_of_others_has_what_they_had(
     for text in all_texts[1:]:
         stands = [n for n in range(len(before) + 1) if text.startswith(before[:n])]
         stable = data.draw(st.sampled_from(stands))
-        result = EncodedResult(0, [], None, stable, text[stable:])
+        result = Result(0, [], None, stable, text[stable:])
         merged, before = result if merged is None else result.after(merged), text
     assert merged is not None
     assert text_after(all_texts[0], merged) == before

@@ -68,20 +68,20 @@ def test_every_column_gets_the_result_of_an_uninterrupted_run(net: Runtime) -> N
 def test_the_engine_gets_no_more_columns_than_it_asks_for(net: Runtime) -> None:
     client = SessionClient(net)
     client.send(INK * 10)
-    assert client.session.ready_columns == client.session.inbox.waiting_columns == 10
+    assert client.session.ready_columns() == client.session.inbox.waiting_columns == 10
     portion = client.session.take(4)
     assert portion is not None
     assert portion.columns.shape == (4, 28)
     assert client.session.inbox.waiting_columns == 6
-    assert client.session.ready_columns == 0  # until these are answered
+    assert client.session.ready_columns() == 0  # until these are answered
 
 
 def test_runs_end_where_a_state_is_kept(net: Runtime) -> None:
     client = SessionClient(net)
     client.send(INK * 5, INK * 70)
     sizes = []
-    while (ready := client.session.ready_columns) and client.step(max_columns=50):
-        sizes.append(ready - client.session.ready_columns)
+    while (ready := client.session.ready_columns()) and client.step(max_columns=50):
+        sizes.append(ready - client.session.ready_columns())
     assert sizes == [32, 32, 11]
 
 
@@ -190,7 +190,7 @@ def test_end_sums_up_the_last_line_and_closes(net: Runtime) -> None:
     assert types_of(messages) == [*["result"] * 3, "reset_done", *["result"] * 2, "done"]
     assert client.close == Close(1000, "end")
     assert client.session.state.name == "CLOSED"
-    assert client.session.ready_columns == client.session.inbox.waiting_columns == 0
+    assert client.session.ready_columns() == client.session.inbox.waiting_columns == 0
 
 
 # Configure, and line ends
