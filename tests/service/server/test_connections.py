@@ -150,6 +150,13 @@ def cut(draw: st.DataObject, stream: bytes) -> list[bytes]:
     return [stream[a:b] for a, b in itertools.pairwise([0, *cuts, len(stream)]) if a < b]
 
 
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give clients all the time that a busy machine may take; tests of turns take it back."""
+    monkeypatch.setattr("inkstream.service.frames.FIRST_FRAMES_S", 3600.0)
+    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
+
+
 @given(
     frames=st.lists(messages, max_size=6),
     others=st.lists(st.one_of(any_frames, messages, not_masked), max_size=4),
@@ -173,10 +180,7 @@ async def test_any_bytes_have_the_same_effect_as_through_uvicorn_alone(
 
 
 @pytest.mark.parametrize("n_bytes", [0, 1, 5, 28, 125, 126, 127, 200])
-async def test_a_message_alone_is_handed_over_once_wherever_it_is_cut(
-    monkeypatch: pytest.MonkeyPatch, n_bytes: int
-) -> None:
-    monkeypatch.setattr("inkstream.service.frames.FIRST_FRAMES_S", 3600.0)
+async def test_a_message_alone_is_handed_over_once_wherever_it_is_cut(n_bytes: int) -> None:
     sent = frame(bytes(range(n_bytes)))
     async with opened(WebSocketConnection, direct=True) as peer:
         for cut in range(len(sent)):
@@ -187,10 +191,7 @@ async def test_a_message_alone_is_handed_over_once_wherever_it_is_cut(
         assert not peer.transport.is_closing()
 
 
-async def test_whole_messages_are_handed_over_before_data_received_returns(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
+async def test_whole_messages_are_handed_over_before_data_received_returns() -> None:
     async with opened(WebSocketConnection, direct=True) as peer:
         stream = (
             frame(b"one") + frame(b"", PING) + frame("zwölf".encode(), TEXT) + frame(b"x" * 200)
@@ -223,10 +224,7 @@ async def test_nothing_is_written_at_once_while_writing_has_to_wait() -> None:
         assert len(peer.transport.writes) == 1
 
 
-async def test_only_the_newest_ping_is_answered_once_writing_need_not_wait(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
+async def test_only_the_newest_ping_is_answered_once_writing_need_not_wait() -> None:
     async with opened(WebSocketConnection, direct=True) as peer:
         peer.connection.pause_writing()
         peer.connection.data_received(frame(b"one", PING) * 1000 + frame(b"two", PING))
@@ -291,8 +289,6 @@ async def test_frames_of_a_client_that_are_not_whole_hold_no_more_than_is_allowe
     monkeypatch: pytest.MonkeyPatch, n_unread: int
 ) -> None:
     half = frame(b"x" * 40)[:20]
-    monkeypatch.setattr("inkstream.service.frames.FIRST_FRAMES_S", 3600.0)
-    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
     monkeypatch.setattr("inkstream.service.frames.MAX_UNREAD_BYTES", n_unread + len(half))
     async with opened(WebSocketConnection, direct=True) as peer:
         client = peer.connection.peer
@@ -393,10 +389,7 @@ async def test_clients_that_read_again_are_written_to_by_turns(
         assert [each.uvicorn.writable.is_set() for each in both] == [True, True]
 
 
-async def test_fragments_are_one_message_however_many_they_are(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
+async def test_fragments_are_one_message_however_many_they_are() -> None:
     text = "zwölf".encode()
     sent = frame(text[:3], TEXT & 15) + frame(b"", 0) * 2000 + frame(b"", PING)
     async with opened(WebSocketConnection, direct=True) as peer:
@@ -404,10 +397,7 @@ async def test_fragments_are_one_message_however_many_they_are(
         assert peer.received == ["zwölf", b"next"]
 
 
-async def test_fragments_together_are_bounded_like_one_frame(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
+async def test_fragments_together_are_bounded_like_one_frame() -> None:
     half = bytes(MOST // 2)
     async with opened(WebSocketConnection, direct=True) as peer:
         sent = frame(half, BINARY & 15) + frame(half, CONTINUATION)
