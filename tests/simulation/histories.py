@@ -87,12 +87,16 @@ def run(seed: int, nets: Sequence[Runtime]) -> Outcome:
         alone[version], _ = _World(lone, seed).hears(steps)
     of_one = len({*world.cluster.versions}) == 1
     try:
+        before = versions[0]
         for number, (now, version) in enumerate(zip(heard, versions, strict=True)):
             expected = alone[version][number]
             columns = [step.answer.get("column") for step in (now, expected)]
             if now.step == "rewind" and not of_one and columns[0] != columns[1]:
                 break  # a program counts results; those of other weights may come within any call
+            if version != before and now.answer == alone[before][number].answer:
+                expected = alone[before][number]  # answered before the connection was lost
             _compare(now, expected, of_one=of_one, merges=merges)
+            before = version
     except HistoryError as error:
         raise HistoryError(f"seed {seed}, step {number} ({now.step}): {error}") from None
     digest = sha256(repr(heard).encode()).digest()
