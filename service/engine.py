@@ -4,8 +4,8 @@ A session with columns waits in a queue, in which clients take turns. Once the e
 all sockets that have something, the engine draws strokes that came, takes sessions from the head of
 the queue, runs the net once for all of them, and hands the scores out. What comes meanwhile waits
 in the sockets for the next turn. An idle server answers at once, a loaded one batches by itself.
-Only a few columns of ink wait for more, if a run has begun less than `GATHERING_S` ago. There is no
-sleep, no poll, no thread and no lock.
+Only ink of a few sessions waits for that of others, if the newest turn with work began less than
+`GATHERING_S` ago. There is no sleep, no poll, no thread and no lock.
 
 The net runs on the event loop: a run takes less time than handing its columns to a thread and
 waiting for the interpreter again. A turn takes some milliseconds: it draws a portion of ink, hands
@@ -51,9 +51,9 @@ MORE_ROWS: Final = 16  # come into use at once
 INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
 ANSWERING_S: Final = 0.004  # for handing scores out in one turn, and what waits behind them
 MAX_CLIENT_COLUMNS: Final = 32  # of one client in a run, if there are several clients: 1 ms
-# Fewer columns of ink than this wait for more, up to this time after the newest run: a run of few
-# takes nearly as long as one of many.
-GATHERED_COLUMNS: Final = 48
+# Ink of fewer sessions than this waits for more, up to this time after the newest turn with work: to
+# draw and to read the ink of one takes nearly as long as that of many.
+GATHERED_SESSIONS: Final = 32
 GATHERING_S: Final = 0.01
 MIN_SHARE_COLUMNS: Final = 8  # that a session may bring, even if others have fewer
 MAX_UNTIMED_COLUMNS: Final = 64  # of a greedy decoder, which `ANSWERING_S` is always enough for
@@ -103,7 +103,7 @@ class EngineSession:
     queued: bool = False  # whether it waits for the engine, or is in a run
     ready_columns: int = 0  # when it entered the queue
     queued_s: float = 0.0  # when that was
-    may_wait: bool = False  # whether its columns were just drawn, and may wait for more
+    may_wait: bool = False  # whether the strokes that it waits for have only just come
 
 
 def in_turns(members: Sequence[EngineSession], costs: Iterable[float]) -> list[EngineSession]:
@@ -140,8 +140,8 @@ class Engine:
         self._answered: list[EngineSession] = []  # with scores to be handed out
         self._clients: Counter[str] = Counter()  # how many sessions each has
         self._waking = False  # whether a run will start once the event loop has read all sockets
-        self._ran_s = -math.inf  # when the newest run began
-        self._timer: asyncio.TimerHandle | None = None  # while columns of ink wait for more
+        self._worked_s = -math.inf  # when the newest turn that had work began
+        self._timer: asyncio.TimerHandle | None = None  # while ink waits for more
         self._stopped = False
         self._context = contextvars.Context()
 
@@ -184,7 +184,7 @@ class Engine:
         if effects:
             self.apply(member, effects)
         elif not member.queued:
-            self._enqueue(member)
+            self._enqueue(member, may_wait=True)
 
     def apply(self, member: EngineSession, effects: list[Effect]) -> None:
         """Carry out a session's effects: restore its state here, and deliver all.
@@ -198,14 +198,15 @@ class Engine:
         if not member.queued:
             self._enqueue(member)
 
-    def _enqueue(self, member: EngineSession) -> None:
-        """Let a session wait for the engine if it has strokes or columns."""
+    def _enqueue(self, member: EngineSession, *, may_wait: bool = False) -> None:
+        """Let a session wait for the engine if it has strokes, which may wait, or columns."""
         if member.gone or self._stopped:
             return
         if member.session.state is INK_DUE:
+            member.may_wait = may_wait
             self._inked.append(member)
         elif ready_columns := member.session.ready_columns():
-            member.ready_columns, member.may_wait = ready_columns, False
+            member.ready_columns = ready_columns
             member.queued_s = time.perf_counter()
             self._queue.append(member)
         else:
@@ -224,16 +225,26 @@ class Engine:
         self._waking = False
         if self._stopped:
             return
+        if (waiting_s := self._gathering_s()) > 0:
+            if self._timer is None:
+                self._timer = self._loop.call_later(waiting_s, self._gathered)
+            return
+        self._worked_s = time.perf_counter()
         if self._inked:
             self._draw()
-        waiting_s = self._gathering_s()
-        if self._queue and waiting_s <= 0:
+        if self._queue:
             self._run_batch()
         self._hand_out()
-        if self._inked or self._answered or (self._queue and waiting_s <= 0):
+        if self._inked or self._queue or self._answered:
             self._run_soon()
-        elif self._queue and self._timer is None:
-            self._timer = self._loop.call_later(waiting_s, self._gathered)
+
+    def _gathering_s(self) -> float:
+        """Return for how long the ink that waits is to wait for more; not above 0 if not at all."""
+        if self._queue or self._answered or len(self._inked) >= GATHERED_SESSIONS:
+            return 0.0
+        if not all(member.may_wait for member in self._inked):
+            return 0.0
+        return self._worked_s + GATHERING_S - time.perf_counter()
 
     def _gathered(self) -> None:
         self._timer = None
@@ -264,7 +275,6 @@ class Engine:
             member.queued = False
             if changes.is_drawn:
                 self.apply(member, member.session.draw())
-                member.may_wait = True
             else:
                 self._enqueue(member)
 
@@ -285,16 +295,8 @@ class Engine:
                 return members[n_served:]
         return []
 
-    def _gathering_s(self) -> float:
-        """Return for how long to wait for more columns; not above 0 if not at all."""
-        n_columns = sum([member.ready_columns for member in self._queue])
-        if n_columns >= GATHERED_COLUMNS or not all(member.may_wait for member in self._queue):
-            return 0.0
-        return self._ran_s + GATHERING_S - time.perf_counter()
-
     def _run_batch(self) -> None:
         """Run the net for the sessions at the head of the queue."""
-        self._ran_s = time.perf_counter()
         batch = self._next_batch()
         begins = self._runtime.begins_step(self._states.rows).tolist()
         held: list[EngineSession] = []

@@ -169,7 +169,7 @@ async def test_a_run_takes_no_more_columns_than_its_limit(net: Net) -> None:
 DASH = message("ink", height=28, pause=True, strokes=[{"points": [[4, 9], [5, 9]]}])
 
 
-async def test_a_few_columns_of_ink_wait_until_others_come(
+async def test_ink_waits_until_something_comes_that_does_not(
     net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inkstream.service.engine.GATHERING_S", 60.0)
@@ -188,7 +188,7 @@ async def test_a_few_columns_of_ink_wait_until_others_come(
     assert [sessions for sessions, _ in metrics.runs[:2]] == [1, 4]
 
 
-async def test_columns_of_ink_wait_no_longer_than_the_time_for_it(
+async def test_ink_waits_no_longer_than_the_time_for_it(
     net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inkstream.service.engine.GATHERING_S", 0.02)
@@ -202,10 +202,10 @@ async def test_columns_of_ink_wait_no_longer_than_the_time_for_it(
 
 
 @pytest.mark.parametrize(("gathered", "gathering_s"), [(3, 60.0), (100, 0.0)])
-async def test_columns_wait_no_longer_for_others(
+async def test_ink_of_many_does_not_wait(
     net: Net, monkeypatch: pytest.MonkeyPatch, gathered: int, gathering_s: float
 ) -> None:
-    monkeypatch.setattr("inkstream.service.engine.GATHERED_COLUMNS", gathered)
+    monkeypatch.setattr("inkstream.service.engine.GATHERED_SESSIONS", gathered)
     monkeypatch.setattr("inkstream.service.engine.GATHERING_S", gathering_s)
     metrics = RecordingMetrics()
     async with running(net, metrics=metrics) as engine:
