@@ -1,9 +1,11 @@
 """Build a character n-gram model: `inkstream train language`.
 
-Texts are counted and smoothed by interpolated Witten-Bell smoothing (Witten & Bell, IEEE Trans.
-Inf. Theory 37(4), 1991): the more different characters have followed a context, the likelier is a
-new one. Rare n-grams are pruned, and the back-off weights follow from the probabilities, so that
-those of all next characters add up to 1.
+Texts are counted; one line in 50 is not, and measures the model. n-grams that predict hardly better
+than shorter ones are pruned, and what is left is smoothed as by Kneser and Ney (ICASSP 1995): the
+counts of shorter n-grams are what the longer ones leave of them, also of pruned ones (Siivola,
+Hirsimaki and Virpioja, IEEE TASLP 15(5), 2007), and more is discounted from higher counts (Huang
+and Renals, ICASSP 2010). The back-off weights follow from the probabilities, so that those of all
+next characters add up to 1.
 
 Models of characters in ARPA's format, as KenLM and SRILM write them, are converted. A token is one
 character; the space, which separates tokens, has a name. Before a text's beginning and after its
@@ -12,25 +14,26 @@ end a space is assumed, so `<s>`, `</s>` and `<unk>` are left out.
 
 import gzip
 import hashlib
+import lzma
 import math
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.alphabet import plain
-from inkstream.model.data.synthesis.texts import CHARACTERS, characters_of, texts
+from inkstream.model.alphabet import MARKS, plain
+from inkstream.model.data.synthesis.texts import CHARACTERS, texts
 from inkstream.model.data.synthesis.word_lists import sources as sources_of
 from inkstream.model.data.synthesis.word_lists import words_of
 from inkstream.model.decoding.base import SPACE
-from inkstream.model.decoding.ngrams import NODE, About, Language
+from inkstream.model.decoding.ngrams import NODE, ROOT, About, Language, load
 from inkstream.model.errors import ConfigError, DataError
 
 Keys = NDArray[np.int64]
@@ -48,16 +51,38 @@ Ngrams = dict[tuple[str, ...], float]  # natural logarithms of their probabiliti
 MOST_WORDS: Final = 300_000
 LONGEST: Final = 20  # letters
 N_SENTENCES: Final = 100_000
+HELD_OUT: Final = 50  # of so many lines of texts, one measures the model
+MAX_BUILT_CHARACTERS: Final = 127  # so that n-grams of 9 fit a key
+RARE: Final = 1e-6  # of all characters: up to that share one beyond ASCII is left out
+# A count c > 1 is discounted by 0.75 c^0.65: chosen by the bits of held-out lines of Danish and
+# Portuguese (docs/experiments/language.md).
+DISCOUNT: Final = 0.75
+DISCOUNT_POWER: Final = 0.65
+PRUNINGS: Final = (
+    4,
+    2,
+    1.4,
+    1,
+)  # one after the other: times as many n-grams are left as in the end
 
 
 def train_language(
-    files: Sequence[Path], weight: float, *, code: str | None, order: int, most: int, out: Path
+    files: Sequence[Path],
+    weight: float,
+    *,
+    source: str | None = None,
+    code: str | None,
+    order: int,
+    most: int,
+    out: Path,
 ) -> str:
     """Build a model, write it to `out`, and return a summary.
 
     Args:
-        files: of text, each line of which has the weight `weight`.
+        files: of text, each line of which has the weight `weight`; one line in `HELD_OUT` is not
+            counted and measures the model.
         weight: of a line; a word that is used once in a million has the weight 1.
+        source: what the files are, and their licence.
         code: of a language whose words and made-up sentences are counted too; None: of none.
         order: characters of the longest n-grams.
         most: n-grams that are kept.
@@ -71,43 +96,64 @@ def train_language(
         raise ConfigError(f"text weight is {weight}, allowed: above 0")
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
     lines = [line for file in files for line in _text_lines(file)]
-    sources = list(map(_named, files))
-    characters: Set[str] = CHARACTERS | {SPACE} | set("".join(lines))
-    counted: Iterator[tuple[str, float]] = ((line, weight) for line in lines)
+    held_out = [line for line in lines if zlib.crc32(line.encode()) % HELD_OUT == 0]
+    if len(lines) < HELD_OUT:  # so few lines are all counted
+        held_out = []
+    left_out = {*held_out}
+    counted = [(line, 1.0) for line in lines if line not in left_out]
+    sources = [*map(_named, files), *([source] if source else [])]
     if code is not None:
         sources = [*sources_of(code), *sources]
-        words = words_of(code, MOST_WORDS, LONGEST)
-        characters = _with_letters(characters | characters_of(code), words)
-        counted = chain(texts(words, N_SENTENCES, code), counted)
-    alphabet = "".join(sorted(characters))
-    return _save(out, alphabet, order, build(counted, alphabet, order, most), sources)
+        made_up = texts(words_of(code, MOST_WORDS, LONGEST), N_SENTENCES, code)
+        counted += [(text, count / weight) for text, count in made_up]
+    shares = _shares(counted)
+    alphabet = "".join(sorted([SPACE, *CHARACTERS, *shares][:MAX_BUILT_CHARACTERS]))
+    nodes = build(counted, alphabet, order, most)
+    about = About(out.stem, alphabet, order, tuple(sources), _needed(shares))
+    summary = _save(out, about, nodes)
+    if held_out:
+        bits = bits_a_character(load(out), held_out)
+        summary += f"\n{bits:.2f} bits a character on {len(held_out):,} lines that were not counted"
+    return summary
 
 
-def _with_letters(characters: Set[str], words: Mapping[str, float]) -> Set[str]:
-    """Return the characters with those of words, of which the rarest are left out if need be.
+def _shares(texts: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Return the characters beyond ASCII that are not too rare, and their shares of all."""
+    counts: dict[str, float] = defaultdict(float)
+    for text, weight in texts:
+        if not text.isascii():
+            for character in text:
+                counts[character] += weight
+    total = sum(len(text) * weight for text, weight in texts)
+    others = sorted(counts.keys() - CHARACTERS - {SPACE}, key=lambda char: (-counts[char], char))
+    return {char: counts[char] / total for char in others if counts[char] > RARE * total}
 
-    `words` are given with their frequencies. A list has foreign words, and Catalan 288 characters.
-    """
-    shares: dict[str, float] = defaultdict(float)
-    for word, frequency in words.items():
-        for character in word:
-            shares[character] += frequency
-    for character in sorted(shares, key=lambda each: -shares[each]):
-        more = characters | {character, *character.upper()}
-        if len(more) > MOST_CHARACTERS:
-            break
-        characters = more
-    return characters
+
+def bits_a_character(language: Language, lines: Sequence[str]) -> float:
+    """Return the bits a character of lines and the spaces after them; unknown ones are left out."""
+    nats, n_characters = 0.0, 0
+    for line in lines:
+        node = language.after(SPACE)
+        for character in f"{line} ":
+            if (index := language.index.get(character)) is None:
+                node = ROOT
+                continue
+            log_p, following = language.rows(node)
+            nats, n_characters, node = nats - log_p[index], n_characters + 1, int(following[index])
+    return nats / max(n_characters, 1) / math.log(2)
 
 
 def _text_lines(file: Path) -> list[str]:
     """Return the lines of a text by `plain`, white space as single spaces; raise `DataError`."""
+    opened = lzma.open if file.suffix == ".xz" else open
     try:
-        lines = [" ".join(line.split()) for line in plain(file.read_text("utf-8-sig")).splitlines()]
-    except OSError as error:
-        raise DataError(f"cannot read text {file}: {error.strerror}") from None
+        with opened(file, "rt", encoding="utf-8-sig") as text:
+            lines = [" ".join(plain(line).split()) for line in text]
     except UnicodeDecodeError as error:
         raise DataError(f"text {file} is not UTF-8: {error.reason} at {error.start}") from None
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read text {file}: {reason}") from None
     return [line for line in lines if line]
 
 
@@ -117,7 +163,11 @@ def convert_arpa(file: Path, out: Path) -> str:
     Raises `DataError` as `read_arpa` does.
     """
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
-    return _save(out, *read_arpa(file), [_named(file)])
+    alphabet, order, nodes = read_arpa(file)
+    # The nodes begin with the root and all single characters.
+    shares = dict(zip(alphabet, np.exp(nodes["log_p"][1:].astype(float)).tolist(), strict=False))
+    about = About(out.stem, alphabet, order, (_named(file),), _needed(shares))
+    return _save(out, about, nodes)
 
 
 def _named(file: Path) -> str:
@@ -125,27 +175,21 @@ def _named(file: Path) -> str:
     return f"{file.name}, sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
-def _save(out: Path, alphabet: str, order: int, nodes: NDArray[Any], sources: Sequence[str]) -> str:
+def _save(out: Path, about: About, nodes: NDArray[Any]) -> str:
     """Write a model to `out`, and return a summary."""
-    about = About(out.stem, alphabet, order, tuple(sources), _needed(alphabet, nodes))
     language = Language(about, nodes)
     language.save(out)
-    summary = f"{out}: {len(language):,} n-grams of up to {order} characters, of"
-    return "\n  ".join([summary, *sources])
+    summary = f"{out}: {len(language):,} n-grams of up to {about.order} characters, of"
+    return "\n  ".join([summary, *about.sources])
 
 
-def _needed(alphabet: str, nodes: NDArray[Any]) -> str:
-    """Return the letters beyond ASCII that are frequent in a language, small and capital together.
-
-    `nodes` begins with the root and all single characters, as `trie` returns it.
-    """
-    shares: dict[str, float] = defaultdict(float)
-    singles = nodes[1 : 1 + len(alphabet)]
-    for number, log_p in zip(singles["character"], singles["log_p"], strict=True):
-        character = alphabet[number]
-        if character.isalpha() and not character.isascii():
-            shares[character.lower()] += math.exp(log_p)
-    return "".join(sorted(letter for letter, share in shares.items() if share > NEEDED))
+def _needed(shares: Mapping[str, float]) -> str:
+    """Return the letters beyond ASCII that are frequent, small and capital ones together."""
+    sums: dict[str, float] = defaultdict(float)
+    for character, share in shares.items():
+        if character.isalpha() and not character.isascii() and character not in MARKS:
+            sums[character.lower()] += share
+    return "".join(sorted(letter for letter, share in sums.items() if share > NEEDED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +198,16 @@ class Level:
 
     bits: int  # of a character in a key
     keys: Keys  # characters, the newest lowest; 0 is none
-    weights: Floats  # how often each was seen
     log_p: Floats  # probability of its last character after the others
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How often the n-grams of one length were seen, in the order of their keys."""
+
+    keys: Keys
+    seen: Floats
+    totals: Floats  # how often all n-grams with the same context were seen
 
 
 def build(
@@ -168,12 +220,12 @@ def build(
             other characters than `characters` split a text.
         characters: the alphabet, the space among them.
         order: characters of the longest n-grams.
-        most: n-grams in all; the rarest long ones are pruned.
+        most: n-grams in all; those that predict hardly better than shorter ones are pruned.
 
     Raises:
         DataError: the alphabet or the order exceeds what a key holds, or there is no text.
     """
-    if " " not in characters or not 2 <= len(set(characters)) <= MOST_CHARACTERS:
+    if SPACE not in characters or not 2 <= len(set(characters)) <= MOST_CHARACTERS:
         got = f"{len(set(characters))} characters"
         raise DataError(f"{got}, expected 2..{MOST_CHARACTERS} with the space among them")
     bits = _bits(len(characters))
@@ -181,20 +233,11 @@ def build(
         raise DataError(
             f"order is {order}, allowed with {len(characters)} characters: 2..{KEY_BITS // bits}"
         )
-    codes, weights, places = _encoded(texts, characters)
-    levels: list[Level] = []
-    for length in range(1, order + 1):
-        keys, seen = _counted(codes, weights, places, length, bits)
-        if not len(keys):  # no text is so long
-            break
-        lower = levels[-1] if levels else None
-        if lower is None:  # every character of the alphabet, also those with a count of 0
-            every = np.zeros(len(characters))
-            every[keys - 1] = seen
-            keys, seen = np.arange(1, len(characters) + 1), every
-        smoothed = _smoothed(keys, seen, lower, len(characters), bits)
-        levels.append(Level(bits, keys, seen, np.log(smoothed)))
-    return trie(_pruned(levels, most))
+    counts = _counted(texts, characters, order, bits)
+    for times in PRUNINGS:
+        counts = _pruned(counts, _smoothed(counts, bits)[1], int(times * most), bits)
+    log_p, _ = _smoothed(counts, bits)
+    return trie([Level(bits, n_grams.keys, p) for n_grams, p in zip(counts, log_p, strict=True)])
 
 
 def _bits(n_characters: int) -> int:
@@ -202,76 +245,130 @@ def _bits(n_characters: int) -> int:
     return max(7, n_characters.bit_length())
 
 
-def _encoded(
-    texts: Iterable[tuple[str, float]], characters: str
-) -> tuple[Keys, Floats, NDArray[np.int64]]:
-    """Return all characters as codes from 1 on, with their weights and positions in their texts."""
-    table = np.zeros(0x110000, np.int64)
-    table[[ord(character) for character in characters]] = np.arange(1, len(characters) + 1)
-    parts, weights = [], []
-    for text, weight in texts:
-        if weight > 0:
-            parts.append(f" {text} ")
-            weights.append(weight)
-    if not parts:
-        raise DataError("there is no text to count n-grams in")
-    lengths = np.array([len(part) for part in parts])
-    points = np.frombuffer("".join(parts).encode("utf-32-le"), np.uint32)
-    codes = table[points]
-    starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
-    places = np.arange(len(codes)) - starts
-    # After a character of another alphabet the positions start again.
-    newest = np.maximum.accumulate(np.where(codes == 0, np.arange(len(codes)), -1))
-    places = np.minimum(places, np.arange(len(codes)) - newest - 1)
-    return codes, np.repeat(np.array(weights, np.float64), lengths), places
-
-
 def _counted(
-    codes: Keys, weights: Floats, places: NDArray[np.int64], length: int, bits: int
-) -> tuple[Keys, Floats]:
-    """Return the n-grams of a length and their counts; a text's first space is only a context."""
-    ends = np.flatnonzero((places >= max(1, length - 1)) & (codes > 0))
-    keys = np.zeros(len(ends), np.int64)
-    for back in range(length - 1, -1, -1):
-        keys = (keys << bits) | codes[ends - back]
-    found, index = np.unique(keys, return_inverse=True)
-    return found, np.bincount(index, weights[ends], len(found)).astype(np.float64)
+    texts: Iterable[tuple[str, float]], characters: str, order: int, bits: int
+) -> list[Counts]:
+    """Return the n-grams of each length and how often they were seen, the shortest first.
+
+    All windows of `order` characters are sorted once: shorter n-grams are their beginnings. A
+    window that holds the end of a text, or another character, has zeros from there on.
+    """
+    table = np.zeros(0x110000, np.uint8)
+    table[[ord(character) for character in characters]] = np.arange(1, len(characters) + 1)
+    counted = [(f" {text} \0", weight) for text, weight in texts if weight > 0]
+    if not counted:
+        raise DataError("there is no text to count n-grams in")
+    lengths = [len(text) for text, _ in counted]
+    weights = np.array([weight for _, weight in counted], np.float32)
+    starts = weights.sum(dtype=np.float64)
+    points = np.frombuffer("".join(text for text, _ in counted).encode("utf-32-le"), np.uint32)
+    codes = np.append(table[points], np.zeros(order, np.uint8))
+    weights = np.repeat(weights, lengths)
+    keys = np.zeros(len(points), np.int64)
+    within = np.ones(len(points), np.bool_)
+    for offset in range(order):
+        code = codes[offset : offset + len(points)]
+        within &= code > 0
+        keys <<= bits
+        keys |= code * within
+    ranks = np.argsort(keys)
+    keys, seen = keys[ranks], weights[ranks].astype(np.float64)
+    del ranks, weights, points, within
+    counts: list[Counts] = []
+    for length in range(order, 0, -1):
+        keys, seen = _summed(keys, seen)
+        whole = (keys & ((1 << bits) - 1)) > 0
+        if length == 1:  # every character of the alphabet, also those with a count of 0
+            singles = np.zeros(len(characters))
+            singles[keys[whole] - 1] = seen[whole]
+            singles[characters.index(SPACE)] -= starts  # which are only contexts
+            counts.insert(0, _with_totals(np.arange(1, 1 + len(characters)), singles, bits))
+        elif whole.any():
+            counts.insert(0, _with_totals(keys[whole], seen[whole], bits))
+        keys = keys >> bits
+    return counts
 
 
-def _smoothed(
-    keys: Keys, seen: Floats, lower: Level | None, n_characters: int, bits: int
-) -> Floats:
-    """Return the probability of each n-gram's last character after the others."""
-    contexts, index = np.unique(keys >> bits, return_inverse=True)
-    totals = np.bincount(index, seen, len(contexts))[index]
-    kinds = np.bincount(index, seen > 0, len(contexts))[index]
-    if lower is None:
-        below: Any = 1 / n_characters
-    else:
-        below = np.exp(lower.log_p[np.searchsorted(lower.keys, _suffixes(keys, bits))])
-    smoothed: Floats = (seen + kinds * below) / (totals + kinds)
-    return smoothed
+def _summed(keys: Keys, weights: Floats) -> tuple[Keys, Floats]:
+    """Return the different ones of sorted keys, with the sums of their weights."""
+    first = np.flatnonzero(np.diff(keys, prepend=-1))
+    return keys[first], np.add.reduceat(weights, first)
+
+
+def _with_totals(keys: Keys, seen: Floats, bits: int) -> Counts:
+    return Counts(keys, seen, _by_context(keys >> bits, seen))
+
+
+def _by_context(contexts: Keys, values: Floats) -> Floats:
+    """Return, of each value, the sum of those of its context, which lie side by side."""
+    first = np.flatnonzero(np.diff(contexts, prepend=-1))
+    sums: Floats = np.repeat(np.add.reduceat(values, first), np.diff(first, append=len(contexts)))
+    return sums
+
+
+def _smoothed(counts: Sequence[Counts], bits: int) -> tuple[list[Floats], list[Floats]]:
+    """Return each n-gram's log-probability, and what it gains over all texts, in nats.
+
+    From a count some is discounted, and goes to the n-gram without its first character, whose
+    count is what longer ones leave of it. So shorter n-grams predict what the longer ones do not,
+    whichever of these were pruned.
+    """
+    suffixes = [
+        np.searchsorted(shorter.keys, _suffixes(longer.keys, bits))
+        for shorter, longer in pairwise(counts)
+    ]
+    taken: Floats = np.zeros(len(counts[-1].keys))  # of each n-gram's count, by longer ones
+    shares: list[
+        tuple[Floats, Floats]
+    ] = []  # of a context's count: its n-grams' and what is left to shorter contexts
+    for length, n_grams in reversed(list(enumerate(counts))):
+        left = np.maximum(n_grams.seen - taken, 0)
+        counted = left - DISCOUNT * np.minimum(left, left**DISCOUNT_POWER)
+        contexts = n_grams.keys >> bits
+        totals = np.maximum(n_grams.totals - _by_context(contexts, taken), LEAST)
+        share = counted / totals
+        shares.insert(0, (share, np.maximum(1 - _by_context(contexts, share), 0)))
+        if length:
+            n_shorter = len(counts[length - 1].keys)
+            taken = np.bincount(suffixes[length - 1], taken + counted, n_shorter).astype(np.float64)
+    all_log_p: list[Floats] = []
+    gains: list[Floats] = []
+    for n_grams, (share, back), lower in zip(counts, shares, [None, *suffixes], strict=True):
+        below = np.exp(all_log_p[-1][lower]) if all_log_p else 1 / len(n_grams.keys)
+        log_p = np.log(share + back * below)
+        all_log_p.append(log_p)
+        gains.append(n_grams.seen * (log_p - np.log((share + back) * below)))
+    return all_log_p, gains
+
+
+def _pruned(counts: Sequence[Counts], gains: list[Floats], most: int, bits: int) -> list[Counts]:
+    """Return the n-grams that gain most, and all single characters.
+
+    An n-gram is worth as much as the best of those that begin or end with it, which need it.
+    """
+    for length in range(len(counts) - 1, 1, -1):
+        longer, shorter = counts[length].keys, counts[length - 1].keys
+        for part in (longer >> bits, _suffixes(longer, bits)):
+            np.maximum.at(gains[length - 1], np.searchsorted(shorter, part), gains[length])
+    room = most - len(counts[0].keys)
+    if room <= 0:
+        return list(counts[:1])
+    every = np.concatenate([np.zeros(0), *gains[1:]])
+    if len(every) <= room:
+        return list(counts)
+    least = np.partition(every, -room - 1)[-room - 1]
+    kept = [np.ones(len(gains[0]), np.bool_), *(gain > least for gain in gains[1:])]
+    return [
+        Counts(n_grams.keys[keep], n_grams.seen[keep], n_grams.totals[keep])
+        for n_grams, keep in zip(counts, kept, strict=True)
+        if keep.any()
+    ]
 
 
 def _suffixes(keys: Keys, bits: int) -> Keys:
     """Return n-grams without their first characters."""
     top = bits * ((int(keys[-1]).bit_length() - 1) // bits)
     return keys & ((1 << top) - 1)
-
-
-def _pruned(levels: list[Level], most: int) -> list[Level]:
-    """Return the most frequent n-grams, and all single characters."""
-    longer = np.concatenate([level.weights for level in levels[1:]])
-    room = most - len(levels[0].keys)
-    if len(longer) <= room:
-        return levels
-    least = np.partition(longer, -room)[-room] if room > 0 else np.inf
-    least = np.nextafter(least, np.inf)  # none of those with the same count
-    pruned = [levels[0]]
-    for level in levels[1:]:
-        keep = level.weights >= least
-        pruned.append(Level(level.bits, level.keys[keep], level.weights[keep], level.log_p[keep]))
-    return pruned
 
 
 def trie(levels: list[Level]) -> NDArray[Any]:
@@ -391,8 +488,6 @@ def _keyed(path: Path, levels: list[Ngrams], codes: dict[str, int]) -> list[Leve
                 key = key << bits | codes[token]
             values[key] = log_p
         keys = np.array(sorted(values), np.int64)
-        keyed.append(
-            Level(bits, keys, np.ones(len(keys)), np.array([values[k] for k in keys.tolist()]))
-        )
+        keyed.append(Level(bits, keys, np.array([values[k] for k in keys.tolist()])))
         before = level
     return keyed
