@@ -1,11 +1,10 @@
 """Build a character n-gram model: `inkstream train language`.
 
-Texts are counted; one line in 50 is not, and measures the model. n-grams that predict hardly better
-than shorter ones are pruned, and what is left is smoothed as by Kneser and Ney (ICASSP 1995): the
-counts of shorter n-grams are what the longer ones leave of them, also of pruned ones (Siivola,
-Hirsimaki and Virpioja, IEEE TASLP 15(5), 2007), and more is discounted from higher counts (Huang
-and Renals, ICASSP 2010). The back-off weights follow from the probabilities, so that those of all
-next characters add up to 1.
+Texts are counted, except for one line in 50, which measures the model, and smoothed by interpolated
+Witten-Bell smoothing (Witten & Bell, IEEE Trans. Inf. Theory 37(4), 1991): the more different
+characters have followed a context, the likelier is a new one. n-grams that predict hardly better
+than shorter ones are pruned, and the back-off weights follow from the probabilities, so that those
+of all next characters add up to 1.
 
 Models of characters in ARPA's format, as KenLM and SRILM write them, are converted. A token is one
 character; the space, which separates tokens, has a name. Before a text's beginning and after its
@@ -21,7 +20,6 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,16 +52,6 @@ N_SENTENCES: Final = 100_000
 HELD_OUT: Final = 50  # of so many lines of texts, one measures the model
 MAX_BUILT_CHARACTERS: Final = 127  # so that n-grams of 9 fit a key
 RARE: Final = 1e-6  # of all characters: up to that share one beyond ASCII is left out
-# A count c > 1 is discounted by 0.75 c^0.65: chosen by the bits of held-out lines of Danish and
-# Portuguese (docs/experiments/language.md).
-DISCOUNT: Final = 0.75
-DISCOUNT_POWER: Final = 0.65
-PRUNINGS: Final = (
-    4,
-    2,
-    1.4,
-    1,
-)  # one after the other: times as many n-grams are left as in the end
 
 
 def train_language(
@@ -100,12 +88,11 @@ def train_language(
     if len(lines) < HELD_OUT:  # so few lines are all counted
         held_out = []
     left_out = {*held_out}
-    counted = [(line, 1.0) for line in lines if line not in left_out]
+    counted = [(line, weight) for line in lines if line not in left_out]
     sources = [*map(_named, files), *([source] if source else [])]
     if code is not None:
         sources = [*sources_of(code), *sources]
-        made_up = texts(words_of(code, MOST_WORDS, LONGEST), N_SENTENCES, code)
-        counted += [(text, count / weight) for text, count in made_up]
+        counted += texts(words_of(code, MOST_WORDS, LONGEST), N_SENTENCES, code)
     shares = _shares(counted)
     alphabet = "".join(sorted([SPACE, *CHARACTERS, *shares][:MAX_BUILT_CHARACTERS]))
     nodes = build(counted, alphabet, order, most)
@@ -130,7 +117,7 @@ def _shares(texts: Sequence[tuple[str, float]]) -> dict[str, float]:
 
 
 def bits_a_character(language: Language, lines: Sequence[str]) -> float:
-    """Return the bits a character of lines and the spaces after them; unknown ones are left out."""
+    """Return the bits a character of lines and the spaces after them, without unknown ones."""
     nats, n_characters = 0.0, 0
     for line in lines:
         node = language.after(SPACE)
@@ -201,15 +188,6 @@ class Level:
     log_p: Floats  # probability of its last character after the others
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How often the n-grams of one length were seen, in the order of their keys."""
-
-    keys: Keys
-    seen: Floats
-    totals: Floats  # how often all n-grams with the same context were seen
-
-
 def build(
     texts: Iterable[tuple[str, float]], characters: str, order: int, most: int
 ) -> NDArray[Any]:
@@ -233,11 +211,16 @@ def build(
         raise DataError(
             f"order is {order}, allowed with {len(characters)} characters: 2..{KEY_BITS // bits}"
         )
-    counts = _counted(texts, characters, order, bits)
-    for times in PRUNINGS:
-        counts = _pruned(counts, _smoothed(counts, bits)[1], int(times * most), bits)
-    log_p, _ = _smoothed(counts, bits)
-    return trie([Level(bits, n_grams.keys, p) for n_grams, p in zip(counts, log_p, strict=True)])
+    levels: list[Level] = []
+    gains: list[Floats] = []  # of each n-gram, in nats over all texts, beside the shorter one
+    for keys, seen in _counted(texts, characters, order, bits):
+        below: Any = -math.log(len(characters))
+        if levels:
+            below = levels[-1].log_p[np.searchsorted(levels[-1].keys, _suffixes(keys, bits))]
+        log_p = _smoothed(keys >> bits, seen, np.exp(below))
+        levels.append(Level(bits, keys, log_p))
+        gains.append(seen * (log_p - below))
+    return trie(_pruned(levels, gains, most))
 
 
 def _bits(n_characters: int) -> int:
@@ -247,7 +230,7 @@ def _bits(n_characters: int) -> int:
 
 def _counted(
     texts: Iterable[tuple[str, float]], characters: str, order: int, bits: int
-) -> list[Counts]:
+) -> list[tuple[Keys, Floats]]:
     """Return the n-grams of each length and how often they were seen, the shortest first.
 
     All windows of `order` characters are sorted once: shorter n-grams are their beginnings. A
@@ -255,7 +238,7 @@ def _counted(
     """
     table = np.zeros(0x110000, np.uint8)
     table[[ord(character) for character in characters]] = np.arange(1, len(characters) + 1)
-    counted = [(f" {text} \0", weight) for text, weight in texts if weight > 0]
+    counted = [(f" {text} \0", weight) for text, weight in texts if text and weight > 0]
     if not counted:
         raise DataError("there is no text to count n-grams in")
     lengths = [len(text) for text, _ in counted]
@@ -274,101 +257,60 @@ def _counted(
     ranks = np.argsort(keys)
     keys, seen = keys[ranks], weights[ranks].astype(np.float64)
     del ranks, weights, points, within
-    counts: list[Counts] = []
-    for length in range(order, 0, -1):
-        keys, seen = _summed(keys, seen)
-        whole = (keys & ((1 << bits) - 1)) > 0
-        if length == 1:  # every character of the alphabet, also those with a count of 0
-            singles = np.zeros(len(characters))
-            singles[keys[whole] - 1] = seen[whole]
-            singles[characters.index(SPACE)] -= starts  # which are only contexts
-            counts.insert(0, _with_totals(np.arange(1, 1 + len(characters)), singles, bits))
-        elif whole.any():
-            counts.insert(0, _with_totals(keys[whole], seen[whole], bits))
+    counts: list[tuple[Keys, Floats]] = []
+    for _ in range(order):
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
+        keys, seen = keys[first], np.add.reduceat(seen, first)
+        if (whole := (keys & ((1 << bits) - 1)) > 0).any():
+            counts.insert(0, (keys[whole], seen[whole]))
         keys = keys >> bits
+    singles = np.zeros(len(characters))  # every character of the alphabet has a node
+    singles[counts[0][0] - 1] = counts[0][1]
+    singles[characters.index(SPACE)] -= starts  # which are only contexts
+    counts[0] = (np.arange(1, 1 + len(characters)), singles)
     return counts
 
 
-def _summed(keys: Keys, weights: Floats) -> tuple[Keys, Floats]:
-    """Return the different ones of sorted keys, with the sums of their weights."""
-    first = np.flatnonzero(np.diff(keys, prepend=-1))
-    return keys[first], np.add.reduceat(weights, first)
+def _smoothed(contexts: Keys, seen: Floats, below: Floats) -> Floats:
+    """Return log-probabilities of characters after their contexts, which lie side by side.
 
-
-def _with_totals(keys: Keys, seen: Floats, bits: int) -> Counts:
-    return Counts(keys, seen, _by_context(keys >> bits, seen))
-
-
-def _by_context(contexts: Keys, values: Floats) -> Floats:
-    """Return, of each value, the sum of those of its context, which lie side by side."""
+    `below` are their probabilities after the contexts without the first character.
+    """
     first = np.flatnonzero(np.diff(contexts, prepend=-1))
-    sums: Floats = np.repeat(np.add.reduceat(values, first), np.diff(first, append=len(contexts)))
-    return sums
-
-
-def _smoothed(counts: Sequence[Counts], bits: int) -> tuple[list[Floats], list[Floats]]:
-    """Return each n-gram's log-probability, and what it gains over all texts, in nats.
-
-    From a count some is discounted, and goes to the n-gram without its first character, whose
-    count is what longer ones leave of it. So shorter n-grams predict what the longer ones do not,
-    whichever of these were pruned.
-    """
-    suffixes = [
-        np.searchsorted(shorter.keys, _suffixes(longer.keys, bits))
-        for shorter, longer in pairwise(counts)
-    ]
-    taken: Floats = np.zeros(len(counts[-1].keys))  # of each n-gram's count, by longer ones
-    shares: list[
-        tuple[Floats, Floats]
-    ] = []  # of a context's count: its n-grams' and what is left to shorter contexts
-    for length, n_grams in reversed(list(enumerate(counts))):
-        left = np.maximum(n_grams.seen - taken, 0)
-        counted = left - DISCOUNT * np.minimum(left, left**DISCOUNT_POWER)
-        contexts = n_grams.keys >> bits
-        totals = np.maximum(n_grams.totals - _by_context(contexts, taken), LEAST)
-        share = counted / totals
-        shares.insert(0, (share, np.maximum(1 - _by_context(contexts, share), 0)))
-        if length:
-            n_shorter = len(counts[length - 1].keys)
-            taken = np.bincount(suffixes[length - 1], taken + counted, n_shorter).astype(np.float64)
-    all_log_p: list[Floats] = []
-    gains: list[Floats] = []
-    for n_grams, (share, back), lower in zip(counts, shares, [None, *suffixes], strict=True):
-        below = np.exp(all_log_p[-1][lower]) if all_log_p else 1 / len(n_grams.keys)
-        log_p = np.log(share + back * below)
-        all_log_p.append(log_p)
-        gains.append(n_grams.seen * (log_p - np.log((share + back) * below)))
-    return all_log_p, gains
-
-
-def _pruned(counts: Sequence[Counts], gains: list[Floats], most: int, bits: int) -> list[Counts]:
-    """Return the n-grams that gain most, and all single characters.
-
-    An n-gram is worth as much as the best of those that begin or end with it, which need it.
-    """
-    for length in range(len(counts) - 1, 1, -1):
-        longer, shorter = counts[length].keys, counts[length - 1].keys
-        for part in (longer >> bits, _suffixes(longer, bits)):
-            np.maximum.at(gains[length - 1], np.searchsorted(shorter, part), gains[length])
-    room = most - len(counts[0].keys)
-    if room <= 0:
-        return list(counts[:1])
-    every = np.concatenate([np.zeros(0), *gains[1:]])
-    if len(every) <= room:
-        return list(counts)
-    least = np.partition(every, -room - 1)[-room - 1]
-    kept = [np.ones(len(gains[0]), np.bool_), *(gain > least for gain in gains[1:])]
-    return [
-        Counts(n_grams.keys[keep], n_grams.seen[keep], n_grams.totals[keep])
-        for n_grams, keep in zip(counts, kept, strict=True)
-        if keep.any()
-    ]
+    lengths = np.diff(first, append=len(contexts))
+    totals = np.repeat(np.add.reduceat(seen, first), lengths)
+    kinds = np.repeat(np.add.reduceat((seen > 0).astype(np.float64), first), lengths)
+    smoothed: Floats = np.log((seen + kinds * below) / (totals + kinds))
+    return smoothed
 
 
 def _suffixes(keys: Keys, bits: int) -> Keys:
     """Return n-grams without their first characters."""
     top = bits * ((int(keys[-1]).bit_length() - 1) // bits)
     return keys & ((1 << top) - 1)
+
+
+def _pruned(levels: list[Level], gains: list[Floats], most: int) -> list[Level]:
+    """Return the n-grams that gain most, and all single characters.
+
+    An n-gram is worth as much as the best of those that begin or end with it, which need it.
+    """
+    room = most - len(levels[0].keys)
+    if room <= 0:
+        return levels[:1]
+    for length in range(len(levels) - 1, 1, -1):
+        longer, shorter, bits = levels[length].keys, levels[length - 1].keys, levels[0].bits
+        for part in (longer >> bits, _suffixes(longer, bits)):
+            np.maximum.at(gains[length - 1], np.searchsorted(shorter, part), gains[length])
+    every = np.concatenate([np.zeros(0), *gains[1:]])
+    if len(every) <= room:
+        return levels
+    least = np.partition(every, -room - 1)[-room - 1]
+    pruned = levels[:1]
+    for level, gain in zip(levels[1:], gains[1:], strict=True):
+        keep = gain > least
+        pruned.append(Level(level.bits, level.keys[keep], level.log_p[keep]))
+    return pruned
 
 
 def trie(levels: list[Level]) -> NDArray[Any]:

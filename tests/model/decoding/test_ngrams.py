@@ -60,17 +60,16 @@ def test_more_frequent_texts_are_more_probable(language: Language) -> None:
     assert c > 0.6 > 0.2 > d > a > 0
 
 
-def test_shorter_n_grams_are_counted_where_longer_ones_leave_something() -> None:
+def test_probabilities_are_those_of_witten_and_bell() -> None:
     language = build_language([("ab", 1.0)], order=2)
-    # Of each pair's count of 1 a quarter is its own, and 3/4 go to its second character; of these,
-    # a quarter is again the character's, and the rest is shared by all five of the alphabet.
-    single, unseen = 1 / 4 / 3 + 3 / 4 / 5, 3 / 4 / 5
-    for character, p in {"a": single, "b": single, " ": single, "c": unseen, "d": unseen}.items():
+    # "a", "b" and the space after them occur once each: three of five characters.
+    unigram = dict.fromkeys("ab ", (1 + 3 / 5) / 6) | {"c": (3 / 5) / 6}
+    for character, p in unigram.items():
         found = np.exp(language.rows(ROOT)[0][ALPHABET.index(character)])
         assert found == pytest.approx(p, rel=2e-3)
     after_a = np.exp(language.rows(language.after("a"))[0])
-    assert after_a[ALPHABET.index("b")] == pytest.approx(1 / 4 + 3 / 4 * single, rel=2e-3)
-    assert after_a[ALPHABET.index("c")] == pytest.approx(3 / 4 * unseen, rel=1e-2)
+    assert after_a[ALPHABET.index("b")] == pytest.approx((1 + unigram["b"]) / 2, rel=2e-3)
+    assert after_a[ALPHABET.index("c")] == pytest.approx(unigram["c"] / 2, rel=1e-2)
 
 
 def test_the_n_grams_that_predict_best_are_kept() -> None:
