@@ -266,13 +266,15 @@ def test_a_shipped_language_prefers_its_own_spelling(name: str, right: str, wron
     assert log_p(language, right, at_start) > log_p(language, wrong, at_start)
     assert not language.about.lacking(WESTERN)
     assert language.about.lacking(map(chr, range(127)))
-    assert all("CC BY-SA 4.0" in source for source in language.about.sources)
+    assert "CC BY-SA 4.0" in language.about.sources[0]
+    assert f"{name}.txt.xz, sha256 " in language.about.sources[-2]
+    assert "Tatoeba (CC BY 2.0)" in language.about.sources[-1]
 
 
 def test_all_shipped_languages_together_are_small() -> None:
     sizes = [languages.find(name).stat().st_size for name in languages.shipped()]
     assert len(sizes) == 11
-    assert sum(sizes) < 22_000_000
+    assert sum(sizes) < 40_000_000
 
 
 def test_the_shipped_language_model_finds_english_words_more_probable() -> None:
@@ -280,7 +282,7 @@ def test_the_shipped_language_model_finds_english_words_more_probable() -> None:
     at_start = english.after(" ")
     assert log_p(english, "the ", at_start) > log_p(english, "hte ", at_start) + 5
     assert log_p(english, "Hello, ", at_start) > -40
-    assert set(map(chr, range(32, 127))) == set(english.about.characters)
+    assert set(map(chr, range(32, 127))) < set(english.about.characters)
     assert "CC BY-SA" in english.about.sources[0]
 
 
