@@ -7,7 +7,7 @@ of a text is one node, the longest n-gram at its end, and so a number: copied fo
 
 The file has three lines: the format, the SHA-256 of all that follows, `About` as JSON; behind them
 lie the nodes as one array, level by level, the children of a node side by side. It is read whole
-and checked: 30 ms for 7.6 MB. A mapped file could be changed or cut off while the server runs,
+and checked: 25 ms for 13 MB. A mapped file could be changed or cut off while the server runs,
 which would end the server. A server checks all models at the start. It keeps those that its
 settings name; another shipped one it reads again when it is first used, and compares the digest.
 """

@@ -1,9 +1,10 @@
 """Build a character n-gram model: `inkstream train language`.
 
-Texts are counted and smoothed by interpolated Witten-Bell smoothing (Witten & Bell, IEEE Trans.
-Inf. Theory 37(4), 1991): the more different characters have followed a context, the likelier is a
-new one. Rare n-grams are pruned, and the back-off weights follow from the probabilities, so that
-those of all next characters add up to 1.
+Texts are counted, except for one line in 50, which measures the model, and smoothed by interpolated
+Witten-Bell smoothing (Witten & Bell, IEEE Trans. Inf. Theory 37(4), 1991): the more different
+characters have followed a context, the likelier is a new one. n-grams that predict hardly better
+than shorter ones are pruned, and the back-off weights follow from the probabilities, so that those
+of all next characters add up to 1.
 
 Models of characters in ARPA's format, as KenLM and SRILM write them, are converted. A token is one
 character; the space, which separates tokens, has a name. Before a text's beginning and after its
@@ -12,25 +13,25 @@ end a space is assumed, so `<s>`, `</s>` and `<unk>` are left out.
 
 import gzip
 import hashlib
+import lzma
 import math
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.alphabet import plain
-from inkstream.model.data.synthesis.texts import CHARACTERS, characters_of, texts
+from inkstream.model.alphabet import MARKS, plain
+from inkstream.model.data.synthesis.texts import CHARACTERS, texts
 from inkstream.model.data.synthesis.word_lists import sources as sources_of
 from inkstream.model.data.synthesis.word_lists import words_of
 from inkstream.model.decoding.base import SPACE
-from inkstream.model.decoding.ngrams import NODE, About, Language
+from inkstream.model.decoding.ngrams import NODE, ROOT, About, Language, load
 from inkstream.model.errors import ConfigError, DataError
 
 Keys = NDArray[np.int64]
@@ -48,16 +49,28 @@ Ngrams = dict[tuple[str, ...], float]  # natural logarithms of their probabiliti
 MOST_WORDS: Final = 300_000
 LONGEST: Final = 20  # letters
 N_SENTENCES: Final = 100_000
+HELD_OUT: Final = 50  # of so many lines of texts, one measures the model
+MAX_BUILT_CHARACTERS: Final = 127  # so that n-grams of 9 fit a key
+RARE: Final = 1e-6  # of all characters: up to that share one beyond ASCII is left out
 
 
 def train_language(
-    files: Sequence[Path], weight: float, *, code: str | None, order: int, most: int, out: Path
+    files: Sequence[Path],
+    weight: float,
+    *,
+    source: str | None = None,
+    code: str | None,
+    order: int,
+    most: int,
+    out: Path,
 ) -> str:
     """Build a model, write it to `out`, and return a summary.
 
     Args:
-        files: of text, each line of which has the weight `weight`.
+        files: of text, each line of which has the weight `weight`; one line in `HELD_OUT` is not
+            counted and measures the model.
         weight: of a line; a word that is used once in a million has the weight 1.
+        source: what the files are, and their licence.
         code: of a language whose words and made-up sentences are counted too; None: of none.
         order: characters of the longest n-grams.
         most: n-grams that are kept.
@@ -71,43 +84,63 @@ def train_language(
         raise ConfigError(f"text weight is {weight}, allowed: above 0")
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
     lines = [line for file in files for line in _text_lines(file)]
-    sources = list(map(_named, files))
-    characters: Set[str] = CHARACTERS | {SPACE} | set("".join(lines))
-    counted: Iterator[tuple[str, float]] = ((line, weight) for line in lines)
+    held_out = [line for line in lines if zlib.crc32(line.encode()) % HELD_OUT == 0]
+    if len(lines) < HELD_OUT:  # so few lines are all counted
+        held_out = []
+    left_out = {*held_out}
+    counted = [(line, weight) for line in lines if line not in left_out]
+    sources = [*map(_named, files), *([source] if source else [])]
     if code is not None:
         sources = [*sources_of(code), *sources]
-        words = words_of(code, MOST_WORDS, LONGEST)
-        characters = _with_letters(characters | characters_of(code), words)
-        counted = chain(texts(words, N_SENTENCES, code), counted)
-    alphabet = "".join(sorted(characters))
-    return _save(out, alphabet, order, build(counted, alphabet, order, most), sources)
+        counted += texts(words_of(code, MOST_WORDS, LONGEST), N_SENTENCES, code)
+    shares = _shares(counted)
+    alphabet = "".join(sorted([SPACE, *CHARACTERS, *shares][:MAX_BUILT_CHARACTERS]))
+    nodes = build(counted, alphabet, order, most)
+    about = About(out.stem, alphabet, order, tuple(sources), _needed(shares))
+    summary = _save(out, about, nodes)
+    if held_out:
+        bits = bits_a_character(load(out), held_out)
+        summary += f"\n{bits:.2f} bits a character on {len(held_out):,} lines that were not counted"
+    return summary
 
 
-def _with_letters(characters: Set[str], words: Mapping[str, float]) -> Set[str]:
-    """Return the characters with those of words, of which the rarest are left out if need be.
+def _shares(texts: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Return the characters beyond ASCII that are not too rare, and their shares of all."""
+    counts: dict[str, float] = defaultdict(float)
+    for text, weight in texts:
+        if not text.isascii():
+            for character in text:
+                counts[character] += weight
+    total = sum(len(text) * weight for text, weight in texts)
+    others = sorted(counts.keys() - CHARACTERS - {SPACE}, key=lambda char: (-counts[char], char))
+    return {char: counts[char] / total for char in others if counts[char] > RARE * total}
 
-    `words` are given with their frequencies. A list has foreign words, and Catalan 288 characters.
-    """
-    shares: dict[str, float] = defaultdict(float)
-    for word, frequency in words.items():
-        for character in word:
-            shares[character] += frequency
-    for character in sorted(shares, key=lambda each: -shares[each]):
-        more = characters | {character, *character.upper()}
-        if len(more) > MOST_CHARACTERS:
-            break
-        characters = more
-    return characters
+
+def bits_a_character(language: Language, lines: Sequence[str]) -> float:
+    """Return the bits a character of lines and the spaces after them, without unknown ones."""
+    nats, n_characters = 0.0, 0
+    for line in lines:
+        node = language.after(SPACE)
+        for character in f"{line} ":
+            if (index := language.index.get(character)) is None:
+                node = ROOT
+                continue
+            log_p, following = language.rows(node)
+            nats, n_characters, node = nats - log_p[index], n_characters + 1, int(following[index])
+    return nats / max(n_characters, 1) / math.log(2)
 
 
 def _text_lines(file: Path) -> list[str]:
     """Return the lines of a text by `plain`, white space as single spaces; raise `DataError`."""
+    opened = lzma.open if file.suffix == ".xz" else open
     try:
-        lines = [" ".join(line.split()) for line in plain(file.read_text("utf-8-sig")).splitlines()]
-    except OSError as error:
-        raise DataError(f"cannot read text {file}: {error.strerror}") from None
+        with opened(file, "rt", encoding="utf-8-sig") as text:
+            lines = [" ".join(plain(line).split()) for line in text]
     except UnicodeDecodeError as error:
         raise DataError(f"text {file} is not UTF-8: {error.reason} at {error.start}") from None
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read text {file}: {reason}") from None
     return [line for line in lines if line]
 
 
@@ -117,7 +150,11 @@ def convert_arpa(file: Path, out: Path) -> str:
     Raises `DataError` as `read_arpa` does.
     """
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
-    return _save(out, *read_arpa(file), [_named(file)])
+    alphabet, order, nodes = read_arpa(file)
+    # The nodes begin with the root and all single characters.
+    shares = dict(zip(alphabet, np.exp(nodes["log_p"][1:].astype(float)).tolist(), strict=False))
+    about = About(out.stem, alphabet, order, (_named(file),), _needed(shares))
+    return _save(out, about, nodes)
 
 
 def _named(file: Path) -> str:
@@ -125,27 +162,21 @@ def _named(file: Path) -> str:
     return f"{file.name}, sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
-def _save(out: Path, alphabet: str, order: int, nodes: NDArray[Any], sources: Sequence[str]) -> str:
+def _save(out: Path, about: About, nodes: NDArray[Any]) -> str:
     """Write a model to `out`, and return a summary."""
-    about = About(out.stem, alphabet, order, tuple(sources), _needed(alphabet, nodes))
     language = Language(about, nodes)
     language.save(out)
-    summary = f"{out}: {len(language):,} n-grams of up to {order} characters, of"
-    return "\n  ".join([summary, *sources])
+    summary = f"{out}: {len(language):,} n-grams of up to {about.order} characters, of"
+    return "\n  ".join([summary, *about.sources])
 
 
-def _needed(alphabet: str, nodes: NDArray[Any]) -> str:
-    """Return the letters beyond ASCII that are frequent in a language, small and capital together.
-
-    `nodes` begins with the root and all single characters, as `trie` returns it.
-    """
-    shares: dict[str, float] = defaultdict(float)
-    singles = nodes[1 : 1 + len(alphabet)]
-    for number, log_p in zip(singles["character"], singles["log_p"], strict=True):
-        character = alphabet[number]
-        if character.isalpha() and not character.isascii():
-            shares[character.lower()] += math.exp(log_p)
-    return "".join(sorted(letter for letter, share in shares.items() if share > NEEDED))
+def _needed(shares: Mapping[str, float]) -> str:
+    """Return the letters beyond ASCII that are frequent, small and capital ones together."""
+    sums: dict[str, float] = defaultdict(float)
+    for character, share in shares.items():
+        if character.isalpha() and not character.isascii() and character not in MARKS:
+            sums[character.lower()] += share
+    return "".join(sorted(letter for letter, share in sums.items() if share > NEEDED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +185,6 @@ class Level:
 
     bits: int  # of a character in a key
     keys: Keys  # characters, the newest lowest; 0 is none
-    weights: Floats  # how often each was seen
     log_p: Floats  # probability of its last character after the others
 
 
@@ -168,12 +198,12 @@ def build(
             other characters than `characters` split a text.
         characters: the alphabet, the space among them.
         order: characters of the longest n-grams.
-        most: n-grams in all; the rarest long ones are pruned.
+        most: n-grams in all; those that predict hardly better than shorter ones are pruned.
 
     Raises:
         DataError: the alphabet or the order exceeds what a key holds, or there is no text.
     """
-    if " " not in characters or not 2 <= len(set(characters)) <= MOST_CHARACTERS:
+    if SPACE not in characters or not 2 <= len(set(characters)) <= MOST_CHARACTERS:
         got = f"{len(set(characters))} characters"
         raise DataError(f"{got}, expected 2..{MOST_CHARACTERS} with the space among them")
     bits = _bits(len(characters))
@@ -181,20 +211,16 @@ def build(
         raise DataError(
             f"order is {order}, allowed with {len(characters)} characters: 2..{KEY_BITS // bits}"
         )
-    codes, weights, places = _encoded(texts, characters)
     levels: list[Level] = []
-    for length in range(1, order + 1):
-        keys, seen = _counted(codes, weights, places, length, bits)
-        if not len(keys):  # no text is so long
-            break
-        lower = levels[-1] if levels else None
-        if lower is None:  # every character of the alphabet, also those with a count of 0
-            every = np.zeros(len(characters))
-            every[keys - 1] = seen
-            keys, seen = np.arange(1, len(characters) + 1), every
-        smoothed = _smoothed(keys, seen, lower, len(characters), bits)
-        levels.append(Level(bits, keys, seen, np.log(smoothed)))
-    return trie(_pruned(levels, most))
+    gains: list[Floats] = []  # of each n-gram, in nats over all texts, beside the shorter one
+    for keys, seen in _counted(texts, characters, order, bits):
+        below: Any = -math.log(len(characters))
+        if levels:
+            below = levels[-1].log_p[np.searchsorted(levels[-1].keys, _suffixes(keys, bits))]
+        log_p = _smoothed(keys >> bits, seen, np.exp(below))
+        levels.append(Level(bits, keys, log_p))
+        gains.append(seen * (log_p - below))
+    return trie(_pruned(levels, gains, most))
 
 
 def _bits(n_characters: int) -> int:
@@ -202,54 +228,59 @@ def _bits(n_characters: int) -> int:
     return max(7, n_characters.bit_length())
 
 
-def _encoded(
-    texts: Iterable[tuple[str, float]], characters: str
-) -> tuple[Keys, Floats, NDArray[np.int64]]:
-    """Return all characters as codes from 1 on, with their weights and positions in their texts."""
-    table = np.zeros(0x110000, np.int64)
-    table[[ord(character) for character in characters]] = np.arange(1, len(characters) + 1)
-    parts, weights = [], []
-    for text, weight in texts:
-        if weight > 0:
-            parts.append(f" {text} ")
-            weights.append(weight)
-    if not parts:
-        raise DataError("there is no text to count n-grams in")
-    lengths = np.array([len(part) for part in parts])
-    points = np.frombuffer("".join(parts).encode("utf-32-le"), np.uint32)
-    codes = table[points]
-    starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
-    places = np.arange(len(codes)) - starts
-    # After a character of another alphabet the positions start again.
-    newest = np.maximum.accumulate(np.where(codes == 0, np.arange(len(codes)), -1))
-    places = np.minimum(places, np.arange(len(codes)) - newest - 1)
-    return codes, np.repeat(np.array(weights, np.float64), lengths), places
-
-
 def _counted(
-    codes: Keys, weights: Floats, places: NDArray[np.int64], length: int, bits: int
-) -> tuple[Keys, Floats]:
-    """Return the n-grams of a length and their counts; a text's first space is only a context."""
-    ends = np.flatnonzero((places >= max(1, length - 1)) & (codes > 0))
-    keys = np.zeros(len(ends), np.int64)
-    for back in range(length - 1, -1, -1):
-        keys = (keys << bits) | codes[ends - back]
-    found, index = np.unique(keys, return_inverse=True)
-    return found, np.bincount(index, weights[ends], len(found)).astype(np.float64)
+    texts: Iterable[tuple[str, float]], characters: str, order: int, bits: int
+) -> list[tuple[Keys, Floats]]:
+    """Return the n-grams of each length and how often they were seen, the shortest first.
+
+    All windows of `order` characters are sorted once: shorter n-grams are their beginnings. A
+    window that holds the end of a text, or another character, has zeros from there on.
+    """
+    table = np.zeros(0x110000, np.uint8)
+    table[[ord(character) for character in characters]] = np.arange(1, len(characters) + 1)
+    counted = [(f" {text} \0", weight) for text, weight in texts if text and weight > 0]
+    if not counted:
+        raise DataError("there is no text to count n-grams in")
+    lengths = [len(text) for text, _ in counted]
+    weights = np.array([weight for _, weight in counted], np.float32)
+    starts = weights.sum(dtype=np.float64)
+    points = np.frombuffer("".join(text for text, _ in counted).encode("utf-32-le"), np.uint32)
+    codes = np.append(table[points], np.zeros(order, np.uint8))
+    weights = np.repeat(weights, lengths)
+    keys = np.zeros(len(points), np.int64)
+    within = np.ones(len(points), np.bool_)
+    for offset in range(order):
+        code = codes[offset : offset + len(points)]
+        within &= code > 0
+        keys <<= bits
+        keys |= code * within
+    ranks = np.argsort(keys)
+    keys, seen = keys[ranks], weights[ranks].astype(np.float64)
+    del ranks, weights, points, within
+    counts: list[tuple[Keys, Floats]] = []
+    for _ in range(order):
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
+        keys, seen = keys[first], np.add.reduceat(seen, first)
+        if (whole := (keys & ((1 << bits) - 1)) > 0).any():
+            counts.insert(0, (keys[whole], seen[whole]))
+        keys = keys >> bits
+    singles = np.zeros(len(characters))  # every character of the alphabet has a node
+    singles[counts[0][0] - 1] = counts[0][1]
+    singles[characters.index(SPACE)] -= starts  # which are only contexts
+    counts[0] = (np.arange(1, 1 + len(characters)), singles)
+    return counts
 
 
-def _smoothed(
-    keys: Keys, seen: Floats, lower: Level | None, n_characters: int, bits: int
-) -> Floats:
-    """Return the probability of each n-gram's last character after the others."""
-    contexts, index = np.unique(keys >> bits, return_inverse=True)
-    totals = np.bincount(index, seen, len(contexts))[index]
-    kinds = np.bincount(index, seen > 0, len(contexts))[index]
-    if lower is None:
-        below: Any = 1 / n_characters
-    else:
-        below = np.exp(lower.log_p[np.searchsorted(lower.keys, _suffixes(keys, bits))])
-    smoothed: Floats = (seen + kinds * below) / (totals + kinds)
+def _smoothed(contexts: Keys, seen: Floats, below: Floats) -> Floats:
+    """Return log-probabilities of characters after their contexts, which lie side by side.
+
+    `below` are their probabilities after the contexts without the first character.
+    """
+    first = np.flatnonzero(np.diff(contexts, prepend=-1))
+    lengths = np.diff(first, append=len(contexts))
+    totals = np.repeat(np.add.reduceat(seen, first), lengths)
+    kinds = np.repeat(np.add.reduceat((seen > 0).astype(np.float64), first), lengths)
+    smoothed: Floats = np.log((seen + kinds * below) / (totals + kinds))
     return smoothed
 
 
@@ -259,18 +290,26 @@ def _suffixes(keys: Keys, bits: int) -> Keys:
     return keys & ((1 << top) - 1)
 
 
-def _pruned(levels: list[Level], most: int) -> list[Level]:
-    """Return the most frequent n-grams, and all single characters."""
-    longer = np.concatenate([level.weights for level in levels[1:]])
+def _pruned(levels: list[Level], gains: list[Floats], most: int) -> list[Level]:
+    """Return the n-grams that gain most, and all single characters.
+
+    An n-gram is worth as much as the best of those that begin or end with it, which need it.
+    """
     room = most - len(levels[0].keys)
-    if len(longer) <= room:
+    if room <= 0:
+        return levels[:1]
+    for length in range(len(levels) - 1, 1, -1):
+        longer, shorter, bits = levels[length].keys, levels[length - 1].keys, levels[0].bits
+        for part in (longer >> bits, _suffixes(longer, bits)):
+            np.maximum.at(gains[length - 1], np.searchsorted(shorter, part), gains[length])
+    every = np.concatenate([np.zeros(0), *gains[1:]])
+    if len(every) <= room:
         return levels
-    least = np.partition(longer, -room)[-room] if room > 0 else np.inf
-    least = np.nextafter(least, np.inf)  # none of those with the same count
-    pruned = [levels[0]]
-    for level in levels[1:]:
-        keep = level.weights >= least
-        pruned.append(Level(level.bits, level.keys[keep], level.weights[keep], level.log_p[keep]))
+    least = np.partition(every, -room - 1)[-room - 1]
+    pruned = levels[:1]
+    for level, gain in zip(levels[1:], gains[1:], strict=True):
+        keep = gain > least
+        pruned.append(Level(level.bits, level.keys[keep], level.log_p[keep]))
     return pruned
 
 
@@ -391,8 +430,6 @@ def _keyed(path: Path, levels: list[Ngrams], codes: dict[str, int]) -> list[Leve
                 key = key << bits | codes[token]
             values[key] = log_p
         keys = np.array(sorted(values), np.int64)
-        keyed.append(
-            Level(bits, keys, np.ones(len(keys)), np.array([values[k] for k in keys.tolist()]))
-        )
+        keyed.append(Level(bits, keys, np.array([values[k] for k in keys.tolist()])))
         before = level
     return keyed

@@ -235,11 +235,20 @@ def _interruptible() -> Iterator[None]:
 
 @train.command()
 @click.option(
-    "--text", "files", type=PATH, multiple=True, help="a UTF-8 text file; may be repeated"
+    "--text",
+    "files",
+    type=PATH,
+    multiple=True,
+    help="a UTF-8 text, .txt or .txt.xz; may be repeated",
 )
+@click.option("--source", help="what the texts are and their licence, for the model's description")
 @click.option("--arpa", type=PATH, help="convert a character model in ARPA format, e.g. KenLM's")
 @click.option(
-    "--text-weight", "weight", type=float, default=10.0, help="weight of the lines of --text"
+    "--text-weight",
+    "weight",
+    type=float,
+    default=10.0,
+    help="weight of a line of --text, beside words",
 )
 @click.option(
     "--language",
@@ -248,8 +257,8 @@ def _interruptible() -> Iterator[None]:
     help="language whose words and made-up sentences are counted, by name or code: french, pl, ...",
 )
 @click.option("--no-words", is_flag=True, help="count the lines of --text alone")
-@click.option("--order", type=click.IntRange(2, 9), default=6, help="characters in an n-gram")
-@click.option("--most", type=click.IntRange(1000), default=600_000, help="n-grams to keep")
+@click.option("--order", type=click.IntRange(2, 9), default=9, help="characters in an n-gram")
+@click.option("--most", type=click.IntRange(1000), default=1_000_000, help="n-grams to keep")
 @click.option("--out", type=PATH, help="  [default: runs/LANGUAGE.ngrams]")
 def language(
     *,
@@ -264,8 +273,8 @@ def language(
 
     \b
     Examples:
-      inkstream train language
-      inkstream train language --language french --most 120000
+      inkstream train language --text english.txt.xz
+      inkstream train language --language french --text french.txt.xz --most 200000
       inkstream train language --language pl --out runs/polish.ngrams
       inkstream train language --text letters.txt --out runs/mine.ngrams
       inkstream train language --arpa kenlm.arpa.gz --out runs/kenlm.ngrams

@@ -72,6 +72,16 @@ def test_probabilities_are_those_of_witten_and_bell() -> None:
     assert after_a[ALPHABET.index("c")] == pytest.approx(unigram["c"] / 2, rel=1e-2)
 
 
+def test_the_n_grams_that_predict_best_are_kept() -> None:
+    texts = [("abab", 50.0), ("cd", 50.0), ("dd", 1.0)]
+    language = build_language(texts, most=9)
+    unpruned = build_language(texts)
+    assert (
+        log_p(language, "b", language.after("a")) > log_p(unpruned, "b", unpruned.after("a")) - 0.2
+    )
+    assert log_p(language, "d", language.after("d")) < log_p(language, "d", language.after("c")) - 1
+
+
 @given(text=st.text(ALPHABET, min_size=1, max_size=10))
 def test_a_texts_probability_is_the_product_of_its_characters(text: str) -> None:
     language = build_language()
@@ -256,13 +266,15 @@ def test_a_shipped_language_prefers_its_own_spelling(name: str, right: str, wron
     assert log_p(language, right, at_start) > log_p(language, wrong, at_start)
     assert not language.about.lacking(WESTERN)
     assert language.about.lacking(map(chr, range(127)))
-    assert all("CC BY-SA 4.0" in source for source in language.about.sources)
+    assert "CC BY-SA 4.0" in language.about.sources[0]
+    assert f"{name}.txt.xz, sha256 " in language.about.sources[-2]
+    assert "Tatoeba (CC BY 2.0)" in language.about.sources[-1]
 
 
 def test_all_shipped_languages_together_are_small() -> None:
     sizes = [languages.find(name).stat().st_size for name in languages.shipped()]
     assert len(sizes) == 11
-    assert sum(sizes) < 22_000_000
+    assert sum(sizes) < 40_000_000
 
 
 def test_the_shipped_language_model_finds_english_words_more_probable() -> None:
@@ -270,7 +282,7 @@ def test_the_shipped_language_model_finds_english_words_more_probable() -> None:
     at_start = english.after(" ")
     assert log_p(english, "the ", at_start) > log_p(english, "hte ", at_start) + 5
     assert log_p(english, "Hello, ", at_start) > -40
-    assert set(map(chr, range(32, 127))) == set(english.about.characters)
+    assert set(map(chr, range(32, 127))) < set(english.about.characters)
     assert "CC BY-SA" in english.about.sources[0]
 
 

@@ -22,7 +22,7 @@ def test_a_language_model_is_trained_and_used(tmp_path: Path) -> None:
         "train", "language", "--no-words", "--text", tmp_path / "text.txt", "--out", out
     )
     assert done.returncode == 0
-    assert "n-grams of up to 6 characters" in done.stdout
+    assert "n-grams of up to 9 characters" in done.stdout
     for language in (out, "english"):
         done = run_here("recognize", HELLO, "--model", "lines", "--language", language)
         assert done.stdout.split("  ")[1].strip() == "hello, world!"
