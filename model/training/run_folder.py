@@ -304,10 +304,10 @@ def resumed(
         )
     if "cycles" in given:
         before = dataclasses.replace(before, cycles=config.cycles)
-    for name in ("data", "pen", "paper", "init"):
+    for name in ("data", "pen", "init"):
         if found.get(name) is not None:
             found[name] = Path(found[name])
-    for name in ("teachers", "keep_of"):
+    for name in ("paper", "teachers", "keep_of"):
         if name in found:
             found[name] = tuple(map(Path, found[name]))
     return before, dataclasses.replace(run, **found)

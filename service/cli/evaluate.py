@@ -299,21 +299,22 @@ def pages(
 @click.option("--language", help="name or path of a language that the lines are also read in")
 @out_option("wills", "folder for JSON and table")
 def wills(*, source: Path, language: str | None, **options: Any) -> None:
-    """Errors of lines cut from French wills of 1898-1918.
+    """Errors of lines cut from real paper: French wills and notaries' registers, German words.
 
     Accents are folded; if the model knows them, errors with accents are measured too.
 
-    PATH is their archive wills.tar, or the folder with its lines.jsonl and lines/.
+    PATH is an archive, wills.tar, german-words.tar or notaries.tar, or its unpacked folder.
 
     \b
-    Example:
+    Examples:
       inkstream evaluate wills paper/wills.tar --part validation --baselines --language french
+      inkstream evaluate wills hands/german-words.tar --part validation --language german
     """
     from inkstream.model.data.sources import paper
-    from inkstream.model.evaluation.paper import wills_report
+    from inkstream.model.evaluation.paper import lines_report
 
     options["language"] = _language_file(language)
-    _evaluate(wills_report, load=partial(paper.load_wills, source), **options)
+    _evaluate(lines_report, load=partial(paper.load_lines, source), **options)
 
 
 def _language_file(name_or_path: str | None) -> "LanguageFile | None":

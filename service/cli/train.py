@@ -37,6 +37,9 @@ KEEP_OF: Final = (
 PEN: Final = (
     "digits as labelled ink, pen-digits.jsonl.xz: trains on them and on UNIPEN's beside the images"
 )
+PAPER: Final = (
+    "lines on real paper: wills.tar, german-words.tar, notaries.tar, or a folder; may be repeated"
+)
 INK: Final = "your own labelled ink: .jsonl, .inkml or a folder of them"
 NEXT: Final = {  # what one does with what was made
     "digits": "inkstream evaluate digits --checkpoint {made}",
@@ -140,7 +143,7 @@ def teacher(**options: Any) -> int:
 @train.command()
 @click.option("--init", type=PATH, help=INIT)
 @click.option("--keep-of", type=PATH, multiple=True, help=KEEP_OF)
-@click.option("--paper", type=PATH, help="lines of wills on real paper: wills.tar or its folder")
+@click.option("--paper", type=PATH, multiple=True, help=PAPER)
 @run_options(
     "lines", f"{INK}; or UNIPEN's archive  [default: UNIPEN as `inkstream data unipen` read it]"
 )

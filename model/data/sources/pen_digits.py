@@ -6,8 +6,8 @@ are few, so a fifth of them is for validation and a fifth for the test, by the o
 names' hashes; UNIPEN's writers are in the parts that they have for all of its ink.
 """
 
-import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +20,10 @@ from inkstream.model.data.images import COLUMN_HEIGHT, Dataset
 from inkstream.model.data.ink_set import CATEGORIES, InkLine, InkSet
 from inkstream.model.data.sources import ink_files, unipen
 from inkstream.model.data.sources.mnist import LABELS
-from inkstream.model.data.split import Part, part_of_writer
+from inkstream.model.data.split import Part, part_of_few, part_of_writer, table_digest
 from inkstream.model.preprocess.columns import BOX_SHARE
 from inkstream.model.preprocess.ink import rasterise, stroke_columns
 
-ONE_IN: Final = 5  # writers of the file validate, and as many test
 DRAWINGS: Final = 2  # of each digit, for training: once as it is served, the others augmented
 STRENGTH: Final = 0.6  # of the augmentation of ink; images are distorted in training too
 THINNEST: Final = 1.2  # pixels of a pen's width; MNIST's strokes are 2 to 4 pixels wide
@@ -44,6 +43,7 @@ class PenDigits:
     split_digest: str  # SHA-256 of the table of all writers and their parts
 
 
+@cache
 def load(path: Path, part: Part) -> dict[str, PenDigits]:
     """Read the pen digits of a part by source, those of the file first.
 
@@ -52,18 +52,8 @@ def load(path: Path, part: Part) -> dict[str, PenDigits]:
     """
     file, release = ink_files.read(path).ink, unipen.read()[0]
     return {
-        "pen digits": _drawn("pen digits", file, split(file.writer_names), part),
+        "pen digits": _drawn("pen digits", file, part_of_few(file.writer_names), part),
         "UNIPEN 1a": _drawn("UNIPEN 1a", release, part_of_writer(release.writer_names), part),
-    }
-
-
-def split(writers: tuple[str, ...]) -> dict[str, Part]:
-    """Return the part of each writer of the file: a fifth validates and a fifth tests."""
-    ordered = sorted(set(writers), key=lambda name: hashlib.sha256(name.encode()).digest())
-    n_writers = len(ordered) // ONE_IN
-    return {
-        name: "test" if place < n_writers else "validation" if place < 2 * n_writers else "train"
-        for place, name in enumerate(ordered)
     }
 
 
@@ -81,12 +71,11 @@ def _drawn(name: str, ink: InkSet, parts: dict[str, Part], part: Part) -> PenDig
             columns += [drawn_digit(piece, random) for _ in range(DRAWINGS - 1)]
     repeats = DRAWINGS if part == "train" else 1
     answers = np.array([LABELS.index(ink.labels[index]) for index in chosen], np.int64)
-    table = "".join(f"{where}\t{writer}\n" for writer, where in sorted(parts.items()))
     shape = (-1, COLUMN_HEIGHT, COLUMN_HEIGHT)
     return PenDigits(
         Dataset(name, np.array(columns, np.uint8).reshape(shape), answers.repeat(repeats), LABELS),
         ink.writers[chosen].astype(np.int64).repeat(repeats),
-        hashlib.sha256(table.encode()).hexdigest(),
+        table_digest(parts),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inkstream.model.alphabet import ASCII, LETTERS, WESTERN
-from inkstream.model.data.sources.paper import fold, load_pages, load_wills, spelt
+from inkstream.model.data.sources.paper import fold, load_lines, load_pages, spelt
 from inkstream.model.errors import DataError
 from tests.helpers.paper_folder import TEXTS, write_pages, write_wills
 
@@ -73,7 +73,7 @@ def test_the_digest_of_pages_follows_from_all_files(tmp_path: Path) -> None:
 
 def test_wills_are_folded_and_those_with_marks_left_out(tmp_path: Path) -> None:
     write_wills(tmp_path, n_writers=3)
-    wills = load_wills(tmp_path)
+    wills = load_lines(tmp_path)
     assert wills.texts == ["ne a", "Mme abc"] * 3
     assert wills.writers == ["w0", "w0", "w1", "w1", "w2", "w2"]
     assert wills.n_left_out == 1
@@ -82,7 +82,7 @@ def test_wills_are_folded_and_those_with_marks_left_out(tmp_path: Path) -> None:
 
 def test_texts_of_wills_have_accents_for_labels_that_have_all_letters(tmp_path: Path) -> None:
     write_wills(tmp_path, n_writers=2)
-    wills = load_wills(tmp_path)
+    wills = load_lines(tmp_path)
     assert wills.spelt == ["né à", "Mme abc"] * 2
     assert wills.texts_in(WESTERN) == wills.texts_in(ASCII + LETTERS) == wills.spelt
     assert wills.texts_in(ASCII) == wills.texts_in(ASCII + LETTERS[1:]) == wills.texts
@@ -90,7 +90,7 @@ def test_texts_of_wills_have_accents_for_labels_that_have_all_letters(tmp_path: 
 
 def test_no_writer_of_wills_is_in_two_parts_and_every_line_in_one(tmp_path: Path) -> None:
     write_wills(tmp_path, n_writers=60)
-    wills = load_wills(tmp_path)
+    wills = load_lines(tmp_path)
     parts = [wills.part(name) for name in ("train", "validation", "test")]
     assert sorted(np.concatenate(parts)) == list(range(120))
     writers = [{wills.writers[index] for index in part} for part in parts]
@@ -101,7 +101,7 @@ def test_no_writer_of_wills_is_in_two_parts_and_every_line_in_one(tmp_path: Path
 def test_the_part_of_a_writer_depends_on_no_other_writer(tmp_path: Path) -> None:
     write_wills(tmp_path / "few", n_writers=30)
     write_wills(tmp_path / "many", n_writers=60)
-    few, many = load_wills(tmp_path / "few"), load_wills(tmp_path / "many")
+    few, many = load_lines(tmp_path / "few"), load_lines(tmp_path / "many")
     for part in ("train", "validation", "test"):
         own = {few.writers[index] for index in few.part(part)}
         assert own <= {many.writers[index] for index in many.part(part)}
@@ -112,7 +112,7 @@ def test_an_archive_of_wills_is_read_as_its_folder(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "wills.tar", "w") as archive:
         for path in sorted((tmp_path / "wills").iterdir()):
             archive.add(path, path.name)
-    unpacked, packed = load_wills(tmp_path / "wills"), load_wills(tmp_path / "wills.tar")
+    unpacked, packed = load_lines(tmp_path / "wills"), load_lines(tmp_path / "wills.tar")
     assert packed.digest == unpacked.digest
     assert packed.texts == unpacked.texts
     for image, same in zip(packed.images, unpacked.images, strict=True):
@@ -127,7 +127,7 @@ def test_what_is_neither_folder_nor_archive_is_refused(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError, match=r"wills\.tar"):
-        load_wills(path)
+        load_lines(path)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_damaged_list_of_wills_is_refused_with_its_line(tmp_path: Path, row: b
     listed = tmp_path / "lines.jsonl"
     listed.write_bytes(listed.read_bytes() + row)
     with pytest.raises(DataError, match="line 4: expected"):
-        load_wills(tmp_path)
+        load_lines(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -173,10 +173,10 @@ def test_a_missing_or_damaged_image_is_named(tmp_path: Path) -> None:
     image = tmp_path / "wills" / "lines" / "00001.png"
     image.write_bytes(image.read_bytes()[:60])
     with pytest.raises(DataError, match=r"lines/00001\.png"):
-        load_wills(tmp_path / "wills")
+        load_lines(tmp_path / "wills")
     image.unlink()
     with pytest.raises(DataError, match=r"lines/00001\.png"):
-        load_wills(tmp_path / "wills")
+        load_lines(tmp_path / "wills")
     (tmp_path / "pages" / "pages" / "copy_0013.png").unlink()
     with pytest.raises(DataError, match=r"copy_0013\.png"):
         load_pages(tmp_path / "pages")
