@@ -23,10 +23,10 @@ from inkstream.model.data.augmentation import Frame, InkAugmentation, Points, fi
 from inkstream.model.data.degradation import Degradation
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.ink_set import CATEGORIES, InkLine, InkSet
-from inkstream.model.data.sources.paper import PaperLines
 from inkstream.model.data.statistics import donors
 from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.errors import DataError
+from inkstream.model.preprocess.columns import strip_columns
 from inkstream.model.preprocess.image import Grey
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 
@@ -313,24 +313,31 @@ def draw_number(digits: Dataset, column_height: int, random: np.random.Generator
 MOST_CUT: Final = 0.06  # of its height, at either end
 MOST_ADDED: Final = 0.3  # of its height, in all: neighbours' rows are not always cut away
 SCAN_SHEAR_DEG: Final = 12.0
+SCAN_WIDER: Final = (0.75, 1.3)  # times the width
 SCAN_SLOPE: Final = 0.12  # heights that one end lies above the other, at most
 
 
 def draw_scan(
-    paper: PaperLines, at: int, text: str, column_height: int, random: np.random.Generator
+    image: Grey,
+    text: str,
+    column_height: int,
+    random: np.random.Generator,
+    *,
+    to_columns: Callable[[Grey, int], NDArray[np.uint8]] = strip_columns,
+    widths: tuple[float, float] = SCAN_WIDER,
 ) -> LineSample:
-    """Distort the grey image of a line, and return its columns; its letters' ends are open.
+    """Distort the grey image [h, w] of a line, and return its columns; its letters' ends are open.
 
-    What lies outside of the image has the tones of its edge.
+    `to_columns` makes them of the distorted image. What lies outside of the image has the tones of
+    its edge.
     """
-    image, source = paper.images[at], paper.source
     height, width = image.shape
     added = random.uniform(0, MOST_ADDED)
     above = height * (random.uniform(-MOST_CUT, 0) + added * random.random())
     below = height * (random.uniform(-MOST_CUT, 0) + added / 2)
     rows = max(2, round(height + above + below))
     shear = math.tan(math.radians(random.uniform(-SCAN_SHEAR_DEG, SCAN_SHEAR_DEG)))
-    wider = math.exp(random.uniform(*np.log(source.widths)))
+    wider = math.exp(random.uniform(*np.log(widths)))
     slope = random.uniform(-1, 1) * min(0.05, SCAN_SLOPE * height / width)
     margin = math.ceil(height * abs(shear)) + height // 2
     padded = Image.fromarray(np.pad(image, (height // 2, margin), mode="edge"))
@@ -340,7 +347,7 @@ def draw_scan(
     top = height // 2 - above - slope * width / 2
     matrix = (1 / wider, shear, left, slope / wider, 1.0, top)
     moved = padded.transform(size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
-    columns = source.columns(np.asarray(moved), column_height)
+    columns = to_columns(np.asarray(moved), column_height)
     return LineSample(columns, text, np.full(len(text), np.nan, np.float32))
 
 

@@ -512,7 +512,11 @@ def paper_source(
     def draw(random: np.random.Generator) -> LineSample:
         chosen = int(random.choice(len(paper), p=shares / shares.sum()))
         at = lines[chosen][int(random.integers(len(lines[chosen])))]
-        return draw_scan(paper[chosen], at, texts[chosen][at], column_height, random)
+        own = paper[chosen]
+        return draw_scan(
+            own.images[at], texts[chosen][at], column_height, random,
+            to_columns=own.source.columns, widths=own.source.widths,
+        )  # fmt: skip
 
     return draw
 

@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from inkstream.model.alphabet import LETTERS, plain
+from inkstream.model.data.batches import SCAN_WIDER
 from inkstream.model.data.split import Part, part_of_few, part_of_one
 from inkstream.model.errors import DataError
 from inkstream.model.preprocess.columns import line_columns, strip_columns
@@ -119,7 +120,7 @@ class PaperSource:
     parts: Callable[[Iterable[str]], dict[str, Part]]
     accented: str = ACCENTED  # letters whose F1 is reported where they are written
     columns: Callable[[Grey, int], NDArray[np.uint8]] = strip_columns  # of an image, for H rows
-    widths: tuple[float, float] = (0.75, 1.3)  # in training, times the width
+    widths: tuple[float, float] = SCAN_WIDER  # in training, times the width
     share: float = 0.4  # of the lines on real paper in training
 
     def has(self, listed: str, writers: Iterable[str]) -> bool:
