@@ -229,7 +229,9 @@ def test_paths_with_ink_have_files_of_it(tmp_path: Path) -> None:
 def test_a_path_without_ink_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.txt").write_text("")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"is no \.jsonl or \.ndjson or \.jsonl\.xz or \.inkml file"):
+    with pytest.raises(
+        DataError, match=r"is no \.jsonl or \.ndjson or \.jsonl\.xz or \.inkml file"
+    ):
         ink_files.read(tmp_path / name)
 
 
