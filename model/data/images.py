@@ -55,7 +55,7 @@ class Dataset:
             names = ", ".join(dataset.name for dataset in sets)
             raise DataError(f"{names} have different labels or sizes: train on one of them")
         return Dataset(
-            ", ".join(dataset.name for dataset in sets),
+            ", ".join(dict.fromkeys(dataset.name for dataset in sets)),
             np.concatenate([dataset.columns for dataset in sets]),
             np.concatenate([dataset.answers for dataset in sets]),
             self.labels,

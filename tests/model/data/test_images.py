@@ -39,6 +39,7 @@ def test_joined_datasets_keep_their_order_and_must_fit() -> None:
     assert joined.digest == Dataset("x", np.concatenate([first.columns, second.columns]),
                                     np.concatenate([first.answers, second.answers]),
                                     first.labels).digest  # fmt: skip
+    assert joined.name == first.name
     letters = Dataset("letters", first.columns, first.answers, tuple("abcdefghij"))
     with pytest.raises(DataError, match="letters have different labels or sizes"):
         first.joined([letters])

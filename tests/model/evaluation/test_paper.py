@@ -11,6 +11,7 @@ from PIL import Image
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.sources.paper import RuledLine, load_lines, load_pages
+from inkstream.model.data.split import table_digest
 from inkstream.model.decoding import ngrams
 from inkstream.model.evaluation.baselines import Colour, FoundLine, Grey, Kind, Rendering
 from inkstream.model.evaluation.paper import (
@@ -23,7 +24,7 @@ from inkstream.model.evaluation.paper import (
 )
 from inkstream.model.evaluation.report import Report, document, figures
 from tests.helpers import builders
-from tests.helpers.paper_folder import WIDTH, write_pages, write_wills
+from tests.helpers.paper_folder import WIDTH, write_index, write_pages, write_wills
 
 SHAPE = (400, 800)
 
@@ -163,6 +164,21 @@ def test_all_recognisers_are_measured_with_accents_where_the_net_knows_them(
     (row,) = (line for line in table.splitlines() if line.startswith("| é |"))
     assert row.startswith(f"| é | {letters['é']['wanted']} | ")
     assert row.endswith(" | 1.000 |")
+
+
+def test_german_words_are_measured_by_their_letters_and_without_spaces(
+    western: Checkpoint, tmp_path: Path
+) -> None:
+    texts = {f"dhsd-{number}": ("né à", "né à") for number in range(10)}
+    words = load_lines(write_index(tmp_path / "words", texts))
+    report = lines_report(western, words, part="validation", baselines=[Copyist()])
+    contents = json.loads(json.dumps(report.contents))
+    assert (contents["source"], contents["writers"], contents["lines"]) == ("DHSD", 2, 4)
+    assert contents["split_digest"] == table_digest(words.parts)
+    theirs = contents["readers"]["Copyist 1.0"]
+    assert list(theirs["letters"]) == ["all"]  # none of é and à is German
+    assert theirs["without_spaces"]["characters"] == 12
+    assert "| DHSD: 4 lines by 2 writers |" in report.table()
 
 
 def test_wills_are_also_read_in_a_language(western: Checkpoint, tmp_path: Path) -> None:
