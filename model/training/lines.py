@@ -9,6 +9,7 @@ import copy
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -58,7 +59,7 @@ from inkstream.model.data.sources.paper import PaperLines, load_lines
 from inkstream.model.data.synthesis.accents import COMPOSED
 from inkstream.model.data.synthesis.composition import LineComposer, Recipe
 from inkstream.model.decoding.greedy import GreedyDecoder
-from inkstream.model.errors import ConfigError, DataError
+from inkstream.model.errors import ConfigError, DataError, ImageError
 from inkstream.model.metrics import errors
 from inkstream.model.network import LineLSTM
 from inkstream.model.preprocess.ink import seen_by
@@ -510,13 +511,14 @@ def paper_source(
     shares = np.array([own.source.share for own in paper])
 
     def draw(random: np.random.Generator) -> LineSample:
-        chosen = int(random.choice(len(paper), p=shares / shares.sum()))
-        at = lines[chosen][int(random.integers(len(lines[chosen])))]
-        own = paper[chosen]
-        return draw_scan(
-            own.images[at], texts[chosen][at], column_height, random,
-            to_columns=own.source.columns, widths=own.source.widths,
-        )  # fmt: skip
+        while True:
+            number = int(random.choice(len(paper), p=shares / shares.sum()))
+            own, at = paper[number], lines[number][int(random.integers(len(lines[number])))]
+            with suppress(ImageError):  # pale ink may vanish where it is distorted
+                return draw_scan(
+                    own.images[at], texts[number][at], column_height, random,
+                    to_columns=own.source.columns, widths=own.source.widths,
+                )  # fmt: skip
 
     return draw
 
