@@ -74,7 +74,7 @@ class DigitsConfig(TrainingConfig):
     task: Literal["digits", "teacher"] = "digits"
     context: int = number(3, 1, MAX_CONTEXT, "columns that the causal convolution sees at once")
     features: int = number(128, 1, MAX_UNITS, "outputs of the convolution")
-    epochs: int = number(44, 1, 10_000, "epochs of each cycle")
+    epochs: int = number(40, 1, 10_000, "epochs of each cycle")
     batch: int = number(256, 1, 65_536, "images in a batch")
     # data
     held_out: int = number(5_000, 1, 1_000_000, "training images kept for validation")
@@ -141,7 +141,7 @@ class LinesConfig(TrainingConfig):
 
 
 TEACHER: Final = DigitsConfig(
-    task="teacher", epochs=14, learning_rate=2e-3, weight_decay=2e-2, blank_share=0.0,
+    task="teacher", epochs=9, learning_rate=2e-3, weight_decay=2e-2, blank_share=0.0,
     teacher_share=0.0, rough=0.0,
 )  # fmt: skip
 LINES: Final = LinesConfig(

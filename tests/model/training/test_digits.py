@@ -133,3 +133,14 @@ def test_pen_digits_join_the_images_and_validate_by_source() -> None:
     errors = made.validate(made.network)["held_out"]
     answers = made.scores(made.network, excerpt.columns[30:])[:, -1].argmax(1)
     assert errors["pen"] == pytest.approx((answers != excerpt.answers[30:]).mean())
+
+
+def test_a_quarter_of_the_images_is_not_distorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, seen = task(distortion=1.0, rough=0.0), []
+    monkeypatch.setattr(made, "_loss_of", lambda columns, *_: seen.append(columns))
+    for step in range(made.round_steps):
+        made.loss(step, 0)
+    images = torch.cat(seen).mul(255).round().byte()
+    plain = {image.numpy().tobytes() for image in made.columns}
+    share = np.mean([image.numpy().tobytes() in plain for image in images])
+    assert share == pytest.approx(0.25, abs=0.06)
