@@ -118,6 +118,13 @@ def accuracy_difference(theirs: NDArray[np.bool_], ours: NDArray[np.bool_]) -> F
     return {"difference": (gained - lost) / n_images, "interval": interval}
 
 
+def accuracy_interval(right: NDArray[np.bool_], writers: Indices) -> list[float]:
+    """Return the bootstrap interval over writers of an accuracy, of answers and writers [N]."""
+    _, numbers = np.unique(writers, return_inverse=True)
+    correct, answers = np.bincount(numbers, right).astype(int), np.bincount(numbers)
+    return _interval(_sampled(correct.tolist()) / _sampled(answers.tolist()))
+
+
 def _sampled(values: Sequence[int]) -> Indices:
     """Return sums over the writers of each sample: the same writers for as many values."""
     equal = np.full(len(values), 1 / len(values))

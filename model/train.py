@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from inkstream.model.data import images
 from inkstream.model.data.images import Dataset
-from inkstream.model.data.sources import mnist
+from inkstream.model.data.sources import mnist, pen_digits
 from inkstream.model.errors import DataError
 from inkstream.model.training.config import (
     TEACHER,
@@ -35,7 +35,13 @@ from inkstream.model.training.config import (
     RunOptions,
     TrainingConfig,
 )
-from inkstream.model.training.digits import DigitsTask, TeacherTask, generator
+from inkstream.model.training.digits import (
+    NO_PEN,
+    DigitsTask,
+    PenSets,
+    TeacherTask,
+    generator,
+)
 from inkstream.model.training.initial import InitialNet, initial_net
 from inkstream.model.training.lines import LinesTask, load_data
 from inkstream.model.training.run_folder import STATE, TEACHER_FOLDER, RunFolder, keep_options
@@ -136,7 +142,10 @@ def make_task(config: TrainingConfig, options: RunOptions) -> Task:
         dataset = mnist.load("train", folder)
     else:
         dataset = images.load(folder)
-    return image_task(config, dataset, options.teachers, initial)
+    pen = NO_PEN
+    if options.pen is not None:
+        pen = {part: pen_digits.load(options.pen, part) for part in pen}
+    return image_task(config, dataset, options.teachers, initial, pen)
 
 
 def image_task(
@@ -144,12 +153,13 @@ def image_task(
     dataset: Dataset,
     teachers: Sequence[Path],
     initial: InitialNet | None = None,
+    pen: PenSets = NO_PEN,
 ) -> Task:
     """Make the task of a run on images, with random weights or those of `initial`."""
     torch.manual_seed(generator(config.seed).initial_seed())
     if config.task == "teacher":
-        return TeacherTask(config, dataset)
-    return DigitsTask(config, dataset, teachers, initial)
+        return TeacherTask(config, dataset, pen)
+    return DigitsTask(config, dataset, teachers, initial, pen)
 
 
 def learning_rate(step: int, cycle_steps: int, config: TrainingConfig) -> float:

@@ -318,11 +318,18 @@ SCAN_SLOPE: Final = 0.12  # heights that one end lies above the other, at most
 
 
 def draw_scan(
-    image: Grey, text: str, column_height: int, random: np.random.Generator
+    image: Grey,
+    text: str,
+    column_height: int,
+    random: np.random.Generator,
+    *,
+    to_columns: Callable[[Grey, int], NDArray[np.uint8]] = strip_columns,
+    widths: tuple[float, float] = SCAN_WIDER,
 ) -> LineSample:
     """Distort the grey image [h, w] of a line, and return its columns; its letters' ends are open.
 
-    What lies outside of the image has the tones of its edge.
+    `to_columns` makes them of the distorted image. What lies outside of the image has the tones of
+    its edge.
     """
     height, width = image.shape
     added = random.uniform(0, MOST_ADDED)
@@ -330,7 +337,7 @@ def draw_scan(
     below = height * (random.uniform(-MOST_CUT, 0) + added / 2)
     rows = max(2, round(height + above + below))
     shear = math.tan(math.radians(random.uniform(-SCAN_SHEAR_DEG, SCAN_SHEAR_DEG)))
-    wider = math.exp(random.uniform(*np.log(SCAN_WIDER)))
+    wider = math.exp(random.uniform(*np.log(widths)))
     slope = random.uniform(-1, 1) * min(0.05, SCAN_SLOPE * height / width)
     margin = math.ceil(height * abs(shear)) + height // 2
     padded = Image.fromarray(np.pad(image, (height // 2, margin), mode="edge"))
@@ -340,7 +347,7 @@ def draw_scan(
     top = height // 2 - above - slope * width / 2
     matrix = (1 / wider, shear, left, slope / wider, 1.0, top)
     moved = padded.transform(size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
-    columns = strip_columns(np.asarray(moved), column_height)
+    columns = to_columns(np.asarray(moved), column_height)
     return LineSample(columns, text, np.full(len(text), np.nan, np.float32))
 
 

@@ -8,7 +8,7 @@ those that will be recognised.
 import csv
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,6 +44,22 @@ class Dataset:
     def take(self, indices: NDArray[np.int64]) -> "Dataset":
         """Return the images at `indices`, in that order."""
         return Dataset(self.name, self.columns[indices], self.answers[indices], self.labels)
+
+    def joined(self, others: Iterable["Dataset"]) -> "Dataset":
+        """Return these images and those of others, in their order.
+
+        Raises `DataError` for others with other labels or of another size.
+        """
+        sets = [self, *others]
+        if len({(dataset.labels, dataset.columns.shape[1:]) for dataset in sets}) > 1:
+            names = ", ".join(dataset.name for dataset in sets)
+            raise DataError(f"{names} have different labels or sizes: train on one of them")
+        return Dataset(
+            ", ".join(dict.fromkeys(dataset.name for dataset in sets)),
+            np.concatenate([dataset.columns for dataset in sets]),
+            np.concatenate([dataset.answers for dataset in sets]),
+            self.labels,
+        )
 
     def split(self, held_out: int, seed: int) -> tuple["Dataset", "Dataset"]:
         """Return (training, held out): `held_out` images drawn at random with this seed.

@@ -24,6 +24,7 @@ Part = Literal["train", "validation", "test"]
 PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
 Parts = Mapping[Part, NDArray[np.int64]]  # indices of the pieces of each, ascending
 FOLDS: Final = 10  # a tenth of the persons each
+ONE_IN_FEW: Final = 5  # of a few writers: so many times fewer validate, and as few test
 PART_OF_FOLD: Final[Mapping[int, Part]] = {4: "validation", 9: "test"}  # all others train
 LEAST_POINTS: Final = 25  # smaller pieces, such as dots, are equal by chance
 
@@ -70,6 +71,25 @@ def part_of_one(writer: str) -> Part:
     return PART_OF_FOLD.get(_hash(writer) % FOLDS, "train")
 
 
+def part_of_few(writers: Iterable[str]) -> dict[str, Part]:
+    """Return the part of each of a few writers: a fifth validates and a fifth tests.
+
+    With so few, tenths would be one or two persons. Their order is that of their names' hashes.
+    """
+    ordered = sorted(set(writers), key=_hash)
+    fifth = len(ordered) // ONE_IN_FEW
+    return {
+        name: "test" if place < fifth else "validation" if place < 2 * fifth else "train"
+        for place, name in enumerate(ordered)
+    }
+
+
+def table_digest(parts_: Mapping[str, Part]) -> str:
+    """Return the SHA-256 of a table with a line for each writer."""
+    table = "".join(f"{part}\t{writer}\n" for writer, part in sorted(parts_.items()))
+    return hashlib.sha256(table.encode()).hexdigest()
+
+
 def parts(ink: InkSet) -> Parts:
     """Return the indices of the pieces of each part, ascending."""
     part = part_of_writer(ink.writer_names)
@@ -92,9 +112,9 @@ def count_leaks(ink: InkSet, parts_: Parts) -> int:
 
 def writers_table(writers: Iterable[str]) -> tuple[str, str]:
     """Return a table, a line with part and name for each writer, and its SHA-256."""
-    rows = sorted(part_of_writer(writers).items())
-    table = "".join(f"{part}\t{writer}\n" for writer, part in rows)
-    return table, hashlib.sha256(table.encode()).hexdigest()
+    parts_ = part_of_writer(writers)
+    table = "".join(f"{part}\t{writer}\n" for writer, part in sorted(parts_.items()))
+    return table, table_digest(parts_)
 
 
 def _hash(name: str) -> int:

@@ -1,10 +1,10 @@
-"""Measure a net for digits on MNIST's test images: `inkstream evaluate digits`.
+"""Measure a net for digits on MNIST's test images and pen digits: `inkstream evaluate digits`.
 
 The runtime and the decoder are those that are served.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from inkstream.model.checkpoint import Checkpoint, read
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.sources import mnist
+from inkstream.model.data.sources.pen_digits import PenDigits
 from inkstream.model.data.split import Part
 from inkstream.model.decoding.classifier import ClassifierDecoder
 from inkstream.model.evaluation import plots
 from inkstream.model.evaluation.report import Report
-from inkstream.model.metrics import Figures, expected_calibration_error
+from inkstream.model.metrics import Figures, accuracy_interval, expected_calibration_error
 from inkstream.model.runtime import Runtime
 from inkstream.model.training.config import DigitsConfig
 from inkstream.model.training.digits import SPLIT_SEED
@@ -66,26 +67,43 @@ def measure(predict: Predictor, dataset: Dataset) -> tuple[Figures, NDArray[np.f
     The probabilities [N, T, K] are returned too.
     """
     probabilities = predict(dataset.columns)
-    right = probabilities.argmax(2) == dataset.answers[:, None]  # [N, T]
-    after = [k for k in AFTER if k <= right.shape[1]]
     confusion = np.zeros((len(dataset.labels),) * 2, int)
     np.add.at(confusion, (dataset.answers, probabilities[:, -1].argmax(1)), 1)
-    found = {
+    figures = _accuracies(probabilities, dataset) | {
+        "accuracy_with_blank_before": _with_blanks(predict, dataset, before=True),
+        "accuracy_with_blank_after": _with_blanks(predict, dataset, before=False),
+        "confusion": confusion.tolist(),
+    }
+    return figures, probabilities
+
+
+def measure_pen(predict: Predictor, pen: PenDigits) -> Figures:
+    """Measure accuracy and calibration after each column, with the interval over writers."""
+    probabilities = predict(pen.images.columns)
+    right = probabilities[:, -1].argmax(1) == pen.images.answers
+    return _accuracies(probabilities, pen.images) | {
+        "writers": len(np.unique(pen.writers)),
+        "interval": accuracy_interval(right, pen.writers),
+        "split_digest": pen.split_digest,
+    }
+
+
+def _accuracies(probabilities: NDArray[np.float32], dataset: Dataset) -> Figures:
+    """Return accuracies and calibration errors of probabilities [N, T, K] of a dataset."""
+    right = probabilities.argmax(2) == dataset.answers[:, None]  # [N, T]
+    after = [k for k in AFTER if k <= right.shape[1]]
+    return {
         "images": len(dataset),
         "accuracy": float(right[:, -1].mean()),
         "accuracy_after": {str(k): float(right[:, k - 1].mean()) for k in after},
         "accuracy_curve": right.mean(0).tolist(),
-        "accuracy_with_blank_before": _with_blanks(predict, dataset, before=True),
-        "accuracy_with_blank_after": _with_blanks(predict, dataset, before=False),
         "expected_calibration_error_after": {
             str(k): expected_calibration_error(
                 probabilities[:, k - 1].astype(np.float64), dataset.answers
             )
             for k in after
         },
-        "confusion": confusion.tolist(),
     }
-    return found, probabilities
 
 
 def _with_blanks(predict: Predictor, dataset: Dataset, *, before: bool) -> dict[str, float]:
@@ -98,10 +116,15 @@ def _with_blanks(predict: Predictor, dataset: Dataset, *, before: bool) -> dict[
     return accuracies
 
 
-def report(checkpoints: Sequence[Path], dataset: Dataset, part: Part = "test") -> Report:
+def report(
+    checkpoints: Sequence[Path],
+    dataset: Dataset,
+    part: Part = "test",
+    pen: Mapping[str, PenDigits] | None = None,
+) -> Report:
     """Measure checkpoints: the first in full; the others are further seeds of its recipe.
 
-    `part` says which images `dataset` has.
+    `part` says which images `dataset` and `pen`, pen digits by source, have.
     """
     nets = [read(path, "classifier") for path in checkpoints]
     seeds, probabilities = zip(*(measure(predictor(net), dataset) for net in nets), strict=True)
@@ -116,6 +139,7 @@ def report(checkpoints: Sequence[Path], dataset: Dataset, part: Part = "test") -
         "data_digest": dataset.digest,
         "part": part,
         **seeds[0],
+        "pen": {name: measure_pen(predictor(nets[0]), own) for name, own in (pen or {}).items()},
         "seeds": _seeds(seeds),
     }
     draw = partial(plots.draw_digits_report, contents, probabilities[0], dataset)

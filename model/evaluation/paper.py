@@ -1,8 +1,8 @@
 """Measure how real paper is read: `inkstream evaluate pages --real` and `inkstream evaluate wills`.
 
 Our net and the baselines read the same images in the same run. Ruled pages are whole, so lines are
-found too; wills are cut into lines already. Accents are folded; of a net that knows them, all
-recognisers are measured with accents too.
+found too; wills, registers and words are cut already. Accents are folded; of a net that knows them,
+all recognisers are measured with accents too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,17 +19,19 @@ from PIL import Image, ImageDraw, ImageFont
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.sources.paper import (
+    ACCENTED,
     Grey,
     Half,
+    PaperLines,
     Points,
     RuledLine,
     RuledPage,
     RuledPages,
-    Wills,
     fold,
     knows_accents,
     spelt,
 )
+from inkstream.model.data.split import Part, table_digest
 from inkstream.model.decoding.hints import Hints
 from inkstream.model.decoding.ngrams import LanguageFile
 from inkstream.model.evaluation.baselines import Baseline, FoundLine, plain_text, processor_s
@@ -45,12 +47,10 @@ from inkstream.model.metrics import (
     quantiles,
 )
 from inkstream.model.pages import find_page
-from inkstream.model.preprocess.columns import strip_columns
 from inkstream.model.recognizer import Recognizer
 
 OURS: Final = "inkstream"
 OUR_METHOD: Final = "its own lines and recognition, {} language model"
-ACCENTED: Final = "éèêàçôîûïëüöäñß"  # letters whose F1 is reported where they are written
 ALL_ACCENTED: Final = "all"
 SCALE: Final = 0.5  # of the pixels on which overlaps are counted
 # Drawings
@@ -157,59 +157,69 @@ def ruled_report(
     return Report("ruled", contents, partial(_draw, read[OURS], overlays))
 
 
-def wills_report(
+def lines_report(
     checkpoint: Checkpoint,
-    wills: Wills,
+    lines: PaperLines,
     *,
-    part: Half = "test",
+    part: Part = "test",
     limit: int | None = None,
     language: LanguageFile | None = None,
     baselines: Sequence[Baseline] = (),
 ) -> Report:
-    """Measure a transcriber, and baselines, on lines of wills by the writers of a part.
+    """Measure a transcriber, and baselines, on lines or words by the writers of a part.
 
     `limit` is the number of lines at most, spread over the part; None is all. With a `language` our
     net reads the lines in it once more.
 
     Raises `InputError` for a language with letters that the net lacks.
     """
-    indices = _spread(wills.part(part).tolist(), limit)
-    images = [wills.images[index] for index in indices]
-    labels = [wills.texts[index] for index in indices]
-    writers = [wills.writers[index] for index in indices]
+    indices = _spread(lines.part(part).tolist(), limit)
+    labels = [lines.texts[index] for index in indices]
+    writers = [lines.writers[index] for index in indices]
     recognizer = Recognizer(checkpoint)
     recognizers = {OURS: recognizer}
     if language is not None:
         guided = Recognizer(checkpoint, Hints(language.language))
         recognizers[f"{OURS} with {language.about.name}"] = guided
-    columns = [strip_columns(image, recognizer.column_height) for image in images]
+    columns = [lines.columns(index, recognizer.column_height) for index in indices]
     read = {
         name: [each.text for each in own.read_all(columns)] if columns else []
         for name, own in recognizers.items()
     }
     for baseline in baselines:
-        read[baseline.name] = baseline.read(images, "text", None)
-    with_accents = [wills.spelt[index] for index in indices]
+        read[baseline.name] = baseline.read(
+            [lines.images[index] for index in indices], "text", None
+        )
+    with_accents = [lines.spelt[index] for index in indices]
     accents = knows_accents(recognizer.labels)
+    accented = lines.source.accented
     readers = {
         name: {"folded": _errors([fold(text) for text in texts], labels, writers)}
-        | (accent_figures(texts, with_accents, writers) if accents else {})
+        | (accent_figures(texts, with_accents, writers, accented) if accents else {})
+        | {"without_spaces": _errors(_joined(texts), _joined(with_accents), writers)}
         for name, texts in read.items()
     }
     contents = {
         "model": checkpoint.metadata.name,
         "model_digest": checkpoint.digest,
-        "data_digest": wills.digest,
+        "source": lines.source.name,
+        "data_digest": lines.digest,
+        "split_digest": table_digest(lines.parts),
         "language": None if language is None else language.about.name,
         "language_digest": None if language is None else language.digest,
         "part": part,
         "limit": limit,
         "writers": len(set(writers)),
         "lines": len(labels),
-        "left_out": wills.n_left_out,
+        "left_out": lines.n_left_out,
         "readers": _compared(readers),
     }
     return Report("wills", contents)
+
+
+def _joined(texts: Sequence[str]) -> list[str]:
+    """Return texts without spaces, for labels that lack some."""
+    return ["".join(text.split()) for text in texts]
 
 
 def _spread(items: Sequence[Any], limit: int | None) -> list[Any]:
@@ -309,22 +319,24 @@ def _page_figures(method: str, read: Sequence[ReadPage], *, accents: bool) -> Fi
     }
 
 
-def accent_figures(texts: Sequence[str], labels: Sequence[str], writers: Sequence[str]) -> Figures:
+def accent_figures(
+    texts: Sequence[str], labels: Sequence[str], writers: Sequence[str], accented: str = ACCENTED
+) -> Figures:
     """Return the errors if accents count, and the F1 of letters with accents.
 
     Quotation marks, dashes and spaces are plain in both, see `alphabet.plain`.
 
     Returns:
         `cer_accents`: errors with their bootstrap over writers; `letters`: the F1 of each of
-        `ACCENTED` that is written, and of all of these letters together.
+        `accented` that is written, and of all of these letters together.
     """
     read, written = list(map(spelt, texts)), list(map(spelt, labels))
-    there = [letter for letter in ACCENTED if any(letter in label for label in written)]
+    there = [letter for letter in accented if any(letter in label for label in written)]
     f1_of = partial(character_f1, read, written)
     return {
         "cer_accents": _errors(read, written, writers),
         "letters": {letter: f1_of(letter.__eq__) for letter in there}
-        | {ALL_ACCENTED: f1_of(frozenset(ACCENTED).__contains__)},
+        | {ALL_ACCENTED: f1_of(frozenset(accented).__contains__)},
     }
 
 

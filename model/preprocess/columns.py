@@ -66,6 +66,9 @@ LINE_SIDE: Final = 1 << 14  # pixels: an image of a line that is longer is reduc
 MAX_LINE_COLUMNS: Final = 1 << 14
 FLAT_STROKES: Final = 5.0  # strokes: what is less high, a dash or a dot, is no measure of the rows
 DUST_SHARE: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
+FOOT: Final = 0.15  # of an image of a line, in which a level stroke by itself is no writing
+UNDERLINE: Final = 0.25  # heights of the image that it is long at least
+FOOT_CELLS: Final = 64  # from top to bottom, by which it is found
 LINE_CELLS: Final = 32  # from top to bottom of the image, that separate components
 
 # Strips of pages.
@@ -135,7 +138,7 @@ def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
             the scale of the rows, or it is too long.
     """
     ink, threshold = _ink(without_borders(read_image(image, max_side=LINE_SIDE)))
-    ink = without_rule(ink, threshold)
+    ink = _without_underline(without_rule(ink, threshold), threshold)
     top, bottom, *_ = _bounds(ink)
     if len(ink) == column_height and bottom - top >= round(column_height * LINE_SHARE) - 1:
         return to_columns(np.rint(ink).astype(np.uint8))
@@ -323,16 +326,48 @@ def _saturated(ink: Ink, threshold: float) -> Ink:
     return ((ink - low) / (0.8 * dark - low)).clip(0, 1)
 
 
+def _without_underline(ink: Ink, threshold: float) -> Ink:
+    """Return the ink without level strokes that lie apart from the writing at its foot.
+
+    A piece of a printed rule, or of an underline, is often darker than the writing, which would
+    vanish beside it, and makes it smaller.
+    """
+    cell = math.ceil(len(ink) / FOOT_CELLS)
+    dark = _in_cells(ink, cell).max((1, 3)) > threshold
+    first = min(round((1 - FOOT) * len(dark)), len(dark) - 1)
+    own = components(dark[first:])
+    rows, columns = own.nonzero()
+    numbers = own[rows, columns]
+    span = np.tile(np.array([own.size, 0]), (2, own.max() + 1, 1))  # of rows, of columns
+    for places, (low, high) in zip((rows, columns), span.transpose(0, 2, 1), strict=True):
+        np.minimum.at(low, numbers, places)
+        np.maximum.at(high, numbers, places + 1)
+    n_rows, n_columns = np.diff(span)[..., 0]
+    is_line = n_columns >= np.maximum(UNDERLINE * len(dark), FLAT_STROKES * n_rows)
+    is_line &= span[0, :, 0] > 0  # what reaches higher is a part of the writing
+    erased = np.zeros(dark.shape, np.int32)
+    erased[first:] = is_line[own] & (own > 0)
+    if not erased.any() or not (dark & (erased == 0)).any():
+        return ink
+    whole = np.kron(_dilated(erased), np.ones((cell, cell)))[: ink.shape[0], : ink.shape[1]]
+    return np.where(whole > 0, np.float32(0), ink)
+
+
+def _in_cells(ink: Ink, cell: int) -> Ink:
+    """Return the ink in cells of `cell` pixels a side, [rows, cell, columns, cell]."""
+    height, width = (math.ceil(length / cell) for length in ink.shape)
+    padded = np.zeros((height * cell, width * cell), np.float32)
+    padded[: ink.shape[0], : ink.shape[1]] = ink
+    return padded.reshape(height, cell, width, cell)
+
+
 def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float]) -> Ink:
     """Return the ink, 0..1, without small pieces of dirt that would stretch its bounds.
 
     Components are made of squares of `cell` pixels a side; `least` gives the ink that one must
     have, from the ink of all.
     """
-    height, width = (math.ceil(length / cell) for length in ink.shape)
-    padded = np.zeros((height * cell, width * cell), np.float32)
-    padded[: ink.shape[0], : ink.shape[1]] = ink
-    cells = padded.reshape(height, cell, width, cell)
+    cells = _in_cells(ink, cell)
     own = components(cells.max((1, 3)) > 0.5)
     mass = np.bincount(own.ravel(), cells.sum((1, 3)).ravel())
     mass[0] = 0

@@ -74,7 +74,7 @@ class DigitsConfig(TrainingConfig):
     task: Literal["digits", "teacher"] = "digits"
     context: int = number(3, 1, MAX_CONTEXT, "columns that the causal convolution sees at once")
     features: int = number(128, 1, MAX_UNITS, "outputs of the convolution")
-    epochs: int = number(30, 1, 10_000, "epochs of each cycle")
+    epochs: int = number(40, 1, 10_000, "epochs of each cycle")
     batch: int = number(256, 1, 65_536, "images in a batch")
     # data
     held_out: int = number(5_000, 1, 1_000_000, "training images kept for validation")
@@ -122,7 +122,7 @@ class LinesConfig(TrainingConfig):
     text: float = number(9, 0, 100, "share of lines")
     made: float = number(9, 0, 100, "share of made-up words and lines")
     images: float = number(1.5, 0, 100, "share of numbers made of MNIST's images")
-    wills: float = number(8, 0, 100, "share of lines of wills on real paper, where there are some")
+    wills: float = number(8, 0, 100, "share of lines on real paper, where there are some")
     western: float = number(
         0.5, 0, 1, "share of made-up texts in languages of western Europe beside English; 0 leaves"
         " a net of UNIPEN the labels of ASCII",
@@ -141,7 +141,7 @@ class LinesConfig(TrainingConfig):
 
 
 TEACHER: Final = DigitsConfig(
-    task="teacher", epochs=16, learning_rate=2e-3, weight_decay=2e-2, blank_share=0.0,
+    task="teacher", epochs=9, learning_rate=2e-3, weight_decay=2e-2, blank_share=0.0,
     teacher_share=0.0, rough=0.0,
 )  # fmt: skip
 LINES: Final = LinesConfig(
@@ -166,7 +166,8 @@ class RunOptions:
 
     run: Path  # the run folder
     data: Path | None = None  # the user's images or ink; None is the data of the shipped models
-    paper: Path | None = None  # lines of wills, for a transcriber
+    pen: Path | None = None  # pen digits as labelled ink, for a classifier
+    paper: tuple[Path, ...] = ()  # archives of lines on real paper, for a transcriber
     teachers: tuple[Path, ...] = ()  # run folders of teachers, of a classifier
     init: Path | None = None  # a run folder or a checkpoint with the initial weights
     keep_of: tuple[Path, ...] = ()  # likewise, with the weights of `keep`; none is `init`

@@ -6,8 +6,10 @@ alone; so such a run begins framewise, with single characters whose ink is known
 """
 
 import copy
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -53,14 +55,13 @@ from inkstream.model.data.batches import (
 )
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.sources import ink_files, mnist, unipen
-from inkstream.model.data.sources.paper import Wills, load_wills
+from inkstream.model.data.sources.paper import PaperLines, load_lines
 from inkstream.model.data.synthesis.accents import COMPOSED
 from inkstream.model.data.synthesis.composition import LineComposer, Recipe
 from inkstream.model.decoding.greedy import GreedyDecoder
-from inkstream.model.errors import ConfigError, DataError
+from inkstream.model.errors import ConfigError, DataError, ImageError
 from inkstream.model.metrics import errors
 from inkstream.model.network import LineLSTM
-from inkstream.model.preprocess.columns import strip_columns
 from inkstream.model.preprocess.ink import seen_by
 from inkstream.model.reader import Reader, batches
 from inkstream.model.training.config import LinesConfig
@@ -88,6 +89,7 @@ EAGER: Final = 0.35  # share of the framewise steps in which a symbol is the lab
 FADE: Final = 0.6  # share of the framewise steps after which CTC comes in
 FRAMEWISE_SHARE: Final = 0.4  # of a batch's columns: single characters are many in few columns
 VALIDATED: Final = {"characters": 600, "words": 400, "text": 60}  # pieces
+VALIDATED_PAPER: Final = 200  # lines of each source, at most
 ROUGH: Final = "rough"  # validation words with the looks of real paper
 PLAIN: Final = "plain"  # the same without directions
 UNDIRECTED: Final = 0.4  # share of lines of plain ink without directions
@@ -110,18 +112,20 @@ class LineData:
     validation: NDArray[np.int64]
     characters: tuple[str, ...]  # of its labels, or composed of these, in order
     skipped: Mapping[str, int] = field(default_factory=dict)  # pieces that it lacks, by reason
-    wills: Wills | None = None
+    paper: Sequence[PaperLines] = ()
 
 
-def load_data(source: Path | None, wills: Path | None = None, *, western: bool = False) -> LineData:
-    """Load ink, see `load_ink`, and lines of wills if there are some.
+def load_data(
+    source: Path | None, paper: Sequence[Path] = (), *, western: bool = False
+) -> LineData:
+    """Load ink, see `load_ink`, and lines on real paper if there are some.
 
     If `western`, UNIPEN's characters are all of `WESTERN`, since its glyphs compose them.
     """
     data = load_ink(source)
     if western and data.name == UNIPEN:
         data = replace(data, characters=WESTERN)
-    return data if wills is None else replace(data, wills=load_wills(wills))
+    return replace(data, paper=[load_lines(path) for path in paper])
 
 
 def load_ink(source: Path | None) -> LineData:
@@ -328,7 +332,7 @@ class LinesTask:
         self._buckets = prefetched(self._bucket)
         validated = InkPieces(data.ink, data.validation, self.labels)
         self.validation = validation_samples(validated, self.model_config)
-        self.validation |= undirected_samples(self.validation, data.wills, self.model_config)
+        self.validation |= undirected_samples(self.validation, data.paper, self.model_config)
         left_out = {**data.skipped, **self.batches.left_out}
         if any(left_out.values()):
             counts = (f"{count} {reason}" for reason, count in left_out.items() if count)
@@ -337,11 +341,12 @@ class LinesTask:
     @property
     def description(self) -> dict[str, Any]:
         """What decides the result beside the configuration."""
-        wills = self.data.wills
+        paper = self.data.paper
         return {
-            "data": f"{self.data.name}, {wills.name}" if wills else self.data.name,
+            "data": ", ".join([self.data.name, *(own.source.name for own in paper)]),
             "data_digest": self.data.ink.digest,
-            "wills_digest": wills.digest if wills else "",
+            "paper_digests": [own.digest for own in paper],
+            "paper_splits": [split.table_digest(own.parts) for own in paper],
             "labels": list(self.labels),
             "init": self.init,
             "keep_of": self.keep_of,
@@ -445,8 +450,9 @@ class LinesTask:
         release = partial(folder.export, self.config.task, self.model_config, metrics)
         with TemporaryDirectory() as scratch:
             reader = Reader(read(release(UNCHANGED, ranges, to=Path(scratch))))
-        # Wills are read with twice the errors: they would make the letters of ink less confident.
-        ink = [own for name, own in self.validation.items() if name != WILLS]
+        # Paper is read with twice the errors: it would make the letters of ink less confident.
+        paper = {own.source.key for own in self.data.paper}
+        ink = [own for name, own in self.validation.items() if name not in paper]
         samples = list(chain.from_iterable(ink))
         scores, before = reader.scores(samples), self._temperatures
         temperatures = fit_line_temperatures(scores, samples, self.model_config, before)
@@ -487,16 +493,34 @@ def synthetic_sources(
             tqdm.write(f"images is left out: numbers need all digits, {data.name} has no {digits}")
         else:
             sources[IMAGES] = partial(draw_number, mnist.load("train"), config.column_height)
-    if config.wills and data.wills:
-        known, own, texts = set(labels), data.wills, data.wills.texts_in(labels)
-        lines = [at for at in own.part("train").tolist() if known.issuperset(texts[at])]
-
-        def draw_will(random: np.random.Generator) -> LineSample:
-            at = lines[int(random.integers(len(lines)))]
-            return draw_scan(own.images[at], texts[at], config.column_height, random)
-
-        sources[WILLS] = draw_will
+    if config.wills and data.paper:
+        sources[WILLS] = paper_source(data.paper, labels, config.column_height)
     return sources
+
+
+def paper_source(
+    paper: Sequence[PaperLines], labels: Sequence[str], column_height: int
+) -> SampleSource:
+    """Return what draws a training line on real paper, of each source by its share."""
+    known = set(labels)
+    texts = [own.texts_in(labels) for own in paper]
+    lines = [
+        [at for at in own.part("train").tolist() if known.issuperset(own_texts[at])]
+        for own, own_texts in zip(paper, texts, strict=True)
+    ]
+    shares = np.array([own.source.share for own in paper])
+
+    def draw(random: np.random.Generator) -> LineSample:
+        while True:
+            number = int(random.choice(len(paper), p=shares / shares.sum()))
+            own, at = paper[number], lines[number][int(random.integers(len(lines[number])))]
+            with suppress(ImageError):  # pale ink may vanish where it is distorted
+                return draw_scan(
+                    own.images[at], texts[number][at], column_height, random,
+                    to_columns=own.source.columns, widths=own.source.widths,
+                )  # fmt: skip
+
+    return draw
 
 
 def validation_samples(pieces: InkPieces, config: ModelConfig) -> dict[str, list[LineSample]]:
@@ -516,22 +540,23 @@ def validation_samples(pieces: InkPieces, config: ModelConfig) -> dict[str, list
 
 
 def undirected_samples(
-    directed: Mapping[str, Sequence[LineSample]], wills: Wills | None, config: ModelConfig
+    directed: Mapping[str, Sequence[LineSample]], paper: Sequence[PaperLines], config: ModelConfig
 ) -> dict[str, list[LineSample]]:
-    """Return validation words with the looks of real paper, without directions, and lines of wills.
+    """Return validation words with the looks of real paper, without directions, and real paper.
 
-    The texts of wills have accents if the labels have them.
+    Its texts have accents if the labels have them.
     """
     rng, column_height = np.random.default_rng(VALIDATION_SEED), config.column_height
     words = directed.get("words", [])
     samples = {ROUGH: degraded(words, 1, rng, column_height)}
     if config.directions:
         samples[PLAIN] = without_directions(words, 1, rng, column_height)
-    if wills:
-        texts = wills.texts_in(config.labels)
-        samples[WILLS] = [
-            LineSample(strip_columns(wills.images[at], column_height), texts[at], NO_ENDS)
-            for at in wills.part("validation").tolist()[::2]
+    for own in paper:
+        texts = own.texts_in(config.labels)
+        indices = own.part("validation")
+        samples[own.source.key] = [
+            LineSample(own.columns(at, column_height), texts[at], NO_ENDS)
+            for at in indices[:: math.ceil(len(indices) / VALIDATED_PAPER)].tolist()
         ]
     return {name: sorted(own, key=width) for name, own in samples.items() if own}
 

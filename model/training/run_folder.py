@@ -34,7 +34,16 @@ NETWORK: Final = "network.safetensors"
 METRICS: Final = "metrics.jsonl"
 CURVE: Final = "curve.png"
 OPTIONS: Final = "options.json"
-KEPT: Final = ("data", "paper", "teachers", "init", "keep_of", "device", "threads")  # run options
+KEPT: Final = (
+    "data",
+    "pen",
+    "paper",
+    "teachers",
+    "init",
+    "keep_of",
+    "device",
+    "threads",
+)  # run options
 FLOAT32_FOLDER: Final = "float32"  # of the same net in 32-bit numbers, the reference
 TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
 MAX_SHOWN: Final = 60  # characters of a value in a message
@@ -295,10 +304,10 @@ def resumed(
         )
     if "cycles" in given:
         before = dataclasses.replace(before, cycles=config.cycles)
-    for name in ("data", "paper", "init"):
+    for name in ("data", "pen", "init"):
         if found.get(name) is not None:
             found[name] = Path(found[name])
-    for name in ("teachers", "keep_of"):
+    for name in ("paper", "teachers", "keep_of"):
         if name in found:
             found[name] = tuple(map(Path, found[name]))
     return before, dataclasses.replace(run, **found)

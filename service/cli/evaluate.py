@@ -91,11 +91,18 @@ def evaluate() -> None:
     help="name or path; the first is reported in full, others as further seeds, not with --rough",
 )
 @click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [default: downloaded once]")
+@click.option("--pen", type=PATH, help="pen-digits.jsonl.xz: measure pen digits too, and UNIPEN's")
 @PART
 @ROUGH
 @out_option("digits", "folder for JSON and plots")
 def digits(
-    *, checkpoint: tuple[str, ...], data: Path | None, part: "Part", rough: bool, out: Path
+    *,
+    checkpoint: tuple[str, ...],
+    data: Path | None,
+    pen: Path | None,
+    part: "Part",
+    rough: bool,
+    out: Path,
 ) -> None:
     """Accuracy after each column, calibration, confusion and the worst mistakes, on MNIST's test.
 
@@ -106,6 +113,7 @@ def digits(
       inkstream evaluate digits --rough --part validation
     """
     from inkstream.model.checkpoint import find, read
+    from inkstream.model.data.sources import pen_digits
     from inkstream.model.evaluation.digits import images, report
     from inkstream.model.evaluation.rough import digits_report
 
@@ -116,7 +124,7 @@ def digits(
         if rough:
             made = digits_report(read(nets[0], "classifier"), dataset, part=part)
         else:
-            made = report(nets, dataset, part=part)
+            made = report(nets, dataset, part, None if pen is None else pen_digits.load(pen, part))
         made.save(out)
         click.echo(f"{made.heading()}\n{made.table()}")
         result.complete(out, next_command=_serve(checkpoint[0]))
@@ -291,21 +299,22 @@ def pages(
 @click.option("--language", help="name or path of a language that the lines are also read in")
 @out_option("wills", "folder for JSON and table")
 def wills(*, source: Path, language: str | None, **options: Any) -> None:
-    """Errors of lines cut from French wills of 1898-1918.
+    """Errors of lines cut from real paper: French wills and notaries' registers, German words.
 
     Accents are folded; if the model knows them, errors with accents are measured too.
 
-    PATH is their archive wills.tar, or the folder with its lines.jsonl and lines/.
+    PATH is an archive, wills.tar, german-words.tar or notaries.tar, or its unpacked folder.
 
     \b
-    Example:
+    Examples:
       inkstream evaluate wills paper/wills.tar --part validation --baselines --language french
+      inkstream evaluate wills hands/german-words.tar --part validation --language german
     """
     from inkstream.model.data.sources import paper
-    from inkstream.model.evaluation.paper import wills_report
+    from inkstream.model.evaluation.paper import lines_report
 
     options["language"] = _language_file(language)
-    _evaluate(wills_report, load=partial(paper.load_wills, source), **options)
+    _evaluate(lines_report, load=partial(paper.load_lines, source), **options)
 
 
 def _language_file(name_or_path: str | None) -> "LanguageFile | None":

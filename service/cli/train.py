@@ -34,6 +34,12 @@ INIT: Final = "initial weights: a run folder, a model's name or a path"
 KEEP_OF: Final = (
     "net whose weights --keep mixes into the result; may be repeated  [default: that of --init]"
 )
+PEN: Final = (
+    "digits as labelled ink, pen-digits.jsonl.xz: trains on them and on UNIPEN's beside the images"
+)
+PAPER: Final = (
+    "lines on real paper: wills.tar, german-words.tar, notaries.tar, or a folder; may be repeated"
+)
 INK: Final = "your own labelled ink: .jsonl, .inkml or a folder of them"
 NEXT: Final = {  # what one does with what was made
     "digits": "inkstream evaluate digits --checkpoint {made}",
@@ -103,6 +109,7 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
     help="run folder of a teacher; may be repeated",
 )  # fmt: skip
 @click.option("--init", type=PATH, help=INIT)
+@click.option("--pen", type=PATH, help=PEN)
 @run_options("digits", IMAGES)
 def digits(**options: Any) -> int:
     """Train the causal LSTM that is served; without --teacher it trains a teacher first.
@@ -121,6 +128,7 @@ def digits(**options: Any) -> int:
 
 
 @train.command()
+@click.option("--pen", type=PATH, help=PEN)
 @run_options("teacher", IMAGES)
 def teacher(**options: Any) -> int:
     """Train a convolutional net that sees the whole image, for `train digits` to learn from.
@@ -135,7 +143,7 @@ def teacher(**options: Any) -> int:
 @train.command()
 @click.option("--init", type=PATH, help=INIT)
 @click.option("--keep-of", type=PATH, multiple=True, help=KEEP_OF)
-@click.option("--paper", type=PATH, help="lines of wills on real paper: wills.tar or its folder")
+@click.option("--paper", type=PATH, multiple=True, help=PAPER)
 @run_options(
     "lines", f"{INK}; or UNIPEN's archive  [default: UNIPEN as `inkstream data unipen` read it]"
 )

@@ -1,7 +1,8 @@
-"""Small made-up folders of ruled pages and of lines of wills, as the real ones are laid out."""
+"""Small made-up folders of ruled pages, wills, words and registers, laid out as the real ones."""
 
 import json
-from collections.abc import Sequence
+import tarfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,24 @@ def write_wills(folder: Path, n_writers: int = 30) -> None:
         Image.fromarray(image).save(folder / name)
         rows.append({"image": name, "text": text, "writer": writer})
     (folder / "lines.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def write_index(folder: Path, texts: Mapping[str, Sequence[str]]) -> Path:
+    """Write images of these texts by writer as German words or registers come; return their tar."""
+    (folder / "img").mkdir(parents=True)
+    rows: list[dict[str, str]] = []
+    for writer, own in texts.items():
+        for text in own:
+            name = f"img/{len(rows)}.webp"
+            image = np.full((64, 256), 250, np.uint8)
+            _write_zigzag(image, 50)
+            Image.fromarray(image).save(folder / name, lossless=True)
+            rows.append({"image": name, "text": text, "writer": writer})
+    (folder / "index.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with tarfile.open(folder.with_suffix(".tar"), "w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.add(path, path.name)
+    return folder.with_suffix(".tar")
 
 
 def _lines() -> list[dict[str, object]]:

@@ -7,6 +7,7 @@ import pytest
 
 from inkstream.model.metrics import (
     accuracy_difference,
+    accuracy_interval,
     bootstrap,
     calibration,
     cer_difference,
@@ -194,3 +195,11 @@ def test_the_calibration_error_of_a_worked_example() -> None:
     answers = np.array([0, 1, 0, 0])
     # confidence 0.9 and half correct; 0.6 and all correct: (0.4 + 0.4) / 2
     assert expected_calibration_error(probabilities, answers) == pytest.approx(0.4)
+
+
+def test_the_interval_of_an_accuracy_follows_from_the_writers() -> None:
+    right = np.repeat([True, False], 500)
+    low, high = accuracy_interval(right, np.repeat([7, 3], 500))
+    assert (low, high) == (0, 1)  # two writers, one of whom is always read
+    low, high = accuracy_interval(right, np.tile(np.arange(100), 10))
+    assert 0.49 < low <= 0.5 <= high < 0.51  # all writers are read alike

@@ -10,6 +10,7 @@ is refused; a piece that keeps them and can't be trained on is skipped, and coun
 
 import hashlib
 import json
+import lzma
 import re
 import unicodedata
 from collections import defaultdict
@@ -86,14 +87,15 @@ def read(source: Path) -> LabelledInk:
     Raises `DataError` with file and line where something can't be read.
     """
     files = files_of(source)
+    donor = next((source.name[: -len(end)] for end in SUFFIXES if _ends(source, end)), source.name)
     if not files:
         raise DataError(f"{source} is no {' or '.join(SUFFIXES)} file, and no folder with any")
-    given = [piece for path in files for piece in READERS[path.suffix.lower()](path)]
+    given = [piece for path in files for piece in _reader(path)(path)]
     medians = _median_sizes(given)
     pieces, counts = [], Statistics()
     for piece in given:
         if reason := _fault(piece, medians):
-            counts.skipped[reason, category(piece.label), source.stem] += 1
+            counts.skipped[reason, category(piece.label), donor] += 1
         else:
             pieces.append(piece)
     if not pieces:
@@ -101,8 +103,8 @@ def read(source: Path) -> LabelledInk:
         raise DataError(
             f"{source} has no labelled ink that can be used{reasons and f': {reasons}'}"
         )
-    ink = InkSet.of(_scaled(pieces, source.stem))
-    counts.pieces.update((CATEGORIES[index], source.stem) for index in ink.categories)
+    ink = InkSet.of(_scaled(pieces, donor))
+    counts.pieces.update((CATEGORIES[index], donor) for index in ink.categories)
     return LabelledInk(ink, counts, connected_groups([piece.keys for piece in pieces]))
 
 
@@ -142,10 +144,13 @@ def _median_sizes(pieces: list[Labelled]) -> dict[str, float]:
 
 
 def _json_lines(path: Path) -> Iterator[Labelled]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield _json_piece(line, f"{path}, line {number}")
+    with (lzma.open if _ends(path, ".xz") else open)(path, "rb") as file:
+        try:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _json_piece(line, f"{path}, line {number}")
+        except (lzma.LZMAError, EOFError) as error:
+            raise DataError(f"{path} is incomplete or damaged: {error}") from error
 
 
 def _json_piece(line: bytes, place: str) -> Labelled:
@@ -194,9 +199,19 @@ def _inkml(path: Path) -> Iterator[Labelled]:
 READERS: Final[Mapping[str, Callable[[Path], Iterator[Labelled]]]] = {  # by suffix
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
+    ".jsonl.xz": _json_lines,
     ".inkml": _inkml,
 }
 SUFFIXES: Final = tuple(READERS)
+
+
+def _reader(path: Path) -> Callable[[Path], Iterator[Labelled]]:
+    """Return the reader of a file that `files_of` returned."""
+    return next(READERS[suffix] for suffix in SUFFIXES if _ends(path, suffix))
+
+
+def _ends(path: Path, *suffixes: str) -> bool:
+    return path.name.lower().endswith(suffixes)
 
 
 def files_of(source: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
@@ -205,11 +220,11 @@ def files_of(source: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
     Hidden files, which other systems leave, are left out.
     """
     if not source.is_dir():
-        return [source] if source.is_file() and source.suffix.lower() in suffixes else []
+        return [source] if source.is_file() and _ends(source, *suffixes) else []
     return sorted(
         path
         for path in source.rglob("*")
-        if path.suffix.lower() in suffixes
+        if _ends(path, *suffixes)
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(source).parts)
     )

@@ -33,6 +33,18 @@ def test_the_digest_changes_with_pixels_answers_and_labels() -> None:
     assert Dataset("renamed", *(dataset.columns, dataset.answers, dataset.labels)).digest in digests
 
 
+def test_joined_datasets_keep_their_order_and_must_fit() -> None:
+    first, second = excerpt(10), excerpt(50).take(np.arange(40, 50))
+    joined = first.joined([second])
+    assert joined.digest == Dataset("x", np.concatenate([first.columns, second.columns]),
+                                    np.concatenate([first.answers, second.answers]),
+                                    first.labels).digest  # fmt: skip
+    assert joined.name == first.name
+    letters = Dataset("letters", first.columns, first.answers, tuple("abcdefghij"))
+    with pytest.raises(DataError, match="letters have different labels or sizes"):
+        first.joined([letters])
+
+
 def test_a_split_uses_every_image_once_and_is_repeatable() -> None:
     dataset = excerpt(50)
     training, held_out = dataset.split(20, seed=1)

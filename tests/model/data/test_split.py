@@ -64,6 +64,14 @@ def test_the_part_of_one_writer_follows_from_the_name() -> None:
     assert digest == "abe7a429701db953d1051ace8d6aa153b75a1aeb2fc9020126e3948165410bb7"
 
 
+def test_a_fifth_of_a_few_writers_validates_and_a_fifth_tests() -> None:
+    parts = split.part_of_few(WRITERS[:31])
+    assert Counter(parts.values()) == {"train": 19, "validation": 6, "test": 6}
+    assert split.part_of_few(reversed(WRITERS[:31])) == parts
+    tests = sorted(name for name, part in parts.items() if part == "test")
+    assert split.table_digest(parts) != split.table_digest(parts | {tests[0]: "train"})
+
+
 def test_the_parts_are_the_same_on_every_machine() -> None:
     parts = split.part_of_writer(WRITERS)
     test = sorted(writer for writer in WRITERS if parts[writer] == "test")

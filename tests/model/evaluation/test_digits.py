@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inkstream.model.data.sources.pen_digits import PenDigits
 from inkstream.model.evaluation.digits import measure, predictor, report
 from inkstream.model.recognizer import Recognizer
 from inkstream.model.training.document import train_document
@@ -35,6 +36,21 @@ def test_accuracy_is_counted_after_every_column() -> None:
     assert confusion.sum() == 40
     assert confusion.trace() == round(40 * expected[-1])
     assert confusion[:, 0].sum() == 40 - np.count_nonzero(dataset.answers[:27])
+
+
+def test_pen_digits_stand_beside_the_images_with_an_interval_over_their_writers(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "tiny.onnx"
+    builders.checkpoint(path)
+    pen = PenDigits(builders.excerpt(40), np.arange(40) % 4, "digest")
+    made = report([path], builders.excerpt(40), "validation", {"pen digits": pen})
+    figures = made.contents["pen"]["pen digits"]
+    assert (figures["images"], figures["writers"], figures["split_digest"]) == (40, 4, "digest")
+    assert figures["accuracy_after"] == made.contents["accuracy_after"]
+    low, high = figures["interval"]
+    assert low <= figures["accuracy"] <= high
+    assert "\n| pen digits, 40 by 4 writers, " in made.table()
 
 
 def test_the_measured_answers_are_those_of_the_library(tmp_path: Path) -> None:

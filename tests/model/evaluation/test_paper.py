@@ -10,20 +10,21 @@ from PIL import Image
 
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.data.sources.paper import RuledLine, load_pages, load_wills
+from inkstream.model.data.sources.paper import RuledLine, load_lines, load_pages
+from inkstream.model.data.split import table_digest
 from inkstream.model.decoding import ngrams
 from inkstream.model.evaluation.baselines import Colour, FoundLine, Grey, Kind, Rendering
 from inkstream.model.evaluation.paper import (
     accent_figures,
+    lines_report,
     overlaps,
     overlay,
     read_page,
     ruled_report,
-    wills_report,
 )
 from inkstream.model.evaluation.report import Report, document, figures
 from tests.helpers import builders
-from tests.helpers.paper_folder import WIDTH, write_pages, write_wills
+from tests.helpers.paper_folder import WIDTH, write_index, write_pages, write_wills
 
 SHAPE = (400, 800)
 
@@ -150,7 +151,7 @@ def test_all_recognisers_are_measured_with_accents_where_the_net_knows_them(
     western: Checkpoint, tmp_path: Path
 ) -> None:
     write_wills(tmp_path)
-    report = wills_report(western, load_wills(tmp_path), part="validation", baselines=[Copyist()])
+    report = lines_report(western, load_lines(tmp_path), part="validation", baselines=[Copyist()])
     readers = json.loads(json.dumps(report.contents))["readers"]
     assert readers["Copyist 1.0"]["cer_accents"]["cer"] == pytest.approx(1 / 11)
     letters = readers["Copyist 1.0"]["letters"]
@@ -165,10 +166,25 @@ def test_all_recognisers_are_measured_with_accents_where_the_net_knows_them(
     assert row.endswith(" | 1.000 |")
 
 
+def test_german_words_are_measured_by_their_letters_and_without_spaces(
+    western: Checkpoint, tmp_path: Path
+) -> None:
+    texts = {f"dhsd-{number}": ("né à", "né à") for number in range(10)}
+    words = load_lines(write_index(tmp_path / "words", texts))
+    report = lines_report(western, words, part="validation", baselines=[Copyist()])
+    contents = json.loads(json.dumps(report.contents))
+    assert (contents["source"], contents["writers"], contents["lines"]) == ("DHSD", 2, 4)
+    assert contents["split_digest"] == table_digest(words.parts)
+    theirs = contents["readers"]["Copyist 1.0"]
+    assert list(theirs["letters"]) == ["all"]  # none of é and à is German
+    assert theirs["without_spaces"]["characters"] == 12
+    assert "| DHSD: 4 lines by 2 writers |" in report.table()
+
+
 def test_wills_are_also_read_in_a_language(western: Checkpoint, tmp_path: Path) -> None:
     write_wills(tmp_path)
     language = ngrams.LanguageFile(ngrams.find("english"), keep=True)
-    report = wills_report(western, load_wills(tmp_path), part="validation", language=language)
+    report = lines_report(western, load_lines(tmp_path), part="validation", language=language)
     contents = json.loads(json.dumps(report.contents))
     assert (contents["language"], contents["language_digest"]) == ("english", language.digest)
     alone, guided = (contents["readers"][f"inkstream{own}"] for own in ("", " with english"))
@@ -265,8 +281,8 @@ def test_a_limit_takes_pages_from_all_of_the_part(tiny_lines: Checkpoint, tmp_pa
 
 def test_wills_are_compared_with_accents_folded(tiny_lines: Checkpoint, tmp_path: Path) -> None:
     write_wills(tmp_path)
-    wills = load_wills(tmp_path)
-    report = wills_report(tiny_lines, wills, part="validation", baselines=[Copyist()])
+    wills = load_lines(tmp_path)
+    report = lines_report(tiny_lines, wills, part="validation", baselines=[Copyist()])
     contents = json.loads(json.dumps(report.contents))
     assert contents["lines"] == len(wills.part("validation")) > 0
     assert contents["left_out"] == 1

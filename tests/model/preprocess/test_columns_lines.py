@@ -138,3 +138,22 @@ def test_a_long_scan_keeps_its_rows() -> None:
     assert correlation(part, EXPECTED[:-LINE_MARGIN]) > 0.9
     kept = read_image(data.getvalue(), max_side=16384)
     assert kept.size <= MAX_KEPT
+
+
+@pytest.mark.parametrize("darker", [1.0, 6.0])
+def test_a_piece_of_a_rule_at_the_foot_does_not_hide_the_writing(darker: float) -> None:
+    writing = np.full((150, 640), 250, np.uint8)
+    writing -= np.rint(picture() / 255 * 240 / darker).astype(np.uint8)
+    ruled = writing.copy()
+    ruled[140:144, 100:400] = 5
+    assert correlation(line_columns(ruled, H), line_columns(writing, H)) > 0.99
+
+
+def test_a_stroke_that_reaches_the_foot_and_a_dash_by_itself_are_kept() -> None:
+    writing = 255 - picture()
+    writing[100:144, 200:206] = 0
+    writing[138:144, 200:300] = 0  # a tail that goes on along the foot
+    assert (line_columns(writing, H)[40:52, -6:] > 100).any(1).all()
+    dash = np.full((150, 640), 250, np.uint8)
+    dash[138:144, 200:300] = 0
+    assert line_columns(dash, H).any()

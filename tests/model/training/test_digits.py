@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from inkstream.model import train as training
 from inkstream.model.checkpoint import read
+from inkstream.model.data.sources.pen_digits import PenDigits
+from inkstream.model.data.split import Part
 from inkstream.model.network import ColumnLSTM
 from inkstream.model.training import digits
 from inkstream.model.training.config import DigitsConfig, RunOptions
@@ -115,3 +117,30 @@ def test_a_net_is_validated_and_calibrated_on_plain_and_rough_images(
         assert 0 <= held_out["after 28 columns"] < held_out["rough"] < 1
     assert held_out["rough"] == pytest.approx(0.9, abs=0.1)  # without ink it can only guess
     assert temperatures[0] != temperatures[1]
+
+
+def test_pen_digits_join_the_images_and_validate_by_source() -> None:
+    torch.manual_seed(0)
+    excerpt = builders.excerpt(60)
+    spans: dict[Part, range] = {"train": range(30), "validation": range(30, 60)}
+    pen = {
+        part: {"pen": PenDigits(excerpt.take(np.array(span)), np.arange(30), "digest")}
+        for part, span in spans.items()
+    }
+    made = DigitsTask(SMALL, builders.excerpt(400), (), pen=pen)
+    assert len(made.answers) == 300 + 30
+    assert made.description["data_digest"] != task().description["data_digest"]
+    errors = made.validate(made.network)["held_out"]
+    answers = made.scores(made.network, excerpt.columns[30:])[:, -1].argmax(1)
+    assert errors["pen"] == pytest.approx((answers != excerpt.answers[30:]).mean())
+
+
+def test_a_quarter_of_the_images_is_not_distorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, seen = task(distortion=1.0, rough=0.0), []
+    monkeypatch.setattr(made, "_loss_of", lambda columns, *_: seen.append(columns))
+    for step in range(made.round_steps):
+        made.loss(step, 0)
+    images = torch.cat(seen).mul(255).round().byte()
+    plain = {image.numpy().tobytes() for image in made.columns}
+    share = np.mean([image.numpy().tobytes() in plain for image in images])
+    assert share == pytest.approx(0.25, abs=0.06)

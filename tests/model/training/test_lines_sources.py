@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from inkstream.model.data.sources.paper import load_lines
 from inkstream.model.errors import DataError
 from inkstream.model.training import lines as line_data
 from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.lines import LinesTask
+from tests.helpers.paper_folder import write_index
 from tests.model.training.test_lines import SMALL, ink
 
 pytestmark = pytest.mark.usefixtures("mnist_excerpt")
@@ -79,3 +82,33 @@ def test_numbers_have_their_share_of_a_batch() -> None:
     with_digits = dataclasses.replace(ink(), labels=("0123456789", *ink().labels[1:]))
     batch = LinesTask(config, line_data.own_ink("mine", with_digits)).part(8, 0)
     assert all(label.isdecimal() for label in batch.labels)
+
+
+def paper_task(folder: Path) -> LinesTask:
+    """Return a task that reads words by ten writers and lines of three sheets of registers."""
+    words = write_index(folder / "words", {f"dhsd-{n}": ["zoo", "lool"] for n in range(10)})
+    sheets = {f"lect:page-FRAN_0025_{n:04}_L-0": ["ol zl"] for n in (73, 934, 2352)}
+    lines = write_index(folder / "lines", sheets)
+    config = dataclasses.replace(SMALL, column_height=32, wills=10, characters=0, words=0, text=0)
+    data = line_data.own_ink("mine", ink())
+    paper = [load_lines(words), load_lines(lines)]
+    return LinesTask(config, dataclasses.replace(data, paper=paper))
+
+
+def test_every_source_of_paper_has_its_share_and_its_validation(tmp_path: Path) -> None:
+    made = paper_task(tmp_path)
+    labels = [label for step in range(8, 40) for label in made.part(step, 0).labels]
+    counts = Counter(label == "ol zl" for label in labels)
+    assert set(labels) == {"zoo", "lool", "ol zl"}
+    assert counts[True] / counts.total() == pytest.approx(1 / 3, abs=0.1)  # 0.2 of 0.2 + 0.4
+    assert [len(made.validation[key]) for key in ("german", "notaries")] == [4, 1]
+    assert made.description["data"] == "mine, DHSD, LECTAUREP repertoires"
+    assert len(set(made.description["paper_splits"])) == 2
+
+
+def test_an_image_whose_ink_vanishes_when_it_is_distorted_is_drawn_again(tmp_path: Path) -> None:
+    words = load_lines(write_index(tmp_path / "words", {"dhsd-0": ["zoo", "lool"]}))
+    words.images[0] = np.full((64, 256), 250, np.uint8)
+    draw = line_data.paper_source([words], (" ", "l", "o", "z"), 32)
+    random = np.random.default_rng(0)
+    assert {draw(random).label for _ in range(20)} == {"lool"}

@@ -1,6 +1,7 @@
 """A user's own ink: JSON lines and InkML become an `InkSet`, or an error with file and line."""
 
 import json
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,17 @@ def inkml(body: str, head: str = "") -> str:
 
 
 # JSON lines
+
+
+def test_a_compressed_file_is_read_as_it_was_before(tmp_path: Path) -> None:
+    line = json.dumps(WORD | {"writer": "Zoë"}).encode()
+    (tmp_path / "mine.jsonl").write_bytes(line)
+    (tmp_path / "mine.jsonl.xz").write_bytes(packed := lzma.compress(line))
+    plain, compressed = (ink_files.read(tmp_path / f"mine.jsonl{end}").ink for end in ("", ".xz"))
+    assert compressed.digest == plain.digest
+    (tmp_path / "mine.jsonl.xz").write_bytes(packed[:-20])
+    with pytest.raises(DataError, match=r"mine\.jsonl\.xz is incomplete or damaged"):
+        ink_files.read(tmp_path / "mine.jsonl.xz")
 
 
 def test_a_line_is_a_piece_with_its_strokes_label_and_writer(tmp_path: Path) -> None:
@@ -229,7 +241,9 @@ def test_paths_with_ink_have_files_of_it(tmp_path: Path) -> None:
 def test_a_path_without_ink_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.txt").write_text("")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"is no \.jsonl or \.ndjson or \.inkml file"):
+    with pytest.raises(
+        DataError, match=r"is no \.jsonl or \.ndjson or \.jsonl\.xz or \.inkml file"
+    ):
         ink_files.read(tmp_path / name)
 
 

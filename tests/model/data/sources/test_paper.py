@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from inkstream.model.alphabet import ASCII, LETTERS, WESTERN
-from inkstream.model.data.sources.paper import fold, load_pages, load_wills, spelt
+from inkstream.model.data.sources.paper import fold, load_lines, load_pages, spelt
 from inkstream.model.errors import DataError
-from tests.helpers.paper_folder import TEXTS, write_pages, write_wills
+from tests.helpers.paper_folder import TEXTS, write_index, write_pages, write_wills
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_the_digest_of_pages_follows_from_all_files(tmp_path: Path) -> None:
 
 def test_wills_are_folded_and_those_with_marks_left_out(tmp_path: Path) -> None:
     write_wills(tmp_path, n_writers=3)
-    wills = load_wills(tmp_path)
+    wills = load_lines(tmp_path)
     assert wills.texts == ["ne a", "Mme abc"] * 3
     assert wills.writers == ["w0", "w0", "w1", "w1", "w2", "w2"]
     assert wills.n_left_out == 1
@@ -82,7 +82,7 @@ def test_wills_are_folded_and_those_with_marks_left_out(tmp_path: Path) -> None:
 
 def test_texts_of_wills_have_accents_for_labels_that_have_all_letters(tmp_path: Path) -> None:
     write_wills(tmp_path, n_writers=2)
-    wills = load_wills(tmp_path)
+    wills = load_lines(tmp_path)
     assert wills.spelt == ["né à", "Mme abc"] * 2
     assert wills.texts_in(WESTERN) == wills.texts_in(ASCII + LETTERS) == wills.spelt
     assert wills.texts_in(ASCII) == wills.texts_in(ASCII + LETTERS[1:]) == wills.texts
@@ -90,7 +90,7 @@ def test_texts_of_wills_have_accents_for_labels_that_have_all_letters(tmp_path: 
 
 def test_no_writer_of_wills_is_in_two_parts_and_every_line_in_one(tmp_path: Path) -> None:
     write_wills(tmp_path, n_writers=60)
-    wills = load_wills(tmp_path)
+    wills = load_lines(tmp_path)
     parts = [wills.part(name) for name in ("train", "validation", "test")]
     assert sorted(np.concatenate(parts)) == list(range(120))
     writers = [{wills.writers[index] for index in part} for part in parts]
@@ -101,10 +101,71 @@ def test_no_writer_of_wills_is_in_two_parts_and_every_line_in_one(tmp_path: Path
 def test_the_part_of_a_writer_depends_on_no_other_writer(tmp_path: Path) -> None:
     write_wills(tmp_path / "few", n_writers=30)
     write_wills(tmp_path / "many", n_writers=60)
-    few, many = load_wills(tmp_path / "few"), load_wills(tmp_path / "many")
+    few, many = load_lines(tmp_path / "few"), load_lines(tmp_path / "many")
     for part in ("train", "validation", "test"):
         own = {few.writers[index] for index in few.part(part)}
         assert own <= {many.writers[index] for index in many.part(part)}
+
+
+def test_a_fifth_of_the_writers_of_german_words_validates_and_a_fifth_tests(tmp_path: Path) -> None:
+    texts = {f"dhsd-{number}": ("Weißenfels", "Große Straße") for number in range(10)}
+    words = load_lines(write_index(tmp_path / "german-words", texts))
+    assert (words.source.key, words.n_left_out) == ("german", 0)
+    assert words.spelt[:2] == ["Weißenfels", "Große Straße"]
+    assert words.texts[:2] == ["Weissenfels", "Grosse Strasse"]
+    assert [len(words.part(name)) for name in ("train", "validation", "test")] == [12, 4, 4]
+    unpacked = load_lines(tmp_path / "german-words")
+    assert (unpacked.digest, unpacked.parts) == (words.digest, words.parts)
+
+
+def test_words_are_fitted_to_their_ink_and_lines_to_their_image(tmp_path: Path) -> None:
+    words = load_lines(write_index(tmp_path / "words", {"dhsd-1": ["Görzig"]}))
+    lines = load_lines(write_index(tmp_path / "lines", {"lect:page-FRAN_0025_0073_L-0": ["à"]}))
+    np.testing.assert_array_equal(words.images[0], lines.images[0])
+    assert words.columns(0, 32).any(0).sum() == 29  # rows with ink
+    assert lines.columns(0, 32).any(0).sum() < 20
+
+
+def test_sheets_of_registers_are_split_by_their_number(tmp_path: Path) -> None:
+    numbers = {73: "train", 934: "validation", 1289: "validation", 1333: "train", 2352: "test"}
+    texts = {
+        f"lect:page-FRAN_0025_{number:04}_L-{side}": ["Décharge"]
+        for number in numbers
+        for side in (0, 1)
+    }
+    lines = load_lines(write_index(tmp_path / "notaries", texts))
+    assert lines.parts == {f"FRAN_0025_{number:04}": part for number, part in numbers.items()}
+    assert [len(lines.part(name)) for name in ("train", "validation", "test")] == [4, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("S^te du 31, V^e", "Ste du 31, Ve"),
+        ("_d°_ (par M^me)", "d° (par Mme)"),
+        ("èpouse dècèdèe", "épouse décédée"),
+        ("Notorièté de Thèrèse", "Notoriété de Thérèse"),
+        ("sa mère, après dècés", "sa mère, après décès"),
+        ("présent règlement", "présent règlement"),
+        ("pièces de la République", "pièces de la République"),
+        ("àParis, rueNationale12,Bd", "à Paris, rue Nationale 12, Bd"),
+        ("Roux(par EugèneValette)et 3.800^f", "Roux (par Eugène Valette) et 3.800f"),
+    ],
+)
+def test_labels_of_registers_are_mended(tmp_path: Path, text: str, written: str) -> None:
+    (read,) = load_lines(write_index(tmp_path / "lines", {"lect:page-F_1_L-0": [text]})).spelt
+    assert read == written
+
+
+def test_lines_of_registers_with_unreadable_letters_or_signs_are_left_out(tmp_path: Path) -> None:
+    texts = ["a [illisible]", "con|travention", "de 2000+", "la ~", "Inventaire"]
+    lines = load_lines(write_index(tmp_path / "lines", {"lect:page-F_1_L-0": texts}))
+    assert (lines.spelt, lines.n_left_out) == (["Inventaire"], 4)
+
+
+def test_images_by_writers_of_no_known_source_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is of no known source: its writers are Zoë"):
+        load_lines(write_index(tmp_path / "lines", {"Zoë": ["a"]}))
 
 
 def test_an_archive_of_wills_is_read_as_its_folder(tmp_path: Path) -> None:
@@ -112,7 +173,7 @@ def test_an_archive_of_wills_is_read_as_its_folder(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "wills.tar", "w") as archive:
         for path in sorted((tmp_path / "wills").iterdir()):
             archive.add(path, path.name)
-    unpacked, packed = load_wills(tmp_path / "wills"), load_wills(tmp_path / "wills.tar")
+    unpacked, packed = load_lines(tmp_path / "wills"), load_lines(tmp_path / "wills.tar")
     assert packed.digest == unpacked.digest
     assert packed.texts == unpacked.texts
     for image, same in zip(packed.images, unpacked.images, strict=True):
@@ -127,7 +188,7 @@ def test_what_is_neither_folder_nor_archive_is_refused(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError, match=r"wills\.tar"):
-        load_wills(path)
+        load_lines(path)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +199,7 @@ def test_a_damaged_list_of_wills_is_refused_with_its_line(tmp_path: Path, row: b
     listed = tmp_path / "lines.jsonl"
     listed.write_bytes(listed.read_bytes() + row)
     with pytest.raises(DataError, match="line 4: expected"):
-        load_wills(tmp_path)
+        load_lines(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -173,10 +234,10 @@ def test_a_missing_or_damaged_image_is_named(tmp_path: Path) -> None:
     image = tmp_path / "wills" / "lines" / "00001.png"
     image.write_bytes(image.read_bytes()[:60])
     with pytest.raises(DataError, match=r"lines/00001\.png"):
-        load_wills(tmp_path / "wills")
+        load_lines(tmp_path / "wills")
     image.unlink()
     with pytest.raises(DataError, match=r"lines/00001\.png"):
-        load_wills(tmp_path / "wills")
+        load_lines(tmp_path / "wills")
     (tmp_path / "pages" / "pages" / "copy_0013.png").unlink()
     with pytest.raises(DataError, match=r"copy_0013\.png"):
         load_pages(tmp_path / "pages")
