@@ -51,8 +51,8 @@ MORE_ROWS: Final = 16  # come into use at once
 INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
 ANSWERING_S: Final = 0.004  # for handing scores out in one turn, and what waits behind them
 MAX_CLIENT_COLUMNS: Final = 32  # of one client in a run, if there are several clients: 1 ms
-# Ink of fewer sessions than this waits for more, up to this time after the newest turn with work: to
-# draw and to read the ink of one takes nearly as long as that of many.
+# Ink of fewer sessions than this waits for more, up to this time after the newest turn with work:
+# to draw and to read the ink of one takes nearly as long as that of many.
 GATHERED_SESSIONS: Final = 32
 GATHERING_S: Final = 0.01
 MIN_SHARE_COLUMNS: Final = 8  # that a session may bring, even if others have fewer
