@@ -376,7 +376,8 @@ class Conversation:
                 self._text = message.text or ""
             if isinstance(message, messages.Revised) and message.seq == 0:  # by other weights
                 self._line.digest, self._merges = self.ready.model.digest, True
-            if isinstance(message, messages.Rewound) and self._merges:  # in what is heard again
+            if isinstance(message, messages.Rewound) and self._merges:
+                # The line is read anew: no result comes again once it was withdrawn.
                 self._inbox = deque(
                     kept
                     for kept in self._inbox

@@ -223,7 +223,7 @@ class Engine:
 
     def _wake(self) -> None:
         self._waking = False
-        if self._stopped:
+        if self._stopped or not (self._inked or self._queue or self._answered):
             return
         if (waiting_s := self._gathering_s()) > 0:
             if self._timer is None:
