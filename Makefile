@@ -19,8 +19,9 @@ NEXT_PORT = $(shell echo $$(( $(PORT) + 1 )))
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # A worker a core, four at most, each computing in one thread; a file's tests stay together. All tests
-# take one worker more: those in a browser mostly wait.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+# take one worker more: those in a browser mostly wait. A test that hangs ends its worker, and has failed.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
+    -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 ALL_WORKERS = $(shell echo $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )))
 NPM_INSTALL := npm install --no-save --no-audit --no-fund --silent --prefix
 # What generates clients needs TypeScript's older interface; later @hey-api/openapi-ts needs Node 22.

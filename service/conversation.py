@@ -290,7 +290,7 @@ class Conversation:
 
     def _next(self, *refs: Ref) -> Waiting[messages.ServerMessage | Result]:
         """Return the next message, if need be over another connection; raise an error of `refs`."""
-        while not self._inbox:
+        while self._loss is not None or not self._inbox:
             try:
                 if self._loss is None:  # else a call was cancelled while it reconnected
                     yield from self._receive(Io.RECEIVE)
@@ -417,7 +417,7 @@ class Conversation:
         ready = yield from self._open()
         if ready.column_height != self.ready.column_height:
             raise NotResumableError("the server that answers now has a model for other columns")
-        self.ready, self.going_away, self._merges = ready, None, False
+        self.ready, self.going_away = ready, None
         resumed = yield from self._exchanged(self._line.resume())
         assert isinstance(resumed, messages.Resumed)
         n_bytes, window = 0, WINDOW_COLUMNS * ready.column_height

@@ -2,11 +2,13 @@
 
 import asyncio
 import selectors
-from typing import Any
+from typing import Any, Final
+
+LONGEST_S: Final = 86_400.0  # of a history: whoever is not done by then only reconnects
 
 
 class StuckError(Exception):
-    """Nothing will ever happen again: something waits for what does not come."""
+    """Nothing will ever happen again, or the same for ever: something waits in vain."""
 
 
 class _Selector(selectors.SelectSelector):
@@ -18,6 +20,8 @@ class _Selector(selectors.SelectSelector):
         if timeout is None:
             raise StuckError("no timer is set, and nothing is ready")
         self.now_s += max(timeout, 0.0)
+        if self.now_s > LONGEST_S:
+            raise StuckError(f"it is not over after {LONGEST_S:g} s")
         return []
 
 
