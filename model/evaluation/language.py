@@ -29,7 +29,7 @@ from inkstream.model.errors import ConfigError
 from inkstream.model.evaluation.evaluation_set import SEED, TEXT, WORDS, EvaluationSet
 from inkstream.model.evaluation.report import Report
 from inkstream.model.evaluation.streaming import latency, least_s, letter_calibration
-from inkstream.model.metrics import Figures
+from inkstream.model.metrics import Figures, bootstrap
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 from inkstream.model.reader import Reader, Reading, reading_errors
 from inkstream.model.training.ngrams import LONGEST, MOST_WORDS
@@ -69,6 +69,7 @@ def report(
         "model": checkpoint.metadata.name,
         "model_digest": checkpoint.digest,
         "data_digest": ink.digest,
+        "split_digest": pieces.split_digest,
         "language": language.about.name,
         "ngrams": len(language),
         "order": language.about.order,
@@ -87,7 +88,7 @@ def report(
             ],
         }
         found[kind] = {
-            name: _errors_by_group(readings, groups)
+            name: _errors_by_group(readings, groups, pieces.writers(indices))
             | {
                 "latency": latency(readings),
                 "calibration": letter_calibration(readings)["expected_calibration_error"],
@@ -113,9 +114,20 @@ def _read(
     return dict(zip(hints, reader.read_with(decoders, pieces.samples(indices)), strict=True))
 
 
-def _errors_by_group(readings: Sequence[Reading], groups: Mapping[str, Sequence[bool]]) -> Figures:
-    """Return the errors of each group of readings."""
-    return {name: reading_errors(list(compress(readings, own))) for name, own in groups.items()}
+def _errors_by_group(
+    readings: Sequence[Reading],
+    groups: Mapping[str, Sequence[bool]],
+    writers: Sequence[str] | None = None,
+) -> Figures:
+    """Return the errors of each group of readings; with writers their bootstrap too."""
+    found = {}
+    for name, chosen in groups.items():
+        read = list(compress(readings, chosen))
+        found[name] = reading_errors(read)
+        if writers is not None and read:
+            texts, labels = [own.text for own in read], [own.line.label for own in read]
+            found[name]["bootstrap"] = bootstrap(texts, labels, list(compress(writers, chosen)))
+    return found
 
 
 def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
