@@ -299,8 +299,8 @@ class LinesTask:
         mixture = ", ".join(f"{shares[name] / whole:.0%} {name}" for name in batches.sources)
         paper = [f"{own.source.name} ({len(own.part('train')):,} lines)" for own in self.data.paper]
         return (
-            f"plan: {config.steps:,} steps of {config.columns:,} columns for a net of {config.layers}"
-            f" layers of {config.units} units and {len(self.labels)} labels\n"
+            f"plan: {config.steps:,} steps of {config.columns:,} columns; {config.layers} layers of"
+            f" {config.units} units, {len(self.labels)} labels\n"
             f"columns: {mixture}\n"
             f"ink: {', '.join([f'{self.data.name} ({len(self.data.training):,} pieces)', *paper])}"
         )
