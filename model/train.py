@@ -166,10 +166,9 @@ def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:
     Hu et al. (MiniCPM, arXiv 2404.06395) hold the rate, Loshchilov and Hutter (SGDR, ICLR 2017)
     let it fall so.
     """
-    warm_up = max(1, round(config.warm_up * n_steps))
-    if step < warm_up:
-        return config.learning_rate * (step + 1) / warm_up
-    hold = max(warm_up, round(config.hold * n_steps))
+    if step < config.warm_up:
+        return config.learning_rate * (step + 1) / config.warm_up
+    hold = max(config.warm_up, round(config.hold * n_steps))
     done = max(0, step - hold) / max(1, n_steps - hold)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
