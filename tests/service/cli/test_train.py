@@ -124,6 +124,9 @@ def test_a_run_with_sources_resumes_by_its_folder_alone_and_unipen_is_read_once(
         f"made:    {tmp_path / 'run' / 'lines.onnx'}",
         f"next:    inkstream evaluate lines --checkpoint {tmp_path / 'run' / 'lines.onnx'}",
     )
+    moved = sources.rename(tmp_path / "moved")
+    again = ("train", "lines", "--run", tmp_path / "another", "--resume", "--sources", moved)
+    assert invoke(*again).return_value == 0
 
 
 def test_missing_sources_are_named_and_data_beside_them_are_refused(tmp_path: Path) -> None:
