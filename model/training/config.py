@@ -46,9 +46,7 @@ class TrainingConfig:
     optimiser: Optimiser = "adamw"  # of hidden matrices; AdamW updates the rest
     learning_rate: float = number(2.5e-3, 1e-7, 1, "highest learning rate")
     weight_decay: float = number(3e-3, 0, 1, "weight decay, on matrices only")
-    warm_up: int = number(
-        300, 1, 1_000_000, "first steps, while the rate rises: a fifth at most"
-    )
+    warm_up: int = number(300, 1, 1_000_000, "first steps, while the rate rises: a fifth at most")
     hold: float = number(0, 0, 1, "share of the steps after which the rate falls to 0")
     gradient_norm: float = number(1.0, 1e-3, 1e3, "clip gradients to this norm")
     ema: float = number(0.999, 0, 0.999999, "decay of the EMA weights, which are shipped")
