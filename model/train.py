@@ -49,9 +49,9 @@ from inkstream.model.training.run_folder import STATE, TEACHER_FOLDER, RunFolder
 THREADS: Final = torch.get_num_threads()  # torch's own choice, before a run divides them
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 SAVE_EVERY_S: Final = 300  # seconds of work that a crash may cost at most
-SAVED: Final = ("network", "average", "cycles")  # nets of a trainer whose weights are saved
+MAX_WARM_UP: Final = 0.2  # of the steps
+SAVED: Final = ("network", "average")  # nets of a trainer whose weights are saved
 HEADS: Final = ("head", "ends")  # prefixes of the weights of either net's last layers
-LATER_END: Final = 0.4  # weight of a cycle's end in the mean, from the third cycle on
 MINUTES_AFTER_TEACHER: Final = 0.1  # least time of a run whose teacher took the rest
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -61,7 +61,7 @@ class Task(Protocol):
     """One net: how it is trained and validated."""
 
     network: nn.Module
-    cycle_steps: int  # steps of a cycle of the learning rate
+    n_steps: int
     round_steps: int  # steps between two validations
     n_shards: int  # parts of a batch, whose gradients are computed in as many threads
 
@@ -131,10 +131,9 @@ def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     """Load the data and make the net, with random weights or the initial ones of the options."""
     if isinstance(config, LinesConfig):
         initial = None if options.init is None else initial_net(options.init, "lines")
-        keep_of = [initial_net(source, "lines") for source in options.keep_of]
         data = load_data(options.data, options.paper, western=config.western > 0)
         torch.manual_seed(generator(config.seed).initial_seed())
-        return LinesTask(config, data, initial, keep_of)
+        return LinesTask(config, data, initial)
     assert isinstance(config, DigitsConfig)
     initial = None if options.init is None else initial_net(options.init, "digits")
     folder = options.data
@@ -162,16 +161,17 @@ def image_task(
     return DigitsTask(config, dataset, teachers, initial, pen)
 
 
-def learning_rate(step: int, cycle_steps: int, config: TrainingConfig) -> float:
-    """Return the rate: linear warm-up, then a cosine to zero, in each cycle.
+def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:
+    """Return the rate: linear warm-up, then constant, then a cosine to zero.
 
-    Loshchilov and Hutter, SGDR, ICLR 2017.
+    A short run warms up for a part of its steps. Hu et al. (MiniCPM, arXiv 2404.06395) hold the
+    rate, Loshchilov and Hutter (SGDR, ICLR 2017) let it fall so.
     """
-    step %= cycle_steps
-    warm_up = max(1, round(config.warm_up * cycle_steps))
+    warm_up = min(config.warm_up, math.ceil(MAX_WARM_UP * n_steps))
     if step < warm_up:
         return config.learning_rate * (step + 1) / warm_up
-    done = (step - warm_up) / max(1, cycle_steps - warm_up)
+    hold = max(warm_up, round(config.hold * n_steps))
+    done = max(0, step - hold) / max(1, n_steps - hold)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
@@ -234,8 +234,6 @@ class Trainer:
             self.network, multi_avg_fn=partial(update_ema, config.ema), use_buffers=True
         ).eval()
         self.average.update_parameters(self.network)
-        self.cycles = AveragedModel(self.average.module, avg_fn=mean_of_ends, use_buffers=True)
-        self.n_steps = config.cycles * task.cycle_steps
         self.optimisers = make_optimisers(self.network, config, task.n_shards)
         self.threads = ThreadPoolExecutor(task.n_shards)
         self.step = 0
@@ -258,14 +256,14 @@ class Trainer:
         """
         task, started = self.task, time.monotonic()
         limit = math.inf if self.options.minutes is None else 60 * self.options.minutes
-        bar = tqdm(total=self.n_steps, initial=self.step, unit="step", desc=self.config.task)
+        bar = tqdm(total=task.n_steps, initial=self.step, unit="step", desc=self.config.task)
         with self.folder.locked(), deferred_signals() as received, bar:
             self.save()
             saved = time.monotonic()
-            while self.step < self.n_steps and time.monotonic() - started < limit:
+            while self.step < task.n_steps and time.monotonic() - started < limit:
                 loss = self.train_step()
                 bar.update()
-                if self.step % task.round_steps == 0 or self.cycle_ends:
+                if self.step % task.round_steps == 0 or self.step == task.n_steps:
                     self.finish_round(loss, bar)
                 if received:
                     break
@@ -275,11 +273,11 @@ class Trainer:
             self.save()
         if received:
             raise KeyboardInterrupt
-        return self.step == self.n_steps
+        return self.step == task.n_steps
 
     def train_step(self) -> Tensor:
         """Take one step; return its loss, still on its device."""
-        rate = learning_rate(self.step, self.task.cycle_steps, self.config)
+        rate = learning_rate(self.step, self.task.n_steps, self.config)
         for group in chain.from_iterable(o.param_groups for o in self.optimisers):
             group["lr"] = rate
         self.network.train()
@@ -291,7 +289,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_norm)
         list(self.threads.map(lambda optimiser: optimiser.step(), self.optimisers))
         self.step += 1
-        self.update_averages()
+        self.average.update_parameters(self.network)
         return torch.stack([part[0] for part in parts]).mean()
 
     def gradients(self, shard: int) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -303,21 +301,9 @@ class Trainer:
             loss = self.task.loss(self.step, shard)
         return loss.detach(), torch.autograd.grad(loss, self.parameters)
 
-    @property
-    def cycle_ends(self) -> bool:
-        """Whether the learning rate has just fallen to 0."""
-        return self.step % self.task.cycle_steps == 0
-
-    def update_averages(self) -> None:
-        """Update the EMA weights, and at the end of a cycle their mean over the cycles."""
-        self.average.update_parameters(self.network)
-        if self.cycle_ends:
-            self.cycles.update_parameters(self.average.module)
-
     def finish_round(self, loss: Tensor, bar: "tqdm[Any]") -> None:
         """Validate the averaged net, and write its weights and figures."""
-        averaged = self.cycles if self.cycle_ends else self.average
-        network = self.task.final_network(averaged.module)
+        network = self.task.final_network(self.average.module)
         figures = self.task.validate(network)
         errors = {name: f"{error:.2%}" for name, error in figures["held_out"].items()}
         bar.set_postfix({"loss": f"{loss.item():.4f}"} | errors)
@@ -370,17 +356,6 @@ def update_ema(decay: float, averaged: Tensors, current: Tensors, n_averaged: Te
     risen = min(decay, (1 + n_steps) / (10 + n_steps))
     average = get_ema_multi_avg_fn(risen)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     average(averaged, current, n_averaged)
-
-
-@torch.no_grad()
-def mean_of_ends(averaged: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
-    """Return the mean of the weights at the ends of all cycles but the first; later ones prevail.
-
-    Counts of batches are taken over.
-    """
-    if int(n_averaged) < 2 or not averaged.is_floating_point():
-        return current
-    return averaged.lerp(current, LATER_END)
 
 
 @contextmanager

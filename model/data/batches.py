@@ -36,7 +36,7 @@ Indices = NDArray[np.int64]
 SOURCES: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": ("7",), "text": ("8",)}
 MADE: Final = "made"
 IMAGES: Final = "images"
-WILLS: Final = "wills"
+SCANS: Final = "scans"
 
 FLUSH_COLUMNS: Final = 16  # blank columns after every line, in which its last letter is decided
 LEAD_COLUMNS: Final = (0, 32)  # blank columns before it, at least and at most
@@ -187,10 +187,10 @@ class LineBatches:
             self._weights[name] = 1 / np.sqrt(sizes[group])  # root of a donor's size in all
         self._widths = widths
         there = {name for name, places in self._sorted.items() if len(places)} | makers.keys()
-        self._sources = [name for name, share in shares.items() if share > 0 and name in there]
-        if not self._sources:
+        self.sources = [name for name, share in shares.items() if share > 0 and name in there]
+        if not self.sources:
             raise DataError("no ink to train on is left")
-        self._shares = np.cumsum([shares[name] for name in self._sources])
+        self._shares = np.cumsum([shares[name] for name in self.sources])
 
     def draw(
         self, random: np.random.Generator, source: str | None = None, share: float = 1.0
@@ -200,9 +200,9 @@ class LineBatches:
         They come from the named source if it has ink, else from one drawn by its share. `share`
         is the part of the usual number of columns that they should have.
         """
-        if source not in self._sources:
+        if source not in self.sources:
             at = random.random() * self._shares[-1]
-            source = self._sources[int(np.searchsorted(self._shares, at, "right"))]
+            source = self.sources[int(np.searchsorted(self._shares, at, "right"))]
         columns = share * self._columns
         if source not in self._makers:
             return self._real(source, columns, random)

@@ -1,20 +1,26 @@
-"""Configure a training run: options with their ranges, and the shipped presets."""
+"""Configure a training run: options with their ranges, and the recipes of nets.
+
+A recipe is a file in `recipes`: values of options, all others of which have their defaults, and the
+names of the files that it reads.
+"""
 
 import dataclasses
 import hashlib
 import json
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from inkstream.model.config import MAX_CHANNELS, MAX_CONTEXT, MAX_LAYERS, MAX_UNITS
-from inkstream.model.errors import ConfigError
+from inkstream.model.errors import ConfigError, DataError
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Optimiser = Literal["adamw", "muon"]
 
 MOST_THREADS: Final = 1024
+RECIPES: Final = Path(__file__).parent / "recipes"
 HEIGHT_UNIT: Final = 8  # pixels: each of a transcriber's three convolutions halves the rows
 
 
@@ -38,13 +44,10 @@ class TrainingConfig:
     dropout: float = number(0.25, 0, 0.9, "dropout between LSTM layers and before the head")
     # optimisation
     optimiser: Optimiser = "adamw"  # of hidden matrices; AdamW updates the rest
-    learning_rate: float = number(2.5e-3, 1e-7, 1, "highest learning rate of a cycle")
+    learning_rate: float = number(2.5e-3, 1e-7, 1, "highest learning rate")
     weight_decay: float = number(3e-3, 0, 1, "weight decay, on matrices only")
-    cycles: int = number(
-        1, 1, 100, "times that the learning rate falls to 0; the weights at the ends of all cycles"
-        " but the first are averaged",
-    )  # fmt: skip
-    warm_up: float = number(0.02, 0, 0.5, "share of a cycle's steps in which the rate rises")
+    warm_up: int = number(300, 1, 1_000_000, "first steps, while the rate rises: a fifth at most")
+    hold: float = number(0, 0, 1, "share of the steps after which the rate falls to 0")
     gradient_norm: float = number(1.0, 1e-3, 1e3, "clip gradients to this norm")
     ema: float = number(0.999, 0, 0.999999, "decay of the EMA weights, which are shipped")
     # execution
@@ -74,12 +77,11 @@ class DigitsConfig(TrainingConfig):
     task: Literal["digits", "teacher"] = "digits"
     context: int = number(3, 1, MAX_CONTEXT, "columns that the causal convolution sees at once")
     features: int = number(128, 1, MAX_UNITS, "outputs of the convolution")
-    epochs: int = number(40, 1, 10_000, "epochs of each cycle")
+    epochs: int = number(40, 1, 10_000, "times that each image is seen")
     batch: int = number(256, 1, 65_536, "images in a batch")
     # data
     held_out: int = number(5_000, 1, 1_000_000, "training images kept for validation")
     distortion: float = number(1.0, 0, 5, "strength of the distortion of images")
-    calm: float = number(0.07, 0, 1, "last share of a cycle, in which distortion is a third")
     blank_share: float = number(
         0.25, 0, 1, "share of batches with blank columns before or after a digit"
     )
@@ -104,7 +106,7 @@ class LinesConfig(TrainingConfig):
     )
     bidirectional: bool = False  # also read from the end: a reference model, never served
     directions: bool = True  # see where the pen goes, where ink tells it
-    steps: int = number(13_000, 1, 10_000_000, "batches in each cycle")
+    steps: int = number(13_000, 1, 10_000_000, "batches")
     columns: int = number(9_200, 100, 1_000_000, "approximate number of columns in a batch")
     framewise: int = number(
         1_500, 0, 1_000_000, "first steps, which train each frame on letters of known ink"
@@ -116,20 +118,16 @@ class LinesConfig(TrainingConfig):
     )  # fmt: skip
     strength: float = number(1.0, 0, 1, "augmentation strength")
     rough: float = number(0.55, 0, 1, "share of lines with looks of paper, scanners and cameras")
-    keep: float = number(0, 0, 1, "share of earlier weights in the result (WiSE-FT)")
+    keep: float = number(0, 0, 1, "share of the initial weights in the result (WiSE-FT)")
     characters: float = number(7, 0, 100, "share of single characters")
     words: float = number(14, 0, 100, "share of words")
     text: float = number(9, 0, 100, "share of lines")
     made: float = number(9, 0, 100, "share of made-up words and lines")
     images: float = number(1.5, 0, 100, "share of numbers made of MNIST's images")
-    wills: float = number(8, 0, 100, "share of lines on real paper, where there are some")
+    scans: float = number(8, 0, 100, "share of lines on real paper, where there are some")
     western: float = number(
         0.5, 0, 1, "share of made-up texts in languages of western Europe beside English; 0 leaves"
         " a net of UNIPEN the labels of ASCII",
-    )  # fmt: skip
-    western_bonus: float = number(
-        0, 0, 10, "nats that letters beyond ASCII get in the result: made-up texts have fewer of"
-        " them than most languages",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -140,21 +138,44 @@ class LinesConfig(TrainingConfig):
             )
 
 
-TEACHER: Final = DigitsConfig(
-    task="teacher", epochs=9, learning_rate=2e-3, weight_decay=2e-2, blank_share=0.0,
-    teacher_share=0.0, rough=0.0,
-)  # fmt: skip
-LINES: Final = LinesConfig(
-    layers=4, units=320, dropout=0.2, optimiser="muon", learning_rate=1.5e-3, weight_decay=5e-2,
-    cycles=3, ema=0.9995, strength=0.7, characters=5, made=13, images=1,
-)  # fmt: skip
-HAND: Final = dataclasses.replace(
-    LINES, steps=120, cycles=1, learning_rate=3e-4, columns=3_000, ema=0.9, strength=0.6,
-    framewise=0, made=0, images=0, keep=0.4, optimiser="adamw", weight_decay=1e-2,
-)  # fmt: skip
+C = TypeVar("C", bound=TrainingConfig)
+
+
+def read_recipe(name: str, kind: type[C]) -> C:
+    """Read the options of a recipe; raise `ConfigError` if `kind` lacks one of them."""
+    file = RECIPES / f"{name}.toml"
+    recipe = tomllib.loads(file.read_text())
+    known = {field.name for field in dataclasses.fields(kind)}
+    if unknown := recipe["options"].keys() - known:
+        raise ConfigError(
+            f"{file} has {', '.join(sorted(unknown))}, allowed: the options of `inkstream train"
+            f" {name} --help`, with _ for -"
+        )
+    return kind(task=recipe["task"], **recipe["options"])
+
+
+def find_sources(name: str, folder: Path) -> dict[str, list[Path]]:
+    """Find the files that a recipe reads, at any depth of `folder`; return them by kind.
+
+    Raises `DataError` that names the files that are not there.
+    """
+    recipe = tomllib.loads((RECIPES / f"{name}.toml").read_text())
+    wanted: dict[str, list[str]] = recipe["sources"]
+    files = {path.name: path for path in sorted(folder.rglob("*"))}
+    if missing := [file for names in wanted.values() for file in names if file not in files]:
+        raise DataError(f"{folder} has no {', '.join(missing)}, which the recipe of {name} reads")
+    return {kind: [files[file] for file in names] for kind, names in wanted.items()}
+
+
+TEACHER: Final = read_recipe("teacher", DigitsConfig)
+LINES: Final = read_recipe("lines", LinesConfig)
+HAND: Final = read_recipe("hand", LinesConfig)
 PRESETS: Final[dict[str, TrainingConfig]] = {
-    "digits": DigitsConfig(), "teacher": TEACHER, "lines": LINES, "hand": HAND
-}  # fmt: skip
+    "digits": read_recipe("digits", DigitsConfig),
+    "teacher": TEACHER,
+    "lines": LINES,
+    "hand": HAND,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +191,6 @@ class RunOptions:
     paper: tuple[Path, ...] = ()  # archives of lines on real paper, for a transcriber
     teachers: tuple[Path, ...] = ()  # run folders of teachers, of a classifier
     init: Path | None = None  # a run folder or a checkpoint with the initial weights
-    keep_of: tuple[Path, ...] = ()  # likewise, with the weights of `keep`; none is `init`
     minutes: float | None = None  # stop and save after so long
     resume: bool = False  # continue the run in the folder
     device: Device = "auto"

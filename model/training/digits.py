@@ -50,7 +50,8 @@ MOST_AFTER: Final = 250  # after it: an answer must stay when nothing more is wr
 # Share of the images that are not distorted. Distortion blurs: without any, the teacher read crisp
 # pen digits with three times the errors of slightly distorted ones.
 PLAIN: Final = 0.25
-CALM_DISTORTION: Final = 1 / 3  # of the strength, in the last steps: test images have none
+CALM: Final = 0.07  # last share of the steps, in which distortion is weaker: test images have none
+CALM_DISTORTION: Final = 1 / 3  # of the strength, in these
 EVALUATION_BATCH: Final = 500
 VALIDATED_AFTER: Final = (12, 16, 20)  # columns; and after all of them
 RANGE_IMAGES: Final = 5_000  # of the training images, by which 8 bits are set
@@ -115,7 +116,7 @@ class ImageTask(ABC):
         self.columns = torch.from_numpy(training.columns)  # uint8 [N, T, H]
         self.answers = torch.from_numpy(training.answers)
         self.round_steps = math.ceil(len(training) / config.batch)
-        self.cycle_steps = config.epochs * self.round_steps
+        self.n_steps = config.epochs * self.round_steps
 
     @property
     def description(self) -> dict[str, Any]:
@@ -135,7 +136,7 @@ class ImageTask(ABC):
         order = torch.randperm(len(self.answers), generator=generator(config.seed, epoch))
         chosen = order[batch * config.batch : (batch + 1) * config.batch]
         columns = self.columns[chosen].to(device).float() / 255
-        calm = step % self.cycle_steps >= (1 - config.calm) * self.cycle_steps
+        calm = step >= (1 - CALM) * self.n_steps
         strength = config.distortion * (CALM_DISTORTION if calm else 1)
         is_plain = torch.rand(len(columns), generator=rng) < PLAIN
         moved = distorted(columns, strength, rng)

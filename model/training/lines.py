@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from inkstream.model.alphabet import ASCII, LETTERS, WESTERN
+from inkstream.model.alphabet import ASCII, WESTERN
 from inkstream.model.calibration import fit_line_temperatures
 from inkstream.model.checkpoint import read
 from inkstream.model.config import STEP_COLUMNS, ModelConfig
@@ -34,8 +34,8 @@ from inkstream.model.data.batches import (
     IMAGES,
     MADE,
     NO_ENDS,
+    SCANS,
     SOURCES,
-    WILLS,
     AugmentedRenderer,
     InkPieces,
     LineBatch,
@@ -238,52 +238,6 @@ def initialise(network: LineLSTM, initial: InitialNet, *, likes: bool = True) ->
     network.load_state_dict(weights)
 
 
-def earlier_nets(
-    share: float, network: LineLSTM, initial: InitialNet | None, keep_of: Sequence[InitialNet]
-) -> Sequence[InitialNet]:
-    """Return the nets whose weights are mixed into the result: `keep_of`, or else `initial`.
-
-    Args:
-        share: of them in the result; with 0 there are none.
-        network: the net with its initial weights.
-        initial: where those come from; None if they are random.
-        keep_of: other nets of these dimensions, all of whose labels `network` has.
-
-    Raises:
-        ConfigError: a share without such a net, or the nets without a share.
-        DataError: a net of `keep_of` does not fit.
-    """
-    if not share:
-        if keep_of:
-            raise ConfigError("keep is 0, so no weights are taken of --keep-of")
-        return []
-    if initial is None and not keep_of:
-        raise ConfigError(f"keep is {share:g}, but there are no weights to begin with")
-    for net in keep_of:
-        known = network.config.labels
-        if others := [repr(label) for label in net.labels if label not in known]:
-            raise DataError(
-                f"the net of --keep-of has labels that this one lacks: {', '.join(others)}"
-            )
-        initialise(copy.deepcopy(network), net)
-    return keep_of or [net for net in [initial] if net is not None]
-
-
-def mixed(network: LineLSTM, nets: Sequence[InitialNet], share: float) -> LineLSTM:
-    """Return an interpolation between a net and the mean of others, which have `share` of it.
-
-    It is another net. A label that one of the others lacks keeps the weights of `network`.
-    """
-    others = []
-    for net in nets:
-        others.append(copy.deepcopy(network))
-        initialise(others[-1], net, likes=False)
-    between = copy.deepcopy(network)
-    for name, value in between.state_dict().items():
-        value.lerp_(torch.stack([other.state_dict()[name] for other in others]).mean(0), share)
-    return between
-
-
 # Training
 
 
@@ -298,19 +252,19 @@ class LinesTask:
         config: LinesConfig,
         data: LineData,
         initial: InitialNet | None = None,
-        keep_of: Sequence[InitialNet] = (),
     ) -> None:
         """Make a net with random weights, or those of `initial`, whose labels it keeps.
 
-        The result has a share of the weights of `keep_of`, in equal parts, or else of `initial`:
-        `config.keep`.
+        The result has the share `config.keep` of the weights of `initial`.
 
         Raises:
-            ConfigError: a share without such a net, or the net without a share.
+            ConfigError: a share without initial weights.
             DataError: the dimensions or labels of the nets do not fit.
         """
+        if config.keep and initial is None:
+            raise ConfigError(f"keep is {config.keep:g}, but there are no weights to begin with")
         self.config, self.data = config, data
-        self.cycle_steps = config.steps
+        self.n_steps = config.steps
         known = () if initial is None else initial.labels
         self.labels = (*known, *(label for label in data.characters if label not in known))
         self.model_config = model_config(config, self.labels)
@@ -319,17 +273,17 @@ class LinesTask:
             initialise(network, initial)
         self.network: nn.Module = network
         self.init = "" if initial is None else initial.digest
-        self.keep_of = [net.digest for net in keep_of]
-        self._earlier = earlier_nets(config.keep, network, initial, keep_of)
+        self._initial = initial
         of_labels, of_ends = UNCHANGED if initial is None else initial.temperatures
         self._temperatures = (of_labels, of_ends)
         self._framewise_steps = 0 if initial else framewise_steps(config, data)
         renderer = AugmentedRenderer(config.column_height, config.strength, config.directions)
         sources = synthetic_sources(config, data, self.labels, renderer)
-        shares = {name: getattr(config, name) for name in (*SOURCES, MADE, IMAGES, WILLS)}
+        shares = {name: getattr(config, name) for name in (*SOURCES, MADE, IMAGES, SCANS)}
         pieces = InkPieces(data.ink, data.training, self.labels)
         self.batches = LineBatches(pieces, renderer, shares, config.columns, sources)
         self._buckets = prefetched(self._bucket)
+        tqdm.write(self._plan(shares))
         validated = InkPieces(data.ink, data.validation, self.labels)
         self.validation = validation_samples(validated, self.model_config)
         self.validation |= undirected_samples(self.validation, data.paper, self.model_config)
@@ -337,6 +291,21 @@ class LinesTask:
         if any(left_out.values()):
             counts = (f"{count} {reason}" for reason, count in left_out.items() if count)
             tqdm.write(f"pieces left out: {', '.join(counts)}")
+
+    def _plan(self, shares: Mapping[str, float]) -> str:
+        """Return what the run will do, in words."""
+        config, batches = self.config, self.batches
+        whole = sum(shares[name] for name in batches.sources)
+        mixture = ", ".join(f"{shares[name] / whole:.0%} {name}" for name in batches.sources)
+        ink = [f"{self.data.name} ({len(self.data.training):,} pieces)"]
+        for lines in self.data.paper:
+            ink.append(f"{lines.source.name} ({len(lines.part('train')):,} lines)")
+        return (
+            f"plan: {config.steps:,} steps of {config.columns:,} columns; {config.layers} layers of"
+            f" {config.units} units, {len(self.labels)} labels\n"
+            f"columns: {mixture}\n"
+            f"ink: {', '.join(ink)}"
+        )
 
     @property
     def description(self) -> dict[str, Any]:
@@ -349,7 +318,6 @@ class LinesTask:
             "paper_splits": [split.table_digest(own.parts) for own in paper],
             "labels": list(self.labels),
             "init": self.init,
-            "keep_of": self.keep_of,
         }
 
     def loss(self, step: int, shard: int) -> Tensor:
@@ -405,23 +373,19 @@ class LinesTask:
 
     @torch.no_grad()
     def final_network(self, average: nn.Module) -> nn.Module:
-        """Return the EMA weights, or an interpolation with earlier weights (WiSE-FT).
+        """Return the EMA weights, or an interpolation with the initial weights (WiSE-FT).
 
         A few words teach their letters, and let a net forget those that they lack: between the two
-        nets lies one that knows both (Wortsman et al., CVPR 2022).
-
-        Letters beyond ASCII then get their bonus: with other shares of a letter than in training,
-        its probability changes by their ratio (Saerens et al., Neural Computation, 2002). Marks
-        beyond ASCII get none: texts have few of them.
+        nets lies one that knows both (Wortsman et al., CVPR 2022). A label that the initial net
+        lacks keeps the weights that were trained.
         """
-        network = cast(LineLSTM, average)
-        if self.config.keep:
-            network = mixed(network, self._earlier, self.config.keep)
-        if self.config.western_bonus:
-            network = copy.deepcopy(network)
-            rows = [row for row, label in enumerate(self.labels, 1) if label in LETTERS]
-            network.head.bias[rows] += self.config.western_bonus
-        return network
+        if not self.config.keep or self._initial is None:
+            return average
+        between, before = copy.deepcopy(average), copy.deepcopy(average)
+        initialise(cast(LineLSTM, before), self._initial, likes=False)
+        for name, value in between.state_dict().items():
+            value.lerp_(before.state_dict()[name], self.config.keep)
+        return between
 
     @torch.no_grad()
     def validate(self, network: nn.Module) -> dict[str, Any]:
@@ -444,7 +408,7 @@ class LinesTask:
         metrics = {f"held_out_{name}_error": float(error) for name, error in held_out.items()}
         network = LineLSTM(self.model_config)
         network.load_state_dict(network_weights(folder.path))
-        bucket = self._bucket(self.config.cycles * self.config.steps // BUCKET_STEPS)
+        bucket = self._bucket(self.n_steps // BUCKET_STEPS)
         seen = [seen_by(self.model_config, batch.columns) for batch in bucket]
         ranges = measured_ranges(network.eval(), seen)
         release = partial(folder.export, self.config.task, self.model_config, metrics)
@@ -493,8 +457,8 @@ def synthetic_sources(
             tqdm.write(f"images is left out: numbers need all digits, {data.name} has no {digits}")
         else:
             sources[IMAGES] = partial(draw_number, mnist.load("train"), config.column_height)
-    if config.wills and data.paper:
-        sources[WILLS] = paper_source(data.paper, labels, config.column_height)
+    if config.scans and data.paper:
+        sources[SCANS] = paper_source(data.paper, labels, config.column_height)
     return sources
 
 

@@ -8,7 +8,6 @@ import dataclasses
 import fcntl
 import hashlib
 import json
-import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,16 +33,7 @@ NETWORK: Final = "network.safetensors"
 METRICS: Final = "metrics.jsonl"
 CURVE: Final = "curve.png"
 OPTIONS: Final = "options.json"
-KEPT: Final = (
-    "data",
-    "pen",
-    "paper",
-    "teachers",
-    "init",
-    "keep_of",
-    "device",
-    "threads",
-)  # run options
+KEPT: Final = ("data", "pen", "paper", "teachers", "init", "device", "threads")  # run options
 FLOAT32_FOLDER: Final = "float32"  # of the same net in 32-bit numbers, the reference
 TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
 MAX_SHOWN: Final = 60  # characters of a value in a message
@@ -212,12 +202,11 @@ def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
 def _changes(
     before: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]
 ) -> dict[str, str]:
-    """Return which values differ, and how, by name; a run may get more cycles."""
+    """Return which values differ, and how, by name."""
     return {
         name: f"was {str(before.get(name))[:MAX_SHOWN]}, now {str(now.get(name))[:MAX_SHOWN]}"
         for name in names
         if before.get(name) != now.get(name)
-        if name != "cycles" or now[name] < before.get(name, math.inf)
     }
 
 
@@ -254,19 +243,12 @@ def finished_run(path: Path, task: str) -> tuple[dict[str, Any], dict[str, Tenso
 
 
 def keep_options(config: TrainingConfig, run: RunOptions) -> None:
-    """Save the options of a new run, or the cycles of a resumed one, before any data is read.
-
-    Raises `DataError` if that fails.
-    """
+    """Save the options of a new run before any data is read; raise `DataError` if that fails."""
+    if run.resume:
+        return
+    _make(run.run)
     values = {name: getattr(run, name) for name in KEPT}
     kept = {"run": values, "config": dataclasses.asdict(config)}
-    if not run.resume:
-        _make(run.run)
-    elif (run.run / OPTIONS).exists():
-        kept = json.loads((run.run / OPTIONS).read_bytes())
-        kept["config"]["cycles"] = config.cycles
-    else:
-        return
     _write(run.run / OPTIONS, json.dumps(kept, indent=2, default=str).encode())
 
 
@@ -280,7 +262,7 @@ def resumed(
         run: likewise; given paths replace the saved ones, and `RunFolder` checks their content.
         given: names of the fields of both that are given now.
 
-    Raises `DataError` that names every changed option; only `cycles` may grow.
+    Raises `DataError` that names every changed option.
     """
     file = run.run / OPTIONS
     if not file.exists():
@@ -302,12 +284,10 @@ def resumed(
             f"cannot resume {run.run}: {'; '.join(changed)} (leave that out, or name another folder"
             " with --run)"
         )
-    if "cycles" in given:
-        before = dataclasses.replace(before, cycles=config.cycles)
     for name in ("data", "pen", "init"):
         if found.get(name) is not None:
             found[name] = Path(found[name])
-    for name in ("paper", "teachers", "keep_of"):
+    for name in ("paper", "teachers"):
         if name in found:
             found[name] = tuple(map(Path, found[name]))
     return before, dataclasses.replace(run, **found)

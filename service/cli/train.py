@@ -14,7 +14,13 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from inkstream.model.training.config import PRESETS, Device, RunOptions, TrainingConfig
+from inkstream.model.training.config import (
+    PRESETS,
+    Device,
+    RunOptions,
+    TrainingConfig,
+    find_sources,
+)
 from inkstream.service.cli import PATH, Command, add_options, outcome
 
 RUNS: Final = Path("runs")
@@ -31,15 +37,7 @@ IMAGES: Final = (
     " of MNIST's IDX files  [default: MNIST, downloaded once]"
 )
 INIT: Final = "initial weights: a run folder, a model's name or a path"
-KEEP_OF: Final = (
-    "net whose weights --keep mixes into the result; may be repeated  [default: that of --init]"
-)
-PEN: Final = (
-    "digits as labelled ink, pen-digits.jsonl.xz: trains on them and on UNIPEN's beside the images"
-)
-PAPER: Final = (
-    "lines on real paper: wills.tar, german-words.tar, notaries.tar, or a folder; may be repeated"
-)
+SOURCES: Final = "folder with the files that the recipe reads, at any depth: "
 INK: Final = "your own labelled ink: .jsonl, .inkml or a folder of them"
 NEXT: Final = {  # what one does with what was made
     "digits": "inkstream evaluate digits --checkpoint {made}",
@@ -53,14 +51,15 @@ NEXT: Final = {  # what one does with what was made
 def train() -> None:
     """Train a model.
 
-    A run can be stopped with Ctrl-C and resumed: --run and --resume suffice, since the run folder
-    keeps the options. Exit code 3 says that the time of --minutes was over before the end.
+    `digits --sources FOLDER` and `lines --sources FOLDER` make a net from random weights and all
+    their data. A run can be stopped with Ctrl-C and resumed: --run and --resume suffice, since the
+    run folder keeps the options. Exit code 3 says that the time of --minutes was over before the
+    end.
 
     \b
     Examples:
-      inkstream train digits --minutes 60       stop after an hour, and save
-      inkstream train digits --resume           go on exactly there
-      inkstream train lines --resume --cycles 4 go on beyond the end: one cycle more
+      inkstream train lines --sources data/ --minutes 60     stop after an hour, and save
+      inkstream train lines --resume                         go on exactly there
       inkstream train digits --data letters/ --run runs/letters   your own images
       inkstream train hand --data ink.jsonl     one person's handwriting
     """
@@ -109,16 +108,18 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
     help="run folder of a teacher; may be repeated",
 )  # fmt: skip
 @click.option("--init", type=PATH, help=INIT)
-@click.option("--pen", type=PATH, help=PEN)
+@click.option("--sources", type=PATH, help=f"{SOURCES}pen-digits.jsonl.xz, unipen-train.tar.xz")
 @run_options("digits", IMAGES)
 def digits(**options: Any) -> int:
     """Train the causal LSTM that is served; without --teacher it trains a teacher first.
 
-    With --init and no --teacher the initial net is the teacher. The time of the teacher counts
-    towards --minutes, and only a finished run makes a model.
+    Without --sources it learns from the images alone. With --init and no --teacher the initial net
+    is the teacher. The time of the teacher counts towards --minutes, and only a finished run makes
+    a model.
 
     \b
     Examples:
+      inkstream train digits --sources data/
       inkstream train digits --init digits --epochs 8 --learning-rate 0.001 --run runs/on
       inkstream train digits --seed 1 --run runs/seed1 --teacher runs/digits/teacher
       inkstream train digits --data my_letters/ --teacher-share 0 --held-out 200 --epochs 10 \\
@@ -128,7 +129,6 @@ def digits(**options: Any) -> int:
 
 
 @train.command()
-@click.option("--pen", type=PATH, help=PEN)
 @run_options("teacher", IMAGES)
 def teacher(**options: Any) -> int:
     """Train a convolutional net that sees the whole image, for `train digits` to learn from.
@@ -142,29 +142,30 @@ def teacher(**options: Any) -> int:
 
 @train.command()
 @click.option("--init", type=PATH, help=INIT)
-@click.option("--keep-of", type=PATH, multiple=True, help=KEEP_OF)
-@click.option("--paper", type=PATH, multiple=True, help=PAPER)
+@click.option(
+    "--sources", type=PATH,
+    help=f"{SOURCES}unipen-train.tar.xz, wills.tar, german-words.tar, notaries.tar",
+)  # fmt: skip
 @run_options(
     "lines", f"{INK}; or UNIPEN's archive  [default: UNIPEN as `inkstream data unipen` read it]"
 )
 def lines(**options: Any) -> int:
     """Train the causal model that reads lines of handwriting.
 
-    `inkstream train hand --help` shows the format of your own ink.
+    Without --sources it learns from UNIPEN's ink alone. `inkstream train hand --help` shows the
+    format of your own ink.
 
     \b
     Examples:
-      inkstream data unipen unipen-train.tar.xz     read the archive, once
-      inkstream train lines --minutes 600
-      inkstream train lines --init lines --steps 9000 --cycles 1 --run runs/on
-      inkstream train lines --init lines --bidirectional --steps 5000 --cycles 1 --run runs/both
+      inkstream train lines --sources data/
+      inkstream train lines --init lines --steps 9000 --hold 0 --run runs/on
+      inkstream train lines --init lines --bidirectional --steps 5000 --run runs/both
     """
     return _train("lines", options)
 
 
 @train.command()
 @click.option("--init", type=PATH, default="lines", help=INIT)
-@click.option("--keep-of", type=PATH, multiple=True, help=KEEP_OF)
 @run_options("hand", INK)
 def hand(**options: Any) -> int:
     """Adapt a model to one person's handwriting: some minutes, and a hundred words or more.
@@ -190,16 +191,27 @@ def _train(task: str, options: dict[str, Any]) -> int:
     """Train a model, and say what was made."""
     source = click.get_current_context().get_parameter_source
     given = {name for name in options if source(name) is ParameterSource.COMMANDLINE}
+    folder: Path | None = options.pop("sources", None)
     of_run = {field.name for field in dataclasses.fields(RunOptions)}
     recipe = {name: value for name, value in options.items() if name not in of_run}
     config: TrainingConfig = dataclasses.replace(PRESETS[task], **recipe)
     run = RunOptions(**{name: value for name, value in options.items() if name in of_run})
+    from inkstream.model.data.sources import unipen
     from inkstream.model.train import train as train_net
     from inkstream.model.training.run_folder import resumed, saved_state
 
+    if folder is not None:
+        if run.data is not None:
+            raise click.UsageError("--data and --sources exclude each other")
+        files = find_sources(task, folder)
+        for archive in files["unipen"]:
+            unipen.keep_archive(archive)
+        pen, paper = next(iter(files.get("pen", ())), None), tuple(files.get("paper", ()))
+        run = dataclasses.replace(run, pen=pen, paper=paper)
+        given |= {"pen", "paper"}
     if run.resume:
         config, run = resumed(config, run, given)
-    folder = shlex.quote(str(run.run))
+    quoted = shlex.quote(str(run.run))
     with outcome("the trained model") as result:
         try:
             with _interruptible():
@@ -208,15 +220,15 @@ def _train(task: str, options: dict[str, Any]) -> int:
             state = saved_state(run.run)
             if state is not None:
                 result.made = [state]
-                result.next_command = f"inkstream train {task} --run {folder} --resume"
+                result.next_command = f"inkstream train {task} --run {quoted} --resume"
         if made is None:
             of_teacher = state is not None and state.parent != run.run
             during = " while its teacher was trained" if of_teacher else ""
             result.missing = f"the trained model: the time was over{during}"
             return TIME_IS_OVER
-        following = NEXT[task].format(made=shlex.quote(str(made)), run=folder)
+        following = NEXT[task].format(made=shlex.quote(str(made)), run=quoted)
         if options.get("bidirectional"):
-            following = f"inkstream evaluate lines --bidirectional {folder}"
+            following = f"inkstream evaluate lines --bidirectional {quoted}"
         result.complete(made, next_command=following)
     return 0
 

@@ -109,6 +109,12 @@ def keep(ink: InkSet, counts: Statistics, folder: Path) -> None:
     counts.save(folder / CENSUS)
 
 
+def keep_archive(archive: Path) -> None:
+    """Read the archive and keep its ink in the cache, unless there is some."""
+    if not (cache_folder() / INK).is_file():
+        keep(*read(archive), cache_folder())
+
+
 def _read_folder(folder: Path) -> tuple[InkSet, Statistics]:
     for root in (folder, *sorted(folder.glob("*/"))):
         if (root / "data").is_dir() and (root / "include").is_dir():
