@@ -3,7 +3,7 @@
 import hashlib
 import io
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -131,6 +131,29 @@ class InkSet:
             styles=np.array([STYLES.index(piece.style) for piece in kept], np.uint8),
             guides=(guides * scales[:, None]).astype(np.float32),
         )
+
+    @classmethod
+    def concatenated(cls, sets: Sequence["InkSet"]) -> "InkSet":
+        """Return all pieces of sets without a writer in common, in their order."""
+        names = tuple(sorted(name for own in sets for name in own.writer_names))
+        index = {name: number for number, name in enumerate(names)}
+        renumbered = [
+            np.array([index[name] for name in own.writer_names], np.int32)[own.writers]
+            for own in sets
+        ]
+        starts = {
+            name: np.cumsum(np.concatenate([[0], *(np.diff(getattr(own, name)) for own in sets)]))
+            for name in ("stroke_starts", "piece_starts")
+        }
+        arrays: dict[str, Any] = {
+            name: np.concatenate([getattr(own, name) for own in sets])
+            for name in ("points", "letter_of_point", "categories", "styles", "guides")
+        }
+        labels = tuple(itertools.chain.from_iterable(own.labels for own in sets))
+        return cls(
+            **arrays, **starts, labels=labels, writers=np.concatenate(renumbered),
+            writer_names=names,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.labels)

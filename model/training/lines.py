@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
@@ -54,7 +54,7 @@ from inkstream.model.data.batches import (
     without_directions,
 )
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
-from inkstream.model.data.sources import ink_files, mnist, unipen
+from inkstream.model.data.sources import ink_files, letters, mnist, unipen
 from inkstream.model.data.sources.paper import PaperLines, load_lines
 from inkstream.model.data.synthesis.accents import COMPOSED
 from inkstream.model.data.synthesis.composition import LineComposer, Recipe
@@ -113,19 +113,45 @@ class LineData:
     characters: tuple[str, ...]  # of its labels, or composed of these, in order
     skipped: Mapping[str, int] = field(default_factory=dict)  # pieces that it lacks, by reason
     paper: Sequence[PaperLines] = ()
+    letters: Sequence[letters.SingleLetters] = ()  # whose ink is the last in `ink`
+
+    @property
+    def sized(self) -> list[str]:
+        """The donors whose letters have the size of their label."""
+        return [own.name for own in self.letters]
 
 
 def load_data(
-    source: Path | None, paper: Sequence[Path] = (), *, western: bool = False
+    source: Path | None,
+    paper: Sequence[Path] = (),
+    single: Sequence[Path] = (),
+    *,
+    western: bool = False,
 ) -> LineData:
-    """Load ink, see `load_ink`, and lines on real paper if there are some.
+    """Load ink, see `load_ink`; lines on real paper and single letters if there are some.
 
     If `western`, UNIPEN's characters are all of `WESTERN`, since its glyphs compose them.
     """
     data = load_ink(source)
     if western and data.name == UNIPEN:
         data = replace(data, characters=WESTERN)
-    return replace(data, paper=[load_lines(path) for path in paper])
+    data = replace(data, paper=[load_lines(path) for path in paper])
+    return with_letters(data, [letters.load(path) for path in single]) if single else data
+
+
+def with_letters(data: LineData, single: Sequence[letters.SingleLetters]) -> LineData:
+    """Add the training letters of files to the training pieces, and all their ink to the ink."""
+    sets = [data.ink, *(own.ink for own in single)]
+    starts = accumulate(map(len, sets))
+    added = [start + own.parts["train"] for start, own in zip(starts, single, strict=False)]
+    left_out = {f"of no label ({own.name})": own.n_left_out for own in single}
+    return replace(
+        data,
+        ink=InkSet.concatenated(sets),
+        training=np.concatenate([data.training, *added]),
+        skipped={**data.skipped, **left_out},
+        letters=single,
+    )
 
 
 def load_ink(source: Path | None) -> LineData:
@@ -280,7 +306,7 @@ class LinesTask:
         renderer = AugmentedRenderer(config.column_height, config.strength, config.directions)
         sources = synthetic_sources(config, data, self.labels, renderer)
         shares = {name: getattr(config, name) for name in (*SOURCES, MADE, IMAGES, SCANS)}
-        pieces = InkPieces(data.ink, data.training, self.labels)
+        pieces = InkPieces(data.ink, data.training, self.labels, data.sized)
         self.batches = LineBatches(pieces, renderer, shares, config.columns, sources)
         self._buckets = prefetched(self._bucket)
         tqdm.write(self._plan(shares))
@@ -297,12 +323,13 @@ class LinesTask:
         config, batches = self.config, self.batches
         whole = sum(shares[name] for name in batches.sources)
         mixture = ", ".join(f"{shares[name] / whole:.0%} {name}" for name in batches.sources)
+        names = ", ".join([self.data.name, *self.data.sized])
         paper = [f"{own.source.name} ({len(own.part('train')):,} lines)" for own in self.data.paper]
         return (
             f"plan: {config.steps:,} steps of {config.columns:,} columns; {config.layers} layers of"
             f" {config.units} units, {len(self.labels)} labels\n"
             f"columns: {mixture}\n"
-            f"ink: {', '.join([f'{self.data.name} ({len(self.data.training):,} pieces)', *paper])}"
+            f"ink: {', '.join([f'{names} ({len(self.data.training):,} pieces)', *paper])}"
         )
 
     @property
@@ -310,8 +337,11 @@ class LinesTask:
         """What decides the result beside the configuration."""
         paper = self.data.paper
         return {
-            "data": ", ".join([self.data.name, *(own.source.name for own in paper)]),
+            "data": ", ".join(
+                [self.data.name, *self.data.sized, *(own.source.name for own in paper)]
+            ),
             "data_digest": self.data.ink.digest,
+            "letters_splits": [own.split_digest for own in self.data.letters],
             "paper_digests": [own.digest for own in paper],
             "paper_splits": [split.table_digest(own.parts) for own in paper],
             "labels": list(self.labels),
@@ -441,7 +471,9 @@ def synthetic_sources(
     if config.made:
         try:
             western = config.western if not COMPOSED.isdisjoint(labels) else 0.0
-            composer = LineComposer(data.ink, data.training, Recipe(western=western), labels)
+            lenders = [name for own in data.letters for name in own.lenders]
+            recipe = Recipe(western=western)
+            composer = LineComposer(data.ink, data.training, recipe, labels, lenders)
         except DataError as error:
             tqdm.write(f"made is left out: {error}")
         else:

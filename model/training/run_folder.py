@@ -37,6 +37,7 @@ KEPT: Final = (
     "data",
     "pen",
     "paper",
+    "letters",
     "teachers",
     "init",
     "device",
@@ -295,7 +296,7 @@ def resumed(
     for name in ("data", "pen", "init"):
         if found.get(name) is not None:
             found[name] = Path(found[name])
-    for name in ("paper", "teachers"):
+    for name in ("paper", "letters", "teachers"):
         if name in found:
             found[name] = tuple(map(Path, found[name]))
     return before, dataclasses.replace(run, **found)

@@ -137,7 +137,8 @@ def teacher(**options: Any) -> int:
 @click.option("--init", type=PATH, help=INIT)
 @click.option(
     "--sources", type=PATH,
-    help=f"{SOURCES}unipen-train.tar.xz, wills.tar, german-words.tar, notaries.tar",
+    help=f"{SOURCES}unipen-train.tar.xz, wills.tar, german-words.tar, notaries.tar,"
+    " special-letters.jsonl.xz, characters.jsonl.xz",
 )  # fmt: skip
 @run_options(
     "lines", f"{INK}; or UNIPEN's archive  [default: UNIPEN as `inkstream data unipen` read it]"
@@ -196,7 +197,8 @@ def _train(task: str, options: dict[str, Any]) -> int:
         files = sources(task, folder)
         for archive in files["unipen"]:
             unipen.keep_archive(archive)
-        options |= {"paper": files.get("paper", ()), "pen": next(iter(files.get("pen", [])), None)}
+        options |= {kind: files.get(kind, ()) for kind in ("paper", "letters")}
+        options["pen"] = next(iter(files.get("pen", [])), None)
     run = RunOptions(**{name: value for name, value in options.items() if name in of_run})
     if run.resume:
         config, run = resumed(config, run, given)

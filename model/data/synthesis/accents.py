@@ -331,7 +331,13 @@ class _Ink:
         )
 
 
-def completed(line: Line, native: Set[str], own: AccentStrokes, random: Random) -> Line:
+def completed(
+    line: Line,
+    native: Set[str],
+    own: AccentStrokes,
+    random: Random,
+    borrowed: Set[int] = frozenset(),
+) -> Line:
     """Return a line with all accents, whose letters are those beneath or the parts.
 
     Args:
@@ -339,10 +345,12 @@ def completed(line: Line, native: Set[str], own: AccentStrokes, random: Random) 
         native: characters that the writer wrote, which are complete.
         own: the writer's strokes for accents.
         random: of how they are written.
+        borrowed: places of characters that other people wrote, which are complete too.
     """
     places = [
-        place for place, char in enumerate(line.label) if char in COMPOSED and char not in native
-    ]
+        place for place, char in enumerate(line.label)
+        if char in COMPOSED and char not in native and place not in borrowed
+    ]  # fmt: skip
     if not places:
         return line
     manner, ink = _manner(own, random), _Ink(line)

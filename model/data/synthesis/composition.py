@@ -5,7 +5,8 @@ are in x-heights of the writer, so all writers have one size; `model.data.augmen
 into rows like any other ink.
 """
 
-from collections.abc import Callable, Sequence, Set
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, pairwise
@@ -139,6 +140,7 @@ def _moved(
 
 
 PARTED: Final = "\0"  # stands for a character of several parts, which no run holds
+SPACE: Final = GlyphRun(" ", -1, 0)  # behind a word
 TRIES: Final = 30  # words drawn until the writer has all letters of one
 
 # What a writer must have for a kind.
@@ -172,6 +174,9 @@ class Recipe:
     long_runs: float = 0.8  # share of runs that are as long as the writer has them
 
 
+BORROWED: Final = 0.5  # share of the characters to compose that are other people's real ones
+
+
 class LineComposer:
     """Makes up words and lines from pieces of ink."""
 
@@ -181,12 +186,14 @@ class LineComposer:
         indices: NDArray[np.int64],
         recipe: Recipe | None = None,
         labels: Sequence[str] = WESTERN,
+        lenders: Collection[str] = (),
     ):
         """Take ink and words from the pieces at `indices` alone: seconds for all of UNIPEN.
 
         A kind that no writer has enough ink for is never drawn: `missing` names those that the
         recipe asks for. With `western` in the recipe each writer also has those of `labels` that
-        can be composed of the writer's characters.
+        can be composed of the writer's characters. The writers named `lenders` write no lines:
+        their letters stand for some of those that others would compose.
 
         Raises `DataError` when the recipe asks for nothing else, or no label has a word.
         """
@@ -195,6 +202,12 @@ class LineComposer:
         self._words = WordSampler(texts, self._recipe.western)
         self._glyphs = collect(ink, indices)
         styles = self._glyphs.styles
+        lent: dict[str, list[int]] = defaultdict(list)
+        for writer in [writer for writer in styles if ink.writer_names[writer] in lenders]:
+            for char, rows in styles.pop(writer).letters.items():
+                lent[char] += rows
+        for style in styles.values():
+            style.borrowed = lent
         allowed = frozenset(labels) if self._recipe.western else frozenset()
         self._native = {writer: frozenset(style.letters) for writer, style in styles.items()}
         self._composed = {
@@ -258,7 +271,15 @@ class LineComposer:
         line = lay_out(self._glyphs, writer, words, kind, random)
         if not self._composed[writer]:
             return line
-        return completed(line, self._native[writer], self._accents(writer), random)
+        borrowed = self._glyphs.styles[writer].borrowed
+        runs = [run for word in words for run in (*word, SPACE)]
+        ends = accumulate(len(run.text) for run in runs)
+        complete = {
+            end - 1
+            for end, run in zip(ends, runs, strict=True)
+            if run.first in borrowed.get(run.text, ())
+        }
+        return completed(line, self._native[writer], self._accents(writer), random, complete)
 
     def _able(self, kind: Kind) -> tuple[list[int], NDArray[np.float64]]:
         """Return the writers with enough glyphs, and running sums of the roots of their amounts."""
@@ -400,18 +421,30 @@ def spell(
     """Choose runs and letters that spell a text without spaces.
 
     The writer must have all its characters, or those that they are composed of: then the runs have
-    the letters beneath the accents, and the parts of a character follow each other.
+    the letters beneath the accents, and the parts of a character follow each other. A share
+    `BORROWED` of these characters is taken from other people where they wrote it.
 
     `long_runs` is the share of runs that are as long as the writer has them; the rest has any
     length.
     """
     runs = []
     composed = {char for char in text if char not in style.letters}
+    borrowed = {
+        place for place, char in enumerate(text)
+        if char in composed and style.borrowed.get(char) and random.random() < BORROWED
+    }  # fmt: skip
     beneath = "".join(
-        char if char not in composed else LETTER_BENEATH.get(char, PARTED) for char in text
-    )
+        char if char not in composed
+        else PARTED if place in borrowed else LETTER_BENEATH.get(char, PARTED)
+        for place, char in enumerate(text)
+    )  # fmt: skip
     place = 0
     while place < len(text):
+        if place in borrowed:
+            lent = style.borrowed[text[place]]
+            runs.append(GlyphRun(text[place], lent[int(random.integers(len(lent)))], 1))
+            place += 1
+            continue
         if beneath[place] == PARTED:
             runs += _parts(style, text[place], random)
             place += 1
