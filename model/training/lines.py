@@ -54,7 +54,8 @@ from inkstream.model.data.batches import (
     without_directions,
 )
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
-from inkstream.model.data.sources import ink_files, letters, mnist, unipen
+from inkstream.model.data.sources import ink_files, mnist, unipen
+from inkstream.model.data.sources.letters import SingleLetters, load_letters
 from inkstream.model.data.sources.paper import PaperLines, load_lines
 from inkstream.model.data.synthesis.accents import COMPOSED
 from inkstream.model.data.synthesis.composition import LineComposer, Recipe
@@ -113,7 +114,7 @@ class LineData:
     characters: tuple[str, ...]  # of its labels, or composed of these, in order
     skipped: Mapping[str, int] = field(default_factory=dict)  # pieces that it lacks, by reason
     paper: Sequence[PaperLines] = ()
-    letters: Sequence[letters.SingleLetters] = ()  # whose ink is the last in `ink`
+    letters: Sequence[SingleLetters] = ()  # whose ink is the last in `ink`
 
     @property
     def sized(self) -> list[str]:
@@ -124,7 +125,7 @@ class LineData:
 def load_data(
     source: Path | None,
     paper: Sequence[Path] = (),
-    single: Sequence[Path] = (),
+    letters: Sequence[Path] = (),
     *,
     western: bool = False,
 ) -> LineData:
@@ -136,10 +137,10 @@ def load_data(
     if western and data.name == UNIPEN:
         data = replace(data, characters=WESTERN)
     data = replace(data, paper=[load_lines(path) for path in paper])
-    return with_letters(data, [letters.load(path) for path in single]) if single else data
+    return with_letters(data, [load_letters(path) for path in letters]) if letters else data
 
 
-def with_letters(data: LineData, single: Sequence[letters.SingleLetters]) -> LineData:
+def with_letters(data: LineData, single: Sequence[SingleLetters]) -> LineData:
     """Add the training letters of files to the training pieces, and all their ink to the ink."""
     sets = [data.ink, *(own.ink for own in single)]
     starts = accumulate(map(len, sets))

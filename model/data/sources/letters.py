@@ -43,7 +43,7 @@ class SingleLetters:
     n_left_out: int  # pieces whose label is no character of `WESTERN`
 
 
-def load(path: Path) -> SingleLetters:
+def load_letters(path: Path) -> SingleLetters:
     """Read a file of labelled ink; raise `DataError` where it cannot be read."""
     given = ink_files.read(path).ink
     known = np.flatnonzero([label in WESTERN for label in given.labels])

@@ -175,6 +175,7 @@ class Recipe:
 
 
 BORROWED: Final = 0.5  # share of the characters to compose that are other people's real ones
+LEAST_LENT: Final = 8  # glyphs of such a character: fewer would be seen too often
 
 
 class LineComposer:
@@ -206,8 +207,9 @@ class LineComposer:
         for writer in [writer for writer in styles if ink.writer_names[writer] in lenders]:
             for char, rows in styles.pop(writer).letters.items():
                 lent[char] += rows
+        borrowed = {char: rows for char, rows in lent.items() if len(rows) >= LEAST_LENT}
         for style in styles.values():
-            style.borrowed = lent
+            style.borrowed = borrowed
         allowed = frozenset(labels) if self._recipe.western else frozenset()
         self._native = {writer: frozenset(style.letters) for writer, style in styles.items()}
         self._composed = {
