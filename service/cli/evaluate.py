@@ -74,7 +74,8 @@ def out_option(name: str, contents: str) -> Callable[[Command], Command]:
 def evaluate() -> None:
     """Measure a model on writing that it has never seen, and draw what it knows.
 
-    All but digits, wills, letters and pages --real need UNIPEN, read once by: inkstream data unipen ARCHIVE
+    All but digits, wills, letters and pages --real need UNIPEN, read once by:
+    inkstream data unipen ARCHIVE
 
     \b
     Examples:

@@ -24,7 +24,7 @@ from inkstream.model.data.sources import ink_files
 from inkstream.model.data.split import PARTS, Part, part_of_few, table_digest
 from inkstream.model.data.synthesis.glyphs import shapes_of
 
-X_HEIGHT: Final = 400  # units of the points
+X_HEIGHT: Final = 4000  # units of the points: fine enough for a dot, and 16 bits hold all letters
 FLAT: Final = "-_~"  # marks whose size is their width, one x-height
 WIDEST: Final = 2  # times as wide as high: the size of wider ink follows from its width
 ONE_IN: Final = 8  # letters without a writer validates, and one tests
@@ -53,7 +53,8 @@ def load_letters(path: Path) -> SingleLetters:
         keys = [ink.writer_names[writer] for writer in ink.writers]
         parts = part_of_few(ink.writer_names)
     else:
-        keys = [hashlib.sha256(ink.piece(at).points.tobytes()).hexdigest() for at in range(len(ink))]
+        points = (ink.piece(at).points for at in range(len(ink)))
+        keys = [hashlib.sha256(own.tobytes()).hexdigest() for own in points]
         held_out: dict[int, Part] = {0: "validation", 1: "test"}
         parts = {key: held_out.get(int(key, 16) % ONE_IN, "train") for key in keys}
     part = np.array([parts[key] for key in keys])
