@@ -1,7 +1,7 @@
 """Configure a training run: options with their ranges, and the recipes of the shipped nets.
 
-A recipe is a file in `recipes`: the values of all options that are not the default, and the names
-of the files that it reads.
+A recipe is a file in `recipes`: values of options, all others of which have their defaults, and the
+names of the files that it reads.
 """
 
 import dataclasses
@@ -118,7 +118,7 @@ class LinesConfig(TrainingConfig):
     )  # fmt: skip
     strength: float = number(1.0, 0, 1, "augmentation strength")
     rough: float = number(0.55, 0, 1, "share of lines with looks of paper, scanners and cameras")
-    keep: float = number(0, 0, 1, "share of earlier weights in the result (WiSE-FT)")
+    keep: float = number(0, 0, 1, "share of the initial weights in the result (WiSE-FT)")
     characters: float = number(7, 0, 100, "share of single characters")
     words: float = number(14, 0, 100, "share of words")
     text: float = number(9, 0, 100, "share of lines")
@@ -142,18 +142,25 @@ C = TypeVar("C", bound=TrainingConfig)
 
 
 def read_recipe(name: str, kind: type[C]) -> C:
-    """Read the options of a recipe."""
-    recipe = tomllib.loads((RECIPES / f"{name}.toml").read_text())
+    """Read the options of a recipe; raise `ConfigError` if `kind` lacks one of them."""
+    file = RECIPES / f"{name}.toml"
+    recipe = tomllib.loads(file.read_text())
+    known = {field.name for field in dataclasses.fields(kind)}
+    if unknown := recipe["options"].keys() - known:
+        raise ConfigError(
+            f"{file} has {', '.join(sorted(unknown))}, allowed: the options of `inkstream train"
+            f" {name} --help`, with _ for -"
+        )
     return kind(task=recipe["task"], **recipe["options"])
 
 
-def sources(name: str, folder: Path) -> dict[str, list[Path]]:
-    """Find the files that a recipe reads, anywhere in `folder`; return them by kind.
+def find_sources(name: str, folder: Path) -> dict[str, list[Path]]:
+    """Find the files that a recipe reads, at any depth of `folder`; return them by kind.
 
     Raises `DataError` that names the files that are not there.
     """
     recipe = tomllib.loads((RECIPES / f"{name}.toml").read_text())
-    wanted: dict[str, list[str]] = recipe.get("sources", {})
+    wanted: dict[str, list[str]] = recipe["sources"]
     files = {path.name: path for path in sorted(folder.rglob("*"))}
     if missing := [file for names in wanted.values() for file in names if file not in files]:
         raise DataError(f"{folder} has no {', '.join(missing)}, which the recipe of {name} reads")

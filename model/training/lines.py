@@ -116,11 +116,6 @@ class LineData:
     paper: Sequence[PaperLines] = ()
     letters: Sequence[SingleLetters] = ()  # whose ink is the last in `ink`
 
-    @property
-    def sized(self) -> list[str]:
-        """The donors whose letters have the size of their label."""
-        return [own.name for own in self.letters]
-
 
 def load_data(
     source: Path | None,
@@ -145,9 +140,10 @@ def with_letters(data: LineData, single: Sequence[SingleLetters]) -> LineData:
     sets = [data.ink, *(own.ink for own in single)]
     starts = accumulate(map(len, sets))
     added = [start + own.parts["train"] for start, own in zip(starts, single, strict=False)]
-    left_out = {f"of no label ({own.name})": own.n_left_out for own in single}
+    left_out = {f"of {own.name} with labels that no net has": own.n_left_out for own in single}
     return replace(
         data,
+        name=", ".join([data.name, *(own.name for own in single)]),
         ink=InkSet.concatenated(sets),
         training=np.concatenate([data.training, *added]),
         skipped={**data.skipped, **left_out},
@@ -307,7 +303,8 @@ class LinesTask:
         renderer = AugmentedRenderer(config.column_height, config.strength, config.directions)
         sources = synthetic_sources(config, data, self.labels, renderer)
         shares = {name: getattr(config, name) for name in (*SOURCES, MADE, IMAGES, SCANS)}
-        pieces = InkPieces(data.ink, data.training, self.labels, data.sized)
+        sized = [own.name for own in data.letters]
+        pieces = InkPieces(data.ink, data.training, self.labels, sized)
         self.batches = LineBatches(pieces, renderer, shares, config.columns, sources)
         self._buckets = prefetched(self._bucket)
         tqdm.write(self._plan(shares))
@@ -324,13 +321,12 @@ class LinesTask:
         config, batches = self.config, self.batches
         whole = sum(shares[name] for name in batches.sources)
         mixture = ", ".join(f"{shares[name] / whole:.0%} {name}" for name in batches.sources)
-        names = ", ".join([self.data.name, *self.data.sized])
         paper = [f"{own.source.name} ({len(own.part('train')):,} lines)" for own in self.data.paper]
         return (
             f"plan: {config.steps:,} steps of {config.columns:,} columns; {config.layers} layers of"
             f" {config.units} units, {len(self.labels)} labels\n"
             f"columns: {mixture}\n"
-            f"ink: {', '.join([f'{names} ({len(self.data.training):,} pieces)', *paper])}"
+            f"ink: {', '.join([f'{self.data.name} ({len(self.data.training):,} pieces)', *paper])}"
         )
 
     @property
@@ -338,9 +334,7 @@ class LinesTask:
         """What decides the result beside the configuration."""
         paper = self.data.paper
         return {
-            "data": ", ".join(
-                [self.data.name, *self.data.sized, *(own.source.name for own in paper)]
-            ),
+            "data": ", ".join([self.data.name, *(own.source.name for own in paper)]),
             "data_digest": self.data.ink.digest,
             "letters_splits": [own.split_digest for own in self.data.letters],
             "paper_digests": [own.digest for own in paper],
