@@ -137,23 +137,17 @@ class InkSet:
         """Return all pieces of sets without a writer in common, in their order."""
         names = tuple(sorted(name for own in sets for name in own.writer_names))
         index = {name: number for number, name in enumerate(names)}
-        renumbered = [
-            np.array([index[name] for name in own.writer_names], np.int32)[own.writers]
-            for own in sets
-        ]
-        starts = {
-            name: np.cumsum(np.concatenate([[0], *(np.diff(getattr(own, name)) for own in sets)]))
-            for name in ("stroke_starts", "piece_starts")
-        }
         arrays: dict[str, Any] = {
-            name: np.concatenate([getattr(own, name) for own in sets])
-            for name in ("points", "letter_of_point", "categories", "styles", "guides")
+            name: np.concatenate([getattr(own, name) for own in sets]) for name in ARRAYS
         }
+        for name in ("stroke_starts", "piece_starts"):
+            lengths = [np.diff(getattr(own, name)) for own in sets]
+            arrays[name] = np.cumsum(np.concatenate([[0], *lengths]))
+        arrays["writers"] = np.concatenate(
+            [np.array([*map(index.get, own.writer_names)], np.int32)[own.writers] for own in sets]
+        )
         labels = tuple(itertools.chain.from_iterable(own.labels for own in sets))
-        return cls(
-            **arrays, **starts, labels=labels, writers=np.concatenate(renumbered),
-            writer_names=names,
-        )  # fmt: skip
+        return cls(**arrays, labels=labels, writer_names=names)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -78,10 +78,9 @@ def sized(ink: InkSet) -> InkSet:
     starts = ink.stroke_starts[ink.piece_starts]
     width, height = np.maximum.reduceat(ink.points, starts[:-1]).T.astype(np.float64)
     top, bottom, anchor = shapes_of(ink.labels).T
-    size = (bottom - top) / np.maximum(np.maximum(height, width / WIDEST), 1)
-    flat = np.isin(ink.labels, list(FLAT))
-    size[flat] = 1 / np.maximum(width[flat], 1)
-    scale = X_HEIGHT * size
+    of_height = (bottom - top) / np.maximum(np.maximum(height, width / WIDEST), 1)
+    of_width = 1 / np.maximum(np.maximum(height, width), 1)
+    scale = X_HEIGHT * np.where(np.isin(ink.labels, list(FLAT)), of_width, of_height)
     points = np.rint(ink.points * np.repeat(scale, np.diff(starts))[:, None]).astype(np.int16)
     baseline = anchor * height * scale - X_HEIGHT * (top + anchor * (bottom - top))
     guides = np.stack([baseline - X_HEIGHT, baseline], 1).astype(np.float32)

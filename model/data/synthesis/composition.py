@@ -5,7 +5,6 @@ are in x-heights of the writer, so all writers have one size; `model.data.augmen
 into rows like any other ink.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.data.ink_set import InkLine, InkSet, expand
 from inkstream.model.data.synthesis.accents import (
+    COMPOSED,
     LETTER_BENEATH,
     PARTS,
     TURNED,
@@ -53,6 +53,7 @@ class ComposedLine(InkLine):
 
     writer: int  # index into the ink's `writer_names`
     kind: Kind
+    borrowed: frozenset[int]  # places in the label of characters that other people wrote
 
 
 def lay_out(
@@ -88,11 +89,16 @@ def lay_out(
     lengths = np.array([len(run.text) for run in runs], np.int64)
     place = np.cumsum(lengths) - lengths + np.repeat(np.arange(len(words)), runs_of_word)
     place[lengths == 0] -= 1  # a further part of the character before
+    lent = glyphs.styles[writer].borrowed
+    borrowed = frozenset(
+        at for at, own in zip(place.tolist(), runs, strict=True)
+        if own.first in lent.get(own.text, ())
+    )  # fmt: skip
     letter = place[run] + np.arange(len(rows)) - row_starts[run]  # place in the text
     letter = np.where(glyphs.is_letter[rows], letter, -1)
     ink = _moved(glyphs, rows, run, letter, np.stack([scale, x, y]))
     label = " ".join("".join(run.text for run in word) for word in words)
-    return ComposedLine(*ink, label, writer, kind)
+    return ComposedLine(*ink, label, writer, kind, borrowed)
 
 
 def _gaps(
@@ -140,7 +146,7 @@ def _moved(
 
 
 PARTED: Final = "\0"  # stands for a character of several parts, which no run holds
-SPACE: Final = GlyphRun(" ", -1, 0)  # behind a word
+LENT: Final = "\1"  # stands for one that another person wrote
 TRIES: Final = 30  # words drawn until the writer has all letters of one
 
 # What a writer must have for a kind.
@@ -203,13 +209,10 @@ class LineComposer:
         self._words = WordSampler(texts, self._recipe.western)
         self._glyphs = collect(ink, indices)
         styles = self._glyphs.styles
-        lent: dict[str, list[int]] = defaultdict(list)
-        for writer in [writer for writer in styles if ink.writer_names[writer] in lenders]:
-            for char, rows in styles.pop(writer).letters.items():
-                lent[char] += rows
-        borrowed = {char: rows for char, rows in lent.items() if len(rows) >= LEAST_LENT}
+        lending = [styles.pop(own).letters for own in [*styles] if ink.writer_names[own] in lenders]
+        lent = {char: [row for own in lending for row in own.get(char, ())] for char in COMPOSED}
         for style in styles.values():
-            style.borrowed = borrowed
+            style.borrowed = {char: rows for char, rows in lent.items() if len(rows) >= LEAST_LENT}
         allowed = frozenset(labels) if self._recipe.western else frozenset()
         self._native = {writer: frozenset(style.letters) for writer, style in styles.items()}
         self._composed = {
@@ -273,15 +276,8 @@ class LineComposer:
         line = lay_out(self._glyphs, writer, words, kind, random)
         if not self._composed[writer]:
             return line
-        borrowed = self._glyphs.styles[writer].borrowed
-        runs = [run for word in words for run in (*word, SPACE)]
-        ends = accumulate(len(run.text) for run in runs)
-        complete = {
-            end - 1
-            for end, run in zip(ends, runs, strict=True)
-            if run.first in borrowed.get(run.text, ())
-        }
-        return completed(line, self._native[writer], self._accents(writer), random, complete)
+        native, accents = self._native[writer], self._accents(writer)
+        return completed(line, native, accents, random, line.borrowed)
 
     def _able(self, kind: Kind) -> tuple[list[int], NDArray[np.float64]]:
         """Return the writers with enough glyphs, and running sums of the roots of their amounts."""
@@ -431,18 +427,15 @@ def spell(
     """
     runs = []
     composed = {char for char in text if char not in style.letters}
-    borrowed = {
-        place for place, char in enumerate(text)
-        if char in composed and style.borrowed.get(char) and random.random() < BORROWED
-    }  # fmt: skip
     beneath = "".join(
         char if char not in composed
-        else PARTED if place in borrowed else LETTER_BENEATH.get(char, PARTED)
-        for place, char in enumerate(text)
+        else LENT if char in style.borrowed and random.random() < BORROWED
+        else LETTER_BENEATH.get(char, PARTED)
+        for char in text
     )  # fmt: skip
     place = 0
     while place < len(text):
-        if place in borrowed:
+        if beneath[place] == LENT:
             lent = style.borrowed[text[place]]
             runs.append(GlyphRun(text[place], lent[int(random.integers(len(lent)))], 1))
             place += 1

@@ -1,0 +1,130 @@
+"""Single letters get the size of their label, and what is held out trains nothing."""
+
+import json
+import lzma
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inkstream.model.data.batches import InkPieces
+from inkstream.model.data.sources.letters import X_HEIGHT, SingleLetters, load_letters
+from inkstream.model.data.synthesis.composition import BORROWED, LineComposer, Recipe
+from inkstream.model.training.lines import LineData, own_ink, with_letters
+from tests.helpers.letter_files import LEAST_POINTS, SPECIAL, UNKNOWN, write, write_letters
+from tests.helpers.small_writers import INK, LETTERS, USED
+
+Files = tuple[Path, Path]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return write_letters(tmp_path_factory.mktemp("letters"))
+
+
+def joined(files: Files) -> tuple[LineData, LineComposer]:
+    """Return the ink of made-up writers and single letters, and what makes up lines of it."""
+    data = with_letters(own_ink("mine", INK.take(USED)), [load_letters(path) for path in files])
+    lenders = [name for own in data.letters for name in own.lenders]
+    return data, LineComposer(data.ink, data.training, Recipe(western=1), lenders=lenders)
+
+
+def extent(letters: SingleLetters, label: str) -> list[float]:
+    """Return top, bottom and width of a letter with this label, in x-heights from the baseline."""
+    piece = letters.ink.piece(letters.ink.labels.index(label))
+    x_line, baseline = piece.guides
+    assert baseline - x_line == X_HEIGHT
+    (left, top), (right, bottom) = piece.points.min(0), piece.points.max(0)
+    return [(own / X_HEIGHT).item() for own in (top - baseline, bottom - baseline, right - left)]
+
+
+def test_height_and_place_follow_from_the_label_and_proportions_stay(files: Files) -> None:
+    special, characters = (load_letters(path) for path in files)
+    usual = {
+        "H": (-1.75, 0, 0.525), "o": (-1, 0, 0.3), "g": (-1, 1.1, 0.63),
+        "Ø": (-1.9, 0.15, 0.615), "ø": (-1.2, 0.2, 0.42), "ç": (-1, 0.5, 0.45),
+        "«": (-1.1, -0.1, 0.3), "„": (-0.2, 0.5, 0.21), "~": (-1.1, -0.1, 0.3),
+    }  # fmt: skip
+    for label, expected in usual.items():
+        letters = characters if label in characters.ink.labels else special
+        assert extent(letters, label) == pytest.approx(expected, abs=0.01)
+
+
+def test_a_dot_and_flat_ink_have_a_size(tmp_path: Path) -> None:
+    strokes = {"·": [[5, 5]], "€": [[0, 0], [1000, 100]], "_": [[0, 0], [1000, 0]]}
+    rows = [{"label": label, "strokes": [stroke]} for label, stroke in strokes.items()]
+    letters = load_letters(write(tmp_path / "flat.jsonl.xz", rows))
+    assert [extent(letters, label)[2] for label in strokes] == [0, 3.5, 1]
+
+
+def test_each_writer_and_all_equal_ink_is_in_one_part_whatever_the_order(
+    files: Files, tmp_path: Path
+) -> None:
+    special, characters = (load_letters(path) for path in files)
+    by_part = [set(characters.writers[own].tolist()) for own in characters.parts.values()]
+    assert [len(own) for own in by_part] == [6, 2, 2]
+    assert (special.n_left_out, UNKNOWN in special.ink.labels) == (3, False)
+    for part in ("validation", "test"):
+        assert len(special.parts[part]) / len(special.ink) == pytest.approx(1 / 8, abs=0.05)  # type: ignore[index]
+    rows = [json.loads(line) for line in lzma.decompress(files[0].read_bytes()).splitlines()]
+    copies = [row | {"label": "å"} for row in rows if row["label"] == "ø"]
+    again = load_letters(write(tmp_path / "special-letters.jsonl.xz", [*rows[::-1], *copies]))
+    assert again.split_digest == special.split_digest
+    part_of = {at: name for name, own in again.parts.items() for at in own.tolist()}
+    first, second = (
+        [part_of[at] for at, own in enumerate(again.ink.labels) if own == char] for char in "øå"
+    )
+    assert first[::-1] == second
+
+
+def test_held_out_letters_are_never_trained_on(files: Files) -> None:
+    data, composer = joined(files)
+    held_out, training = set(), {data.ink.piece(at).points.tobytes() for at in data.training}
+    n_points = dict.fromkeys(("train", "validation", "test"), set[int]())
+    for own in data.letters:
+        for part, indices in own.parts.items():
+            pieces = [own.ink.piece(at) for at in indices]
+            held_out |= {one.points.tobytes() for one in pieces if part != "train"}
+            n_points[part] = n_points[part] | {
+                len(one.points) for one in pieces if one.label == "ø"
+            }
+    assert len(held_out) > 60
+    assert not held_out & training
+    random = np.random.default_rng(0)
+    drawn = {len(composer.write("ø", LETTERS, random).points) for _ in range(400)}
+    real = {n for n in drawn if n >= LEAST_POINTS}
+    assert len(real) > 20
+    assert real <= n_points["train"]
+
+
+def test_about_half_of_the_composed_characters_are_real_ones_of_the_lines_size(
+    files: Files,
+) -> None:
+    data, composer = joined(files)
+    heights: dict[str, list[float]] = {"ø": [], "Ø": [], "ç": []}
+    random, n_lines, text = np.random.default_rng(0), 200, "nøn Øç"
+    for _ in range(n_lines):
+        line = composer.write(text, LETTERS, random)
+        assert line.label == text
+        for char, own in heights.items():
+            points = line.points[line.letter_of_point == text.index(char)]
+            own += [float(np.ptp(points[:, 1]))] if len(points) >= LEAST_POINTS else []
+    assert not heights.pop("ç")  # of which there are too few
+    for char, usual in (("ø", 1.4), ("Ø", 2.05)):
+        assert len(heights[char]) / n_lines == pytest.approx(BORROWED, abs=0.1)
+        assert np.median(heights[char]) == pytest.approx(usual, abs=0.05)
+    writers = {data.ink.writer_names[own] for own in composer.writers(frozenset())}
+    assert "special-letters/anyone" not in writers
+    assert any(name.startswith("characters/") for name in writers)
+
+
+def test_a_letter_of_known_size_stands_in_its_line_unless_its_frame_is_tight(files: Files) -> None:
+    letters = load_letters(files[0])
+    pieces = InkPieces(letters.ink, letters.parts["train"], SPECIAL, [letters.name])
+    room = {"«": (-0.65, 0.1), "„": (-1.55, 0), "Ø": (0, 0), "|": (0, 0), "ø": (-0.55, 0)}
+    for place, index in enumerate(pieces.indices.tolist()):
+        height = float(pieces.extent[place, 1])
+        assert pieces.frame(place, tight=True) == (0, height)
+        if expected := room.get(letters.ink.labels[index]):
+            top, bottom = np.divide(pieces.frame(place), X_HEIGHT)
+            assert (top, bottom - height / X_HEIGHT) == pytest.approx(expected, abs=0.01)

@@ -1,0 +1,32 @@
+"""The report on single letters: each group is read among its own labels, and case may count."""
+
+from pathlib import Path
+
+from inkstream.model.data.sources.letters import load_letters
+from inkstream.model.evaluation.letters import letters_report
+from tests.helpers import builders
+from tests.helpers.letter_files import RARE, SPECIAL, write_letters
+
+
+def test_groups_are_read_among_their_labels_with_an_interval(tmp_path: Path) -> None:
+    at_hand = {
+        "special letters and marks": SPECIAL + RARE, "special letters": SPECIAL + RARE,
+        "marks": SPECIAL + RARE, "small letters": "og", "capitals": "H", "digits": "7",
+    }  # fmt: skip
+    labels = tuple("ogH7" + SPECIAL + RARE)
+    net = builders.line_checkpoint(tmp_path / "lines.onnx", labels=labels)
+    files = [load_letters(path) for path in write_letters(tmp_path)]
+    report = letters_report(net, files, part="validation")
+    groups = report.contents["groups"]
+    assert groups.keys() == at_hand.keys()
+    for name, own in groups.items():
+        low, high = own["interval"]
+        assert low <= own["right"] <= min(high, own["right_without_case"])
+        assert {char for _, text, _ in own["mistakes"] for char in text} <= set(at_hand[name])
+    counts = {name: (own["letters"], own["writers"]) for name, own in groups.items()}
+    n_special = len(files[0].parts["validation"])
+    assert counts["special letters and marks"] == (n_special, None)
+    assert counts["special letters"][0] + counts["marks"][0] == n_special
+    assert [counts[name] for name in ("small letters", "digits")] == [(4, 2), (2, 2)]
+    assert f"\n| digits | 2 | 2 | {groups['digits']['right']:.1%} | " in report.table()
+    assert report.contents["split_digest"] == ", ".join(own.split_digest for own in files)
