@@ -6,12 +6,13 @@ share that is right if case does not count stands beside the other.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from string import ascii_lowercase, ascii_uppercase, digits
+from collections.abc import Sequence, Set
+from string import ascii_letters, ascii_lowercase, ascii_uppercase, digits
 from typing import Final
 
 import numpy as np
 
+from inkstream.model.alphabet import LETTERS, WESTERN
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.sources.letters import SingleLetters
 from inkstream.model.data.split import Part
@@ -23,20 +24,14 @@ from inkstream.model.recognizer import Recognizer
 MOST_MISTAKES: Final = 20  # of a group, in the report
 
 
-def is_special(label: str) -> bool:
-    """Return whether a label is a letter beyond ASCII, or a mark."""
-    return not (label.isascii() and label.isalnum())
-
-
-# Which labels a group has, and among which it is read.
-Holds = Callable[[str], bool]
-GROUPS: Final[dict[str, tuple[Holds, Holds]]] = {
-    "special letters and marks": (is_special, is_special),
-    "special letters": (lambda label: is_special(label) and label.isalpha(), is_special),
-    "marks": (lambda label: not label.isalnum(), is_special),
-    "capitals": (ascii_uppercase.__contains__, ascii_uppercase.__contains__),
-    "small letters": (ascii_lowercase.__contains__, ascii_lowercase.__contains__),
-    "digits": (digits.__contains__, digits.__contains__),
+SPECIAL: Final = frozenset(WESTERN) - frozenset(ascii_letters + digits)  # letters and marks
+GROUPS: Final[dict[str, tuple[Set[str], Set[str]]]] = {  # its labels, and those it is read among
+    "special letters and marks": (SPECIAL, SPECIAL),
+    "special letters": (frozenset(LETTERS), SPECIAL),
+    "marks": (SPECIAL - frozenset(LETTERS), SPECIAL),
+    "capitals": (frozenset(ascii_uppercase),) * 2,
+    "small letters": (frozenset(ascii_lowercase),) * 2,
+    "digits": (frozenset(digits),) * 2,
 }
 
 
@@ -46,10 +41,10 @@ def letters_report(
     """Measure a transcriber on the letters of a part, by group, with the interval over writers."""
     groups: dict[str, Figures] = {}
     for own in files:
-        labels = own.ink.labels
-        for name, (holds, among) in GROUPS.items():
-            if indices := [at for at in own.parts[part].tolist() if holds(labels[at])]:
-                groups[name] = _figures(checkpoint, own, indices, filter(among, set(labels)))
+        for name, (labels, among) in GROUPS.items():
+            indices = [at for at in own.parts[part].tolist() if own.ink.labels[at] in labels]
+            if indices:
+                groups[name] = _figures(checkpoint, own, indices, among & set(own.ink.labels))
     contents = {
         "model": checkpoint.metadata.name,
         "version": checkpoint.metadata.version,
@@ -64,7 +59,7 @@ def letters_report(
 
 
 def _figures(
-    checkpoint: Checkpoint, letters: SingleLetters, indices: list[int], at_hand: Iterable[str]
+    checkpoint: Checkpoint, letters: SingleLetters, indices: list[int], at_hand: Set[str]
 ) -> Figures:
     """Return the share of letters that is read right among the labels at hand."""
     recognizer = Recognizer(checkpoint, characters="".join(sorted(at_hand)))

@@ -9,24 +9,19 @@ from tests.helpers.letter_files import RARE, SPECIAL, write_letters
 
 
 def test_groups_are_read_among_their_labels_with_an_interval(tmp_path: Path) -> None:
-    at_hand = {
-        "special letters and marks": SPECIAL + RARE, "special letters": SPECIAL + RARE,
-        "marks": SPECIAL + RARE, "small letters": "og", "capitals": "H", "digits": "7",
-    }  # fmt: skip
-    labels = tuple("ogH7" + SPECIAL + RARE)
-    net = builders.line_checkpoint(tmp_path / "lines.onnx", labels=labels)
+    special = SPECIAL + RARE
+    at_hand = {"small letters": "og", "capitals": "H", "digits": "7", "marks": special}
+    net = builders.line_checkpoint(tmp_path / "lines.onnx", labels=tuple("ogH7" + special))
     files = [load_letters(path) for path in write_letters(tmp_path)]
     report = letters_report(net, files, part="validation")
     groups = report.contents["groups"]
-    assert groups.keys() == at_hand.keys()
+    assert groups.keys() == {*at_hand, "special letters", "special letters and marks"}
     for name, own in groups.items():
         low, high = own["interval"]
         assert low <= own["right"] <= min(high, own["right_without_case"])
-        assert {char for _, text, _ in own["mistakes"] for char in text} <= set(at_hand[name])
-    counts = {name: (own["letters"], own["writers"]) for name, own in groups.items()}
-    n_special = len(files[0].parts["validation"])
-    assert counts["special letters and marks"] == (n_special, None)
-    assert counts["special letters"][0] + counts["marks"][0] == n_special
-    assert [counts[name] for name in ("small letters", "digits")] == [(4, 2), (2, 2)]
+        read = {char for _, text, _ in own["mistakes"] for char in text}
+        assert read <= set(at_hand.get(name, special))
+    n_special = [groups[name]["letters"] for name in ("special letters", "marks")]
+    assert sum(n_special) == len(files[0].parts["validation"])
     assert f"\n| digits | 2 | 2 | {groups['digits']['right']:.1%} | " in report.table()
     assert report.contents["split_digest"] == ", ".join(own.split_digest for own in files)
