@@ -136,7 +136,8 @@ class InkPieces:
         self.aspect = self.extent[:, 0] / self.height
         self.indices = indices
         self.categories = taken.categories
-        kinds = np.where(is_sized, np.char.add(names, taken.labels), names)
+        pairs = zip(names.tolist(), taken.labels, strict=True)
+        kinds = [name + label if name in sized else name for name, label in pairs]
         self.donors = np.unique(kinds, return_inverse=True)[1]
 
     def widths(self, column_height: int) -> NDArray[np.float32]:

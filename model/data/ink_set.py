@@ -135,18 +135,18 @@ class InkSet:
     @classmethod
     def concatenated(cls, sets: Sequence["InkSet"]) -> "InkSet":
         """Return all pieces of sets without a writer in common, in their order."""
-        names = tuple(sorted(name for own in sets for name in own.writer_names))
+        names = tuple(sorted(name for ink in sets for name in ink.writer_names))
         index = {name: number for number, name in enumerate(names)}
         arrays: dict[str, Any] = {
-            name: np.concatenate([getattr(own, name) for own in sets]) for name in ARRAYS
+            name: np.concatenate([getattr(ink, name) for ink in sets]) for name in ARRAYS
         }
         for name in ("stroke_starts", "piece_starts"):
-            lengths = [np.diff(getattr(own, name)) for own in sets]
+            lengths = [np.diff(getattr(ink, name)) for ink in sets]
             arrays[name] = np.cumsum(np.concatenate([[0], *lengths]))
         arrays["writers"] = np.concatenate(
-            [np.array([*map(index.get, own.writer_names)], np.int32)[own.writers] for own in sets]
+            [np.array([*map(index.get, ink.writer_names)], np.int32)[ink.writers] for ink in sets]
         )
-        labels = tuple(itertools.chain.from_iterable(own.labels for own in sets))
+        labels = tuple(itertools.chain.from_iterable(ink.labels for ink in sets))
         return cls(**arrays, labels=labels, writer_names=names)
 
     def __len__(self) -> int:

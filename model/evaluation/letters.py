@@ -40,19 +40,19 @@ def letters_report(
 ) -> Report:
     """Measure a transcriber on the letters of a part, by group, with the interval over writers."""
     groups: dict[str, Figures] = {}
-    for own in files:
+    for file in files:
         for name, (labels, among) in GROUPS.items():
-            indices = [at for at in own.parts[part].tolist() if own.ink.labels[at] in labels]
+            indices = [at for at in file.parts[part].tolist() if file.ink.labels[at] in labels]
             if indices:
-                groups[name] = _figures(checkpoint, own, indices, among & set(own.ink.labels))
+                groups[name] = _figures(checkpoint, file, indices, among & set(file.ink.labels))
     contents = {
         "model": checkpoint.metadata.name,
         "version": checkpoint.metadata.version,
         "model_digest": checkpoint.digest,
-        "data_digest": ", ".join(own.ink.digest for own in files),
-        "split_digest": ", ".join(own.split_digest for own in files),
+        "data_digest": ", ".join(file.ink.digest for file in files),
+        "split_digest": ", ".join(file.split_digest for file in files),
         "part": part,
-        "left_out": sum(own.n_left_out for own in files),
+        "left_out": sum(file.n_left_out for file in files),
         "groups": groups,
     }
     return Report("letters", contents)
@@ -64,7 +64,7 @@ def _figures(
     """Return the share of letters that is read right among the labels at hand."""
     recognizer = Recognizer(checkpoint, characters="".join(sorted(at_hand)))
     strokes = (letters.ink.piece(at).strokes for at in indices)
-    columns = [stroke_columns(own, checkpoint.metadata.config) for own in strokes]
+    columns = [stroke_columns(pen, checkpoint.metadata.config) for pen in strokes]
     written = [letters.ink.labels[at] for at in indices]
     read = [result.text for result in recognizer.read_all(columns)]
     pairs = list(zip(written, read, strict=True))
@@ -72,7 +72,7 @@ def _figures(
     mistakes = Counter(pair for pair in pairs if pair[0] != pair[1])
     return {
         "letters": len(pairs),
-        "writers": None if letters.lenders else len(set(letters.writers[indices])),
+        "writers": None if letters.anonymous else len(set(letters.writers[indices])),
         "right": float(right.mean()),
         "interval": accuracy_interval(right, letters.writers[indices]),
         "right_without_case": sum(a.lower() == b.lower() for a, b in pairs) / len(pairs),

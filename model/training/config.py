@@ -1,4 +1,4 @@
-"""Configure a training run: options with their ranges, and the recipes of the shipped nets.
+"""Configure a training run: options with their ranges, and the recipes of nets.
 
 A recipe is a file in `recipes`: values of options, all others of which have their defaults, and the
 names of the files that it reads.
@@ -46,7 +46,7 @@ class TrainingConfig:
     optimiser: Optimiser = "adamw"  # of hidden matrices; AdamW updates the rest
     learning_rate: float = number(2.5e-3, 1e-7, 1, "highest learning rate")
     weight_decay: float = number(3e-3, 0, 1, "weight decay, on matrices only")
-    warm_up: int = number(300, 1, 1_000_000, "first steps, in which the rate rises")
+    warm_up: int = number(300, 1, 1_000_000, "first steps, while the rate rises: a fifth at most")
     hold: float = number(0, 0, 1, "share of the steps after which the rate falls to 0")
     gradient_norm: float = number(1.0, 1e-3, 1e3, "clip gradients to this norm")
     ema: float = number(0.999, 0, 0.999999, "decay of the EMA weights, which are shipped")

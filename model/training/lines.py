@@ -135,19 +135,19 @@ def load_data(
     return with_letters(data, [load_letters(path) for path in letters]) if letters else data
 
 
-def with_letters(data: LineData, single: Sequence[SingleLetters]) -> LineData:
+def with_letters(data: LineData, files: Sequence[SingleLetters]) -> LineData:
     """Add the training letters of files to the training pieces, and all their ink to the ink."""
-    sets = [data.ink, *(own.ink for own in single)]
+    sets = [data.ink, *(file.ink for file in files)]
     starts = accumulate(map(len, sets))
-    added = [start + own.parts["train"] for start, own in zip(starts, single, strict=False)]
-    left_out = {f"of {own.name} with labels that no net has": own.n_left_out for own in single}
+    added = [start + file.parts["train"] for start, file in zip(starts, files, strict=False)]
+    left_out = {f"of {file.name} with labels that no net has": file.n_left_out for file in files}
     return replace(
         data,
-        name=", ".join([data.name, *(own.name for own in single)]),
+        name=", ".join([data.name, *(file.name for file in files)]),
         ink=InkSet.concatenated(sets),
         training=np.concatenate([data.training, *added]),
         skipped={**data.skipped, **left_out},
-        letters=single,
+        letters=files,
     )
 
 
@@ -303,7 +303,7 @@ class LinesTask:
         renderer = AugmentedRenderer(config.column_height, config.strength, config.directions)
         sources = synthetic_sources(config, data, self.labels, renderer)
         shares = {name: getattr(config, name) for name in (*SOURCES, MADE, IMAGES, SCANS)}
-        sized = [own.name for own in data.letters]
+        sized = [file.name for file in data.letters]
         pieces = InkPieces(data.ink, data.training, self.labels, sized)
         self.batches = LineBatches(pieces, renderer, shares, config.columns, sources)
         self._buckets = prefetched(self._bucket)
@@ -321,12 +321,14 @@ class LinesTask:
         config, batches = self.config, self.batches
         whole = sum(shares[name] for name in batches.sources)
         mixture = ", ".join(f"{shares[name] / whole:.0%} {name}" for name in batches.sources)
-        paper = [f"{own.source.name} ({len(own.part('train')):,} lines)" for own in self.data.paper]
+        ink = [f"{self.data.name} ({len(self.data.training):,} pieces)"]
+        for lines in self.data.paper:
+            ink.append(f"{lines.source.name} ({len(lines.part('train')):,} lines)")
         return (
             f"plan: {config.steps:,} steps of {config.columns:,} columns; {config.layers} layers of"
             f" {config.units} units, {len(self.labels)} labels\n"
             f"columns: {mixture}\n"
-            f"ink: {', '.join([f'{self.data.name} ({len(self.data.training):,} pieces)', *paper])}"
+            f"ink: {', '.join(ink)}"
         )
 
     @property
@@ -336,7 +338,7 @@ class LinesTask:
         return {
             "data": ", ".join([self.data.name, *(own.source.name for own in paper)]),
             "data_digest": self.data.ink.digest,
-            "letters_splits": [own.split_digest for own in self.data.letters],
+            "letters_splits": [file.split_digest for file in self.data.letters],
             "paper_digests": [own.digest for own in paper],
             "paper_splits": [split.table_digest(own.parts) for own in paper],
             "labels": list(self.labels),
@@ -466,9 +468,9 @@ def synthetic_sources(
     if config.made:
         try:
             western = config.western if not COMPOSED.isdisjoint(labels) else 0.0
-            lenders = [name for own in data.letters for name in own.lenders]
+            anonymous = [name for file in data.letters for name in file.anonymous]
             recipe = Recipe(western=western)
-            composer = LineComposer(data.ink, data.training, recipe, labels, lenders)
+            composer = LineComposer(data.ink, data.training, recipe, labels, anonymous)
         except DataError as error:
             tqdm.write(f"made is left out: {error}")
         else:

@@ -42,7 +42,7 @@ KEPT: Final = (
     "init",
     "device",
     "threads",
-)  # run options
+)  # options
 FLOAT32_FOLDER: Final = "float32"  # of the same net in 32-bit numbers, the reference
 TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
 MAX_SHOWN: Final = 60  # characters of a value in a message

@@ -51,9 +51,10 @@ NEXT: Final = {  # what one does with what was made
 def train() -> None:
     """Train a model.
 
-    With --sources alone a command makes the net that is shipped. A run can be stopped with Ctrl-C
-    and resumed: --run and --resume suffice, since the run folder keeps the options. Exit code 3
-    says that the time of --minutes was over before the end.
+    `digits --sources FOLDER` and `lines --sources FOLDER` make a net from random weights and all
+    their data. A run can be stopped with Ctrl-C and resumed: --run and --resume suffice, since the
+    run folder keeps the options. Exit code 3 says that the time of --minutes was over before the
+    end.
 
     \b
     Examples:

@@ -16,7 +16,9 @@ def write_release(folder: Path) -> None:
     for number in range(20):
         name = f"sta/w{number}.dat"
         files = {f"include/{name}": f".WRITER_ID w{number}\n{INK}"}
-        files |= {f"data/{kind}/{name}": f".INCLUDE {name}\n{own}" for kind, own in LABELS.items()}
-        for path, text in files.items():
+        files |= {
+            f"data/{kind}/{name}": f".INCLUDE {name}\n{text}" for kind, text in LABELS.items()
+        }
+        for path, content in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text)
+            (folder / path).write_text(content)

@@ -34,11 +34,11 @@ ONE_IN: Final = 8  # letters without a writer validates, and one tests
 class SingleLetters:
     """N letters and marks of one file."""
 
-    name: str  # of the file, and the donor's in the ink
+    name: str  # of the donor in the ink: the file's
     ink: InkSet  # N pieces; guides are y of the x-height line and the baseline of each
     parts: Mapping[Part, NDArray[np.int64]]  # indices of the pieces of each, ascending
     writers: NDArray[np.int64]  # [N], numbers; where no writers are known, another for each piece
-    lenders: tuple[str, ...]  # names that stand for many people, who each wrote a few letters
+    anonymous: tuple[str, ...]  # writers' names that stand for many people
     split_digest: str  # SHA-256 of the table of all writers, or hashes of ink, and their parts
     n_left_out: int  # pieces whose label is no character of `WESTERN`
 
@@ -54,16 +54,16 @@ def load_letters(path: Path) -> SingleLetters:
         parts = part_of_few(ink.writer_names)
     else:
         points = (ink.piece(at).points for at in range(len(ink)))
-        keys = [hashlib.sha256(own.tobytes()).hexdigest() for own in points]
+        keys = [hashlib.sha256(pen.tobytes()).hexdigest() for pen in points]
         held_out: dict[int, Part] = {0: "validation", 1: "test"}
         parts = {key: held_out.get(int(key, 16) % ONE_IN, "train") for key in keys}
     part = np.array([parts[key] for key in keys])
     return SingleLetters(
-        name=path.name.partition(".")[0],
+        name=ink.writer_names[0].partition("/")[0],
         ink=sized(ink),
         parts={name: np.flatnonzero(part == name) for name in PARTS},
         writers=ink.writers.astype(np.int64) if by_writer else np.arange(len(ink)),
-        lenders=() if by_writer else ink.writer_names,
+        anonymous=() if by_writer else ink.writer_names,
         split_digest=table_digest(parts),
         n_left_out=len(given) - len(ink),
     )

@@ -332,7 +332,7 @@ def completed(
     native: Set[str],
     own: AccentStrokes,
     random: Random,
-    borrowed: Set[int] = frozenset(),
+    real: Set[int] = frozenset(),
 ) -> Line:
     """Return a line with all accents, whose letters are those beneath or the parts.
 
@@ -341,11 +341,11 @@ def completed(
         native: characters that the writer wrote, which are complete.
         own: the writer's strokes for accents.
         random: of how they are written.
-        borrowed: places of characters that other people wrote, which are complete too.
+        real: indices of characters that other people wrote, which are complete too.
     """
     places = [
         place for place, char in enumerate(line.label)
-        if char in COMPOSED and char not in native and place not in borrowed
+        if char in COMPOSED and char not in native and place not in real
     ]  # fmt: skip
     if not places:
         return line

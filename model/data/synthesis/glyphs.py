@@ -280,7 +280,7 @@ class WriterStyle:
     runs: str = ""  # the letters of all runs, a line feed before each
     run_glyphs: list[int] = field(default_factory=list)  # the glyph of each character of `runs`
     letters: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    borrowed: Mapping[str, Sequence[int]] = field(default_factory=dict)  # letters of other people
+    real: Mapping[str, Sequence[int]] = field(default_factory=dict)  # glyphs by other people
     words: list[GlyphRun] = field(default_factory=list)
     letter_gap: float = np.nan  # x-heights between letters of a word; NaN where not known
     word_gap: float = np.nan  # between words

@@ -16,12 +16,12 @@ def test_groups_are_read_among_their_labels_with_an_interval(tmp_path: Path) -> 
     report = letters_report(net, files, part="validation")
     groups = report.contents["groups"]
     assert groups.keys() == {*at_hand, "special letters", "special letters and marks"}
-    for name, own in groups.items():
-        low, high = own["interval"]
-        assert low <= own["right"] <= min(high, own["right_without_case"])
-        read = {char for _, text, _ in own["mistakes"] for char in text}
+    for name, figures in groups.items():
+        low, high = figures["interval"]
+        assert low <= figures["right"] <= min(high, figures["right_without_case"])
+        read = {char for _, text, _ in figures["mistakes"] for char in text}
         assert read <= set(at_hand.get(name, special))
     n_special = [groups[name]["letters"] for name in ("special letters", "marks")]
     assert sum(n_special) == len(files[0].parts["validation"])
     assert f"\n| digits | 2 | 2 | {groups['digits']['right']:.1%} | " in report.table()
-    assert report.contents["split_digest"] == ", ".join(own.split_digest for own in files)
+    assert report.contents["split_digest"] == ", ".join(file.split_digest for file in files)
