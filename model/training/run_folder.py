@@ -33,16 +33,8 @@ NETWORK: Final = "network.safetensors"
 METRICS: Final = "metrics.jsonl"
 CURVE: Final = "curve.png"
 OPTIONS: Final = "options.json"
-KEPT: Final = (
-    "data",
-    "pen",
-    "paper",
-    "letters",
-    "teachers",
-    "init",
-    "device",
-    "threads",
-)  # options
+# The options of a run that are kept.
+KEPT: Final = ("data", "pen", "paper", "letters", "teachers", "init", "device", "threads")
 FLOAT32_FOLDER: Final = "float32"  # of the same net in 32-bit numbers, the reference
 TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
 MAX_SHOWN: Final = 60  # characters of a value in a message
