@@ -131,7 +131,8 @@ def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     """Load the data and make the net, with random weights or the initial ones of the options."""
     if isinstance(config, LinesConfig):
         initial = None if options.init is None else initial_net(options.init, "lines")
-        data = load_data(options.data, options.paper, western=config.western > 0)
+        western = config.western > 0
+        data = load_data(options.data, options.paper, options.letters, western=western)
         torch.manual_seed(generator(config.seed).initial_seed())
         return LinesTask(config, data, initial)
     assert isinstance(config, DigitsConfig)

@@ -53,6 +53,7 @@ TIGHT: Final = 0.25  # share of the pieces whose frame is that of their ink, as 
 MEAN_WIDENING: Final = 1.05  # of the columns, by augmentation
 MADE_FRAME: Final = 2.6  # x-heights: the least frame of made-up ink, from ascenders to the baseline
 BLOCK_FRAME: Final = 1.5  # the same, for writers of nothing but block capitals and figures
+CAPITAL: Final = 1.75  # x-heights: the frame of a letter whose size follows from its label
 BLOCK: Final = 0.5  # share of made-up ink without small letters that gets this frame
 
 
@@ -103,8 +104,14 @@ class AugmentedRenderer:
 class InkPieces:
     """Pieces of real ink with their widths and frames, computed once."""
 
-    def __init__(self, ink: InkSet, indices: Indices, labels: Sequence[str]) -> None:
-        """Take the pieces at `indices` whose label consists of `labels`."""
+    def __init__(
+        self, ink: InkSet, indices: Indices, labels: Sequence[str], sized: Sequence[str] = ()
+    ) -> None:
+        """Take the pieces at `indices` whose label consists of `labels`.
+
+        Those of donors `sized` are single letters whose guides tell their frame. Such donors have
+        few letters by many people, so each of their labels counts as a donor.
+        """
         self.ink = ink
         known = set(labels)
         indices = np.array([i for i in indices if known.issuperset(ink.labels[i])], np.int64)
@@ -115,11 +122,23 @@ class InkPieces:
         flat = np.maximum(self.extent[:, 0] / FLATTEST, 1)
         self.flat_height = np.maximum(self.extent[:, 1], flat)  # of a frame as tight as can be
         usual = _least_heights(taken, self.extent[:, 1])
-        self.height = np.maximum(self.flat_height, usual)  # of the frame
+        height = np.maximum(self.flat_height, usual)
+        beyond = (height - self.extent[:, 1]) / 2
+        names = donors(taken)
+        is_sized = np.isin(names, sized)
+        x_line, baseline = taken.guides.T
+        top = np.minimum(baseline - CAPITAL * (baseline - x_line), 0)
+        self.top = np.where(is_sized, top, -beyond)  # of the frame
+        self.bottom = np.where(
+            is_sized, np.maximum(baseline, self.extent[:, 1]), self.extent[:, 1] + beyond
+        )
+        self.height = np.where(is_sized, self.bottom - self.top, height)
         self.aspect = self.extent[:, 0] / self.height
         self.indices = indices
         self.categories = taken.categories
-        self.donors = np.unique(donors(taken), return_inverse=True)[1]
+        pairs = zip(names.tolist(), taken.labels, strict=True)
+        kinds = [name + label if name in sized else name for name, label in pairs]
+        self.donors = np.unique(kinds, return_inverse=True)[1]
 
     def widths(self, column_height: int) -> NDArray[np.float32]:
         """Return the columns that each piece takes when it fills the rows, with blank columns."""
@@ -128,8 +147,9 @@ class InkPieces:
 
     def frame(self, place: int, *, tight: bool = False) -> Frame:
         """Return the frame of one piece in its own units; if `tight`, that of its ink alone."""
-        height = self.flat_height if tight else self.height
-        beyond = (height[place] - self.extent[place, 1]) / 2
+        if not tight:
+            return float(self.top[place]), float(self.bottom[place])
+        beyond = (self.flat_height[place] - self.extent[place, 1]) / 2
         return -float(beyond), float(self.extent[place, 1] + beyond)
 
 

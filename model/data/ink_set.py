@@ -3,7 +3,7 @@
 import hashlib
 import io
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -131,6 +131,23 @@ class InkSet:
             styles=np.array([STYLES.index(piece.style) for piece in kept], np.uint8),
             guides=(guides * scales[:, None]).astype(np.float32),
         )
+
+    @classmethod
+    def concatenated(cls, sets: Sequence["InkSet"]) -> "InkSet":
+        """Return all pieces of sets without a writer in common, in their order."""
+        names = tuple(sorted(name for ink in sets for name in ink.writer_names))
+        index = {name: number for number, name in enumerate(names)}
+        arrays: dict[str, Any] = {
+            name: np.concatenate([getattr(ink, name) for ink in sets]) for name in ARRAYS
+        }
+        for name in ("stroke_starts", "piece_starts"):
+            lengths = [np.diff(getattr(ink, name)) for ink in sets]
+            arrays[name] = np.cumsum(np.concatenate([[0], *lengths]))
+        arrays["writers"] = np.concatenate(
+            [np.array([*map(index.get, ink.writer_names)], np.int32)[ink.writers] for ink in sets]
+        )
+        labels = tuple(itertools.chain.from_iterable(ink.labels for ink in sets))
+        return cls(**arrays, labels=labels, writer_names=names)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -117,7 +117,7 @@ def document(kind: str, contents: Contents, plots: str) -> str:
 class Report:
     """What was measured; `contents` is plain JSON."""
 
-    kind: str  # digits, lines, pages, ruled, wills, language, ink or rough
+    kind: str  # digits, lines, pages, ruled, wills, letters, language, ink or rough
     contents: dict[str, Any]
     draw: Callable[[Path], None] | None = None  # writes the plots into a folder
 

@@ -189,6 +189,7 @@ class RunOptions:
     data: Path | None = None  # the user's images or ink; None is the data of the shipped models
     pen: Path | None = None  # pen digits as labelled ink, for a classifier
     paper: tuple[Path, ...] = ()  # archives of lines on real paper, for a transcriber
+    letters: tuple[Path, ...] = ()  # single letters as labelled ink, for a transcriber
     teachers: tuple[Path, ...] = ()  # run folders of teachers, of a classifier
     init: Path | None = None  # a run folder or a checkpoint with the initial weights
     minutes: float | None = None  # stop and save after so long

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
@@ -55,6 +55,7 @@ from inkstream.model.data.batches import (
 )
 from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.sources import ink_files, mnist, unipen
+from inkstream.model.data.sources.letters import SingleLetters, load_letters
 from inkstream.model.data.sources.paper import PaperLines, load_lines
 from inkstream.model.data.synthesis.accents import COMPOSED
 from inkstream.model.data.synthesis.composition import LineComposer, Recipe
@@ -113,19 +114,41 @@ class LineData:
     characters: tuple[str, ...]  # of its labels, or composed of these, in order
     skipped: Mapping[str, int] = field(default_factory=dict)  # pieces that it lacks, by reason
     paper: Sequence[PaperLines] = ()
+    letters: Sequence[SingleLetters] = ()  # whose ink is the last in `ink`
 
 
 def load_data(
-    source: Path | None, paper: Sequence[Path] = (), *, western: bool = False
+    source: Path | None,
+    paper: Sequence[Path] = (),
+    letters: Sequence[Path] = (),
+    *,
+    western: bool = False,
 ) -> LineData:
-    """Load ink, see `load_ink`, and lines on real paper if there are some.
+    """Load ink, see `load_ink`; lines on real paper and single letters if there are some.
 
     If `western`, UNIPEN's characters are all of `WESTERN`, since its glyphs compose them.
     """
     data = load_ink(source)
     if western and data.name == UNIPEN:
         data = replace(data, characters=WESTERN)
-    return replace(data, paper=[load_lines(path) for path in paper])
+    data = replace(data, paper=[load_lines(path) for path in paper])
+    return with_letters(data, [load_letters(path) for path in letters]) if letters else data
+
+
+def with_letters(data: LineData, files: Sequence[SingleLetters]) -> LineData:
+    """Add the training letters of files to the training pieces, and all their ink to the ink."""
+    sets = [data.ink, *(file.ink for file in files)]
+    starts = accumulate(map(len, sets))
+    added = [start + file.parts["train"] for start, file in zip(starts, files, strict=False)]
+    left_out = {f"of {file.name} with labels that no net has": file.n_left_out for file in files}
+    return replace(
+        data,
+        name=", ".join([data.name, *(file.name for file in files)]),
+        ink=InkSet.concatenated(sets),
+        training=np.concatenate([data.training, *added]),
+        skipped={**data.skipped, **left_out},
+        letters=files,
+    )
 
 
 def load_ink(source: Path | None) -> LineData:
@@ -280,7 +303,8 @@ class LinesTask:
         renderer = AugmentedRenderer(config.column_height, config.strength, config.directions)
         sources = synthetic_sources(config, data, self.labels, renderer)
         shares = {name: getattr(config, name) for name in (*SOURCES, MADE, IMAGES, SCANS)}
-        pieces = InkPieces(data.ink, data.training, self.labels)
+        sized = [file.name for file in data.letters]
+        pieces = InkPieces(data.ink, data.training, self.labels, sized)
         self.batches = LineBatches(pieces, renderer, shares, config.columns, sources)
         self._buckets = prefetched(self._bucket)
         tqdm.write(self._plan(shares))
@@ -314,6 +338,7 @@ class LinesTask:
         return {
             "data": ", ".join([self.data.name, *(own.source.name for own in paper)]),
             "data_digest": self.data.ink.digest,
+            "letters_splits": [file.split_digest for file in self.data.letters],
             "paper_digests": [own.digest for own in paper],
             "paper_splits": [split.table_digest(own.parts) for own in paper],
             "labels": list(self.labels),
@@ -443,7 +468,9 @@ def synthetic_sources(
     if config.made:
         try:
             western = config.western if not COMPOSED.isdisjoint(labels) else 0.0
-            composer = LineComposer(data.ink, data.training, Recipe(western=western), labels)
+            anonymous = [name for file in data.letters for name in file.anonymous]
+            recipe = Recipe(western=western)
+            composer = LineComposer(data.ink, data.training, recipe, labels, anonymous)
         except DataError as error:
             tqdm.write(f"made is left out: {error}")
         else:

@@ -33,7 +33,8 @@ NETWORK: Final = "network.safetensors"
 METRICS: Final = "metrics.jsonl"
 CURVE: Final = "curve.png"
 OPTIONS: Final = "options.json"
-KEPT: Final = ("data", "pen", "paper", "teachers", "init", "device", "threads")  # run options
+# The options of a run that are kept.
+KEPT: Final = ("data", "pen", "paper", "letters", "teachers", "init", "device", "threads")
 FLOAT32_FOLDER: Final = "float32"  # of the same net in 32-bit numbers, the reference
 TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
 MAX_SHOWN: Final = 60  # characters of a value in a message
@@ -287,7 +288,7 @@ def resumed(
     for name in ("data", "pen", "init"):
         if found.get(name) is not None:
             found[name] = Path(found[name])
-    for name in ("paper", "teachers"):
+    for name in ("paper", "letters", "teachers"):
         if name in found:
             found[name] = tuple(map(Path, found[name]))
     return before, dataclasses.replace(run, **found)

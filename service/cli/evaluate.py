@@ -74,7 +74,8 @@ def out_option(name: str, contents: str) -> Callable[[Command], Command]:
 def evaluate() -> None:
     """Measure a model on writing that it has never seen, and draw what it knows.
 
-    All but digits, wills and pages --real need UNIPEN, read once by: inkstream data unipen ARCHIVE
+    All but digits, wills, letters and pages --real need UNIPEN, read once by:
+    inkstream data unipen ARCHIVE
 
     \b
     Examples:
@@ -315,6 +316,25 @@ def wills(*, source: Path, language: str | None, **options: Any) -> None:
 
     options["language"] = _language_file(language)
     _evaluate(lines_report, load=partial(paper.load_lines, source), **options)
+
+
+@evaluate.command()
+@click.argument("files", metavar="FILE...", type=PATH, nargs=-1, required=True)
+@ON_PART
+@out_option("letters", "folder for JSON and table")
+def letters(*, files: tuple[Path, ...], **options: Any) -> None:
+    """Share of single letters and marks, as strokes, that are read right, by group.
+
+    FILE has labelled ink: special-letters.jsonl.xz, characters.jsonl.xz.
+
+    \b
+    Example:
+      inkstream evaluate letters special-letters.jsonl.xz characters.jsonl.xz --part validation
+    """
+    from inkstream.model.data.sources.letters import load_letters
+    from inkstream.model.evaluation.letters import letters_report
+
+    _evaluate(letters_report, load=lambda: [load_letters(path) for path in files], **options)
 
 
 def _language_file(name_or_path: str | None) -> "LanguageFile | None":

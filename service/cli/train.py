@@ -144,7 +144,8 @@ def teacher(**options: Any) -> int:
 @click.option("--init", type=PATH, help=INIT)
 @click.option(
     "--sources", type=PATH,
-    help=f"{SOURCES}unipen-train.tar.xz, wills.tar, german-words.tar, notaries.tar",
+    help=f"{SOURCES}unipen-train.tar.xz, wills.tar, german-words.tar, notaries.tar,"
+    " special-letters.jsonl.xz, characters.jsonl.xz",
 )  # fmt: skip
 @run_options(
     "lines", f"{INK}; or UNIPEN's archive  [default: UNIPEN as `inkstream data unipen` read it]"
@@ -206,9 +207,10 @@ def _train(task: str, options: dict[str, Any]) -> int:
         files = find_sources(task, folder)
         for archive in files["unipen"]:
             unipen.keep_archive(archive)
-        pen, paper = next(iter(files.get("pen", ())), None), tuple(files.get("paper", ()))
-        run = dataclasses.replace(run, pen=pen, paper=paper)
-        given |= {"pen", "paper"}
+        pen = next(iter(files.get("pen", ())), None)
+        paper, letters = (tuple(files.get(kind, ())) for kind in ("paper", "letters"))
+        run = dataclasses.replace(run, pen=pen, paper=paper, letters=letters)
+        given |= {"pen", "paper", "letters"}
     if run.resume:
         config, run = resumed(config, run, given)
     quoted = shlex.quote(str(run.run))

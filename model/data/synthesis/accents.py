@@ -185,8 +185,6 @@ _CEDILLAS: Final = (
     _places(0.1, -0.5, 0, -0.2, 0.4, 0.05, 0.3, 0.45, -0.4, 0.45),
     _places(0.1, -0.5, 0.2, -0.1, 0, 0.3, -0.4, 0.5),  # a comma
 )
-_ANGLE: Final = _places(0.5, -0.5, 0, -0.25, -0.45, 0, 0, 0.25, 0.5, 0.5)
-_ROUND_ANGLE: Final = _places(0.5, -0.5, -0.3, -0.25, -0.5, 0, -0.3, 0.25, 0.5, 0.5)
 _SHARP_S: Final = (  # x from 0 to 1, y from the baseline
     _places(0, 0, 0.08, -0.8, 0.15, -1.4, 0.4, -1.8, 0.72, -1.6, 0.7, -1.25, 0.4, -1.0,
             0.75, -0.8, 0.9, -0.4, 0.7, -0.05, 0.3, 0.0),
@@ -236,10 +234,8 @@ FLAT_TILDE: Final = 0.12  # share of lines with a flat stroke for a tilde
 TICK: Final = (0.2, 0.45)  # lengths
 DOT: Final = (0.03, 0.18)
 UPWARD: Final = 0.15  # share of acutes that are written from their lower end
-UNDERLINED: Final = 0.4  # of º and ª
 DRAWN_SHARP_S: Final = 0.85  # share of ß that are no changed B
 NARROWED: Final = (0.65, 0.95)  # a B as an ß
-DRAWN_ANGLE: Final = 0.4  # share of « and » that are drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +327,13 @@ class _Ink:
         )
 
 
-def completed(line: Line, native: Set[str], own: AccentStrokes, random: Random) -> Line:
+def completed(
+    line: Line,
+    native: Set[str],
+    own: AccentStrokes,
+    random: Random,
+    real: Set[int] = frozenset(),
+) -> Line:
     """Return a line with all accents, whose letters are those beneath or the parts.
 
     Args:
@@ -339,10 +341,12 @@ def completed(line: Line, native: Set[str], own: AccentStrokes, random: Random) 
         native: characters that the writer wrote, which are complete.
         own: the writer's strokes for accents.
         random: of how they are written.
+        real: indices of characters that other people wrote, which are complete too.
     """
     places = [
-        place for place, char in enumerate(line.label) if char in COMPOSED and char not in native
-    ]
+        place for place, char in enumerate(line.label)
+        if char in COMPOSED and char not in native and place not in real
+    ]  # fmt: skip
     if not places:
         return line
     manner, ink = _manner(own, random), _Ink(line)
@@ -352,14 +356,9 @@ def completed(line: Line, native: Set[str], own: AccentStrokes, random: Random) 
             ink.change(place, _turned(ink.of(place)))
         elif char == "ß":
             _write_sharp_s(ink, place, random)
-        elif char in "«»":
-            _write_angles(ink, place, char, random)
         elif char in _LINES:
             box = ink.of(place)
             ink.add(_across(char, box, random), place, range(place, place + 1))
-        elif char in "ºª":
-            if random.random() < UNDERLINED:
-                ink.add([_underline(ink.of(place), random)], place, range(place, place + 1))
         elif char in LETTER_BENEATH:
             _write_accent(ink, line.label, place, manner, random)
     return ink.written(line)
@@ -368,14 +367,6 @@ def completed(line: Line, native: Set[str], own: AccentStrokes, random: Random) 
 def _turned(points: Stroke) -> Stroke:
     turned: Stroke = points.min(0) + points.max(0) - points
     return turned
-
-
-def _fitted(shape: Stroke, box: Stroke) -> Stroke:
-    """Scale a shape to the bounds of `box`."""
-    low, high = box.min(0), box.max(0)
-    size = np.maximum(np.ptp(shape, 0), 1e-3)
-    fitted: Stroke = (shape - shape.min(0)) / size * (high - low) + low
-    return fitted
 
 
 def _write_sharp_s(ink: _Ink, place: int, random: Random) -> None:
@@ -398,25 +389,6 @@ def _write_sharp_s(ink: _Ink, place: int, random: Random) -> None:
     ink.leave_out(others)
 
 
-def _write_angles(ink: _Ink, place: int, char: str, random: Random) -> None:
-    """Draw both angles of some « and », within the bounds of the glyphs there."""
-    if random.random() >= DRAWN_ANGLE:
-        return
-    first, *others = ink.strokes_of(place)
-    shape = _ANGLE if random.random() < 0.6 else _ROUND_ANGLE
-    box = ink.of(place)
-    width = float(np.ptp(box[:, 0]))
-    halves = []
-    for left in (0.0, 0.5 * width):
-        drawn = _fitted(_curve(shape if char == "«" else shape * (-1, 1), random), box)
-        drawn[:, 0] = box[:, 0].min() + left + (drawn[:, 0] - box[:, 0].min()) * 0.45
-        halves.append(drawn)
-    ink.strokes[first] = halves[0]
-    ink.letters[first] = np.full(len(halves[0]), place, np.int16)
-    ink.leave_out(others)
-    ink.add(halves[1:], place, range(place, place + 1))
-
-
 # Lines across a letter: x and y of both ends, as shares of its width and height.
 _LINES: Final = {
     "ø": ((-0.15, 1.2, 1.15, -0.2),),
@@ -436,13 +408,6 @@ def _across(char: str, letter: Stroke, random: Random) -> list[Stroke]:
         ends = low + (ends + LINE_JITTER * random.standard_normal(ends.shape)) * size
         strokes.append(ends[::-1] if char in "øØ" and random.random() < 0.5 else ends)
     return strokes
-
-
-def _underline(letter: Stroke, random: Random) -> Stroke:
-    low, high = letter.min(0), letter.max(0)
-    y = high[1] + random.uniform(0.1, 0.25)
-    line: Stroke = _FLAT * (high[0] - low[0], 0.1) + ((low[0] + high[0]) / 2, y)
-    return line
 
 
 def _write_accent(ink: _Ink, label: str, place: int, manner: _Manner, random: Random) -> None:

@@ -5,7 +5,7 @@ are in x-heights of the writer, so all writers have one size; `model.data.augmen
 into rows like any other ink.
 """
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, pairwise
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.data.ink_set import InkLine, InkSet, expand
 from inkstream.model.data.synthesis.accents import (
+    COMPOSED,
     LETTER_BENEATH,
     PARTS,
     TURNED,
@@ -52,6 +53,7 @@ class ComposedLine(InkLine):
 
     writer: int  # index into the ink's `writer_names`
     kind: Kind
+    real: frozenset[int]  # indices into the label of characters that other people wrote
 
 
 def lay_out(
@@ -87,11 +89,16 @@ def lay_out(
     lengths = np.array([len(run.text) for run in runs], np.int64)
     place = np.cumsum(lengths) - lengths + np.repeat(np.arange(len(words)), runs_of_word)
     place[lengths == 0] -= 1  # a further part of the character before
+    real = glyphs.styles[writer].real
+    are_real = frozenset(
+        at for at, one in zip(place.tolist(), runs, strict=True)
+        if one.first in real.get(one.text, ())
+    )  # fmt: skip
     letter = place[run] + np.arange(len(rows)) - row_starts[run]  # place in the text
     letter = np.where(glyphs.is_letter[rows], letter, -1)
     ink = _moved(glyphs, rows, run, letter, np.stack([scale, x, y]))
     label = " ".join("".join(run.text for run in word) for word in words)
-    return ComposedLine(*ink, label, writer, kind)
+    return ComposedLine(*ink, label, writer, kind, are_real)
 
 
 def _gaps(
@@ -139,6 +146,7 @@ def _moved(
 
 
 PARTED: Final = "\0"  # stands for a character of several parts, which no run holds
+REAL: Final = "\1"  # stands for one that another person wrote
 TRIES: Final = 30  # words drawn until the writer has all letters of one
 
 # What a writer must have for a kind.
@@ -172,6 +180,10 @@ class Recipe:
     long_runs: float = 0.8  # share of runs that are as long as the writer has them
 
 
+REAL_SHARE: Final = 0.5  # of the characters to compose: glyphs of other people
+LEAST_REAL: Final = 8  # such glyphs of a character: fewer would be seen too often
+
+
 class LineComposer:
     """Makes up words and lines from pieces of ink."""
 
@@ -181,12 +193,14 @@ class LineComposer:
         indices: NDArray[np.int64],
         recipe: Recipe | None = None,
         labels: Sequence[str] = WESTERN,
+        anonymous: Collection[str] = (),
     ):
         """Take ink and words from the pieces at `indices` alone: seconds for all of UNIPEN.
 
         A kind that no writer has enough ink for is never drawn: `missing` names those that the
         recipe asks for. With `western` in the recipe each writer also has those of `labels` that
-        can be composed of the writer's characters.
+        can be composed of the writer's characters. Names that are `anonymous` stand for many
+        people: they write no lines, but their glyphs replace some that would be composed.
 
         Raises `DataError` when the recipe asks for nothing else, or no label has a word.
         """
@@ -195,6 +209,11 @@ class LineComposer:
         self._words = WordSampler(texts, self._recipe.western)
         self._glyphs = collect(ink, indices)
         styles = self._glyphs.styles
+        unnamed = [writer for writer in styles if ink.writer_names[writer] in anonymous]
+        letters = [styles.pop(writer).letters for writer in unnamed]
+        real = {char: [row for kept in letters for row in kept.get(char, ())] for char in COMPOSED}
+        for style in styles.values():
+            style.real = {char: rows for char, rows in real.items() if len(rows) >= LEAST_REAL}
         allowed = frozenset(labels) if self._recipe.western else frozenset()
         self._native = {writer: frozenset(style.letters) for writer, style in styles.items()}
         self._composed = {
@@ -258,7 +277,8 @@ class LineComposer:
         line = lay_out(self._glyphs, writer, words, kind, random)
         if not self._composed[writer]:
             return line
-        return completed(line, self._native[writer], self._accents(writer), random)
+        native, accents = self._native[writer], self._accents(writer)
+        return completed(line, native, accents, random, line.real)
 
     def _able(self, kind: Kind) -> tuple[list[int], NDArray[np.float64]]:
         """Return the writers with enough glyphs, and running sums of the roots of their amounts."""
@@ -400,7 +420,8 @@ def spell(
     """Choose runs and letters that spell a text without spaces.
 
     The writer must have all its characters, or those that they are composed of: then the runs have
-    the letters beneath the accents, and the parts of a character follow each other.
+    the letters beneath the accents, and the parts of a character follow each other. A share
+    `REAL_SHARE` of these characters is written by other people, where the style has their glyphs.
 
     `long_runs` is the share of runs that are as long as the writer has them; the rest has any
     length.
@@ -408,10 +429,18 @@ def spell(
     runs = []
     composed = {char for char in text if char not in style.letters}
     beneath = "".join(
-        char if char not in composed else LETTER_BENEATH.get(char, PARTED) for char in text
-    )
+        char if char not in composed
+        else REAL if char in style.real and random.random() < REAL_SHARE
+        else LETTER_BENEATH.get(char, PARTED)
+        for char in text
+    )  # fmt: skip
     place = 0
     while place < len(text):
+        if beneath[place] == REAL:
+            rows = style.real[text[place]]
+            runs.append(GlyphRun(text[place], rows[int(random.integers(len(rows)))], 1))
+            place += 1
+            continue
         if beneath[place] == PARTED:
             runs += _parts(style, text[place], random)
             place += 1

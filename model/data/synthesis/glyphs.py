@@ -10,7 +10,7 @@ of 25,000 letters that 94 of UNIPEN's training writers wrote in lines.
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -52,6 +52,18 @@ _SHAPES: Final = {
     "-~": (-0.7, -0.5, 0.5),
     "=+<>": (-1.2, -0.2, 0.5),
     "_": (-0.1, 0.05, 0.5),
+    # Beyond ASCII, as `accents` composes them.
+    "æœ": (-1.0, 0.0, 1),
+    "ø": (-1.2, 0.2, 0.5),
+    "Ø": (-1.9, 0.15, 0.5),
+    "ß": (-1.9, 0.0, 1),
+    "§": (-1.9, 0.3, 0.5),
+    "¡¿": (-1.5, 0.5, 0.5),
+    "«»": (-1.1, -0.1, 0.5),
+    "„": (-0.2, 0.5, 0.5),
+    "°": (-1.95, -1.35, 0.5),
+    "ºª": (-1.75, -0.9, 0.5),
+    "·": (-0.65, -0.5, 0.5),
 }
 _SHAPE_OF: Final = {character: shape for key, shape in _SHAPES.items() for character in key}
 _OTHER: Final = (-1.75, 0.0, 1)
@@ -59,7 +71,9 @@ _ACCENT: Final = 0.6  # x-heights by which an accent rises above its letter
 _CEDILLA: Final = 0.5  # and by which one hangs below it
 
 # Characters whose height shows the size of the writing, and whose bottom shows its baseline.
-OF_KNOWN_HEIGHT: Final = frozenset("abcdeghklmnopqrstuvwxyzABCDEFGHIKLMNOPRSTUVWXYZ0123456789")
+OF_KNOWN_HEIGHT: Final = frozenset(
+    "abcdeghklmnopqrstuvwxyzABCDEFGHIKLMNOPRSTUVWXYZ0123456789æœøßåçÆŒØÅ£€"
+)
 ON_BASELINE: Final = frozenset("abcdehiklmnorstuvwxABCDEFGHIKLMNOPRSTUVWXZ")
 THIN: Final = tuple(".,:;'`!|\"")  # marks, of little width
 
@@ -266,6 +280,7 @@ class WriterStyle:
     runs: str = ""  # the letters of all runs, a line feed before each
     run_glyphs: list[int] = field(default_factory=list)  # the glyph of each character of `runs`
     letters: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    real: Mapping[str, Sequence[int]] = field(default_factory=dict)  # glyphs by other people
     words: list[GlyphRun] = field(default_factory=list)
     letter_gap: float = np.nan  # x-heights between letters of a word; NaN where not known
     word_gap: float = np.nan  # between words

@@ -135,3 +135,15 @@ def test_ranges_are_spread_to_their_numbers() -> None:
     numbers, starts = expand(np.array([5, 9, 2]), np.array([7, 9, 5]))
     assert numbers.tolist() == [5, 6, 2, 3, 4]
     assert starts.tolist() == [0, 2, 2, 5]
+
+
+def test_sets_of_other_writers_are_concatenated() -> None:
+    builder = Builder()
+    add(builder, "x", [(0, 0), (4, 4)], [(4, 0), (0, 4)], writer="another/ann")
+    both = InkSet.concatenated([three_pieces(), builder.ink()])
+    for index, expected in enumerate(
+        [*map(three_pieces().piece, range(3)), builder.ink().piece(0)]
+    ):
+        piece = both.piece(index)
+        assert (piece.label, piece.writer) == (expected.label, expected.writer)
+        assert [own.tolist() for own in piece.strokes] == [own.tolist() for own in expected.strokes]
