@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from inkstream.service.cli.main import cli
 from tests.helpers.command_line import inkstream, one_line, run_here
+from tests.helpers.letter_files import write_letters
 from tests.helpers.paper_folder import write_index, write_wills
 from tests.helpers.unipen_folder import write_release
 
@@ -105,6 +106,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_index(folder / "hands" / "german-words", {f"dhsd-{n}": ["it", "ti"] for n in range(10)})
     sheets = {f"lect:page-FRAN_0025_{n:04}_L-0": ["it ti"] for n in (73, 934, 2352)}
     write_index(folder / "hands" / "notaries", sheets)
+    write_letters(folder / "hands")
     return folder
 
 
@@ -115,7 +117,10 @@ def test_a_run_with_sources_resumes_by_its_folder_alone_and_unipen_is_read_once(
     begin: list[str | Path] = ["train", "lines", "--sources", sources, *small, "--run"]
     stopped = invoke(*begin, tmp_path / "run")
     assert stopped.return_value == 3
-    assert "ink: UNIPEN train_r01_v07 (64 pieces), CREMMA" in stopped.output
+    assert (
+        "ink: UNIPEN train_r01_v07, special-letters, characters (259 pieces), CREMMA"
+        in stopped.output
+    )
     (sources / "unipen-train.tar.xz").write_bytes(b"read again, it would be an error")
     assert invoke(*begin, tmp_path / "another").return_value == 3
     finished = invoke("train", "lines", "--run", tmp_path / "run", "--resume")
@@ -134,7 +139,8 @@ def test_missing_sources_are_named_and_data_beside_them_are_refused(tmp_path: Pa
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"inkstream: {tmp_path} has no unipen-train.tar.xz, wills.tar, german-words.tar,"
-        " notaries.tar, which the recipe of lines reads\n"
+        " notaries.tar, special-letters.jsonl.xz, characters.jsonl.xz, which the recipe of lines"
+        " reads\n"
     )
     done = run_here("train", "lines", "--sources", tmp_path, "--data", tmp_path)
     assert done.returncode == 2
