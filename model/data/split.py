@@ -110,13 +110,6 @@ def count_leaks(ink: InkSet, parts_: Parts) -> int:
     return n_torn
 
 
-def writers_table(writers: Iterable[str]) -> tuple[str, str]:
-    """Return a table, a line with part and name for each writer, and its SHA-256."""
-    parts_ = part_of_writer(writers)
-    table = "".join(f"{part}\t{writer}\n" for writer, part in sorted(parts_.items()))
-    return table, table_digest(parts_)
-
-
 def _hash(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
