@@ -8,7 +8,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,13 +90,13 @@ def _unpack(source: Path, folder: str) -> None:
             file, "read", source.stat().st_size, desc="unpacking", disable=None
         ) as read_file,
     ):
-        try:  # as a stream, which may come from a pipe
-            with tarfile.open(fileobj=cast(IO[bytes], read_file), mode="r|*") as archive:
+        form: Any = {"fileobj": read_file, "mode": "r:*" if file.seekable() else "r|*"}  # a pipe
+        try:
+            with tarfile.open(**form) as archive:
                 archive.extractall(folder, filter="data")
         except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
-            raise DataError(
-                f"{source} is no archive of UNIPEN, or incomplete or damaged: {error}"
-            ) from error
+            message = f"{source} is no archive of UNIPEN, or is incomplete or damaged: {error}"
+            raise DataError(message) from error
 
 
 def _read_folder(folder: Path) -> tuple[InkSet, Statistics]:
