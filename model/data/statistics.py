@@ -59,14 +59,10 @@ def overview(ink: InkSet, counts: Statistics, parts: Parts) -> str:
             sums[why] += count
         lines += ["", f"{title + ':':10}{sums.total():9,}"]
         lines += [f"{n:19,}  {why}" for why, n in sums.most_common()]
-    return "\n".join(
-        (
-            *lines,
-            f"\ncharacters: {' '.join(sorted(set(''.join(ink.labels)) - {' '}))}",
-            f"pieces of the same ink in two parts: {count_leaks(ink, parts)}",
-            f"SHA-256 of the ink: {ink.digest}",
-        )
-    )
+    lines += ["", f"characters: {' '.join(sorted(set(''.join(ink.labels)) - {' '}))}"]
+    lines.append(f"pieces of the same ink in two parts: {count_leaks(ink, parts)}")
+    lines.append(f"SHA-256 of the ink: {ink.digest}")
+    return "\n".join(lines)
 
 
 def donors(ink: InkSet) -> NDArray[np.str_]:

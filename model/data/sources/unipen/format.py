@@ -9,7 +9,7 @@ in one count, but only those that have points. A segment names components, or po
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,19 +77,19 @@ class Page:
             match = RANGE.fullmatch(text)
             if match is None:
                 raise DataError("delineation not readable")
-            first, first_point, last, last_point = match.groups()
+            numbers: list[Any] = [digits and int(digits) for digits in match.groups()]
+            first, first_point, last, last_point = numbers
             if last is None:
                 last, last_point = first, first_point
-            if max(int(first), int(last)) >= len(self.is_down):
+            if max(first, last) >= len(self.is_down):
                 raise DataError("names ink that is not there")
-            start = self.starts[int(first)] + int(first_point or 0)
-            stop = self.starts[int(last) + 1]
-            if last_point is not None:
-                stop = min(stop, self.starts[int(last)] + int(last_point) + 1)
-            for component in range(int(first), int(last) + 1):
-                low, high = self.starts[component : component + 2]
-                if self.is_down[component] and max(start, low) < min(stop, high):
-                    strokes.append((int(max(start, low)), int(min(stop, high))))
+            start = self.starts[first] + (first_point or 0)
+            end = self.starts[last + 1]
+            stop = end if last_point is None else self.starts[last] + last_point + 1
+            for component in range(first, last + 1):
+                low, high = self.starts[component : component + 2].clip(start, stop).tolist()
+                if low < high and self.is_down[component]:
+                    strokes.append((low, high))
         return sorted(strokes)
 
 

@@ -82,7 +82,7 @@ def _ruled_guides(cuts: Sequence[Cut]) -> NDArray[np.float64]:
         return nowhere
     offsets, reach = (bottoms - pairs[:, 1])[telling], np.median(heights[telling])
     offset = np.median(offsets)
-    if reach == 0 or np.median(np.abs(offsets - offset)) > RULED_SPREAD * reach:
+    if np.median(np.abs(offsets - offset)) > RULED_SPREAD * reach:
         return nowhere
     is_near = np.abs(pairs[:, 1] + offset - bottoms) <= reach
     return np.where(is_near[:, None], pairs + offset, nowhere)

@@ -44,8 +44,7 @@ def with_letters(cuts: Sequence[Cut], n_points: int, counts: Statistics) -> Iter
             yield cut
             continue
         segments = segment_of_point[cut.index]
-        start_of_point, n_fitting = _fit(segments, cut, texts)
-        n_given = sum(len(texts[segment]) for segment in np.unique(segments[segments >= 0]))
+        start_of_point, n_fitting, n_given = _fit(segments, cut, texts)
         n_label = len(cut.label.replace(" ", ""))
         if (segments >= 0).all() and n_fitting < LEAST_SHARE * max(n_given, n_label):
             counts.skipped["label differs from those within it", *cut.segment.key] += 1
@@ -72,7 +71,7 @@ def _segments(cuts: Sequence[Cut], n_points: int) -> Indices:
     return np.where((characters >= 0) | is_parted, characters, words)
 
 
-def _fit(segment_of_point: Indices, cut: Cut, texts: Sequence[str]) -> tuple[Indices, int]:
+def _fit(segment_of_point: Indices, cut: Cut, texts: Sequence[str]) -> tuple[Indices, int, int]:
     """Find the segments within a piece in its label, in the order of time or else from the left.
 
     Args:
@@ -80,15 +79,15 @@ def _fit(segment_of_point: Indices, cut: Cut, texts: Sequence[str]) -> tuple[Ind
         cut: the piece.
         texts: of the segments.
 
-    Returns where in the label the text of each point's segment begins, [P], or -1; and how many
-    characters of the segments are in the label.
+    Returns where in the label the text of each point's segment begins, [P], or -1; how many
+    characters of the segments fit the label, and how many they have.
     """
     segments, first = np.unique(segment_of_point, return_index=True)
     first, segments = first[segments >= 0], segments[segments >= 0]
     order = segments[np.argsort(first)]
     starts, n_fitting = _match([texts[segment] for segment in order], cut.label)
-    if n_fitting < sum(len(texts[segment]) for segment in segments):
-        # A letter may have been written or mended later.
+    n_given = sum(len(texts[segment]) for segment in segments)
+    if n_fitting < n_given:  # a letter may have been written or mended later
         left = [cut.points[segment_of_point == segment, 0].min() for segment in segments]
         by_left = segments[np.argsort(left)]
         other_starts, n_other = _match([texts[segment] for segment in by_left], cut.label)
@@ -96,7 +95,7 @@ def _fit(segment_of_point: Indices, cut: Cut, texts: Sequence[str]) -> tuple[Ind
             order, starts, n_fitting = by_left, other_starts, n_other
     start_of_segment = np.full(len(texts) + 1, -1)  # the last one stands for -1
     start_of_segment[order] = starts
-    return start_of_segment[segment_of_point], n_fitting
+    return start_of_segment[segment_of_point], n_fitting, n_given
 
 
 def _match(texts: list[str], label: str) -> tuple[list[int], int]:
@@ -127,29 +126,22 @@ def _lines(cut: Cut, start_of_point: Indices, counts: Statistics) -> Iterator[Cu
     word_of_character = np.cumsum([character == " " for character in cut.label])
     start_of_stroke = np.maximum.reduceat(start_of_point, cut.stroke_starts[:-1])
     word_of_stroke = np.where(start_of_stroke < 0, -1, word_of_character[start_of_stroke])
-    if len(words) > 1 and set(word_of_stroke.tolist()) == set(range(len(words))):
+    line_of_word = [0] * len(words)
+    if set(word_of_stroke.tolist()) == set(range(len(words))):
         line_of_word = _line_of_words(cut, word_of_stroke)
-        if line_of_word[-1]:
-            counts.changed["lines taken apart", *cut.segment.key] += 1
-            for line in range(line_of_word[-1] + 1):
-                yield _part(
-                    cut, word_of_stroke, [n for n, of in enumerate(line_of_word) if of == line]
-                )
-            return
-    if _has_line_break(cut):
+    if line_of_word[-1]:
+        counts.changed["lines taken apart", *cut.segment.key] += 1
+        for _, line in itertools.groupby(range(len(words)), key=line_of_word.__getitem__):
+            numbers = list(line)
+            part = cut.take(np.isin(word_of_stroke, numbers))
+            first_character = sum(len(word) + 1 for word in words[: numbers[0]])
+            letters = np.maximum(part.letter_of_point - first_character, -1).astype(np.int16)
+            label = " ".join(words[number] for number in numbers)
+            yield replace(part, label=label, letter_of_point=letters)
+    elif _has_line_break(cut):
         counts.skipped["several lines of ink, words not known", *cut.segment.key] += 1
     else:
         yield cut
-
-
-def _part(cut: Cut, word_of_stroke: Indices, numbers: list[int]) -> Cut:
-    """Return some successive words of a text, by their numbers."""
-    words = cut.label.split(" ")
-    first_character = sum(len(word) + 1 for word in words[: numbers[0]])
-    part = cut.take(np.isin(word_of_stroke, numbers))
-    letters = np.where(part.letter_of_point < 0, -1, part.letter_of_point - first_character)
-    label = " ".join(words[number] for number in numbers)
-    return replace(part, label=label, letter_of_point=letters.astype(np.int16))
 
 
 def _line_of_words(cut: Cut, word_of_stroke: Indices) -> list[int]:
@@ -161,9 +153,8 @@ def _line_of_words(cut: Cut, word_of_stroke: Indices) -> list[int]:
     ]
     height = float(np.median([bottom - top for _, top, _, bottom in boxes]))
     lines = [0]
-    for (left, top, right, bottom), (next_left, next_top, _, next_bottom) in itertools.pairwise(
-        boxes
-    ):
+    for (left, top, right, bottom), following in itertools.pairwise(boxes):
+        next_left, next_top, _, next_bottom = following
         lower = min(bottom - top, next_bottom - next_top)
         is_apart = min(bottom, next_bottom) - max(top, next_top) < SAME_LINE_OVERLAP * lower
         down = (next_top + next_bottom - top - bottom) / 2
@@ -182,11 +173,10 @@ def _has_line_break(cut: Cut) -> bool:
     width, height = np.ptp(cut.points, axis=0).tolist()
     if " " not in cut.label and height < TALL_WORD * width:
         return False
-    for start, (stroke, next_stroke) in zip(
-        cut.stroke_starts[1:], itertools.pairwise(cut.strokes), strict=False
-    ):
-        if stroke[:, 0].max() - next_stroke[:, 0].min() > RETURN_SHARE * width:
-            before, after = np.median(cut.points[:start, 1]), np.median(cut.points[start:, 1])
-            if after - before > RETURN_SHARE * height:
+    strokes = cut.strokes
+    for start, before, after in zip(cut.stroke_starts[1:], strokes, strokes[1:], strict=False):
+        if before[:, 0].max() - after[:, 0].min() > RETURN_SHARE * width:
+            down = np.median(cut.points[start:, 1]) - np.median(cut.points[:start, 1])
+            if down > RETURN_SHARE * height:
                 return True
     return False

@@ -8,7 +8,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,9 +90,9 @@ def _unpack(source: Path, folder: str) -> None:
             file, "read", source.stat().st_size, desc="unpacking", disable=None
         ) as read_file,
     ):
-        form: Any = {"fileobj": read_file, "mode": "r:*" if file.seekable() else "r|*"}  # a pipe
+        mode: Any = "r:*" if file.seekable() else "r|*"  # a pipe is read without going back
         try:
-            with tarfile.open(**form) as archive:
+            with tarfile.open(fileobj=cast(Any, read_file), mode=mode) as archive:
                 archive.extractall(folder, filter="data")
         except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
             message = f"{source} is no archive of UNIPEN, or is incomplete or damaged: {error}"
