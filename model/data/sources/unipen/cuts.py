@@ -73,9 +73,8 @@ def cut_out(page: Page, segment: Segment, counts: Statistics) -> Cut:
 
 def _is_stray(ink: InkLine) -> NDArray[np.bool_]:
     """Mark strokes that are taps beside the writing: small, and apart from it in x and y, [S]."""
-    low, high = (
-        extreme.reduceat(ink.points, ink.stroke_starts[:-1]) for extreme in (np.minimum, np.maximum)
-    )  # [S, 2]
+    low = np.minimum.reduceat(ink.points, ink.stroke_starts[:-1])  # [S, 2]
+    high = np.maximum.reduceat(ink.points, ink.stroke_starts[:-1])
     is_stray = np.zeros(len(low), np.bool_)
     if len(low) > 1:
         at_edge = ((low == low.min(0)) | (high == high.max(0))).all(1)

@@ -173,8 +173,8 @@ def _has_line_break(cut: Cut) -> bool:
     width, height = np.ptp(cut.points, axis=0).tolist()
     if " " not in cut.label and height < TALL_WORD * width:
         return False
-    strokes = cut.strokes
-    for start, before, after in zip(cut.stroke_starts[1:], strokes, strokes[1:], strict=False):
+    pairs = itertools.pairwise(cut.strokes)
+    for start, (before, after) in zip(cut.stroke_starts[1:-1], pairs, strict=True):
         if before[:, 0].max() - after[:, 0].min() > RETURN_SHARE * width:
             down = np.median(cut.points[start:, 1]) - np.median(cut.points[:start, 1])
             if down > RETURN_SHARE * height:

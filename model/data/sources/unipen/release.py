@@ -44,11 +44,8 @@ def cache_folder() -> Path:
 def read(source: Path | None = None) -> tuple[InkSet, Statistics]:
     """Read the release, whole, which takes about a minute; or what `keep` kept of it, in seconds.
 
-    Args:
-        source: the archive (.tar, .tar.gz, .tar.xz), its unpacked folder, or a folder that `keep`
-            wrote; None is the cache.
-
-    Raises `DataError` when the source is none of these, or broken off.
+    `source` is the archive (.tar, .tar.gz, .tar.xz), its unpacked folder, or a folder that `keep`
+    wrote; None is the cache. Raises `DataError` when it is none of these, or broken off.
     """
     folder = source or cache_folder()
     if (folder / INK).is_file():
@@ -86,13 +83,11 @@ def keep_archive(archive: Path) -> None:
 def _unpack(source: Path, folder: str) -> None:
     with (
         source.open("rb") as file,
-        tqdm.wrapattr(
-            file, "read", source.stat().st_size, desc="unpacking", disable=None
-        ) as read_file,
+        tqdm.wrapattr(file, "read", source.stat().st_size, desc="unpacking", disable=None) as bar,
     ):
         mode: Any = "r:*" if file.seekable() else "r|*"  # a pipe is read without going back
         try:
-            with tarfile.open(fileobj=cast(Any, read_file), mode=mode) as archive:
+            with tarfile.open(fileobj=cast(Any, bar), mode=mode) as archive:
                 archive.extractall(folder, filter="data")
         except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
             message = f"{source} is no archive of UNIPEN, or is incomplete or damaged: {error}"

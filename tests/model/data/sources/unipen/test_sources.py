@@ -51,14 +51,6 @@ def test_a_release_without_ink_does_not_replace_the_cache(tmp_path: Path) -> Non
     assert unipen.read(tmp_path / "kept")[0].digest == ink.digest
 
 
-def test_the_error_of_a_missing_cache_names_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(DataError, match=r"unipen\.npz is not there: inkstream data"):
-        unipen.read()
-
-
 def test_a_source_that_is_no_release_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("hello")
     with pytest.raises(DataError, match="file is no archive of UNIPEN"):
