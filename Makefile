@@ -34,7 +34,7 @@ RAY_INSTALLED := $(VENV)/.ray-installed
 AUDIT := $(VENV)/audit
 
 .DEFAULT_GOAL := help
-.PHONY: run lint check test test-ray train evaluate bench hostile audit region simulate chaos soak footprint languages pad figures release docker docker-test clean help
+.PHONY: run lint check test test-ray train evaluate bench hostile audit region simulate chaos soak footprint languages nets pad figures release docker docker-test clean help
 
 # Another server on this port would answer in the place of ours, so the port must be free. Ours has a
 # session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
@@ -118,6 +118,15 @@ languages: $(FULL) ## Build the language models that are shipped, in five minute
 	    $(BIN)/inkstream train language --language $$language --text $(TEXTS)/$$language.txt.xz \
 	        --source '$(TEXT_SOURCE)' --most 200000 --out model/weights/$$language.ngrams || exit; \
 	done
+
+# After a stop it goes on: a run that has saved its state is resumed.
+SOURCES ?= sources
+nets: $(FULL) ## Make both nets, in runs/, and the language models that are shipped, from SOURCES=FOLDER
+	for net in digits lines; do \
+	    resume=$$(find runs/$$net -name state.safetensors -printf --resume -quit 2>/dev/null); \
+	    $(BIN)/inkstream train $$net --sources $(SOURCES) $$resume $(ARGS) || exit; \
+	done
+	$(MAKE) languages TEXTS=$(SOURCES)/texts
 
 chaos: $(FULL) ## Let 200 writers write while workers are deployed and killed: report.json, gaps.png
 	$(BIN)/python -m tools.chaos $(ARGS)

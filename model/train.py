@@ -49,6 +49,7 @@ from inkstream.model.training.run_folder import STATE, TEACHER_FOLDER, RunFolder
 THREADS: Final = torch.get_num_threads()  # torch's own choice, before a run divides them
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 SAVE_EVERY_S: Final = 300  # seconds of work that a crash may cost at most
+MAX_WARM_UP: Final = 0.2  # of the steps
 SAVED: Final = ("network", "average")  # nets of a trainer whose weights are saved
 HEADS: Final = ("head", "ends")  # prefixes of the weights of either net's last layers
 MINUTES_AFTER_TEACHER: Final = 0.1  # least time of a run whose teacher took the rest
@@ -163,12 +164,13 @@ def image_task(
 def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:
     """Return the rate: linear warm-up, then constant, then a cosine to zero.
 
-    Hu et al. (MiniCPM, arXiv 2404.06395) hold the rate, Loshchilov and Hutter (SGDR, ICLR 2017)
-    let it fall so.
+    A short run warms up for a part of its steps. Hu et al. (MiniCPM, arXiv 2404.06395) hold the
+    rate, Loshchilov and Hutter (SGDR, ICLR 2017) let it fall so.
     """
-    if step < config.warm_up:
-        return config.learning_rate * (step + 1) / config.warm_up
-    hold = max(config.warm_up, round(config.hold * n_steps))
+    warm_up = min(config.warm_up, math.ceil(MAX_WARM_UP * n_steps))
+    if step < warm_up:
+        return config.learning_rate * (step + 1) / warm_up
+    hold = max(warm_up, round(config.hold * n_steps))
     done = max(0, step - hold) / max(1, n_steps - hold)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 

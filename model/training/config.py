@@ -1,7 +1,7 @@
-"""Configure a training run: options with their ranges, and the recipes of the shipped nets.
+"""Configure a training run: options with their ranges, and the recipes of nets.
 
-A recipe is a file in `recipes`: the values of all options that are not the default, and the names
-of the files that it reads.
+A recipe is a file in `recipes`: values of options, all others of which have their defaults, and the
+names of the files that it reads.
 """
 
 import dataclasses
@@ -46,7 +46,7 @@ class TrainingConfig:
     optimiser: Optimiser = "adamw"  # of hidden matrices; AdamW updates the rest
     learning_rate: float = number(2.5e-3, 1e-7, 1, "highest learning rate")
     weight_decay: float = number(3e-3, 0, 1, "weight decay, on matrices only")
-    warm_up: int = number(300, 1, 1_000_000, "first steps, in which the rate rises")
+    warm_up: int = number(300, 1, 1_000_000, "first steps, while the rate rises: a fifth at most")
     hold: float = number(0, 0, 1, "share of the steps after which the rate falls to 0")
     gradient_norm: float = number(1.0, 1e-3, 1e3, "clip gradients to this norm")
     ema: float = number(0.999, 0, 0.999999, "decay of the EMA weights, which are shipped")
@@ -118,7 +118,7 @@ class LinesConfig(TrainingConfig):
     )  # fmt: skip
     strength: float = number(1.0, 0, 1, "augmentation strength")
     rough: float = number(0.55, 0, 1, "share of lines with looks of paper, scanners and cameras")
-    keep: float = number(0, 0, 1, "share of earlier weights in the result (WiSE-FT)")
+    keep: float = number(0, 0, 1, "share of the initial weights in the result (WiSE-FT)")
     characters: float = number(7, 0, 100, "share of single characters")
     words: float = number(14, 0, 100, "share of words")
     text: float = number(9, 0, 100, "share of lines")
@@ -142,18 +142,25 @@ C = TypeVar("C", bound=TrainingConfig)
 
 
 def read_recipe(name: str, kind: type[C]) -> C:
-    """Read the options of a recipe."""
-    recipe = tomllib.loads((RECIPES / f"{name}.toml").read_text())
+    """Read the options of a recipe; raise `ConfigError` if `kind` lacks one of them."""
+    file = RECIPES / f"{name}.toml"
+    recipe = tomllib.loads(file.read_text())
+    known = {field.name for field in dataclasses.fields(kind)}
+    if unknown := recipe["options"].keys() - known:
+        raise ConfigError(
+            f"{file} has {', '.join(sorted(unknown))}, allowed: the options of `inkstream train"
+            f" {name} --help`, with _ for -"
+        )
     return kind(task=recipe["task"], **recipe["options"])
 
 
-def sources(name: str, folder: Path) -> dict[str, list[Path]]:
-    """Find the files that a recipe reads, anywhere in `folder`; return them by kind.
+def find_sources(name: str, folder: Path) -> dict[str, list[Path]]:
+    """Find the files that a recipe reads, at any depth of `folder`; return them by kind.
 
     Raises `DataError` that names the files that are not there.
     """
     recipe = tomllib.loads((RECIPES / f"{name}.toml").read_text())
-    wanted: dict[str, list[str]] = recipe.get("sources", {})
+    wanted: dict[str, list[str]] = recipe["sources"]
     files = {path.name: path for path in sorted(folder.rglob("*"))}
     if missing := [file for names in wanted.values() for file in names if file not in files]:
         raise DataError(f"{folder} has no {', '.join(missing)}, which the recipe of {name} reads")

@@ -297,12 +297,14 @@ class LinesTask:
         config, batches = self.config, self.batches
         whole = sum(shares[name] for name in batches.sources)
         mixture = ", ".join(f"{shares[name] / whole:.0%} {name}" for name in batches.sources)
-        paper = [f"{own.source.name} ({len(own.part('train')):,} lines)" for own in self.data.paper]
+        ink = [f"{self.data.name} ({len(self.data.training):,} pieces)"]
+        for lines in self.data.paper:
+            ink.append(f"{lines.source.name} ({len(lines.part('train')):,} lines)")
         return (
             f"plan: {config.steps:,} steps of {config.columns:,} columns; {config.layers} layers of"
             f" {config.units} units, {len(self.labels)} labels\n"
             f"columns: {mixture}\n"
-            f"ink: {', '.join([f'{self.data.name} ({len(self.data.training):,} pieces)', *paper])}"
+            f"ink: {', '.join(ink)}"
         )
 
     @property

@@ -33,15 +33,7 @@ NETWORK: Final = "network.safetensors"
 METRICS: Final = "metrics.jsonl"
 CURVE: Final = "curve.png"
 OPTIONS: Final = "options.json"
-KEPT: Final = (
-    "data",
-    "pen",
-    "paper",
-    "teachers",
-    "init",
-    "device",
-    "threads",
-)  # run options
+KEPT: Final = ("data", "pen", "paper", "teachers", "init", "device", "threads")  # run options
 FLOAT32_FOLDER: Final = "float32"  # of the same net in 32-bit numbers, the reference
 TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
 MAX_SHOWN: Final = 60  # characters of a value in a message

@@ -14,7 +14,13 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from inkstream.model.training.config import PRESETS, Device, RunOptions, TrainingConfig, sources
+from inkstream.model.training.config import (
+    PRESETS,
+    Device,
+    RunOptions,
+    TrainingConfig,
+    find_sources,
+)
 from inkstream.service.cli import PATH, Command, add_options, outcome
 
 RUNS: Final = Path("runs")
@@ -45,9 +51,10 @@ NEXT: Final = {  # what one does with what was made
 def train() -> None:
     """Train a model.
 
-    With --sources alone a command makes the net that is shipped. A run can be stopped with Ctrl-C
-    and resumed: --run and --resume suffice, since the run folder keeps the options. Exit code 3
-    says that the time of --minutes was over before the end.
+    `digits --sources FOLDER` and `lines --sources FOLDER` make a net from random weights and all
+    their data. A run can be stopped with Ctrl-C and resumed: --run and --resume suffice, since the
+    run folder keeps the options. Exit code 3 says that the time of --minutes was over before the
+    end.
 
     \b
     Examples:
@@ -188,16 +195,20 @@ def _train(task: str, options: dict[str, Any]) -> int:
     of_run = {field.name for field in dataclasses.fields(RunOptions)}
     recipe = {name: value for name, value in options.items() if name not in of_run}
     config: TrainingConfig = dataclasses.replace(PRESETS[task], **recipe)
+    run = RunOptions(**{name: value for name, value in options.items() if name in of_run})
     from inkstream.model.data.sources import unipen
     from inkstream.model.train import train as train_net
     from inkstream.model.training.run_folder import resumed, saved_state
 
-    if folder is not None and not options["resume"]:
-        files = sources(task, folder)
+    if folder is not None:
+        if run.data is not None:
+            raise click.UsageError("--data and --sources exclude each other")
+        files = find_sources(task, folder)
         for archive in files["unipen"]:
             unipen.keep_archive(archive)
-        options |= {"paper": files.get("paper", ()), "pen": next(iter(files.get("pen", [])), None)}
-    run = RunOptions(**{name: value for name, value in options.items() if name in of_run})
+        pen, paper = next(iter(files.get("pen", ())), None), tuple(files.get("paper", ()))
+        run = dataclasses.replace(run, pen=pen, paper=paper)
+        given |= {"pen", "paper"}
     if run.resume:
         config, run = resumed(config, run, given)
     quoted = shlex.quote(str(run.run))

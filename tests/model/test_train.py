@@ -1,6 +1,5 @@
 """Training: it learns, resumes exactly, and keeps the last valid state."""
 
-import copy
 import dataclasses
 import errno
 import json
@@ -10,6 +9,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
@@ -59,32 +59,15 @@ def epochs(run: Path) -> list[int]:
     return [json.loads(line)["epoch"] for line in (run / METRICS).read_text().splitlines()]
 
 
-@pytest.mark.parametrize("cycles", [1, 4])
-def test_two_epochs_and_two_more_equal_four(tmp_path: Path, cycles: int) -> None:
-    config = dataclasses.replace(SMALL, epochs=4 // cycles, cycles=cycles)
-    assert trainer(tmp_path / "four", config).run()
-    half = trainer(tmp_path / "half", config)
+def test_two_epochs_and_two_more_equal_four(tmp_path: Path) -> None:
+    assert trainer(tmp_path / "four").run()
+    half = trainer(tmp_path / "half")
     for _ in range(2 * half.task.round_steps):
         half.train_step()
     half.save()
     torch.rand(100)  # random numbers in between must not matter
-    assert trainer(tmp_path / "half", config, resume=True).run()
+    assert trainer(tmp_path / "half", resume=True).run()
     assert_same(tmp_path / "half", tmp_path / "four")
-
-
-def test_a_finished_run_continues_with_another_cycle(tmp_path: Path) -> None:
-    one_cycle = dataclasses.replace(SMALL, epochs=2)
-    two_cycles = dataclasses.replace(one_cycle, cycles=2)
-    assert trainer(tmp_path / "at once", two_cycles).run()
-    assert trainer(tmp_path / "in parts", one_cycle).run()
-    assert trainer(tmp_path / "in parts", two_cycles, resume=True).run()
-    assert_same(tmp_path / "in parts", tmp_path / "at once")
-    configurations = [
-        (tmp_path / run / CONFIGURATION).read_text() for run in ("in parts", "at once")
-    ]
-    assert configurations[0] == configurations[1]
-    with pytest.raises(DataError, match="cycles was 2, now 1"):
-        trainer(tmp_path / "in parts", one_cycle, resume=True)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +78,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.mark.parametrize("method", ["train_step", "update_averages", "finish_round", "save"])
+@pytest.mark.parametrize("method", ["train_step", "finish_round", "save"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_run_interrupted_anywhere_resumes_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: Path, method: str, times: int
@@ -103,7 +86,7 @@ def test_a_run_interrupted_anywhere_resumes_exactly(
     original = getattr(training.Trainer, method)
 
     def interrupted(self: training.Trainer, *args: object) -> object:
-        if self.step >= self.n_steps - 1:
+        if self.step >= self.task.n_steps - 1:
             for _ in range(times):  # the second signal does not wait
                 signal.raise_signal(signal.SIGINT)
         return original(self, *args)
@@ -238,37 +221,25 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
         trainer(tmp_path / "run", resume=True)
 
 
-def test_the_learning_rate_rises_and_falls_to_zero() -> None:
-    rates = [training.learning_rate(step, 1000, SMALL) for step in range(1000)]
-    top = rates.index(max(rates))
-    assert rates[top] == pytest.approx(SMALL.learning_rate)
-    assert rates[: top + 1] == sorted(rates[: top + 1])
-    assert rates[top:] == sorted(rates[top:], reverse=True)
-    assert rates[-1] < 1e-5 * SMALL.learning_rate
+@pytest.mark.parametrize(("n_steps", "peak"), [(1000, 100), (50, 10)])
+def test_the_learning_rate_rises_is_held_and_falls_to_zero(n_steps: int, peak: int) -> None:
+    config = dataclasses.replace(SMALL, warm_up=100, hold=0.6)
+    rates = np.array([training.learning_rate(step, n_steps, config) for step in range(n_steps)])
+    assert (np.diff(rates[:peak]) > 0).all()
+    hold = n_steps * 6 // 10
+    np.testing.assert_allclose(rates[peak - 1 : hold + 1], SMALL.learning_rate)
+    assert (np.diff(rates[hold:]) < 0).all()
+    assert rates[-1] < 0.01 * SMALL.learning_rate
 
 
-def test_the_learning_rate_repeats_in_every_cycle() -> None:
-    rates = [training.learning_rate(step, 500, SMALL) for step in range(1000)]
-    assert rates[500:] == rates[:500]
-
-
-@pytest.mark.parametrize("cycles", [1, 2, 4])
-def test_the_final_weights_are_a_mean_of_the_ends_of_all_cycles_but_the_first(
-    tmp_path: Path, cycles: int
-) -> None:
-    run = trainer(tmp_path / "run", dataclasses.replace(SMALL, epochs=1, cycles=cycles))
-    weights_at_ends: list[dict[str, torch.Tensor]] = []
-    for step in range(1, run.n_steps + 1):
+def test_the_weights_of_a_run_are_the_average_of_its_steps(tmp_path: Path) -> None:
+    run = trainer(tmp_path / "run", dataclasses.replace(SMALL, ema=0.9))
+    for _ in range(20):
         run.train_step()
-        if step % run.task.cycle_steps == 0:
-            weights_at_ends.append(copy.deepcopy(run.average.module.state_dict()))
     run.finish_round(torch.tensor(0.0), tqdm(disable=True))
-    final_weights = network_weights(run.folder.path)
-    assert len(weights_at_ends) == cycles
-    shares = {1: [1.0], 2: [0.0, 1.0], 4: [0.0, 0.36, 0.24, 0.4]}[cycles]
-    for name, value in final_weights.items():
-        mean = sum(share * end[name] for share, end in zip(shares, weights_at_ends, strict=True))
-        torch.testing.assert_close(value, mean)
+    for name, value in network_weights(run.folder.path).items():
+        assert torch.equal(value, run.average.module.state_dict()[name])
+        assert not torch.equal(value, run.network.state_dict()[name])
 
 
 def test_a_run_of_digits_trains_its_teacher_first_and_learns(

@@ -2,18 +2,24 @@
 
 import dataclasses
 import math
+import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from inkstream.model.errors import ConfigError
+from inkstream.model.errors import ConfigError, DataError
+from inkstream.model.training import config as configuration
 from inkstream.model.training.config import (
     PRESETS,
+    RECIPES,
     DigitsConfig,
     LinesConfig,
+    Optimiser,
     RunOptions,
     TrainingConfig,
+    find_sources,
+    read_recipe,
 )
 
 NUMBERS = [
@@ -49,6 +55,42 @@ def test_each_option_is_part_of_the_digest() -> None:
     for config, field in NUMBERS:
         digests.add(with_value(config, field.name, 0.75 * field.metadata["most"]).digest)
     assert len(digests) == len(PRESETS) + len(NUMBERS)
+
+
+def test_every_recipe_is_read_and_its_options_are_the_presets() -> None:
+    assert {file.stem for file in RECIPES.iterdir()} == PRESETS.keys()
+    for name, preset in PRESETS.items():
+        options = tomllib.loads((RECIPES / f"{name}.toml").read_text())["options"]
+        assert {option: getattr(preset, option) for option in options} == options
+        assert preset.optimiser in get_args(Optimiser)
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("warmup = 3", "lines.toml has warmup, allowed: the options of `inkstream train lines"),
+        ("hold = 2", "hold is 2, allowed: 0..1"),
+    ],
+)
+def test_a_wrong_option_of_a_recipe_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, text: str
+) -> None:
+    (tmp_path / "lines.toml").write_text(f'task = "lines"\n[options]\n{option}\n')
+    monkeypatch.setattr(configuration, "RECIPES", tmp_path)
+    with pytest.raises(ConfigError, match=text):
+        read_recipe("lines", LinesConfig)
+
+
+def test_the_files_of_a_recipe_are_found_at_any_depth_and_missing_ones_named(
+    tmp_path: Path,
+) -> None:
+    archive, pen = tmp_path / "unipen-train.tar.xz", tmp_path / "a" / "b" / "pen-digits.jsonl.xz"
+    archive.touch()
+    with pytest.raises(DataError, match=f"{tmp_path} has no {pen.name}, which the recipe of digi"):
+        find_sources("digits", tmp_path)
+    pen.parent.mkdir(parents=True)
+    pen.touch()
+    assert find_sources("digits", tmp_path) == {"unipen": [archive], "pen": [pen]}
 
 
 def test_a_height_that_the_convolutions_cannot_halve_is_refused() -> None:

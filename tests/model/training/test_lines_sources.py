@@ -27,11 +27,19 @@ def task(config: LinesConfig, letters: str) -> LinesTask:
 
 def test_numbers_are_left_out_if_digits_are_missing(capsys: pytest.CaptureFixture[str]) -> None:
     lines_task = task(dataclasses.replace(SMALL, images=1.5, words=0), "012")
-    assert capsys.readouterr().out.endswith(
-        "images is left out: numbers need all digits, mine has no 3 4 5 6 7 8 9\n"
-    )
+    text = "images is left out: numbers need all digits, mine has no 3 4 5 6 7 8 9\n"
+    assert text in capsys.readouterr().out
     assert lines_task.labels == (" ", "0", "1", "2")
     assert {len(label) for label in lines_task.part(0, 0).labels} == {1}
+
+
+def test_a_run_prints_its_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    made = task(dataclasses.replace(SMALL, characters=1, words=3, text=6), "olz")
+    assert capsys.readouterr().out.splitlines() == [
+        "plan: 6 steps of 600 columns; 1 layers of 24 units, 4 labels",
+        "columns: 25% characters, 75% words",  # there is no text
+        f"ink: mine ({len(made.data.training)} pieces)",
+    ]
 
 
 def test_composed_text_is_left_out_if_no_label_has_words(
@@ -89,7 +97,7 @@ def paper_task(folder: Path) -> LinesTask:
     words = write_index(folder / "words", {f"dhsd-{n}": ["zoo", "lool"] for n in range(10)})
     sheets = {f"lect:page-FRAN_0025_{n:04}_L-0": ["ol zl"] for n in (73, 934, 2352)}
     lines = write_index(folder / "lines", sheets)
-    config = dataclasses.replace(SMALL, column_height=32, wills=10, characters=0, words=0, text=0)
+    config = dataclasses.replace(SMALL, column_height=32, scans=10, characters=0, words=0, text=0)
     data = line_data.own_ink("mine", ink())
     paper = [load_lines(words), load_lines(lines)]
     return LinesTask(config, dataclasses.replace(data, paper=paper))

@@ -11,32 +11,16 @@ from inkstream.model.data.sources import unipen
 from inkstream.model.errors import DataError
 from inkstream.service.cli.main import cli
 from tests.helpers.command_line import inkstream, one_line, read_all, run_here, terminal
+from tests.helpers.unipen_folder import write_release
 
 pytestmark = pytest.mark.slow
-
-LABELS = {
-    "7": '.SEGMENT WORD 0-1 OK "it"\n.SEGMENT WORD 0 BAD "i"\n',
-    "8": '.SEGMENT TEXT 0-2 OK "it ."\n',
-    "1c": '.SEGMENT CHARACTER 0 OK "i"\n.SEGMENT CHARACTER 1 OK "t"\n',
-}
-INK = ".PEN_DOWN\n0 0\n3 9\n.PEN_DOWN\n9 0\n9 9\n.PEN_UP\n.PEN_DOWN\n15 0\n16 1\n"
 
 
 @pytest.fixture
 def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a release of twenty writers; the cache folder is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for number in range(20):
-        name = f"sta/w{number}.dat"
-        for path, text in {
-            f"include/{name}": f".WRITER_ID w{number}\n{INK}",
-            **{
-                f"data/{category}/{name}": f".INCLUDE {name}\n{labels}"
-                for category, labels in LABELS.items()
-            },
-        }.items():
-            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / path).write_text(text)
+    write_release(tmp_path)
     return tmp_path
 
 

@@ -1,6 +1,7 @@
 """The command lines of training and evaluation."""
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from matplotlib.figure import Figure
 
 from inkstream.service.cli.main import cli
 from tests.helpers.command_line import inkstream, one_line, run_here
+from tests.helpers.paper_folder import write_index, write_wills
+from tests.helpers.unipen_folder import write_release
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mnist_excerpt")]
 
@@ -26,6 +29,7 @@ def invoke(*arguments: str | Path) -> Result:
 
 
 SMALL = ("--held-out", "100", "--units", "8", "--features", "8", "--epochs", "2")
+SMALL_LINES = "--layers 1 --units 8 --channels 4 --steps 2 --columns 900 --made 0 --images 0"
 ALONE = (*SMALL, "--teacher-share", "0")
 
 
@@ -85,11 +89,56 @@ def test_a_resumed_run_knows_its_options_and_refuses_others_by_name(tmp_path: Pa
     )
     lines_run = CliRunner().invoke(cli, ["train", "lines", "--run", str(run), "--resume"])
     assert "it is a run of: inkstream train digits" in str(lines_run.exception)
-    longer = invoke(*begin, "--resume", "--cycles", "2")
-    assert longer.return_value == 0
-    assert json.loads((run / "config.json").read_text())["config"]["cycles"] == 2
-    fewer = CliRunner().invoke(cli, [*map(str, begin), "--resume", "--cycles", "1"])
-    assert "--cycles was 2, now 1" in str(fewer.exception)
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of the files that the recipe of lines reads; the cache is empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "sources"
+    write_release(tmp_path / "unipen")
+    write_wills(tmp_path / "wills")
+    (folder / "paper").mkdir(parents=True)
+    for name, path in (("unipen-train.tar.xz", "unipen"), ("paper/wills.tar", "wills")):
+        with tarfile.open(folder / name, "w:xz" if name.endswith("xz") else "w") as archive:
+            archive.add(tmp_path / path, "" if path == "wills" else path)
+    write_index(folder / "hands" / "german-words", {f"dhsd-{n}": ["it", "ti"] for n in range(10)})
+    sheets = {f"lect:page-FRAN_0025_{n:04}_L-0": ["it ti"] for n in (73, 934, 2352)}
+    write_index(folder / "hands" / "notaries", sheets)
+    return folder
+
+
+def test_a_run_with_sources_resumes_by_its_folder_alone_and_unipen_is_read_once(
+    sources: Path, tmp_path: Path
+) -> None:
+    small = [*SMALL_LINES.split(), "--minutes", "0.000001"]
+    begin: list[str | Path] = ["train", "lines", "--sources", sources, *small, "--run"]
+    stopped = invoke(*begin, tmp_path / "run")
+    assert stopped.return_value == 3
+    assert "ink: UNIPEN train_r01_v07 (64 pieces), CREMMA" in stopped.output
+    (sources / "unipen-train.tar.xz").write_bytes(b"read again, it would be an error")
+    assert invoke(*begin, tmp_path / "another").return_value == 3
+    finished = invoke("train", "lines", "--run", tmp_path / "run", "--resume")
+    assert ends_with(
+        finished,
+        f"made:    {tmp_path / 'run' / 'lines.onnx'}",
+        f"next:    inkstream evaluate lines --checkpoint {tmp_path / 'run' / 'lines.onnx'}",
+    )
+    moved = sources.rename(tmp_path / "moved")
+    again = ("train", "lines", "--run", tmp_path / "another", "--resume", "--sources", moved)
+    assert invoke(*again).return_value == 0
+
+
+def test_missing_sources_are_named_and_data_beside_them_are_refused(tmp_path: Path) -> None:
+    done = run_here("train", "lines", "--sources", tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"inkstream: {tmp_path} has no unipen-train.tar.xz, wills.tar, german-words.tar,"
+        " notaries.tar, which the recipe of lines reads\n"
+    )
+    done = run_here("train", "lines", "--sources", tmp_path, "--data", tmp_path)
+    assert done.returncode == 2
+    assert "--data and --sources exclude each other" in done.stderr
 
 
 def test_resuming_a_missing_run_is_an_error(tmp_path: Path) -> None:
