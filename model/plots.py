@@ -9,11 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import CATEGORIES, InkSet, Piece
-from inkstream.model.data.statistics import LETTERED_SHARE, donors, is_text, letter_share, widths
+from inkstream.model.data.statistics import donors
 from inkstream.model.metrics import BINS
 
 mpl.rcParams.update(
@@ -81,11 +80,10 @@ def draw_reliability(
     axes.plot(confidence[filled], accuracy[filled], color=ACCENT, marker="o", markersize=3)
 
 
-# Labelled ink: how much each donor gave, samples of each donor, letters in colours
+# Labelled ink: samples of each donor, with letters in colours
 
 LETTERS: Final = (ACCENT, WRONG, RIGHT)  # a letter has another one than its neighbours
-SHOWN_PERCENTILE: Final = 99.5  # of a histogram: the longest tail is not drawn
-HISTOGRAM_BINS: Final = 40
+LETTERED_SHARE: Final = 0.7  # of the points of a text with known letters; joins may be of none
 SEED: Final = 0  # of the samples that are shown
 
 KINDS: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": ("7",), "lines": ("8",)}
@@ -97,70 +95,22 @@ SHEETS: Final = {  # rows of each donor, samples in a row, and how many heights 
 }
 
 
-def draw_ink(ink: InkSet, training: InkSet, folder: Path) -> list[Path]:
-    """Write all plots of a set of ink; samples are training pieces alone."""
+def draw_ink(ink: InkSet, folder: Path) -> list[Path]:
+    """Write a sheet of samples of each kind of pieces, and one of texts with known letters."""
     folder.mkdir(parents=True, exist_ok=True)
-    figures = {"donors": counts(ink), "sizes": sizes(ink), "symbols": symbols(ink)}
-    chosen = {kind: _of_kind(training, kind) for kind in KINDS}
-    chosen["letters"] = _is_lettered(training)
-    for name, mask in chosen.items():
-        if mask.any():
-            figures[name] = contact_sheet(training, np.flatnonzero(mask), *SHEETS[name])
-    return save(figures, folder)
-
-
-def counts(ink: InkSet) -> Figure:
-    """Plot how many characters, words and lines each donor gave, and how many have letters."""
-    names, donor = np.unique(donors(ink), return_inverse=True)
-    figure = Figure(figsize=(10, 1.2 + 0.2 * len(names)), layout="constrained")
-    lettered = _is_lettered(ink)
-    for axes, kind in zip(figure.subplots(1, len(KINDS), sharey=True), KINDS, strict=True):
-        of_kind = _of_kind(ink, kind)
-        count = np.bincount(donor[of_kind], minlength=len(names))
-        known = np.bincount(donor[of_kind & lettered], minlength=len(names))
-        axes.barh(names, count, color=FAINT)
-        axes.barh(names, known, color=ACCENT)
-        axes.bar_label(axes.containers[0], [f"{n:,}" if n else "" for n in count], padding=2)
-        axes.set(title=f"{count.sum():,} {kind}", xlim=(0, 1.2 * max(count.max(), 1)))
-        axes.margins(y=0.01)
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.invert_yaxis()  # of all, since they share it
-    figure.supxlabel("pieces (blue: with known letters)")
-    return figure
-
-
-def sizes(ink: InkSet) -> Figure:
-    """Plot the lengths of the labels of words and lines, and the aspect ratios of their ink."""
-    figure = Figure(figsize=(8, 4.4), layout="constrained")
-    lengths = np.array([len(label) for label in ink.labels], np.int64)
-    for column, kind in zip(figure.subplots(2, 2).T, ("words", "lines"), strict=True):
-        of_kind = _of_kind(ink, kind)
-        for axes, values, name, bins in (
-            (column[0], lengths[of_kind], "characters of the label", None),
-            (column[1], widths(ink)[of_kind], "width of the ink / its height", HISTOGRAM_BINS),
-        ):
-            most = float(np.percentile(values, SHOWN_PERCENTILE)) if len(values) else 1.0
-            edges = np.arange(0.5, most + 1) if bins is None else np.linspace(0, most, bins)
-            axes.hist(values, bins=edges, color=ACCENT)
-            axes.set(xlabel=name)
-        column[0].set_title(kind)
-    return figure
-
-
-def symbols(ink: InkSet) -> Figure:
-    """Plot how often each character is written, as a single character and in words and lines."""
-    figure = Figure(figsize=(13, 4.4), layout="constrained")
-    shown = [chr(code) for code in range(33, 127)]
-    for axes, kinds in zip(
-        figure.subplots(2, 1), (("characters",), ("words", "lines")), strict=True
-    ):
-        chosen = np.flatnonzero(np.any([_of_kind(ink, kind) for kind in kinds], 0))
-        text = "".join(ink.labels[index] for index in chosen)
-        axes.bar(range(len(shown)), [text.count(symbol) for symbol in shown], color=ACCENT)
-        axes.set_xticks(range(len(shown)), shown, family="monospace")
-        axes.set(yscale="symlog", title=f"in {' and '.join(kinds)}")
-        axes.margins(x=0.005)
-    return figure
+    chosen = {
+        kind: np.isin(ink.categories, [CATEGORIES.index(category) for category in categories])
+        for kind, categories in KINDS.items()
+    }
+    chosen["letters"] = _is_lettered(ink)
+    return save(
+        {
+            name: contact_sheet(ink, np.flatnonzero(mask), *SHEETS[name])
+            for name, mask in chosen.items()
+            if mask.any()
+        },
+        folder,
+    )
 
 
 def contact_sheet(
@@ -219,11 +169,9 @@ def _samples(ink: InkSet, indices: NDArray[np.int64], count: int) -> list[int]:
     return chosen
 
 
-def _of_kind(ink: InkSet, kind: str) -> NDArray[np.bool_]:
-    """Return whether each piece is of a kind, [N]."""
-    return np.isin(ink.categories, [CATEGORIES.index(category) for category in KINDS[kind]])
-
-
 def _is_lettered(ink: InkSet) -> NDArray[np.bool_]:
-    """Return whether each piece is a text whose letters are known, [N]."""
-    return is_text(ink) & (letter_share(ink) >= LETTERED_SHARE)
+    """Mark the texts whose letters are known, [N]."""
+    known = np.concatenate([[0], np.cumsum(ink.letter_of_point >= 0)])
+    bounds = ink.stroke_starts[ink.piece_starts]
+    is_text = np.array([len(label) > 1 for label in ink.labels], np.bool_)
+    return np.logical_and(is_text, np.diff(known[bounds]) >= LETTERED_SHARE * np.diff(bounds))

@@ -47,7 +47,7 @@ def lines(root: Path) -> Iterator[tuple[str, Written]]:
         text = path.read_bytes()
         try:
             included = [(root / "include" / name).read_bytes() for name in includes(text)]
-            page = read_page(text, lambda name: (root / "include" / name).read_bytes())
+            page = read_page(includes(text), lambda name: (root / "include" / name).read_bytes())
         except (DataError, OSError):
             continue
         rates = {int(rate) for each in (text, *included) for rate in RATE.findall(each)}
@@ -55,7 +55,7 @@ def lines(root: Path) -> Iterator[tuple[str, Written]]:
             continue
         n_files[donor] += 1
         (rate,) = rates
-        for segment in read_segments(text):
+        for segment in read_segments(text, "8", donor):
             if (found := written(page, segment.delineation, rate)) is not None:
                 yield donor, found
 

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from inkstream.model.errors import DataError
 from inkstream.model.files import write_whole
 
-CATEGORIES: Final = ("1a", "1b", "1c", "1d", "3", "7", "8")
-CATEGORY_NAMES: Final = {  # UNIPEN's codes in words
+CATEGORY_NAMES: Final = {  # of UNIPEN's categories
     "1a": "digits",
     "1b": "capitals",
     "1c": "small letters",
@@ -25,20 +24,14 @@ CATEGORY_NAMES: Final = {  # UNIPEN's codes in words
     "7": "words",
     "8": "lines",
 }
+CATEGORIES: Final = tuple(CATEGORY_NAMES)
 STYLES: Final = ("unknown", "printed", "cursive", "mixed")
 
-# Every array of an `InkSet`: its element type, and its shape after the first axis.
-ARRAYS: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
-    "points": (np.int16, (2,)),
-    "letter_of_point": (np.int16, ()),
-    "stroke_starts": (np.int64, ()),
-    "piece_starts": (np.int64, ()),
-    "categories": (np.uint8, ()),
-    "writers": (np.int32, ()),
-    "styles": (np.uint8, ()),
-    "guides": (np.float32, (2,)),
-}
 LARGEST: Final = np.iinfo(np.int16).max
+ARRAYS: Final = (  # of an `InkSet`, in the order in which its digest has them
+    "points", "letter_of_point", "stroke_starts", "piece_starts",
+    "categories", "writers", "styles", "guides",
+)  # fmt: skip
 TEXTS: Final = ("labels", "writer_names")
 
 
@@ -172,7 +165,8 @@ class InkSet:
         """Return the pieces at `indices`, in that order; all writer names stay."""
         strokes, piece_starts = expand(self.piece_starts[indices], self.piece_starts[indices + 1])
         points, stroke_starts = expand(self.stroke_starts[strokes], self.stroke_starts[strokes + 1])
-        return InkSet(
+        return replace(
+            self,
             points=self.points[points],
             letter_of_point=self.letter_of_point[points],
             stroke_starts=stroke_starts,
@@ -180,7 +174,6 @@ class InkSet:
             labels=tuple(self.labels[index] for index in indices),
             categories=self.categories[indices],
             writers=self.writers[indices],
-            writer_names=self.writer_names,
             styles=self.styles[indices],
             guides=self.guides[indices],
         )
@@ -214,15 +207,16 @@ class InkSet:
     def load(cls, path: Path) -> "InkSet":
         """Read what `save` wrote; raises `DataError` when the file is not that."""
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                stored = dict(arrays)
-            fields: dict[str, Any] = {name: stored[name] for name in ARRAYS}
-            fields |= {name: _texts(stored, name) for name in TEXTS}
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                fields: dict[str, Any] = {name: stored[name] for name in ARRAYS}
+                for name in TEXTS:
+                    content, starts = stored[f"{name}_bytes"].tobytes(), stored[f"{name}_starts"]
+                    fields[name] = tuple(
+                        content[start:stop].decode() for start, stop in itertools.pairwise(starts)
+                    )
         except (BadZipFile, EOFError, KeyError, ValueError, TypeError, OSError) as error:
             raise DataError(f"{path} is no file of ink: {error}") from error
-        ink = cls(**fields)
-        ink._check(path)
-        return ink
+        return cls(**fields)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """Return all arrays as they are stored: texts as UTF-8 bytes and where each one starts."""
@@ -232,50 +226,6 @@ class InkSet:
             arrays[f"{name}_bytes"] = np.frombuffer(b"".join(encoded), np.uint8)
             arrays[f"{name}_starts"] = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
         return arrays
-
-    def _check(self, path: Path) -> None:
-        """Raise `DataError` unless types, shapes and offsets agree."""
-        for name, (dtype, tail) in ARRAYS.items():
-            array = getattr(self, name)
-            if array.dtype != dtype or array.shape[1:] != tail:
-                raise DataError(
-                    f"{path}: {name} is {array.dtype}{list(array.shape)}, "
-                    f"expected {np.dtype(dtype)}{['n', *tail]}"
-                )
-        n_pieces, n_points = len(self.labels), len(self.points)
-        if not (
-            _spans(self.piece_starts, n_pieces, len(self.stroke_starts) - 1)
-            and _spans(self.stroke_starts, len(self.stroke_starts) - 1, n_points)
-            and len(self.letter_of_point) == n_points
-            and {len(self.categories), len(self.writers), len(self.styles), len(self.guides)}
-            == {n_pieces}
-        ):
-            raise DataError(f"{path}: its arrays are of different lengths")
-        for name, allowed in (
-            ("categories", len(CATEGORIES)),
-            ("styles", len(STYLES)),
-            ("writers", len(self.writer_names)),
-        ):
-            index = getattr(self, name)
-            if n_pieces and not 0 <= index.min() <= index.max() < allowed:
-                raise DataError(f"{path}: {name} up to {index.max()}, expected less than {allowed}")
-
-
-def _spans(starts: NDArray[np.int64], count: int, end: int) -> bool:
-    """Return whether `starts` cuts 0..end into `count` parts."""
-    return (
-        len(starts) == count + 1
-        and starts[0] == 0
-        and starts[-1] == end
-        and bool((np.diff(starts) >= 0).all())
-    )
-
-
-def _texts(stored: dict[str, NDArray[Any]], name: str) -> tuple[str, ...]:
-    """Return the texts that were stored as bytes and offsets."""
-    content = stored[f"{name}_bytes"].tobytes()
-    starts = stored[f"{name}_starts"].tolist()
-    return tuple(content[start:stop].decode() for start, stop in itertools.pairwise(starts))
 
 
 def expand(

@@ -10,7 +10,7 @@ a tenth, spread over the labels, that shares no ink with the pieces that train.
 
 import hashlib
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final, Literal
@@ -22,11 +22,17 @@ from inkstream.model.data.ink_set import InkSet
 
 Part = Literal["train", "validation", "test"]
 PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
-Parts = Mapping[Part, NDArray[np.int64]]  # indices of the pieces of each, ascending
+Indices = NDArray[np.int64]
+Parts = Mapping[Part, Indices]  # indices of the pieces of each, ascending
 FOLDS: Final = 10  # a tenth of the persons each
 ONE_IN_FEW: Final = 5  # of a few writers: so many times fewer validate, and as few test
 PART_OF_FOLD: Final[Mapping[int, Part]] = {4: "validation", 9: "test"}  # all others train
 LEAST_POINTS: Final = 25  # smaller pieces, such as dots, are equal by chance
+
+# Of a user's own ink
+ENOUGH_WRITERS: Final = 20  # from here on whole writers validate; of fewer, pieces do
+ONE_IN: Final = 10  # validates
+SEED: Final = 0
 
 # One person's sessions are recognised by the name: Chuck_Chaffee_1 and _2, KNKE4574.A and .B.
 # ibm names a session bam11, or r02-07 for form 2 and person 7: the same ink stands under several.
@@ -48,17 +54,14 @@ def person(writer: str) -> str:
 def part_of_writer(writers: Iterable[str]) -> dict[str, Part]:
     """Return the part of each writer; `writers` are all writers of the data, as "donor/writer"."""
     names = sorted(set(writers))
-    home: dict[str, str] = {}  # a person of several donors counts with the first
+    donor_of_person: dict[str, str] = {}  # the first of several
     for name in names:
-        home.setdefault(person(name), name.partition("/")[0])
-    persons: dict[str, list[str]] = defaultdict(list)
-    for who, donor in home.items():
-        persons[donor].append(who)
+        donor_of_person.setdefault(person(name), name.partition("/")[0])
     parts: dict[str, Part] = {}
-    for donor, members in persons.items():
-        members.sort(key=_hash)
-        for place, who in enumerate(members, _hash(donor) % FOLDS):
-            parts[who] = PART_OF_FOLD.get(place % FOLDS, "train")
+    for donor in set(donor_of_person.values()):
+        members = [member for member, first in donor_of_person.items() if first == donor]
+        for rank, member in enumerate(sorted(members, key=_hash), _hash(donor) % FOLDS):
+            parts[member] = PART_OF_FOLD.get(rank % FOLDS, "train")
     return {name: parts[person(name)] for name in names}
 
 
@@ -93,9 +96,8 @@ def table_digest(parts_: Mapping[str, Part]) -> str:
 def parts(ink: InkSet) -> Parts:
     """Return the indices of the pieces of each part, ascending."""
     part = part_of_writer(ink.writer_names)
-    of_writer = np.array([PARTS.index(part[name]) for name in ink.writer_names], np.int64)
-    of_piece = of_writer[ink.writers]
-    return {name: np.flatnonzero(of_piece == index) for index, name in enumerate(PARTS)}
+    of_piece = np.array([part[name] for name in ink.writer_names], np.str_)[ink.writers]
+    return {name: np.flatnonzero(of_piece == name) for name in PARTS}
 
 
 def count_leaks(ink: InkSet, parts_: Parts) -> int:
@@ -110,22 +112,8 @@ def count_leaks(ink: InkSet, parts_: Parts) -> int:
     return n_torn
 
 
-def writers_table(writers: Iterable[str]) -> tuple[str, str]:
-    """Return a table, a line with part and name for each writer, and its SHA-256."""
-    parts_ = part_of_writer(writers)
-    table = "".join(f"{part}\t{writer}\n" for writer, part in sorted(parts_.items()))
-    return table, table_digest(parts_)
-
-
 def _hash(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-
-
-Indices = NDArray[np.int64]
-
-ENOUGH_WRITERS: Final = 20  # from here on whole writers validate; of fewer, pieces do
-ONE_IN: Final = 10  # validates
-SEED: Final = 0
 
 
 def split_own_ink(ink: InkSet, groups: Indices) -> Parts:
@@ -134,11 +122,11 @@ def split_own_ink(ink: InkSet, groups: Indices) -> Parts:
     `groups` has the same number for pieces that share ink, such as a line and its words. Of fewer
     than ten pieces, and of one group, none validates.
     """
-    keys: list[tuple[Hashable, ...]] = [(number,) for number in groups.tolist()]
-    if len(np.unique(ink.writers)) >= ENOUGH_WRITERS:
-        names = (ink.writer_names[writer] for writer in ink.writers)
-        keys = [(*own, name) for own, name in zip(keys, names, strict=True)]
-    number = connected_groups(keys)
+    by_writer = len(np.unique(ink.writers)) >= ENOUGH_WRITERS
+    number = connected_groups([
+        (group, ink.writer_names[writer]) if by_writer else (group,)
+        for group, writer in zip(groups.tolist(), ink.writers, strict=True)
+    ])  # fmt: skip
     order = np.argsort(number, kind="stable")
     connected = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
     validates = np.zeros(len(ink), np.bool_)
@@ -158,8 +146,8 @@ def connected_groups(keys: Sequence[Collection[Hashable]]) -> Indices:
         return number
 
     first: dict[Hashable, int] = {}
-    for number, own in enumerate(keys):
-        for key in own:
+    for number, collection in enumerate(keys):
+        for key in collection:
             parents[root(number)] = root(first.setdefault(key, number))
     return np.array([root(number) for number in range(len(keys))], np.int64)
 
@@ -170,14 +158,14 @@ def _held_out(labels: Sequence[Sequence[str]]) -> list[int]:
     A group that alone has some character is chosen only if there is no other.
     """
     random = np.random.default_rng(SEED)
-    characters = [set().union(*own) for own in labels]
+    characters = [set().union(*group) for group in labels]
     n_training = Counter(chain.from_iterable(characters))  # groups that have a character
 
     def n_lost(group: int) -> int:
         return sum(n_training[character] == 1 for character in characters[group])
 
     order = random.permutation(len(labels)).tolist()
-    order.sort(key=[sorted(own) for own in labels].__getitem__)
+    order.sort(key=[sorted(group) for group in labels].__getitem__)
     held_out = []
     for alike in np.array_split(order, max(1, len(order) // ONE_IN)):
         group = min(random.permutation(alike).tolist(), key=n_lost)

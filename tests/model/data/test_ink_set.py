@@ -97,28 +97,6 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
         InkSet.load(path)
 
 
-@pytest.mark.parametrize(
-    ("name", "array", "complaint"),
-    [
-        ("points", np.zeros((6, 2), np.float32), r"points is float32\[6, 2\], expected int16"),
-        ("letter_of_point", np.zeros(5, np.int16), "arrays are of different lengths"),
-        ("stroke_starts", np.array([0, 2, 1, 6, 8]), "arrays are of different lengths"),
-        ("piece_starts", np.array([0, 2, 3]), "arrays are of different lengths"),
-        ("writers", np.array([0, 1, 2], np.int32), "writers up to 2, expected less than 2"),
-    ],
-)
-def test_a_file_that_contradicts_itself_is_refused(
-    tmp_path: Path, name: str, array: np.ndarray[Any, Any], complaint: str
-) -> None:
-    path = tmp_path / "ink.npz"
-    three_pieces().save(path)
-    with np.load(path) as file:
-        stored = dict(file)
-    np.savez(path, **(stored | {name: array}))
-    with pytest.raises(DataError, match=complaint):
-        InkSet.load(path)
-
-
 def test_a_writer_whose_ink_is_larger_than_16_bits_is_halved_as_a_whole() -> None:
     builder = Builder()
     add(builder, "wide", [(0, 0), (100_000, 40)], writer="donor/ann", guides=(0, 20))

@@ -139,13 +139,6 @@ def test_the_same_ink_in_two_parts_is_found() -> None:
     assert split.count_leaks(twice, split.parts(twice)) == 3
 
 
-def test_the_table_of_writers_comes_with_its_digest() -> None:
-    table, digest = split.writers_table(["b/y", "a/x", "a/w"])
-    parts = split.part_of_writer(["a/w", "a/x", "b/y"])
-    assert table == "".join(f"{part}\t{writer}\n" for writer, part in parts.items())
-    assert digest == hashlib.sha256(table.encode()).hexdigest()
-
-
 def test_a_stroke_with_points_of_two_letters_joins_them() -> None:
     letters = np.array([0, 0, 1, -1, 0, -1, 1, -1, -1, 0], np.int16)
     builder = Builder()

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import pytest
 
-from inkstream.model.data.ink_set import InkSet, Piece
+from inkstream.model.data.ink_set import CATEGORIES, InkSet, Piece
 from inkstream.model.data.sources import unipen
 from inkstream.model.data.statistics import Statistics
 
@@ -77,35 +77,32 @@ def test_points_that_repeat_the_one_before_are_left_out(tmp_path: Path) -> None:
 def test_categories_that_repeat_others_are_not_read(
     tmp_path: Path,
 ) -> None:
-    ink, statistics = read(
+    ink, _ = read(
         tmp_path,
         blocks(box(0, 0), box(20, 0)),
         {category: ['CHARACTER 0 ? "a"'] for category in ("1c", "2", "3")}
         | {"7": ['WORD 0-1 ? "an"']},
     )
     assert sorted(ink.labels) == ["a", "a", "an"]
-    assert statistics.pieces == {("1c", "abc"): 1, ("3", "abc"): 1, ("7", "abc"): 1}
+    assert ink.categories.tolist() == [CATEGORIES.index(category) for category in ("1c", "3", "7")]
     assert ink.writer_names == ("abc/ann",)
 
 
 @pytest.mark.parametrize(
     ("segment", "reason"),
     [
-        ('CHARACTER 0 OK "ab"', "label longer than a character"),
         ('WORD 0 BAD "word"', "quality BAD"),
         ('WORD 1 OK "word"', "no ink with the pen down"),
-        ('WORD 7 OK "word"', "names a component that is not there"),
-        ('WORD 0:9 OK "word"', "names a point that is not there"),
+        ('WORD 7 OK "word"', "names ink that is not there"),
         ('WORD ? OK "word"', "delineation not readable"),
-        ('WORD 0 OK ""', "label empty"),
+        ('WORD 0 OK ""', "label not readable"),
     ],
 )
 def test_skipped_segments_are_counted_by_reason(tmp_path: Path, segment: str, reason: str) -> None:
     page = blocks(box(0, 0)) + ".PEN_UP\n3 3\n"
-    category = "3" if segment.startswith("CHARACTER") else "7"
-    ink, statistics = read(tmp_path, page, {category: [segment]})
+    ink, statistics = read(tmp_path, page, {"7": [segment]})
     assert len(ink) == 0
-    assert statistics.skipped == {(reason, category, "abc"): 1}
+    assert statistics.skipped == {(reason, "7", "abc"): 1}
 
 
 def test_a_missing_include_is_counted_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -122,7 +119,7 @@ def test_cleaned_labels_are_counted_by_rule(tmp_path: Path) -> None:
 
 
 def test_points_that_cannot_be_read_are_left_out_and_counted(tmp_path: Path) -> None:
-    ink, statistics = read(tmp_path, ".PEN_DOWN\n0 0\n5 ?\n9 9\n", {"7": ['WORD 0 OK "l"']})
+    ink, statistics = read(tmp_path, ".PEN_DOWN\n0 0\n5\n9 9\n", {"7": ['WORD 0 OK "l"']})
     assert only(ink).strokes[0].tolist() == [[0, 9], [9, 0]]
     assert statistics.changed == {("unreadable points left out", "7", "abc"): 1}
 
@@ -151,7 +148,6 @@ def test_a_label_much_longer_than_its_ink_is_skipped(tmp_path: Path) -> None:
     assert "houston" not in ink.labels
     assert len(ink) == 4
     assert statistics.skipped == {("label longer than its ink", "7", "abc"): 1}
-    assert statistics.pieces == {("7", "abc"): 4}
 
 
 # Letters
@@ -256,7 +252,6 @@ def test_a_text_of_several_lines_is_split_if_its_words_are_known(tmp_path: Path)
     assert lines[1].strokes[0].min(0).tolist() == [0, 0]
     assert [letters[0] for letters in lines[0].letters] == [-1, 4]
     assert statistics.changed == {("lines taken apart", "8", "abc"): 1}
-    assert statistics.pieces["8", "abc"] == 3
 
 
 def test_a_text_of_several_lines_is_skipped_if_its_words_are_unknown(tmp_path: Path) -> None:

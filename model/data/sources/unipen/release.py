@@ -1,0 +1,170 @@
+"""Find UNIPEN's release, read it whole, and keep its ink in the cache."""
+
+import lzma
+import os
+import tarfile
+import tempfile
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from inkstream.model.data.ink_set import CATEGORIES, STYLES, InkSet, Piece
+from inkstream.model.data.sources.unipen.cuts import cut_out
+from inkstream.model.data.sources.unipen.format import (
+    Page,
+    Segment,
+    includes,
+    read_page,
+    read_segments,
+)
+from inkstream.model.data.sources.unipen.guides import guides
+from inkstream.model.data.sources.unipen.letters import with_letters
+from inkstream.model.data.statistics import Statistics, donors
+from inkstream.model.errors import DataError
+
+INK: Final = "unipen.npz"
+CENSUS: Final = "census.json"
+
+LEAST_LETTERS: Final = 3  # in a label that can be called longer than its ink
+SHORT_SHARE: Final = 0.3  # of the usual ink a letter: below are wrong labels and broken ink alone
+
+
+def cache_folder() -> Path:
+    """Return where the ink that was read once is kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "inkstream" / "unipen"
+
+
+def read(source: Path | None = None) -> tuple[InkSet, Statistics]:
+    """Read the release, whole, which takes about a minute; or what `keep` kept of it, in seconds.
+
+    `source` is the archive (.tar, .tar.gz, .tar.xz), its unpacked folder, or a folder that `keep`
+    wrote; None is the cache. Raises `DataError` when it is none of these, or broken off.
+    """
+    folder = source or cache_folder()
+    if (folder / INK).is_file():
+        return InkSet.load(folder / INK), Statistics.load(folder / CENSUS)
+    if source is None:
+        raise DataError(f"{folder / INK} is not there: inkstream data unipen ARCHIVE reads it")
+    if source.is_dir():
+        return _read_folder(source)
+    with tempfile.TemporaryDirectory() as unpacked:
+        _unpack(source, unpacked)
+        return _read_folder(Path(unpacked))
+
+
+def keep(ink: InkSet, counts: Statistics, folder: Path) -> None:
+    """Write what was read into `folder`, so that `read` finds it there.
+
+    Raises `DataError`, and leaves what is kept there, when nothing was read.
+    """
+    if not len(ink):
+        raise DataError(
+            f"no labelled ink was found, {sum(counts.skipped.values())} segments were skipped:"
+            f" what is kept in {folder} stays as it is"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    ink.save(folder / INK)
+    counts.save(folder / CENSUS)
+
+
+def keep_archive(archive: Path) -> None:
+    """Read the archive and keep its ink in the cache, unless there is some."""
+    if not (cache_folder() / INK).is_file():
+        keep(*read(archive), cache_folder())
+
+
+def _unpack(source: Path, folder: str) -> None:
+    with (
+        source.open("rb") as file,
+        tqdm.wrapattr(file, "read", source.stat().st_size, desc="unpacking", disable=None) as bar,
+    ):
+        mode: Any = "r:*" if file.seekable() else "r|*"  # a pipe is read without going back
+        try:
+            with tarfile.open(fileobj=cast(Any, bar), mode=mode) as archive:
+                archive.extractall(folder, filter="data")
+        except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
+            message = f"{source} is no archive of UNIPEN, or is incomplete or damaged: {error}"
+            raise DataError(message) from error
+
+
+def _read_folder(folder: Path) -> tuple[InkSet, Statistics]:
+    """Read the release whose top folder this is, or is in this."""
+    for root in (folder, *sorted(folder.glob("*/"))):
+        if (root / "data").is_dir() and (root / "include").is_dir():
+            break
+    else:
+        raise DataError(f"{folder} has no folders data and include, as UNIPEN's release has")
+    counts = Statistics()
+    ink = InkSet.of(_read_pages(root, counts))
+    is_short = _is_cut_short(ink)
+    counts.skipped.update(
+        ("label longer than its ink", CATEGORIES[category], donor)
+        for category, donor in zip(ink.categories[is_short], donors(ink)[is_short], strict=True)
+    )
+    return ink.take(np.flatnonzero(~is_short)), counts
+
+
+def _read_pages(root: Path, counts: Statistics) -> Iterator[Piece]:
+    """Read each page of ink once, for the label files of all categories that include it."""
+    segments: dict[tuple[str, ...], list[Segment]] = defaultdict(list)  # by what they include
+    for category in tqdm(CATEGORIES, "finding labels", disable=None):
+        for path in sorted(root.glob(f"data/{category}/*/**/*.dat")):
+            text, donor = path.read_bytes(), path.relative_to(root).parts[2]
+            segments[includes(text)] += read_segments(text, category, donor)
+    for paths, of_page in tqdm(segments.items(), "reading pages of ink", disable=None):
+        try:
+            page = read_page(paths, lambda path: (root / "include" / path).read_bytes())
+        except FileNotFoundError:
+            missing = "an included file is missing"
+            counts.skipped.update((missing, *segment.key) for segment in of_page)
+            continue
+        yield from _pieces(page, of_page, counts)
+
+
+def _pieces(page: Page, segments: list[Segment], counts: Statistics) -> Iterator[Piece]:
+    """Yield the pieces that segments name in the ink of a page; count those that can't be used."""
+    if segments and page.n_incomplete_lines:
+        counts.changed["unreadable points left out", *segments[0].key] += page.n_incomplete_lines
+    cuts = []
+    for segment in segments:
+        try:
+            cuts.append(cut_out(page, segment, counts))
+        except DataError as reason:
+            counts.skipped[str(reason), *segment.key] += 1
+    lettered = list(with_letters(cuts, len(page.points), counts))
+    for cut, pair in zip(lettered, guides(lettered), strict=True):
+        style = cut.header.style.lower()
+        yield Piece(
+            cut.points, cut.stroke_starts, cut.letter_of_point, cut.label,
+            category=cut.segment.category,
+            writer=f"{cut.segment.donor}/{cut.header.writer}",
+            style=style if style in STYLES else STYLES[0],
+            guides=pair,
+        )  # fmt: skip
+
+
+def _is_cut_short(ink: InkSet) -> NDArray[np.bool_]:
+    """Mark the pieces with far less ink a letter than their writer usually needs, [N]."""
+    n_letters = np.array([sum(map(str.isalnum, label)) for label in ink.labels], np.int64)
+    is_judged = n_letters >= LEAST_LETTERS
+    per_letter = np.zeros(len(ink))
+    for index in np.flatnonzero(is_judged).tolist():
+        per_letter[index] = _path_length(ink.piece(index)) / n_letters[index]
+    is_short = np.zeros(len(ink), np.bool_)
+    for writer in np.unique(ink.writers[is_judged]):
+        pieces = is_judged & (ink.writers == writer)
+        is_short[pieces] = per_letter[pieces] < SHORT_SHARE * np.median(per_letter[pieces])
+    return is_short
+
+
+def _path_length(piece: Piece) -> float:
+    """Return how far the pen went on paper."""
+    steps = (np.diff(stroke.astype(np.float64), axis=0) for stroke in piece.strokes)
+    return float(sum(np.hypot(*step.T).sum() for step in steps))
