@@ -102,7 +102,10 @@ def _read_folder(folder: Path) -> tuple[InkSet, Statistics]:
     else:
         raise DataError(f"{folder} has no folders data and include, as UNIPEN's release has")
     counts = Statistics()
-    ink = InkSet.of(_read_pages(root, counts))
+    try:
+        ink = InkSet.of(_read_pages(root, counts))
+    except (IndexError, KeyError, ValueError) as error:
+        raise DataError(f"{root} has a damaged file, or is of another release: {error}") from error
     is_short = _is_cut_short(ink)
     counts.skipped.update(
         ("label longer than its ink", CATEGORIES[category], donor)
