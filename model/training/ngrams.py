@@ -88,7 +88,9 @@ def train_language(
     if len(lines) < HELD_OUT:  # so few lines are all counted
         held_out = []
     left_out = {*held_out}
-    counted = [(line, weight) for line in lines if line not in left_out]
+    kept = [line for line in lines if line not in left_out]
+    # A line is followed by another one: small letters seldom come after a full stop.
+    counted = [(SPACE.join(kept[i : i + 2]), weight) for i in range(0, len(kept), 2)]
     sources = [*map(_named, files), *([source] if source else [])]
     if code is not None:
         sources = [*sources_of(code), *sources]

@@ -35,6 +35,11 @@ def unipen(source: Path | None, plots: Path | None) -> None:
     """Read UNIPEN's training release and keep it for training; without SOURCE, show what was kept.
 
     SOURCE is its archive or unpacked folder (Zenodo record 1195803).
+
+    \b
+    Examples:
+      inkstream data unipen unipen-train.tar.xz
+      inkstream data unipen --plots plots/
     """
     from inkstream.model.data import split
     from inkstream.model.data.sources import unipen as release

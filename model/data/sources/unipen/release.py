@@ -104,7 +104,7 @@ def _read_folder(folder: Path) -> tuple[InkSet, Statistics]:
     counts = Statistics()
     try:
         ink = InkSet.of(_read_pages(root, counts))
-    except (IndexError, KeyError, ValueError) as error:
+    except (ArithmeticError, LookupError, RecursionError, ValueError) as error:
         raise DataError(f"{root} has a damaged file, or is of another release: {error}") from error
     is_short = _is_cut_short(ink)
     counts.skipped.update(

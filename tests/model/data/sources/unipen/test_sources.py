@@ -57,3 +57,9 @@ def test_a_source_that_is_no_release_is_refused(tmp_path: Path) -> None:
         unipen.read(tmp_path / "file")
     with pytest.raises(DataError, match="no folders data and include"):
         unipen.read(tmp_path)
+
+
+@pytest.mark.parametrize("line", [".H_LINE x", ".COORD", ".INCLUDE abc/page.dat"])
+def test_a_damaged_folder_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(DataError, match="unipen has a damaged file"):
+        read(tmp_path, f"{line}\n{blocks(box(0, 0))}", {"7": ['WORD 0 OK "on"']})
