@@ -75,6 +75,12 @@ def test_a_users_own_text_is_learnt_with_its_characters(tmp_path: Path) -> None:
     assert log_p(language, "aus K", at_start) > -6
 
 
+def test_a_line_is_followed_by_another_one(tmp_path: Path) -> None:
+    language = train(tmp_path, *["To the town to the toys.", "To the tea to the ties."] * 4)
+    log_p, _ = language.rows(language.after("s. "))
+    assert log_p[language.index["T"]] > log_p[language.index["t"]]
+
+
 def test_a_text_is_counted_in_plain_spelling(tmp_path: Path) -> None:
     language = train(tmp_path, "l\u2019e\u0301te\u0301 \u2013 l\u2019e\u0301te\u0301")
     assert not {*"\u2019\u2013\u0301"} & {*language.about.characters}
