@@ -36,11 +36,14 @@ from inkstream.service.protocol.server_messages import (
     Configured,
     Done,
     Error,
+    Flushed,
     Goaway,
     Pong,
     Ready,
     Result,
     Resumed,
+    Revised,
+    Rewound,
     ServedModel,
     ServerMessage,
     encode,
@@ -338,6 +341,61 @@ async def test_a_cancelled_move_to_another_server_begins_again() -> None:
                 await stream.ping()
             assert stream.reconnected is not None
             assert isinstance(stream.reconnected.reason, StoppingError)
+
+
+async def test_results_of_a_cancelled_resume_count_once_other_weights_have_read_the_line() -> None:
+    other = READY.model_copy(update={"model": READY.model.model_copy(update={"digest": "e"})})
+    has_resumed = threading.Event()
+
+    def result(column: int, seq: int) -> Result:
+        return Result(column, [("a", 1.0)], seq=seq)
+
+    def leave(socket: ServerConnection) -> None:
+        answer(socket, 2)  # configure, columns
+        say(socket, result(0, 1), result(1, 2))
+        rewind = json.loads(socket.recv())
+        say(socket, Rewound(id=rewind["id"], column=0, seq=3))
+        socket.recv()  # flush
+        say(socket, GOAWAY)
+
+    def hang(socket: ServerConnection) -> None:
+        say(socket, other)
+        resume = json.loads(socket.recv())
+        say(socket, Resumed(id=resume["id"], messages=0), Revised(column=0, seq=0))
+        say(socket, result(0, 1), result(1, 2))
+        for frame in socket:
+            if isinstance(frame, str) and json.loads(frame)["type"] == "ping":
+                has_resumed.set()
+
+    def follow(socket: ServerConnection) -> None:
+        say(socket, other)
+        n_columns = 0
+        for frame in socket:
+            message = {"type": "columns"} if isinstance(frame, bytes) else json.loads(frame)
+            match message["type"]:
+                case "resume":
+                    say(socket, Resumed(id=message["id"], messages=0))
+                case "rewind":
+                    say(socket, Rewound(id=message["id"], column=0, seq=3))
+                case "flush":
+                    say(socket, Flushed(id=message["id"], columns=0, seq=4))
+                case "ping":
+                    say(socket, Pong(id=message["id"]))
+                case "columns":
+                    n_columns += 1
+                    if n_columns > 1:  # the first ones are heard
+                        say(socket, result(0, 5))
+
+    with scripted(leave, hang, follow) as url:
+        async with connect(url) as stream, asyncio.timeout(DEADLINE_S):
+            assert [each.column async for each in stream.send(bytes(2 * 28))] == [0, 1]
+            await stream.rewind(0)
+            flushing = asyncio.create_task(stream.flush())
+            assert await asyncio.to_thread(has_resumed.wait, DEADLINE_S)
+            flushing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await flushing
+            assert [each.column async for each in stream.send(bytes(28))] == [0]
 
 
 # What is kept of a line, and sent again
