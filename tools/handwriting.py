@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from inkstream import load
 from inkstream.model.config import ModelConfig
 from inkstream.model.data import split
-from inkstream.model.data.ink_set import CATEGORIES, InkSet
+from inkstream.model.data.ink_set import CATEGORIES, TEXT, WORDS, InkSet
 from inkstream.model.data.sources import mnist, unipen
 from inkstream.model.preprocess.ink import stroke_columns
 
 SEED: Final = 25
-WORDS: Final = "7"  # UNIPEN's category of words in text
-LINES: Final = "8"  # UNIPEN's category of free text
 TALL_QUANTILE: Final = 0.7  # quantile of the heights of a writer's words: a tall word
 FLATTEST: Final = 60  # largest width of a frame, in its heights
 
@@ -67,7 +65,7 @@ def draw(n_digits: int, n_words: int, n_lines: int) -> Handwriting:
     ink = unipen.read()[0]
     pieces = split.parts(ink)["test"]
     words = _samples(ink, pieces, WORDS, n_words, random)
-    return Handwriting(digits, words, _samples(ink, pieces, LINES, n_lines, random))
+    return Handwriting(digits, words, _samples(ink, pieces, TEXT, n_lines, random))
 
 
 def _samples(

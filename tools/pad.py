@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Response
 
 from inkstream.model.checkpoint import find, read
+from inkstream.model.data.ink_set import TEXT, WORDS
 from inkstream.model.data.sources import unipen
-from inkstream.model.evaluation.evaluation_set import TEXT, WORDS, EvaluationSet
+from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.metrics import errors
 from inkstream.service.client import connect_sync
 from tests.helpers.pad_page import (

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from inkstream.model.data.ink_set import TEXT
 from inkstream.model.data.sources.unipen.format import Page, includes, read_page, read_segments
 from inkstream.model.errors import DataError
 
@@ -55,7 +56,7 @@ def lines(root: Path) -> Iterator[tuple[str, Written]]:
             continue
         n_files[donor] += 1
         (rate,) = rates
-        for segment in read_segments(text, "8", donor):
+        for segment in read_segments(text, TEXT, donor):
             if (found := written(page, segment.delineation, rate)) is not None:
                 yield donor, found
 

@@ -22,7 +22,7 @@ from inkstream.model.config import STEP_COLUMNS
 from inkstream.model.data.augmentation import Frame, InkAugmentation, Points, fit, frame_of
 from inkstream.model.data.degradation import Degradation
 from inkstream.model.data.images import Dataset
-from inkstream.model.data.ink_set import CATEGORIES, InkLine, InkSet
+from inkstream.model.data.ink_set import CATEGORIES, TEXT, WORDS, InkLine, InkSet
 from inkstream.model.data.statistics import donors
 from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.errors import DataError
@@ -33,7 +33,7 @@ from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 Indices = NDArray[np.int64]
 
 # Sources of columns: the categories of ink that belong to each; what is made up has none.
-SOURCES: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": ("7",), "text": ("8",)}
+SOURCES: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": (WORDS,), "text": (TEXT,)}
 MADE: Final = "made"
 IMAGES: Final = "images"
 SCANS: Final = "scans"

@@ -25,6 +25,8 @@ CATEGORY_NAMES: Final = {  # of UNIPEN's categories
     "8": "lines",
 }
 CATEGORIES: Final = tuple(CATEGORY_NAMES)
+WORDS: Final = "7"
+TEXT: Final = "8"
 STYLES: Final = ("unknown", "printed", "cursive", "mixed")
 
 LARGEST: Final = np.iinfo(np.int16).max

@@ -23,7 +23,7 @@ from inkstream.model.data.ink_set import InkSet
 Part = Literal["train", "validation", "test"]
 PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
 Indices = NDArray[np.int64]
-Parts = Mapping[Part, Indices]  # indices of the pieces of each, ascending
+Parts = Mapping[Part, Indices]  # which pieces are in each part: their indices, ascending
 FOLDS: Final = 10  # a tenth of the persons each
 ONE_IN_FEW: Final = 5  # of a few writers: so many times fewer validate, and as few test
 PART_OF_FOLD: Final[Mapping[int, Part]] = {4: "validation", 9: "test"}  # all others train

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from inkstream.model.data.ink_set import TEXT, WORDS
 from inkstream.model.errors import ConfigError
-from inkstream.model.evaluation.evaluation_set import CHARACTERS, TEXT, WORDS, EvaluationSet
+from inkstream.model.evaluation.evaluation_set import CHARACTERS, EvaluationSet
 from inkstream.model.metrics import Figures, error_ratios, errors
 
 Kind = Literal["word", "text", "character"]

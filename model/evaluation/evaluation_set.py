@@ -16,8 +16,6 @@ from inkstream.model.data.images import Dataset
 from inkstream.model.data.ink_set import CATEGORIES, STYLES, InkSet, Piece
 from inkstream.model.metrics import Figures, bootstrap, errors, errors_by
 
-WORDS: Final = "7"  # categories of UNIPEN
-TEXT: Final = "8"
 CHARACTERS: Final = {  # labels that are allowed in the categories of single characters
     "1a": string.digits,
     "1b": string.ascii_uppercase,

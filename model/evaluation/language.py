@@ -16,7 +16,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.config import STEP_COLUMNS
 from inkstream.model.data.augmentation import fit, frame_of
 from inkstream.model.data.batches import MADE_FRAME, NO_ENDS, LineSample
-from inkstream.model.data.ink_set import InkSet
+from inkstream.model.data.ink_set import TEXT, WORDS, InkSet
 from inkstream.model.data.split import Part, parts
 from inkstream.model.data.synthesis.composition import ComposedLine, LineComposer, Recipe
 from inkstream.model.data.synthesis.texts import DIGITS
@@ -26,7 +26,7 @@ from inkstream.model.decoding.beam import SWIFT, BeamDecoder
 from inkstream.model.decoding.hints import NO_HINTS, Hints
 from inkstream.model.decoding.ngrams import Language, LanguageGuide
 from inkstream.model.errors import ConfigError
-from inkstream.model.evaluation.evaluation_set import SEED, TEXT, WORDS, EvaluationSet
+from inkstream.model.evaluation.evaluation_set import SEED, EvaluationSet
 from inkstream.model.evaluation.report import Report
 from inkstream.model.evaluation.streaming import latency, least_s, letter_calibration
 from inkstream.model.metrics import Figures, bootstrap
@@ -120,14 +120,15 @@ def _errors_by_group(
     writers: Sequence[str] | None = None,
 ) -> Figures:
     """Return the errors of each group of readings; with writers their bootstrap too."""
-    found = {}
+    errors = {}
     for name, chosen in groups.items():
-        read = list(compress(readings, chosen))
-        found[name] = reading_errors(read)
-        if writers is not None and read:
-            texts, labels = [own.text for own in read], [own.line.label for own in read]
-            found[name]["bootstrap"] = bootstrap(texts, labels, list(compress(writers, chosen)))
-    return found
+        group = list(compress(readings, chosen))
+        errors[name] = reading_errors(group)
+        if writers is not None and group:
+            texts = [reading.text for reading in group]
+            labels = [reading.line.label for reading in group]
+            errors[name]["bootstrap"] = bootstrap(texts, labels, list(compress(writers, chosen)))
+    return errors
 
 
 def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:

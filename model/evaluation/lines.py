@@ -18,7 +18,7 @@ import torch
 
 from inkstream.model.checkpoint import Checkpoint, read
 from inkstream.model.data.images import Dataset
-from inkstream.model.data.ink_set import STYLES, InkSet
+from inkstream.model.data.ink_set import STYLES, TEXT, WORDS, InkSet
 from inkstream.model.data.split import Part
 from inkstream.model.errors import DataError
 from inkstream.model.evaluation import plots, streaming
@@ -26,8 +26,6 @@ from inkstream.model.evaluation.baselines import Baseline, compare
 from inkstream.model.evaluation.evaluation_set import (
     CHARACTERS,
     SEED,
-    TEXT,
-    WORDS,
     EvaluationSet,
     digit_lines,
 )

@@ -18,10 +18,10 @@ from PIL import Image, ImageFilter
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.batches import NO_ENDS, LineSample
 from inkstream.model.data.images import Dataset
-from inkstream.model.data.ink_set import InkSet
+from inkstream.model.data.ink_set import WORDS, InkSet
 from inkstream.model.data.split import Part
 from inkstream.model.evaluation.digits import predictor
-from inkstream.model.evaluation.evaluation_set import SEED, WORDS, EvaluationSet
+from inkstream.model.evaluation.evaluation_set import SEED, EvaluationSet
 from inkstream.model.evaluation.report import Report
 from inkstream.model.evaluation.streaming import letter_calibration
 from inkstream.model.metrics import (

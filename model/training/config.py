@@ -141,15 +141,18 @@ class LinesConfig(TrainingConfig):
 C = TypeVar("C", bound=TrainingConfig)
 
 
+def _recipe(name: str) -> dict[str, Any]:
+    return tomllib.loads((RECIPES / f"{name}.toml").read_text())
+
+
 def read_recipe(name: str, kind: type[C]) -> C:
     """Read the options of a recipe; raise `ConfigError` if `kind` lacks one of them."""
-    file = RECIPES / f"{name}.toml"
-    recipe = tomllib.loads(file.read_text())
+    recipe = _recipe(name)
     known = {field.name for field in dataclasses.fields(kind)}
     if unknown := recipe["options"].keys() - known:
         raise ConfigError(
-            f"{file} has {', '.join(sorted(unknown))}, allowed: the options of `inkstream train"
-            f" {name} --help`, with _ for -"
+            f"{name}.toml has {', '.join(sorted(unknown))}, allowed: the options of"
+            f" `inkstream train {name} --help`, with _ for -"
         )
     return kind(task=recipe["task"], **recipe["options"])
 
@@ -159,8 +162,7 @@ def find_sources(name: str, folder: Path) -> dict[str, list[Path]]:
 
     Raises `DataError` that names the files that are not there.
     """
-    recipe = tomllib.loads((RECIPES / f"{name}.toml").read_text())
-    wanted: dict[str, list[str]] = recipe["sources"]
+    wanted: dict[str, list[str]] = _recipe(name)["sources"]
     files = {path.name: path for path in sorted(folder.rglob("*"))}
     if missing := [file for names in wanted.values() for file in names if file not in files]:
         raise DataError(f"{folder} has no {', '.join(missing)}, which the recipe of {name} reads")

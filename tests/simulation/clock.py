@@ -4,7 +4,7 @@ import asyncio
 import selectors
 from typing import Any, Final
 
-LONGEST_S: Final = 86_400.0  # of a history: whoever is not done by then only reconnects
+LONGEST_S: Final = 86_400.0  # a history takes minutes, unless a client reconnects for ever
 
 
 class StuckError(Exception):

@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.data.ink_set import LARGEST, InkSet, Piece
+from inkstream.model.data.ink_set import LARGEST, TEXT, WORDS, InkSet, Piece
 from inkstream.model.data.sources import inkml
 from inkstream.model.data.split import LEAST_POINTS, connected_groups
 from inkstream.model.data.statistics import Statistics
@@ -110,7 +110,7 @@ def read(source: Path) -> LabelledInk:
 def category(label: str) -> str:
     """Return the UNIPEN category that fits a label."""
     if len(label) > 1:
-        return "8" if len(label.split()) > 1 else "7"
+        return TEXT if len(label.split()) > 1 else WORDS
     if label.isdecimal():
         return "1a"
     if label.isalpha():

@@ -10,7 +10,6 @@ an eighth of the letters validates and an eighth tests, by the hashes of their i
 """
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.sources import ink_files
-from inkstream.model.data.split import PARTS, Part, part_of_few, table_digest
+from inkstream.model.data.split import PARTS, Part, Parts, part_of_few, table_digest
 from inkstream.model.data.synthesis.glyphs import shapes_of
 
 X_HEIGHT: Final = 4000  # units of the points: fine enough for a dot, and 16 bits hold all letters
@@ -36,7 +35,7 @@ class SingleLetters:
 
     name: str  # of the donor in the ink: the file's
     ink: InkSet  # N pieces; guides are y of the x-height line and the baseline of each
-    parts: Mapping[Part, NDArray[np.int64]]  # indices of the pieces of each, ascending
+    parts: Parts
     writers: NDArray[np.int64]  # [N], numbers; where no writers are known, another for each piece
     anonymous: tuple[str, ...]  # writers' names that stand for many people
     split_digest: str  # SHA-256 of the table of all writers, or hashes of ink, and their parts

@@ -330,7 +330,7 @@ class _Ink:
 def completed(
     line: Line,
     native: Set[str],
-    own: AccentStrokes,
+    accents: AccentStrokes,
     random: Random,
     real: Set[int] = frozenset(),
 ) -> Line:
@@ -339,7 +339,7 @@ def completed(
     Args:
         line: its label has the composed characters; points are in x-heights, y from the baseline.
         native: characters that the writer wrote, which are complete.
-        own: the writer's strokes for accents.
+        accents: the writer's strokes for them.
         random: of how they are written.
         real: indices of characters that other people wrote, which are complete too.
     """
@@ -349,7 +349,7 @@ def completed(
     ]  # fmt: skip
     if not places:
         return line
-    manner, ink = _manner(own, random), _Ink(line)
+    manner, ink = _manner(accents, random), _Ink(line)
     for place in places:
         char = line.label[place]
         if char in TURNED:

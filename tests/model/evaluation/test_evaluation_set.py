@@ -1,6 +1,7 @@
 """The evaluation set, and the errors of all pieces and of those with unseen texts."""
 
-from inkstream.model.evaluation.evaluation_set import WORDS, EvaluationSet
+from inkstream.model.data.ink_set import WORDS
+from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.evaluation.report import document
 from inkstream.model.metrics import errors
 from tests.helpers import builders

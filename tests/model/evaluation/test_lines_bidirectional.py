@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from inkstream.model import train as training
+from inkstream.model.data.ink_set import TEXT, WORDS
 from inkstream.model.errors import DataError
-from inkstream.model.evaluation.evaluation_set import TEXT, WORDS, EvaluationSet
+from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.evaluation.lines import bidirectional, report
 from inkstream.model.evaluation.report import document, increase
 from inkstream.model.training import lines as line_data

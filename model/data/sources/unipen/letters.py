@@ -14,13 +14,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.data.ink_set import TEXT, WORDS
 from inkstream.model.data.sources.unipen.cuts import Cut
 from inkstream.model.data.statistics import Statistics
 
 Indices = NDArray[np.int64]
-
-WORDS: Final = "7"  # categories
-LINES: Final = "8"
 
 LEAST_SHARE: Final = 0.8  # of the segments' characters; with fewer they are of another text
 
@@ -63,7 +61,7 @@ def _segments(cuts: Sequence[Cut], n_points: int) -> Indices:
     """
     characters, words = np.full((2, n_points), -1)
     for number, cut in enumerate(cuts):
-        if cut.segment.category != LINES:
+        if cut.segment.category != TEXT:
             owner = words if cut.segment.category == WORDS else characters
             for start, stop in cut.ranges:
                 owner[start:stop] = number
@@ -100,17 +98,17 @@ def _fit(segment_of_point: Indices, cut: Cut, texts: Sequence[str]) -> tuple[Ind
 
 def _match(texts: list[str], label: str) -> tuple[list[int], int]:
     """Return where in the label each text begins, or -1, and how many characters fit."""
-    places = [place for place, character in enumerate(label) if character != " "]
-    wanted = [label[place].casefold() for place in places]
+    letters = [index for index, character in enumerate(label) if character != " "]
+    wanted = [label[index].casefold() for index in letters]
     given = "".join(texts).casefold()
-    index = np.full(len(given), -1)
+    letter_of = np.full(len(given), -1)  # index into `letters`, of each character
     for block in difflib.SequenceMatcher(None, given, wanted, autojunk=False).get_matching_blocks():
-        index[block.a : block.a + block.size] = np.arange(block.b, block.b + block.size)
+        letter_of[block.a : block.a + block.size] = np.arange(block.b, block.b + block.size)
     starts, n_fitting = [], 0
     for text, stop in zip(texts, itertools.accumulate(map(len, texts)), strict=True):
-        part = index[stop - len(text) : stop]
+        part = letter_of[stop - len(text) : stop]
         if part[0] >= 0 and (np.diff(part) == 1).all():
-            starts.append(places[part[0]])
+            starts.append(letters[part[0]])
             n_fitting += len(text)
         else:
             starts.append(-1)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
+from inkstream.model.data.ink_set import TEXT, WORDS
 from inkstream.model.data.sources import unipen
-from inkstream.model.evaluation.evaluation_set import TEXT, WORDS, EvaluationSet
+from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from tests.helpers.pad_page import CHROMIUM, Pad
 from tests.helpers.running_server import Running
 from tools.pad import LINE_COLUMNS, PHONE_COLUMNS, PROBE, SCREEN, ink_of, write_each
