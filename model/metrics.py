@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Any, Final
 
 import numpy as np
@@ -44,14 +45,27 @@ def errors(texts: Sequence[str], labels: Sequence[str]) -> Figures:
 
 
 def errors_by(
-    keys: Sequence[str], texts: Sequence[str], labels: Sequence[str], order: Sequence[str] = ()
+    keys: Sequence[str],
+    texts: Sequence[str],
+    labels: Sequence[str],
+    order: Sequence[str] = (),
+    writers: Sequence[str] = (),
 ) -> dict[str, Figures]:
-    """Return the `errors` of the pieces of each key; keys as in `order`, or sorted."""
+    """Return the `errors` of the pieces of each key; keys as in `order`, or sorted.
+
+    With `writers`, one of each piece, a key also has their number and the `interval` of its CER, as
+    in `bootstrap`.
+    """
     found = {}
     for key in order or sorted(set(keys)):
-        own = [index for index, other in enumerate(keys) if other == key]
-        if own:
-            found[key] = errors([texts[i] for i in own], [labels[i] for i in own])
+        chosen = [other == key for other in keys]
+        if any(chosen):
+            read, wanted = list(compress(texts, chosen)), list(compress(labels, chosen))
+            found[key] = errors(read, wanted)
+            if writers:
+                names = list(compress(writers, chosen))
+                interval = bootstrap(read, wanted, names)["interval"]
+                found[key] |= {"writers": len(set(names)), "interval": interval}
     return found
 
 

@@ -57,6 +57,7 @@ def figures() -> dict[str, str]:
         "start parts": f"\n{_start_parts()}",
         "figures": f"\n{(REPORTS / 'digits' / 'figures.md').read_text()}",
         "lines": f"\n{(REPORTS / 'lines' / 'figures.md').read_text()}",
+        "people": f"\n{report.figures('lines', _load('lines/report.json'), 'people')}",
         "pad": f"\n{_pad()}",
         "language": f"\n{(REPORTS / 'language' / 'figures.md').read_text()}",
         **{

@@ -22,6 +22,24 @@ CHARACTERS: Final = {  # labels that are allowed in the categories of single cha
     "1c": string.ascii_lowercase,
 }
 
+COUNTRIES: Final = {  # of UNIPEN's donors: where their documentation says that they, or people, are
+    "USA": (
+        "anj apa apb apc apd app att bba bbb bbc bbd cea cec ced cee ibm imt lex mot pri scr syn"
+    ),
+    "United Kingdom": "hpb hpp imp not sta",
+    "Germany": "abm dar gmd kar",
+    "France": "int pap",
+    "Belgium": "lou",
+    "Spain": "val",
+    "Israel": "huj rim",
+    "Canada": "lav",
+    "Japan": "tos",
+    "Korea": "kai",
+    "several countries": "pcl",
+}
+UNKNOWN: Final = "not documented"
+COUNTRY_OF: Final = {donor: name for name, own in COUNTRIES.items() for donor in own.split()}
+
 SEED: Final = 0  # of samples, positions and portions
 GAP: Final = 0.6  # of the rows, between pieces that are concatenated: about the gap of words
 
@@ -126,6 +144,10 @@ class EvaluationSet:
     def styles(self, indices: Sequence[int]) -> list[str]:
         """Return the style of each piece, as the data name it."""
         return [STYLES[self.pieces.ink.styles[self.pieces.indices[index]]] for index in indices]
+
+    def countries(self, indices: Sequence[int]) -> list[str]:
+        """Return where each piece was collected, as its donor documents it."""
+        return [COUNTRY_OF.get(donor, UNKNOWN) for donor in self.donors(indices)]
 
     def joined(self, indices: Sequence[int]) -> list[bool]:
         """Return whether a stroke of each piece goes on from one letter to another."""

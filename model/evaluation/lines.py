@@ -176,8 +176,10 @@ def _read(reader: Reader, pieces: EvaluationSet, category: str) -> tuple[Figures
     texts = [reading.text for reading in readings]
     groups, order = _length_groups(labels, LENGTHS[category])
     found = pieces.errors(indices, texts)
-    found["by_donor"] = errors_by(pieces.donors(indices), texts, labels)
-    found["by_style"] = errors_by(pieces.styles(indices), texts, labels, STYLES)
+    writers = pieces.writers(indices)
+    found["by_donor"] = errors_by(pieces.donors(indices), texts, labels, writers=writers)
+    found["by_country"] = errors_by(pieces.countries(indices), texts, labels, writers=writers)
+    found["by_style"] = errors_by(pieces.styles(indices), texts, labels, STYLES, writers)
     found["by_length"] = errors_by(groups, texts, labels, order)
     others = {f"{size:.0%}": pieces.samples(indices, size) for size in SMALLER}
     others[CUT_OUT] = pieces.samples(indices, tight=True)

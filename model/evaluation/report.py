@@ -100,9 +100,9 @@ TEMPLATES.filters.update({each.__name__: each for each in FILTERS})
 TEMPLATES.globals.update(categories=CATEGORIES, bootstrap_samples=BOOTSTRAP_SAMPLES)
 
 
-def figures(kind: str, contents: Contents) -> str:
-    """Return the table of a report on `kind`, as `Report.kind`."""
-    return TEMPLATES.get_template(f"{kind}_figures.md.j2").render(contents)
+def figures(kind: str, contents: Contents, table: str = "figures") -> str:
+    """Return a table of a report on `kind`, as `Report.kind`."""
+    return TEMPLATES.get_template(f"{kind}_{table}.md.j2").render(contents)
 
 
 def document(kind: str, contents: Contents, plots: str) -> str:

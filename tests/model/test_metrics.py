@@ -51,6 +51,17 @@ def test_errors_are_grouped_by_key_and_keys_without_pieces_are_left_out() -> Non
     assert found["b"]["exact_match"] == 1
 
 
+def test_errors_by_group_have_the_interval_over_their_writers() -> None:
+    texts, labels = ["x", "y", "q", "q"], ["x", "y", "z", "z"]
+    found = errors_by("aaab", texts, labels, writers=["one", "one", "other", "one"])
+    assert (found["a"]["writers"], found["b"]["writers"]) == (2, 1)
+    assert (
+        found["a"]["interval"]
+        == bootstrap(texts[:3], labels[:3], ["one", "one", "other"])["interval"]
+    )
+    assert found["b"]["interval"] == [1, 1]
+
+
 def test_the_same_characters_are_found_by_the_alignment_of_fewest_changes() -> None:
     assert matches("hxllo", "hello") == [(0, 0), (2, 2), (3, 3), (4, 4)]
     assert matches("ello", "hello") == [(0, 1), (1, 2), (2, 3), (3, 4)]

@@ -202,7 +202,7 @@ def lines_report(net: Checkpoint) -> Report:
 def test_a_report_counts_every_piece_once(lines_report: Report) -> None:
     words, contents = lines_report.contents["words"], lines_report.contents
     assert words["pieces"] == len(EvaluationSet(ink(), "test", ALL_KINDS, HEIGHT).indices("7"))
-    for key in ("by_donor", "by_style", "by_length"):
+    for key in ("by_donor", "by_country", "by_style", "by_length"):
         assert words["pieces"] == sum(group["pieces"] for group in words[key].values())
     assert words["pieces"] == words["unseen"]["pieces"] + words["seen"]["pieces"]
     assert set(words["by_size"]) == {"100%", "75%", "50%", "cut out"}
@@ -284,6 +284,10 @@ def test_a_report_writes_figures_plots_and_a_document_from_its_json(
     images = re.findall(r"!\[.+\]\((.+)\)", text)
     assert {tmp_path / image for image in images} == set(folder.glob("*.png"))
     assert figures("lines", contents) in text
+    people = figures("lines", contents, "people")
+    assert people in text
+    country = contents["words"]["by_country"]["not documented"]
+    assert f"| not documented | {country['writers']} | {country['cer']:.1%} | " in people
 
 
 def test_reading_with_characters_without_labels_is_refused(reader: Reader) -> None:
