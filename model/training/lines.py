@@ -69,17 +69,11 @@ from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.initial import RARER, InitialNet, like_of
 from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
 from inkstream.model.training.ranges import measured_ranges
-from inkstream.model.training.run_folder import (
-    FLOAT32_FOLDER,
-    NETWORK,
-    RunFolder,
-    network_weights,
-)
+from inkstream.model.training.run_folder import FLOAT32_FOLDER, RunFolder, network_weights
 
 UNIPEN: Final = "UNIPEN train_r01_v07"
 
-BACKWARDS: Final = "backwards."  # prefixes of the weights of layers that read from the end
-FORWARDS: Final = "lstm."  # and of those that read from the start
+FORWARDS: Final = "lstm."  # prefix of the weights of LSTM layers
 SEEING: Final = "convolutions.0.weight"  # of what sees the planes of columns
 SHOWN: Final = 4  # names of weights that an error lists
 
@@ -213,8 +207,7 @@ def initialise(network: LineLSTM, initial: InitialNet, *, likes: bool = True) ->
     A label that the initial net lacks begins as its like there, see `LIKE`, but rarer; without one,
     or without `likes`, its row of the head stays as it is.
 
-    Layers that read from the end and the planes of directions, which the initial net may lack, add
-    nothing at first: the larger net reads as the smaller one did (Chen et al., Net2Net, ICLR 2016).
+    The planes of directions, which the initial net may lack, add nothing at first.
 
     Raises `DataError` if the dimensions differ.
     """
@@ -226,13 +219,7 @@ def initialise(network: LineLSTM, initial: InitialNet, *, likes: bool = True) ->
         for row, label in enumerate(network.config.labels, 1)
         if likes and label not in places and (like := like_of(label)) in places
     }
-    units = network.config.units
-    weights = {}
-    for name, value in own.items():
-        if name.startswith(BACKWARDS):
-            weights[name] = value.clone()
-            weights[name][2 * units : 3 * units] = 0  # of the cells' input
-    weights |= initial.weights
+    weights = dict(initial.weights)
     seen = own[SEEING]
     if SEEING in weights and weights[SEEING].shape == seen[:, :1].shape:
         weights[SEEING] = torch.cat([weights[SEEING], torch.zeros_like(seen[:, 1:])], 1)
@@ -252,7 +239,7 @@ def initialise(network: LineLSTM, initial: InitialNet, *, likes: bool = True) ->
     if wrong:
         layers = {name.split(".")[1] for name in initial.weights if name.startswith(FORWARDS)}
         has = len(layers), initial.weights["head.weight"].shape[1]
-        asked = network.config.layers, units
+        asked = network.config.layers, network.config.units
         names = f"{', '.join(sorted(wrong)[:SHOWN])}{', ...' if len(wrong) > SHOWN else ''}"
         raise DataError(
             "the given net has other dimensions (layers, units): "
@@ -291,7 +278,7 @@ class LinesTask:
         known = () if initial is None else initial.labels
         self.labels = (*known, *(label for label in data.characters if label not in known))
         self.model_config = model_config(config, self.labels)
-        network = LineLSTM(self.model_config, config.dropout, bidirectional=config.bidirectional)
+        network = LineLSTM(self.model_config, config.dropout)
         if initial is not None:
             initialise(network, initial)
         self.network: nn.Module = network
@@ -422,13 +409,11 @@ class LinesTask:
         return {"held_out": figures}
 
     def finish(self, folder: RunFolder) -> Path:
-        """Calibrate and export the net; of a bidirectional one the weights are the result.
+        """Calibrate and export the net.
 
         It is calibrated as it is served: the net is exported without calibration first, and read
         by the runtime and the decoder.
         """
-        if self.config.bidirectional:
-            return folder.path / NETWORK
         held_out = folder.newest()["held_out"]
         metrics = {f"held_out_{name}_error": float(error) for name, error in held_out.items()}
         network = LineLSTM(self.model_config)

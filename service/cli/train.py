@@ -29,7 +29,6 @@ TIME_IS_OVER: Final = 3  # exit code
 WORDS: Final = {  # for options that are no numbers
     "optimiser": "optimiser of the hidden matrices; AdamW updates the rest",
     "precision": "number format of matrix products",
-    "bidirectional": "train a bidirectional reference model, which cannot stream",
     "directions": "train a model that also sees where the pen goes, where ink tells it",
 }
 IMAGES: Final = (
@@ -160,7 +159,6 @@ def lines(**options: Any) -> int:
     Examples:
       inkstream train lines --sources data/
       inkstream train lines --init lines --steps 9000 --hold 0 --run runs/on
-      inkstream train lines --init lines --bidirectional --steps 5000 --run runs/both
     """
     return _train("lines", options)
 
@@ -229,8 +227,6 @@ def _train(task: str, options: dict[str, Any]) -> int:
             result.missing = f"the trained model: the time was over{during}"
             return TIME_IS_OVER
         following = NEXT[task].format(made=shlex.quote(str(made)), run=quoted)
-        if options.get("bidirectional"):
-            following = f"inkstream evaluate lines --bidirectional {quoted}"
         result.complete(made, next_command=following)
     return 0
 

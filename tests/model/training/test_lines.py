@@ -305,25 +305,6 @@ def test_initial_weights_of_other_dimensions_are_refused() -> None:
         LinesTask(dataclasses.replace(SMALL, units=32), data, start)
 
 
-def test_a_bidirectional_net_begins_with_the_outputs_of_the_causal_one_and_learns() -> None:
-    data = line_data.own_ink("ink", ink())
-    small = LinesTask(SMALL, data)
-    start = InitialNet(small.labels, small.network.state_dict(), "digest")
-    large = LinesTask(dataclasses.replace(SMALL, bidirectional=True), data, start)
-    columns = torch.rand(2, 40, small.model_config.seen_size)
-    small.network.eval()
-    large.network.eval()
-    for outputs, causal_outputs in zip(large.network(columns), small.network(columns), strict=True):
-        assert torch.equal(outputs, causal_outputs)
-    large.network.train()
-    new = dict(large.network.named_parameters())["backwards.0.weight_ih_l0"]
-    (slopes,) = torch.autograd.grad(large.loss(0, 0), [new])
-    assert slopes.abs().sum() > 0
-    again = InitialNet(large.labels, large.network.state_dict(), "digest")
-    with pytest.raises(DataError, match=r"weights that do not fit: backwards\.0"):
-        LinesTask(SMALL, data, again)
-
-
 def test_a_net_that_sees_directions_begins_with_the_outputs_of_one_that_does_not() -> None:
     data = line_data.own_ink("ink", ink())
     blind = LinesTask(dataclasses.replace(SMALL, directions=False), data)
