@@ -8,9 +8,9 @@ continues exactly from there (`--resume`).
 import dataclasses
 import math
 import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -25,7 +25,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from inkstream.model.data import images
-from inkstream.model.data.images import Dataset
 from inkstream.model.data.sources import mnist, pen_digits
 from inkstream.model.errors import DataError
 from inkstream.model.training.config import (
@@ -35,14 +34,8 @@ from inkstream.model.training.config import (
     RunOptions,
     TrainingConfig,
 )
-from inkstream.model.training.digits import (
-    NO_PEN,
-    DigitsTask,
-    PenSets,
-    TeacherTask,
-    generator,
-)
-from inkstream.model.training.initial import InitialNet, initial_net
+from inkstream.model.training.digits import NO_PEN, DigitsTask, TeacherTask, generator
+from inkstream.model.training.initial import initial_net
 from inkstream.model.training.lines import LinesTask, load_data
 from inkstream.model.training.run_folder import STATE, TEACHER_FOLDER, RunFolder, keep_options
 
@@ -50,9 +43,7 @@ THREADS: Final = torch.get_num_threads()  # torch's own choice, before a run div
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 SAVE_EVERY_S: Final = 300  # seconds of work that a crash may cost at most
 MAX_WARM_UP: Final = 0.2  # of the steps
-SAVED: Final = ("network", "average")  # nets of a trainer whose weights are saved
 HEADS: Final = ("head", "ends")  # prefixes of the weights of either net's last layers
-MINUTES_AFTER_TEACHER: Final = 0.1  # least time of a run whose teacher took the rest
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -60,17 +51,17 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 class Task(Protocol):
     """One net: how it is trained and validated."""
 
-    network: nn.Module
     n_steps: int
     round_steps: int  # steps between two validations
     n_shards: int  # parts of a batch, whose gradients are computed in as many threads
+    description: dict[str, Any]  # what decides the result beside the configuration
 
     @property
-    def description(self) -> dict[str, Any]:
-        """What decides the result beside the configuration: data, labels, teachers, digests."""
+    def network(self) -> nn.Module:
+        """The net that is trained; at the end it has the weights that are the result."""
 
     def loss(self, step: int, shard: int) -> Tensor:
-        """Return the loss of one shard of the batch of a step."""
+        """Return the loss of one shard of the batch of a step; it follows from seed and numbers."""
 
     def final_network(self, average: nn.Module) -> nn.Module:
         """Return the net that is validated and shipped, made of the averaged one."""
@@ -79,11 +70,14 @@ class Task(Protocol):
         """Return figures of the validation data for the log; in `held_out` errors by name."""
 
     def finish(self, folder: RunFolder) -> Path:
-        """Make the result of a finished run from the weights in `folder`, and return its path."""
+        """Make the result of a finished run in `folder`, and return its path."""
 
 
 def train(config: TrainingConfig, options: RunOptions) -> Path | None:
     """Train the task of `config`, from the data to the files in the run folder.
+
+    A classifier that has no teacher is taught by one that is trained first, in a folder within the
+    run's.
 
     Returns:
         The result of the finished run; None when its time was over before (resume it).
@@ -93,50 +87,40 @@ def train(config: TrainingConfig, options: RunOptions) -> Path | None:
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after the current step has been saved; on the
             second one at once.
     """
+    minutes = math.inf if options.minutes is None else options.minutes
+    deadline = time.monotonic() + 60 * minutes
     keep_options(config, options)
     is_taught = (
         isinstance(config, DigitsConfig) and config.task == "digits" and config.teacher_share
     )
     if is_taught and not options.teachers and options.init is None:
-        with_teacher = train_teacher(config, options)
-        if with_teacher is None:
+        teacher = options.run / TEACHER_FOLDER
+        own = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
+        is_begun = options.resume or (teacher / STATE).exists()
+        before = dataclasses.replace(options, run=teacher, resume=is_begun)
+        if train_net(dataclasses.replace(TEACHER, **own), before, deadline) is None:
             return None
-        options = with_teacher
+        # The run may have stopped while its teacher was trained, before it saved a state.
+        resume = options.resume and (options.run / STATE).exists()
+        options = dataclasses.replace(options, teachers=(teacher,), resume=resume)
+    return train_net(config, options, deadline)
+
+
+def train_net(config: TrainingConfig, options: RunOptions, deadline: float) -> Path | None:
+    """Train one net; return None if the deadline, on the monotonic clock, came first."""
     trainer = Trainer(config, options, make_task(config, options))
-    return trainer.task.finish(trainer.folder) if trainer.run() else None
-
-
-def train_teacher(config: TrainingConfig, options: RunOptions) -> RunOptions | None:
-    """Train the teacher of a run, in a folder within the run's.
-
-    Returns:
-        The options of the run, with its teacher and the minutes that are left; None when they were
-        over before.
-    """
-    started, run = time.monotonic(), options.run / TEACHER_FOLDER
-    own = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
-    resume = options.resume or (run / STATE).exists()
-    teacher = dataclasses.replace(options, run=run, resume=resume)
-    if train(dataclasses.replace(TEACHER, **own), teacher) is None:
-        return None
-    minutes = options.minutes
-    if minutes is not None:
-        minutes = max(minutes - (time.monotonic() - started) / 60, MINUTES_AFTER_TEACHER)
-    # The run may have stopped while its teacher was trained, before it saved a state.
-    resume = options.resume and (options.run / STATE).exists()
-    return dataclasses.replace(options, teachers=(run,), minutes=minutes, resume=resume)
+    return trainer.finish() if trainer.run(deadline) else None
 
 
 def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     """Load the data and make the net, with random weights or the initial ones of the options."""
+    torch.manual_seed(generator(config.seed).initial_seed())
+    initial = None if options.init is None else initial_net(options.init, config.task)
     if isinstance(config, LinesConfig):
-        initial = None if options.init is None else initial_net(options.init, "lines")
         western = config.western > 0
         data = load_data(options.data, options.paper, options.letters, western=western)
-        torch.manual_seed(generator(config.seed).initial_seed())
         return LinesTask(config, data, initial)
     assert isinstance(config, DigitsConfig)
-    initial = None if options.init is None else initial_net(options.init, "digits")
     folder = options.data
     if folder is None or (folder / "train-images-idx3-ubyte").exists():
         dataset = mnist.load("train", folder)
@@ -145,21 +129,9 @@ def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     pen = NO_PEN
     if options.pen is not None:
         pen = {part: pen_digits.load(options.pen, part) for part in pen}
-    return image_task(config, dataset, options.teachers, initial, pen)
-
-
-def image_task(
-    config: DigitsConfig,
-    dataset: Dataset,
-    teachers: Sequence[Path],
-    initial: InitialNet | None = None,
-    pen: PenSets = NO_PEN,
-) -> Task:
-    """Make the task of a run on images, with random weights or those of `initial`."""
-    torch.manual_seed(generator(config.seed).initial_seed())
     if config.task == "teacher":
         return TeacherTask(config, dataset, pen)
-    return DigitsTask(config, dataset, teachers, initial, pen)
+    return DigitsTask(config, dataset, options.teachers, initial, pen)
 
 
 def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:
@@ -231,10 +203,10 @@ class Trainer:
         self.device, self.bfloat16 = choose_device(config, options)
         self.network = task.network.to(self.device)
         self.parameters = list(self.network.parameters())
-        self.average = AveragedModel(
-            self.network, multi_avg_fn=partial(update_ema, config.ema), use_buffers=True
-        ).eval()
+        ema = partial(update_ema, config.ema)
+        self.average = AveragedModel(self.network, multi_avg_fn=ema, use_buffers=True).eval()
         self.average.update_parameters(self.network)
+        self.saved = nn.ModuleDict({"network": self.network, "average": self.average})
         self.optimisers = make_optimisers(self.network, config, task.n_shards)
         self.threads = ThreadPoolExecutor(task.n_shards)
         self.step = 0
@@ -249,19 +221,18 @@ class Trainer:
         if options.resume:
             self.load()
 
-    def run(self) -> bool:
-        """Train to the end; return False if the time limit came first.
+    def run(self, deadline: float = math.inf) -> bool:
+        """Train to the end; return False if the deadline, on the monotonic clock, came first.
 
         Only complete steps are saved, with their average and validation; an incomplete one is
         repeated.
         """
-        task, started = self.task, time.monotonic()
-        limit = math.inf if self.options.minutes is None else 60 * self.options.minutes
+        task = self.task
         bar = tqdm(total=task.n_steps, initial=self.step, unit="step", desc=self.config.task)
         with self.folder.locked(), deferred_signals() as received, bar:
             self.save()
             saved = time.monotonic()
-            while self.step < task.n_steps and time.monotonic() - started < limit:
+            while self.step < task.n_steps and time.monotonic() < deadline:
                 loss = self.train_step()
                 bar.update()
                 if self.step % task.round_steps == 0 or self.step == task.n_steps:
@@ -309,16 +280,19 @@ class Trainer:
         errors = {name: f"{error:.2%}" for name, error in figures["held_out"].items()}
         bar.set_postfix({"loss": f"{loss.item():.4f}"} | errors)
         number = math.ceil(self.step / self.task.round_steps)
-        self.folder.log({"epoch": number, "step": self.step, "loss": loss.item(), **figures})
-        self.folder.save_network(network.state_dict())
-        self.folder.draw_curve()
+        figures = {"epoch": number, "step": self.step, "loss": loss.item(), **figures}
+        self.folder.record(figures, network)
+
+    def finish(self) -> Path:
+        """Make the result of a finished run, and return its path."""
+        network = self.task.final_network(self.average.module)
+        self.network.load_state_dict(network.state_dict())
+        self.network.eval()
+        return self.task.finish(self.folder)
 
     def save(self) -> None:
         """Save all weights, the state of the optimisers and the step."""
-        tensors: dict[str, Tensor] = {}
-        for net in SAVED:
-            weights = getattr(self, net).state_dict()
-            tensors |= {f"{net}.{name}": value for name, value in weights.items()}
+        tensors: dict[str, Tensor] = self.saved.state_dict()
         for number, optimiser in enumerate(self.optimisers):
             for index, values in optimiser.state_dict()["state"].items():
                 prefix = f"optimiser.{number}.{index}"
@@ -328,26 +302,16 @@ class Trainer:
     def load(self) -> None:
         """Load what `save` saved."""
         tensors, self.step = self.folder.load()
-
-        def below(prefix: str) -> dict[str, Tensor]:
-            return {
-                name.removeprefix(prefix): value
-                for name, value in tensors.items()
-                if name.startswith(prefix)
-            }
-
+        states: dict[int, Any] = defaultdict(lambda: defaultdict(dict))
+        for path in [path for path in tensors if path.startswith("optimiser.")]:
+            _, of, index, name = path.split(".")
+            states[int(of)][int(index)][name] = tensors.pop(path)
         try:
-            for net in SAVED:
-                getattr(self, net).load_state_dict(below(f"{net}."))
+            self.saved.load_state_dict(tensors)
         except RuntimeError as error:
             raise DataError(f"{self.folder.path / STATE} is of another net: {error}") from error
         for number, optimiser in enumerate(self.optimisers):
-            state: dict[int, dict[str, Tensor]] = {}
-            for path, value in below(f"optimiser.{number}.").items():
-                index, name = path.split(".")
-                state.setdefault(int(index), {})[name] = value
-            optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
-        self.folder.forget_after(self.step)
+            optimiser.load_state_dict(optimiser.state_dict() | {"state": states[number]})
 
 
 @torch.no_grad()
@@ -361,10 +325,7 @@ def update_ema(decay: float, averaged: Tensors, current: Tensors, n_averaged: Te
 
 @contextmanager
 def deferred_signals() -> Iterator[list[int]]:
-    """Yield a list that takes the first Ctrl-C or SIGTERM; the second raises KeyboardInterrupt.
-
-    Signals reach the main thread alone: in another thread this changes nothing.
-    """
+    """Yield a list that takes the first Ctrl-C or SIGTERM; the second raises KeyboardInterrupt."""
     received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -372,9 +333,7 @@ def deferred_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, handle) for number in SIGNALS}
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
         yield received
     finally:

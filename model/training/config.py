@@ -104,7 +104,6 @@ class LinesConfig(TrainingConfig):
     channels: int = number(
         64, 2, MAX_CHANNELS // 2, "channels of the convolutions; the first one has half"
     )
-    directions: bool = True  # see where the pen goes, where ink tells it
     steps: int = number(13_000, 1, 10_000_000, "batches")
     columns: int = number(9_200, 100, 1_000_000, "approximate number of columns in a batch")
     framewise: int = number(

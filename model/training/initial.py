@@ -1,20 +1,29 @@
-"""Load the weights that a training run begins with: of an earlier run, or of a checkpoint."""
+"""Load nets of earlier runs and checkpoints, with which a run begins or from which it learns."""
 
+import hashlib
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from inkstream.model.checkpoint import find, read
 from inkstream.model.config import Kind
+from inkstream.model.errors import DataError
 from inkstream.model.export import weights_of
-from inkstream.model.training.run_folder import CONFIGURATION, finished_run
+from inkstream.model.training.run_folder import (
+    CONFIGURATION,
+    NETWORK,
+    network_weights,
+    read_configuration,
+)
 
 KINDS: Final[dict[str, Kind]] = {"digits": "classifier", "lines": "transcriber"}  # of a task's net
-
+HEAD: Final = ("head.weight", "head.bias")  # a row a label
+MAX_SHOWN: Final = 4  # weights that an error lists
 
 # Labels that look like others, beside letters with accents, which look like those without.
 LIKE: Final = {
@@ -25,14 +34,9 @@ LIKE: Final = {
 RARER: Final = 4.0  # nats by which a new label is less likely than its like at first
 
 
-def like_of(label: str) -> str:
-    """Return the label that one looks like: `e` for `é`; itself where there is none."""
-    return LIKE.get(label, unicodedata.normalize("NFD", label)[:1])
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class InitialNet:
-    """A net with whose weights a run begins."""
+class TrainedNet:
+    """The labels and weights of a trained net."""
 
     labels: tuple[str, ...]
     weights: dict[str, Tensor]
@@ -40,15 +44,66 @@ class InitialNet:
     temperatures: tuple[float, ...] = (1.0, 1.0)
 
 
-def initial_net(source: Path, task: Literal["digits", "lines"]) -> InitialNet:
+def finished_run(path: Path, task: str) -> TrainedNet:
+    """Load the net of a run folder; raise `DataError` if it has none of `task`."""
+    if not (path / NETWORK).is_file():
+        raise DataError(f"{path} has no {NETWORK}: train it first")
+    configuration = read_configuration(path)
+    if (of_run := configuration["config"]["task"]) != task:
+        raise DataError(f"{path} holds a run of {of_run}, expected one of {task}")
+    digest = hashlib.sha256((path / NETWORK).read_bytes()).hexdigest()
+    return TrainedNet(tuple(configuration["labels"]), network_weights(path), digest)
+
+
+def initial_net(source: Path, task: str) -> TrainedNet:
     """Load the net of a run folder, or of a checkpoint by its name or path.
 
     Raises `DataError` or `CheckpointError` if there is none of `task`.
     """
     if (source / CONFIGURATION).is_file():
-        configuration, weights, digest = finished_run(source, task)
-        return InitialNet(tuple(configuration["labels"]), weights, digest)
+        return finished_run(source, task)
     checkpoint = read(find(source), KINDS[task])
     weights = {name: torch.from_numpy(value) for name, value in weights_of(checkpoint).items()}
     metadata = checkpoint.metadata
-    return InitialNet(metadata.config.labels, weights, checkpoint.digest, metadata.temperatures)
+    return TrainedNet(metadata.config.labels, weights, checkpoint.digest, metadata.temperatures)
+
+
+def like_of(label: str) -> str:
+    """Return the label that one looks like: `e` for `é`; itself where there is none."""
+    return LIKE.get(label, unicodedata.normalize("NFD", label)[:1])
+
+
+def initial_weights(
+    own: Mapping[str, Tensor], labels: Sequence[str], initial: TrainedNet, *, likes: bool = True
+) -> dict[str, Tensor]:
+    """Return the initial weights for a net that has the weights `own` and `labels`.
+
+    The head's row of a label that the initial net lacks is that of its like there, see `LIKE`, but
+    rarer; without one, or without `likes`, it is the row of `own`.
+
+    Raises `DataError` if the dimensions differ.
+    """
+    weights = dict(initial.weights)
+    needed, given = (
+        {(name, value.shape[1:] if name in HEAD else value.shape) for name, value in net.items()}
+        for net in (own, weights)
+    )
+    if wrong := sorted({name for name, _ in needed ^ given}):
+        raise DataError(
+            "the initial net has other dimensions than are asked for, or does not see where the pen"
+            f" goes; weights that do not fit: {', '.join(wrong[:MAX_SHOWN])}"
+        )
+    if initial.labels == tuple(labels):
+        return weights
+    initial_rows = {label: row for row, label in enumerate(initial.labels, 1)}  # 0 is the blank
+    for name in HEAD:
+        head = own[name].clone()
+        head[0] = weights[name][0]
+        for row, label in enumerate(labels, 1):
+            if label in initial_rows:
+                head[row] = weights[name][initial_rows[label]]
+            elif likes and (like := like_of(label)) in initial_rows:
+                rarer = RARER if name == "head.bias" else 0.0
+                head[row] = weights[name][initial_rows[like]] - rarer
+        weights[name] = head
+    return weights

@@ -29,7 +29,6 @@ TIME_IS_OVER: Final = 3  # exit code
 WORDS: Final = {  # for options that are no numbers
     "optimiser": "optimiser of the hidden matrices; AdamW updates the rest",
     "precision": "number format of matrix products",
-    "directions": "train a model that also sees where the pen goes, where ink tells it",
 }
 IMAGES: Final = (
     "a folder with one folder of images for each class, a CSV file of label and pixels, or a folder"

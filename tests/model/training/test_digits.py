@@ -17,7 +17,7 @@ from inkstream.model.network import ColumnLSTM
 from inkstream.model.training import digits
 from inkstream.model.training.config import DigitsConfig, RunOptions
 from inkstream.model.training.digits import DigitsTask, degraded, generator
-from inkstream.model.training.initial import InitialNet
+from inkstream.model.training.initial import TrainedNet
 from inkstream.model.training.run_folder import METRICS
 from tests.helpers import builders
 
@@ -79,7 +79,7 @@ def test_no_loss_lies_on_rough_columns_before_the_first_ink_of_the_plain_image(
 
 def test_the_teacher_answers_the_plain_image(monkeypatch: pytest.MonkeyPatch) -> None:
     blank = ColumnLSTM(builders.config())
-    initial = InitialNet(builders.DIGITS, blank.state_dict(), "digest")
+    initial = TrainedNet(builders.DIGITS, blank.state_dict(), "digest")
     config = dataclasses.replace(SMALL, rough=1.0, teacher_share=1.0)
     taught = DigitsTask(config, builders.excerpt(400), (), initial)
     with torch.no_grad():

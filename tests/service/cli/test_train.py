@@ -85,11 +85,11 @@ def test_a_resumed_run_knows_its_options_and_refuses_others_by_name(tmp_path: Pa
         standalone_mode=False,
     )
     assert str(again.exception) == (
-        f"cannot resume {run}: --units was 8, now 16; --seed was 0, now 1"
-        " (leave that out, or name another folder with --run)"
+        f"cannot resume {run}: units was 8, now 16; seed was 0, now 1"
+        " (give what it was begun with, or another folder with --run)"
     )
     lines_run = CliRunner().invoke(cli, ["train", "lines", "--run", str(run), "--resume"])
-    assert "it is a run of: inkstream train digits" in str(lines_run.exception)
+    assert f"cannot resume {run}: task was digits, now lines" in str(lines_run.exception)
 
 
 @pytest.fixture
