@@ -1,7 +1,6 @@
 """`inkstream train`: train models. PyTorch is imported by the commands, not by their help."""
 
 import dataclasses
-import json
 import shlex
 import signal
 import typing
@@ -312,28 +311,3 @@ def language(
             click.echo(train_language(files, code=code_or_none, out=out, **options))
         following = f"inkstream recognize line.png --language {shlex.quote(str(out))}"
         result.complete(out, next_command=following)
-
-
-@train.command()
-@click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [default: downloaded once]")
-@click.option("--epochs", type=click.IntRange(1), default=10)
-@click.option("--seed", type=click.IntRange(0), default=0)
-@click.option("--out", type=PATH, help="a JSON file for the test accuracy")
-def document(data: Path | None, epochs: int, seed: int, out: Path | None) -> None:
-    """Train the book chapter's example as it stands there, and print its test accuracy.
-
-    \b
-    Example:
-      inkstream train document
-    """
-    from inkstream.model.training.document import train_document
-
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    with outcome("the test accuracy") as result:
-        accuracy = train_document(data, epochs, seed)
-        if out is not None:
-            found = {"test_accuracy": accuracy, "epochs": epochs, "seed": seed}
-            out.write_text(json.dumps(found) + "\n")
-        made = "the figures above" if out is None else out
-        result.complete(made, next_command="inkstream train digits")
