@@ -180,7 +180,11 @@ def make_optimisers(
 
 
 def choose_device(config: TrainingConfig, options: RunOptions) -> tuple[torch.device, bool]:
-    """Return the device of a run, and whether its products are computed in bfloat16."""
+    """Return the device of a run, and whether its products are computed in bfloat16.
+
+    On processors with AVX-512 BF16 but without AMX they can take longer than those of 32 bits
+    (docs/experiments/network.md).
+    """
     name = options.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -190,7 +194,7 @@ def choose_device(config: TrainingConfig, options: RunOptions) -> tuple[torch.de
         return torch.device(name), config.precision == "bfloat16"
     if name == "cuda":
         return torch.device(name), torch.cuda.is_bf16_supported()
-    return torch.device(name), torch.cpu._is_avx512_bf16_supported()
+    return torch.device(name), torch.cpu._is_amx_tile_supported()
 
 
 class Trainer:

@@ -52,7 +52,7 @@ class TrainingConfig:
     ema: float = number(0.999, 0, 0.999999, "decay of the EMA weights, which are shipped")
     # execution
     seed: int = number(0, 0, 2**31 - 1, "random seed of weights, order, augmentation and dropout")
-    precision: Precision = "auto"  # of products; auto takes bfloat16 where hardware multiplies it
+    precision: Precision = "auto"  # of products; auto: bfloat16 on GPUs and with AMX
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
