@@ -17,7 +17,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,13 @@ from inkstream.model.training.config import (
 from inkstream.model.training.digits import NO_PEN, DigitsTask, TeacherTask, generator
 from inkstream.model.training.initial import initial_net
 from inkstream.model.training.lines import LinesTask, load_data
-from inkstream.model.training.run_folder import STATE, TEACHER_FOLDER, RunFolder, keep_options
+from inkstream.model.training.run_folder import (
+    STATE,
+    TEACHER_FOLDER,
+    RunFolder,
+    keep_options,
+    load_weights,
+)
 
 THREADS: Final = torch.get_num_threads()  # torch's own choice, before a run divides them
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -45,32 +51,8 @@ SAVE_EVERY_S: Final = 300  # seconds of work that a crash may cost at most
 MAX_WARM_UP: Final = 0.2  # of the steps
 HEADS: Final = ("head", "ends")  # prefixes of the weights of either net's last layers
 
+Task = DigitsTask | TeacherTask | LinesTask  # its net, batches, losses, validation and result
 Tensors = tuple[Tensor, ...] | list[Tensor]
-
-
-class Task(Protocol):
-    """One net: how it is trained and validated."""
-
-    n_steps: int
-    round_steps: int  # steps between two validations
-    n_shards: int  # parts of a batch, whose gradients are computed in as many threads
-    description: dict[str, Any]  # what decides the result beside the configuration
-
-    @property
-    def network(self) -> nn.Module:
-        """The net that is trained; at the end it has the weights that are the result."""
-
-    def loss(self, step: int, shard: int) -> Tensor:
-        """Return the loss of one shard of the batch of a step; it follows from seed and numbers."""
-
-    def final_network(self, average: nn.Module) -> nn.Module:
-        """Return the net that is validated and shipped, made of the averaged one."""
-
-    def validate(self, network: nn.Module) -> dict[str, Any]:
-        """Return figures of the validation data for the log; in `held_out` errors by name."""
-
-    def finish(self, folder: RunFolder) -> Path:
-        """Make the result of a finished run in `folder`, and return its path."""
 
 
 def train(config: TrainingConfig, options: RunOptions) -> Path | None:
@@ -185,16 +167,14 @@ def choose_device(config: TrainingConfig, options: RunOptions) -> tuple[torch.de
     On processors with AVX-512 BF16 but without AMX they can take longer than those of 32 bits
     (docs/experiments/network.md).
     """
-    name = options.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
+    has_cuda = torch.cuda.is_available()
+    if options.device == "cuda" and not has_cuda:
         raise DataError("device is cuda, which torch does not find here, allowed: auto, cpu")
+    name = "cuda" if has_cuda and options.device != "cpu" else "cpu"
     if config.precision != "auto":
         return torch.device(name), config.precision == "bfloat16"
-    if name == "cuda":
-        return torch.device(name), torch.cuda.is_bf16_supported()
-    return torch.device(name), torch.cpu._is_amx_tile_supported()
+    fast = torch.cuda.is_bf16_supported if name == "cuda" else torch.cpu._is_amx_tile_supported
+    return torch.device(name), fast()
 
 
 class Trainer:
@@ -310,10 +290,7 @@ class Trainer:
         for path in [path for path in tensors if path.startswith("optimiser.")]:
             _, of, index, name = path.split(".")
             states[int(of)][int(index)][name] = tensors.pop(path)
-        try:
-            self.saved.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise DataError(f"{self.folder.path / STATE} is of another net: {error}") from error
+        load_weights(self.saved, tensors, self.folder.path / STATE)
         for number, optimiser in enumerate(self.optimisers):
             optimiser.load_state_dict(optimiser.state_dict() | {"state": states[number]})
 

@@ -29,9 +29,9 @@ from inkstream.model.data.split import Part
 from inkstream.model.errors import DataError
 from inkstream.model.network import ColumnLSTM
 from inkstream.model.training.config import DigitsConfig
-from inkstream.model.training.initial import TrainedNet, finished_run, initial_weights
+from inkstream.model.training.initial import TrainedNet, finished_run
 from inkstream.model.training.ranges import measured_ranges
-from inkstream.model.training.run_folder import FLOAT32_FOLDER, NETWORK, RunFolder
+from inkstream.model.training.run_folder import FLOAT32_FOLDER, NETWORK, RunFolder, load_weights
 
 WIDTH: Final = 32  # channels of the teacher's first block; they double with each block
 TEACHER_DROPOUT: Final = 0.3
@@ -227,10 +227,10 @@ class DigitsTask(ImageTask):
         self.teachers = nn.ModuleList()
         for net in nets:
             teacher = Teacher(len(net.labels))
-            teacher.load_state_dict(net.weights)
+            load_weights(teacher, net.weights, "the teacher")
             self.teachers.append(teacher)
         if initial is not None:
-            network.load_state_dict(initial_weights(network.state_dict(), dataset.labels, initial))
+            load_weights(network, initial.weights, "the initial net")
             if not teachers:
                 self.teachers.append(copy.deepcopy(network))
         self.teachers.eval().requires_grad_(False)

@@ -22,8 +22,6 @@ from inkstream.model.training.run_folder import (
 )
 
 KINDS: Final[dict[str, Kind]] = {"digits": "classifier", "lines": "transcriber"}  # of a task's net
-HEAD: Final = ("head.weight", "head.bias")  # a row a label
-MAX_SHOWN: Final = 4  # weights that an error lists
 
 # Labels that look like others, beside letters with accents, which look like those without.
 LIKE: Final = {
@@ -74,36 +72,19 @@ def like_of(label: str) -> str:
 
 
 def initial_weights(
-    own: Mapping[str, Tensor], labels: Sequence[str], initial: TrainedNet, *, likes: bool = True
+    initial: TrainedNet, own: Mapping[str, Tensor], new_labels: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Return the initial weights for a net that has the weights `own` and `labels`.
+    """Return the initial weights for a net with the weights `own`, whose last labels are new.
 
-    The head's row of a label that the initial net lacks is that of its like there, see `LIKE`, but
-    rarer; without one, or without `likes`, it is the row of `own`.
-
-    Raises `DataError` if the dimensions differ.
+    The head's row of a new label is that of its like in the initial net, see `LIKE`, but rarer;
+    without one it is the row of `own`.
     """
     weights = dict(initial.weights)
-    needed, given = (
-        {(name, value.shape[1:] if name in HEAD else value.shape) for name, value in net.items()}
-        for net in (own, weights)
-    )
-    if wrong := sorted({name for name, _ in needed ^ given}):
-        raise DataError(
-            "the initial net has other dimensions than are asked for, or does not see where the pen"
-            f" goes; weights that do not fit: {', '.join(wrong[:MAX_SHOWN])}"
-        )
-    if initial.labels == tuple(labels):
-        return weights
-    initial_rows = {label: row for row, label in enumerate(initial.labels, 1)}  # 0 is the blank
-    for name in HEAD:
-        head = own[name].clone()
-        head[0] = weights[name][0]
-        for row, label in enumerate(labels, 1):
-            if label in initial_rows:
-                head[row] = weights[name][initial_rows[label]]
-            elif likes and (like := like_of(label)) in initial_rows:
-                rarer = RARER if name == "head.bias" else 0.0
-                head[row] = weights[name][initial_rows[like]] - rarer
-        weights[name] = head
+    rows = {label: row for row, label in enumerate(initial.labels, 1)}  # 0 is the blank
+    for name in ("head.weight", "head.bias"):
+        head = [*weights[name], *own[name][len(weights[name]) :]]
+        for row, label in enumerate(new_labels, 1 + len(rows)):
+            if like := rows.get(like_of(label)):
+                head[row] = head[like] - (RARER if name == "head.bias" else 0.0)
+        weights[name] = torch.stack(head)
     return weights

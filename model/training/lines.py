@@ -69,7 +69,7 @@ from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.initial import TrainedNet, initial_weights
 from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
 from inkstream.model.training.ranges import measured_ranges
-from inkstream.model.training.run_folder import FLOAT32_FOLDER, RunFolder
+from inkstream.model.training.run_folder import FLOAT32_FOLDER, RunFolder, load_weights
 
 UNIPEN: Final = "UNIPEN train_r01_v07"
 
@@ -204,7 +204,8 @@ class LinesTask:
         self.config, self.data, self.initial = config, data, initial
         self.n_steps = config.steps
         known = () if initial is None else initial.labels
-        self.labels = (*known, *(label for label in data.characters if label not in known))
+        new = [label for label in data.characters if label not in known]
+        self.labels = (*known, *new)
         self.model_config = ModelConfig(
             labels=self.labels,
             kind="transcriber",
@@ -218,8 +219,8 @@ class LinesTask:
         )
         self.network = LineLSTM(self.model_config, config.dropout)
         if initial is not None:
-            own = self.network.state_dict()
-            self.network.load_state_dict(initial_weights(own, self.labels, initial))
+            weights = initial_weights(initial, self.network.state_dict(), new)
+            load_weights(self.network, weights, "the initial net (it must see directions)")
         self.description = {
             "data": ", ".join([data.name, *(own.source.name for own in data.paper)]),
             "data_digest": data.ink.digest,
@@ -321,10 +322,9 @@ class LinesTask:
         if not self.config.keep or self.initial is None:
             return average
         between = copy.deepcopy(average)
-        own = between.state_dict()
-        before = initial_weights(own, self.labels, self.initial, likes=False)
-        for name, value in own.items():
-            value.lerp_(before[name], self.config.keep)
+        for name, value in between.state_dict().items():
+            before = self.initial.weights[name].to(value.device)
+            value[: len(before)].lerp_(before, self.config.keep)  # new labels have the last rows
         return between
 
     @torch.no_grad()

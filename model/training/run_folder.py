@@ -206,6 +206,14 @@ def network_weights(path: Path) -> dict[str, Tensor]:
         return safetensors.torch.load_file(path / NETWORK)
 
 
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: object) -> None:
+    """Load the weights of a source into a net; raise `DataError` if they are of another net."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DataError(f"the weights of {source} are of another net: {error}") from error
+
+
 # The options of a run, so that resuming it needs none
 
 

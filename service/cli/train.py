@@ -69,7 +69,11 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
         click.option("--run", type=PATH, default=RUNS / task, help="run folder"),
         click.option("--resume", is_flag=True, help="continue the run in the run folder"),
         click.option("--data", type=PATH, help=data),
-        click.option("--minutes", type=float, help="stop and save after so many minutes"),
+        click.option(
+            "--minutes",
+            type=click.FloatRange(0, min_open=True),
+            help="stop and save after so many minutes",
+        ),
         click.option(
             "--device",
             type=click.Choice(typing.get_args(Device)),
@@ -78,7 +82,7 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
         ),
         click.option(
             "--threads",
-            type=int,
+            type=click.IntRange(0, 1024),
             default=0,
             show_default=False,
             help="processor threads  [default: torch's choice]",
