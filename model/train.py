@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import FrameType
@@ -46,13 +45,11 @@ from inkstream.model.training.run_folder import (
 )
 
 THREADS: Final = torch.get_num_threads()  # torch's own choice, before a run divides them
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 SAVE_EVERY_S: Final = 300  # seconds of work that a crash may cost at most
 MAX_WARM_UP: Final = 0.2  # of the steps
 HEADS: Final = ("head", "ends")  # prefixes of the weights of either net's last layers
 
 Task = DigitsTask | TeacherTask | LinesTask  # its net, batches, losses, validation and result
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def train(config: TrainingConfig, options: RunOptions) -> Path | None:
@@ -69,8 +66,7 @@ def train(config: TrainingConfig, options: RunOptions) -> Path | None:
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after the current step has been saved; on the
             second one at once.
     """
-    minutes = math.inf if options.minutes is None else options.minutes
-    deadline = time.monotonic() + 60 * minutes
+    deadline = time.monotonic() + 60 * (options.minutes or math.inf)
     keep_options(config, options)
     is_taught = (
         isinstance(config, DigitsConfig) and config.task == "digits" and config.teacher_share
@@ -99,8 +95,7 @@ def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     torch.manual_seed(generator(config.seed).initial_seed())
     initial = None if options.init is None else initial_net(options.init, config.task)
     if isinstance(config, LinesConfig):
-        western = config.western > 0
-        data = load_data(options.data, options.paper, options.letters, western=western)
+        data = load_data(options.data, options.paper, options.letters)
         return LinesTask(config, data, initial)
     assert isinstance(config, DigitsConfig)
     folder = options.data
@@ -187,8 +182,7 @@ class Trainer:
         self.device, self.bfloat16 = choose_device(config, options)
         self.network = task.network.to(self.device)
         self.parameters = list(self.network.parameters())
-        ema = partial(update_ema, config.ema)
-        self.average = AveragedModel(self.network, multi_avg_fn=ema, use_buffers=True).eval()
+        self.average = AveragedModel(self.network, use_buffers=True).eval()
         self.average.update_parameters(self.network)
         self.saved = nn.ModuleDict({"network": self.network, "average": self.average})
         self.optimisers = make_optimisers(self.network, config, task.n_shards)
@@ -245,6 +239,8 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_norm)
         list(self.threads.map(lambda optimiser: optimiser.step(), self.optimisers))
         self.step += 1
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))  # it rises at first
+        self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.average.update_parameters(self.network)
         return torch.stack([part[0] for part in parts]).mean()
 
@@ -295,15 +291,6 @@ class Trainer:
             optimiser.load_state_dict(optimiser.state_dict() | {"state": states[number]})
 
 
-@torch.no_grad()
-def update_ema(decay: float, averaged: Tensors, current: Tensors, n_averaged: Tensor | int) -> None:
-    """Update an exponential moving average, whose decay rises to `decay` over the first steps."""
-    n_steps = int(n_averaged)
-    risen = min(decay, (1 + n_steps) / (10 + n_steps))
-    average = get_ema_multi_avg_fn(risen)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    average(averaged, current, n_averaged)
-
-
 @contextmanager
 def deferred_signals() -> Iterator[list[int]]:
     """Yield a list that takes the first Ctrl-C or SIGTERM; the second raises KeyboardInterrupt."""
@@ -314,7 +301,7 @@ def deferred_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
     finally:

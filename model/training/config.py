@@ -80,17 +80,11 @@ class DigitsConfig(TrainingConfig):
     # data
     held_out: int = number(5_000, 1, 1_000_000, "training images kept for validation")
     distortion: float = number(1.0, 0, 5, "strength of the distortion of images")
-    blank_share: float = number(
-        0.25, 0, 1, "share of batches with blank columns before or after a digit"
-    )
-    rough: float = number(
-        0.5, 0, 1, "share of images with the looks of paper, scanners and cameras"
-    )
+    blank_share: float = number(0.25, 0, 1, "share of batches with blank columns beside a digit")
+    rough: float = number(0.5, 0, 1, "share of images with the looks of paper and cameras")
     # loss
     teacher_share: float = number(0.5, 0, 1, "weight of the teacher's loss against the label's")
-    temperature: float = number(
-        2.0, 0.1, 100, "temperature that softens the teacher's probabilities"
-    )
+    temperature: float = number(2.0, 0.1, 100, "temperature of the teacher's probabilities")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +93,14 @@ class LinesConfig(TrainingConfig):
 
     task: Literal["lines"] = "lines"
     column_height: int = number(32, 8, 256, "pixels in a column")
-    channels: int = number(
-        64, 2, MAX_CHANNELS // 2, "channels of the convolutions; the first one has half"
-    )
+    channels: int = number(64, 2, MAX_CHANNELS // 2, "channels of convolutions; the first has half")
     steps: int = number(13_000, 1, 10_000_000, "batches")
     columns: int = number(9_200, 100, 1_000_000, "approximate number of columns in a batch")
-    framewise: int = number(
-        1_500, 0, 1_000_000, "first steps, which train each frame on letters of known ink"
-    )
+    framewise: int = number(1_500, 0, 1_000_000, "first steps, which train frames on known letters")
     end_share: float = number(0.15, 0, 10, "weight of the loss on letter ends against CTC's")
-    lateness: float = number(
-        0, 0, 10, "nats by which CTC makes alignments less probable for each step that a letter"
-        " comes late",
-    )  # fmt: skip
+    lateness: float = number(0, 0, 10, "nats that each step costs by which a letter comes late")
     strength: float = number(1.0, 0, 1, "augmentation strength")
-    rough: float = number(0.55, 0, 1, "share of lines with looks of paper, scanners and cameras")
+    rough: float = number(0.55, 0, 1, "share of lines with the looks of paper and cameras")
     keep: float = number(0, 0, 1, "share of the initial weights in the result (WiSE-FT)")
     characters: float = number(7, 0, 100, "share of single characters")
     words: float = number(14, 0, 100, "share of words")
@@ -121,10 +108,7 @@ class LinesConfig(TrainingConfig):
     made: float = number(9, 0, 100, "share of made-up words and lines")
     images: float = number(1.5, 0, 100, "share of numbers made of MNIST's images")
     scans: float = number(8, 0, 100, "share of lines on real paper, where there are some")
-    western: float = number(
-        0.5, 0, 1, "share of made-up texts in languages of western Europe beside English; 0 leaves"
-        " a net of UNIPEN the labels of ASCII",
-    )  # fmt: skip
+    western: float = number(0.5, 0, 1, "share of made-up texts in ten languages beside English")
 
 
 C = TypeVar("C", bound=TrainingConfig)

@@ -6,6 +6,7 @@ in a Neural Network", arXiv 1503.02531).
 """
 
 import copy
+import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -119,6 +120,7 @@ class ImageTask(ABC):
         training, self.validation = dataset.split(config.held_out, SPLIT_SEED)
         training = training.joined(own.images for own in pen["train"].values())
         self.pen = {name: own.images for name, own in pen["validation"].items()}
+        self.others = dict(self.pen)  # what is validated after all columns
         everything = dataset.joined(own.images for part in pen.values() for own in part.values())
         self.description = {
             "data": everything.name,
@@ -171,7 +173,7 @@ class ImageTask(ABC):
         held_out = {
             f"after {k} columns": float(errors[k - 1]) for k in sorted(after) if k <= len(errors)
         }
-        for name, images in self.pen.items():
+        for name, images in self.others.items():
             answers = self.scores(network, images.columns)[:, -1].argmax(1)
             held_out[name] = float((answers != images.answers).mean())
         return {"held_out": held_out}
@@ -218,7 +220,8 @@ class DigitsTask(ImageTask):
         )
         network = ColumnLSTM(self.model_config, config.dropout)
         super().__init__(config, dataset, network, pen)
-        self._rough_validation = degraded(self.validation.columns, VALIDATION_SEED)
+        rough = degraded(self.validation.columns, VALIDATION_SEED)
+        self.others["rough"] = dataclasses.replace(self.validation, columns=rough)
         nets = [finished_run(path, "teacher") for path in teachers]
         for net in nets if initial is None else [*nets, initial]:
             if net.labels != dataset.labels:
@@ -276,13 +279,6 @@ class DigitsTask(ImageTask):
             for teacher in self.teachers
         ]
         return torch.stack(answers).mean(0)
-
-    def validate(self, network: nn.Module) -> dict[str, Any]:
-        """Return the errors of the validation images, after all columns of rough ones too."""
-        figures = super().validate(network)
-        answers = self.scores(network, self._rough_validation)[:, -1].argmax(1)
-        figures["held_out"]["rough"] = float((answers != self.validation.answers).mean())
-        return figures
 
     def finish(self, folder: RunFolder) -> Path:
         """Calibrate the net on the validation images and export it; return the checkpoint's path.

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import accumulate, chain
+from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from inkstream.model.alphabet import ASCII, WESTERN
+from inkstream.model.alphabet import WESTERN
 from inkstream.model.calibration import fit_line_temperatures
 from inkstream.model.checkpoint import read
 from inkstream.model.config import STEP_COLUMNS, ModelConfig
@@ -71,8 +71,6 @@ from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
 from inkstream.model.training.ranges import measured_ranges
 from inkstream.model.training.run_folder import FLOAT32_FOLDER, RunFolder, load_weights
 
-UNIPEN: Final = "UNIPEN train_r01_v07"
-
 N_SHARDS: Final = 2  # parts of a batch
 BUCKET_STEPS: Final = 8  # whose lines are bucketed together: a tenth of their columns is padding
 ROUND_STEPS: Final = 1_000
@@ -108,20 +106,10 @@ class LineData:
 
 
 def load_data(
-    source: Path | None,
-    paper: Sequence[Path] = (),
-    letters: Sequence[Path] = (),
-    *,
-    western: bool = False,
+    source: Path | None, paper: Sequence[Path] = (), letters: Sequence[Path] = ()
 ) -> LineData:
-    """Load ink, see `load_ink`; lines on real paper and single letters if there are some.
-
-    If `western`, UNIPEN's characters are all of `WESTERN`, since its glyphs compose them.
-    """
-    data = load_ink(source)
-    if western and data.name == UNIPEN:
-        data = replace(data, characters=WESTERN)
-    data = replace(data, paper=[load_lines(path) for path in paper])
+    """Load ink, see `load_ink`; lines on real paper and single letters if there are some."""
+    data = replace(load_ink(source), paper=[load_lines(path) for path in paper])
     return with_letters(data, [load_letters(path) for path in letters]) if letters else data
 
 
@@ -144,6 +132,8 @@ def with_letters(data: LineData, files: Sequence[SingleLetters]) -> LineData:
 def load_ink(source: Path | None) -> LineData:
     """Load UNIPEN's ink (None, its archive, its folder), or the user's (.jsonl, .inkml, a folder).
 
+    The characters of UNIPEN are all of `WESTERN`, since its glyphs compose them.
+
     Raises `DataError` when it cannot be read, or is too little for validation.
     """
     if source is not None and ink_files.files_of(source):
@@ -159,7 +149,7 @@ def load_ink(source: Path | None) -> LineData:
             raise
         raise DataError(f"{error}, and no {' or '.join(ink_files.SUFFIXES)} file") from error
     parts = split.parts(ink)
-    return LineData(UNIPEN, ink, parts["train"], parts["validation"], ASCII)
+    return LineData("UNIPEN train_r01_v07", ink, parts["train"], parts["validation"], WESTERN)
 
 
 def own_ink(name: str, ink: InkSet, groups: NDArray[np.int64] | None = None) -> LineData:
@@ -206,6 +196,7 @@ class LinesTask:
         known = () if initial is None else initial.labels
         new = [label for label in data.characters if label not in known]
         self.labels = (*known, *new)
+        self._index = {label: number for number, label in enumerate(self.labels, 1)}  # 0: blank
         self.model_config = ModelConfig(
             labels=self.labels,
             kind="transcriber",
@@ -276,11 +267,11 @@ class LinesTask:
         loss = self.config.end_share * end_loss(ends.float(), batch)
         if framewise < 1:
             loss = loss + (1 - framewise) * ctc_loss(
-                log_probabilities, batch, self.labels, self.config.lateness
+                log_probabilities, batch, self._index, self.config.lateness
             )
         if framewise > 0:
             eager = step < EAGER * self._framewise_steps
-            of_steps = framewise_loss(log_probabilities, batch, self.labels, eager=eager)
+            of_steps = framewise_loss(log_probabilities, batch, self._index, eager=eager)
             loss = loss + framewise * of_steps
         return loss
 
@@ -352,12 +343,9 @@ class LinesTask:
             reader = Reader(read(release(UNCHANGED, ranges, to=Path(scratch))))
         # Paper is read with twice the errors: it would make the letters of ink less confident.
         paper = {own.source.key for own in self.data.paper}
-        ink = [own for name, own in self.validation.items() if name not in paper]
-        samples = list(chain.from_iterable(ink))
+        ink = [line for name, own in self.validation.items() if name not in paper for line in own]
         before = UNCHANGED if self.initial is None else self.initial.temperatures
-        temperatures = fit_line_temperatures(
-            reader.scores(samples), samples, self.model_config, before
-        )
+        temperatures = fit_line_temperatures(reader.scores(ink), ink, self.model_config, before)
         release(temperatures, None, to=folder.path / FLOAT32_FOLDER)
         return release(temperatures, ranges)
 

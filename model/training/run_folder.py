@@ -1,12 +1,4 @@
-"""Keep a training run on disk, in a folder.
-
-    options.json         the options of the run, so that resuming it needs none
-    config.json          what decides its result: configuration, digests of the data, labels
-    state.safetensors    all weights, the optimisers' state, the step: what a run is resumed from
-    network.safetensors  the weights that are the result so far
-    metrics.jsonl        the figures of each validation, drawn in curve.png
-    TASK.onnx            the result in 8 bits; float32/ has it in 32-bit numbers, the reference
-    teacher/             the run of its teacher
+"""Keep a training run on disk: options, metrics as JSON lines, curve, state, checkpoint.
 
 Files are written beside their place, synced, and renamed into it, so that a full disk or a power
 cut leaves the last good file. Tensors lie in safetensors files: nothing is ever unpickled.
@@ -35,14 +27,15 @@ from inkstream.model.graphs.int8 import Ranges
 from inkstream.model.network import CausalNet
 from inkstream.model.training.config import RunOptions, TrainingConfig
 
-OPTIONS: Final = "options.json"
-CONFIGURATION: Final = "config.json"
-STATE: Final = "state.safetensors"
-NETWORK: Final = "network.safetensors"
-METRICS: Final = "metrics.jsonl"
-CURVE: Final = "curve.png"
-FLOAT32_FOLDER: Final = "float32"
-TEACHER_FOLDER: Final = "teacher"
+# What a run folder holds, beside the checkpoint that is its result.
+OPTIONS: Final = "options.json"  # of the run: resuming it needs none
+CONFIGURATION: Final = "config.json"  # what decides the result: options, data, labels
+STATE: Final = "state.safetensors"  # weights, optimisers and step: a run is resumed from it
+NETWORK: Final = "network.safetensors"  # the weights that are the result so far
+METRICS: Final = "metrics.jsonl"  # figures of each validation
+CURVE: Final = "curve.png"  # of them
+FLOAT32_FOLDER: Final = "float32"  # the same net in 32-bit numbers, the reference
+TEACHER_FOLDER: Final = "teacher"  # the run of a classifier's teacher
 MAX_SHOWN: Final = 60  # characters of a value in a message
 VERSION: Final = "9"  # of the recipe; a retrained net with other figures gets another one
 LICENCE: Final = "Apache-2.0"
