@@ -19,11 +19,12 @@ import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from itertools import compress, pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ from inkstream.model.data.synthesis.word_lists import sources as sources_of
 from inkstream.model.data.synthesis.word_lists import words_of
 from inkstream.model.decoding.base import SPACE
 from inkstream.model.decoding.ngrams import NODE, ROOT, About, Language, load
-from inkstream.model.errors import ConfigError, DataError
+from inkstream.model.errors import DataError
 
 Keys = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -80,14 +81,12 @@ def train_language(
         most: n-grams that are kept.
         out: the file to write.
 
-    Raises:
-        ConfigError: the weight is not above 0, or infinite.
-        DataError: there is nothing to count, or a file cannot be read.
+    Raises `DataError` if there is nothing to count, or a file cannot be read.
     """
-    if not 0 < weight < math.inf:
-        raise ConfigError(f"text weight is {weight}, allowed: above 0")
-    out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
-    lines = [line for file in files for line in _text_lines(file)]
+    lines: list[str] = []
+    for file in files:
+        with _opened(file) as text:
+            lines += filter(None, (" ".join(plain(line).split()) for line in text))
     # A few lines are all counted.
     measures = [len(lines) >= HELD_OUT and not zlib.crc32(x.encode()) % HELD_OUT for x in lines]
     held_out = list(compress(lines, measures))
@@ -135,31 +134,16 @@ def bits_a_character(language: Language, lines: Sequence[str]) -> float:
     return nats / max(n_characters, 1) / math.log(2)
 
 
-def _text_lines(file: Path) -> list[str]:
-    """Return the lines of a text by `plain`, white space as single spaces; raise `DataError`."""
-    opened = lzma.open if file.suffix == ".xz" else open
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[str]]:
+    """Open a text, packed or not; raise `DataError` where it cannot be read."""
+    opened: Any = {".gz": gzip.open, ".xz": lzma.open}.get(file.suffix, open)
     try:
         with opened(file, "rt", encoding="utf-8-sig") as text:
-            lines = [" ".join(plain(line).split()) for line in text]
-    except UnicodeDecodeError as error:
-        raise DataError(f"text {file} is not UTF-8: {error.reason} at {error.start}") from None
-    except (OSError, EOFError, lzma.LZMAError) as error:
+            yield text
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"cannot read text {file}: {reason}") from None
-    return [line for line in lines if line]
-
-
-def convert_arpa(file: Path, out: Path) -> str:
-    """Convert a model of characters in ARPA's format, and return a summary.
-
-    Raises `DataError` as `read_arpa` does.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
-    alphabet, order, nodes = read_arpa(file)
-    # The nodes begin with the root and all single characters.
-    shares = dict(zip(alphabet, np.exp(nodes["log_p"][1:].astype(float)).tolist(), strict=False))
-    about = About(out.stem, alphabet, order, (_named(file),), _needed(shares))
-    return _save(out, about, nodes)
+        raise DataError(f"cannot read {file}: {reason}") from None
 
 
 def _named(file: Path) -> str:
@@ -310,9 +294,8 @@ def _pruned(levels: list[Level], bits: int, most: int) -> list[Level]:
     for shorter, longer in reversed(list(pairwise(levels[1:]))):
         for part in (longer.keys >> bits, _suffixes(longer.keys, bits)):
             np.maximum.at(shorter.gains, np.searchsorted(shorter.keys, part), longer.gains)
-    least = np.partition(np.concatenate([level.gains for level in levels[1:]]), -room - 1)[
-        -room - 1
-    ]
+    gains = np.concatenate([level.gains for level in levels[1:]])
+    least = np.partition(gains, -room - 1)[-room - 1]
     pruned = levels[:1]
     for level in levels[1:]:
         keep = level.gains > least
@@ -340,40 +323,33 @@ def trie(levels: list[Level], bits: int) -> NDArray[Any]:
         parts[length]["suffix"] = offsets[length - 1] + suffixes
         parents, contexts = parts[length - 1], np.searchsorted(lower.keys, level.keys >> bits)
         parents["children"] = offsets[length] + np.searchsorted(level.keys, lower.keys << bits)
+        # Probabilities in the file's precision, so that their sums are still 1.
+        stored = (p.astype(NODE["log_p"]) for p in (level.log_p, lower.log_p[suffixes]))
         remaining, remaining_below = (
-            np.maximum(1 - np.bincount(contexts, _as_stored(log_p), len(parents)), LEAST)
-            for log_p in (level.log_p, lower.log_p[suffixes])
+            np.maximum(1 - np.bincount(contexts, np.exp(p.astype(float)), len(parents)), LEAST)
+            for p in stored
         )
         parents["back_off"] = np.log(remaining / remaining_below)
     return nodes
 
 
-def _as_stored(log_p: Floats) -> Floats:
-    """Return probabilities in the file's precision, so that their sums are still 1."""
-    return np.exp(log_p.astype(NODE["log_p"]).astype(np.float64))
-
-
-def read_arpa(path: Path) -> tuple[str, int, NDArray[Any]]:
-    """Return the alphabet, the order and the nodes of a model in ARPA's format, gzipped or not.
+def convert_arpa(path: Path, out: Path) -> str:
+    """Convert a model of characters in ARPA's format, packed or not, and return a summary.
 
     Raises `DataError` for another format, a model of words, or one that is too large.
     """
     ngrams = defaultdict[int, dict[tuple[str, ...], float]](dict)  # by length
-    try:
-        for ngram, log_p in _arpa_ngrams(path):
-            ngrams[len(ngram)][ngram] = log_p
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read ARPA file {path}: {error}") from None
-    if not ngrams[1]:
-        raise DataError(f"{path} is no ARPA file: it has no \\1-grams:")
+    for ngram, log_p in _arpa_ngrams(path):
+        ngrams[len(ngram)][ngram] = log_p
     tokens = [token for (token,) in ngrams[1]]
     space = next((name for name in SPACES if name in tokens), None)
     if space is None:
         raise DataError(f"{path} has no token for the space, expected one of {' '.join(SPACES)}")
     if words := [token for token in tokens if len(token) > 1 and token != space]:
-        raise DataError(f"{path} has the token {min(words)[:MAX_SHOWN]!r}, expected characters")
-    alphabet = "".join(sorted(SPACE if token == space else token for token in tokens))
-    codes = {token: 1 + alphabet.index(SPACE if token == space else token) for token in tokens}
+        raise DataError(f"{path} has the token {words[0][:MAX_SHOWN]!r}, expected characters")
+    characters = {token: SPACE if token == space else token for token in tokens}
+    alphabet = "".join(sorted(characters.values()))
+    codes = {token: 1 + alphabet.index(character) for token, character in characters.items()}
     bits, levels = _key_bits(alphabet, len(ngrams)), []
     for length, log_p_of in ngrams.items():
         shorter, keyed = ngrams.get(length - 1), {}
@@ -384,30 +360,33 @@ def read_arpa(path: Path) -> tuple[str, int, NDArray[Any]]:
         keys = np.array(sorted(keyed), np.int64)
         log_ps = np.array([keyed[key] for key in keys.tolist()])
         levels.append(Level(keys, log_ps, np.zeros(len(keys))))
-    return alphabet, len(levels), trie(levels, bits)
+    nodes = trie(levels, bits)
+    # The nodes begin with the root and all single characters.
+    shares = dict(zip(alphabet, np.exp(nodes["log_p"][1:].astype(float)).tolist(), strict=False))
+    about = About(out.stem, alphabet, len(levels), (_named(path),), _needed(shares))
+    return _save(out, about, nodes)
 
 
 def _arpa_ngrams(path: Path) -> Iterator[tuple[tuple[str, ...], float]]:
     """Yield the n-grams of an ARPA file, short ones first, and their log-probabilities in nats."""
     length = 0
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as file:
+    with _opened(path) as file:
         for number, line in enumerate(map(str.strip, file), 1):
             if heading := HEADING.fullmatch(line):
                 length += 1
                 if int(heading[1]) != length:
                     raise DataError(f"{path}, line {number}: {length}-grams are expected first")
             elif length and line and not line.startswith("\\"):
-                shown = line[:MAX_SHOWN]
-                log10_p, *tokens = line.split()
-                if len(tokens) not in (length, length + 1):  # the last may be a back-off weight
-                    raise DataError(f"{path}, line {number}: {shown!r} is no {length}-gram")
                 try:
-                    log_p = float(log10_p) * math.log(10)
+                    log_p, *tokens = float(line.split()[0]) * math.log(10), *line.split()[1:]
                 except ValueError:
-                    log_p = math.nan
-                if not log_p <= 0:
-                    shown = log10_p[:MAX_SHOWN]
-                    raise DataError(f"{path}, line {number}: {shown!r} is no log-probability")
+                    log_p, tokens = math.nan, []
+                # The last may be a back-off weight.
+                if not log_p <= 0 or len(tokens) not in (length, length + 1):
+                    raise DataError(
+                        f"{path}, line {number}: {line[:MAX_SHOWN]!r} is no {length}-gram"
+                    )
                 if LEFT_OUT.isdisjoint(tokens[:length]):
                     yield tuple(tokens[:length]), log_p
+    if not length:
+        raise DataError(f"{path} is no ARPA file: it has no \\1-grams:")

@@ -266,7 +266,7 @@ def _interruptible() -> Iterator[None]:
 @click.option(
     "--text-weight",
     "weight",
-    type=float,
+    type=click.FloatRange(0, min_open=True),
     default=10.0,
     help="weight of a line of --text, beside words",
 )
@@ -307,6 +307,7 @@ def language(
     out = out or RUNS / f"{(LANGUAGES | FURTHER)[code]}.ngrams"
     if arpa is not None and files:
         raise click.UsageError("--arpa and --text exclude each other")
+    out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
     with outcome(f"the language model {out}") as result:
         if arpa is not None:
             click.echo(convert_arpa(arpa, out))
