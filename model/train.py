@@ -33,7 +33,7 @@ from inkstream.model.training.config import (
     RunOptions,
     TrainingConfig,
 )
-from inkstream.model.training.digits import NO_PEN, DigitsTask, TeacherTask, generator
+from inkstream.model.training.digits import NO_PEN, DigitsTask, ImageTask, Teacher, generator
 from inkstream.model.training.initial import initial_net
 from inkstream.model.training.lines import LinesTask, load_data
 from inkstream.model.training.run_folder import (
@@ -49,7 +49,7 @@ SAVE_EVERY_S: Final = 300  # seconds of work that a crash may cost at most
 MAX_WARM_UP: Final = 0.2  # of the steps
 HEADS: Final = ("head", "ends")  # prefixes of the weights of either net's last layers
 
-Task = DigitsTask | TeacherTask | LinesTask  # its net, batches, losses, validation and result
+Task = ImageTask | LinesTask  # its net, batches, losses, validation and result
 
 
 def train(config: TrainingConfig, options: RunOptions) -> Path | None:
@@ -107,7 +107,7 @@ def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     if options.pen is not None:
         pen = {part: pen_digits.load(options.pen, part) for part in pen}
     if config.task == "teacher":
-        return TeacherTask(config, dataset, pen)
+        return ImageTask(config, dataset, Teacher(len(dataset.labels)), pen)
     return DigitsTask(config, dataset, options.teachers, initial, pen)
 
 

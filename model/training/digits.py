@@ -8,7 +8,6 @@ in a Neural Network", arXiv 1503.02531).
 import copy
 import dataclasses
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -104,13 +103,16 @@ def degraded(columns: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     return np.array(looks, np.uint8).reshape(columns.shape)
 
 
-class ImageTask(ABC):
-    """Batches of distorted images, in another order each epoch, and the validation accuracy."""
+class ImageTask:
+    """Batches of distorted images, in another order each epoch, and the validation accuracy.
+
+    The loss is the cross entropy after the last column: that of the teacher.
+    """
 
     n_shards = 1
 
     def __init__(
-        self, config: DigitsConfig, dataset: Dataset, network: nn.Module, pen: PenSets
+        self, config: DigitsConfig, dataset: Dataset, network: nn.Module, pen: PenSets = NO_PEN
     ) -> None:
         """Split `dataset`; with pen digits, those for training join it and the others validate.
 
@@ -148,9 +150,9 @@ class ImageTask(ABC):
         columns = torch.where(is_plain.to(device)[:, None, None], columns, moved)
         return self._loss_of(columns, self.answers[chosen].to(device), rng)
 
-    @abstractmethod
     def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
         """Return the loss of columns [B, T, H] in 0..1 and answers [B]."""
+        return functional.cross_entropy(self.network(columns)[0][:, -1].float(), answers)
 
     @torch.no_grad()
     def scores(self, network: nn.Module, columns: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -178,18 +180,8 @@ class ImageTask(ABC):
             held_out[name] = float((answers != images.answers).mean())
         return {"held_out": held_out}
 
-
-class TeacherTask(ImageTask):
-    """The teacher: cross entropy of whole images."""
-
-    def __init__(self, config: DigitsConfig, dataset: Dataset, pen: PenSets = NO_PEN) -> None:
-        super().__init__(config, dataset, Teacher(len(dataset.labels)), pen)
-
-    def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
-        return functional.cross_entropy(self.network(columns)[0][:, 0].float(), answers)
-
     def finish(self, folder: RunFolder) -> Path:
-        """Return the path of the weights, which are the result."""
+        """Make the result of a finished run: of a teacher these are its weights."""
         return folder.path / NETWORK
 
 
@@ -281,7 +273,7 @@ class DigitsTask(ImageTask):
         return torch.stack(answers).mean(0)
 
     def finish(self, folder: RunFolder) -> Path:
-        """Calibrate the net on the validation images and export it; return the checkpoint's path.
+        """Calibrate the net on the validation images, and export it as a checkpoint.
 
         Pen digits of validation writers calibrate too, where there are some. The accuracy in the
         checkpoint is that of the validation images of `dataset`: test images are for
