@@ -74,13 +74,10 @@ def train(config: TrainingConfig, options: RunOptions) -> Path | None:
     if is_taught and not options.teachers and options.init is None:
         teacher = options.run / TEACHER_FOLDER
         own = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
-        is_begun = options.resume or (teacher / STATE).exists()
-        before = dataclasses.replace(options, run=teacher, resume=is_begun)
-        if train_net(dataclasses.replace(TEACHER, **own), before, deadline) is None:
+        first = dataclasses.replace(options, run=teacher)
+        if train_net(dataclasses.replace(TEACHER, **own), first, deadline) is None:
             return None
-        # The run may have stopped while its teacher was trained, before it saved a state.
-        resume = options.resume and (options.run / STATE).exists()
-        options = dataclasses.replace(options, teachers=(teacher,), resume=resume)
+        options = dataclasses.replace(options, teachers=(teacher,))
     return train_net(config, options, deadline)
 
 
@@ -195,8 +192,8 @@ class Trainer:
         }
         tqdm.write(f"data {configuration['data']} {configuration['data_digest']}")
         tqdm.write(f"configuration {config.digest}")
-        self.folder = RunFolder(options.run, configuration, resume=options.resume)
-        if options.resume:
+        self.folder = RunFolder(options.run, configuration)
+        if self.folder.has_state:
             self.load()
 
     def run(self, deadline: float = math.inf) -> bool:
@@ -256,11 +253,11 @@ class Trainer:
     def finish_round(self, loss: Tensor, bar: "tqdm[Any]") -> None:
         """Validate the averaged net, and write its weights and figures."""
         network = self.task.final_network(self.average.module)
-        figures = self.task.validate(network)
-        errors = {name: f"{error:.2%}" for name, error in figures["held_out"].items()}
-        bar.set_postfix({"loss": f"{loss.item():.4f}"} | errors)
-        number = math.ceil(self.step / self.task.round_steps)
-        figures = {"epoch": number, "step": self.step, "loss": loss.item(), **figures}
+        errors = self.task.validate(network)
+        shown = {name: f"{error:.2%}" for name, error in errors.items()}
+        bar.set_postfix({"loss": f"{loss.item():.4f}"} | shown)
+        epoch = math.ceil(self.step / self.task.round_steps)
+        figures = {"epoch": epoch, "step": self.step, "loss": loss.item(), "held_out": errors}
         self.folder.record(figures, network)
 
     def finish(self) -> Path:

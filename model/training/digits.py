@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -167,7 +167,7 @@ class ImageTask:
         """Return the averaged net itself."""
         return average
 
-    def validate(self, network: nn.Module) -> dict[str, Any]:
+    def validate(self, network: nn.Module) -> dict[str, float]:
         """Return the errors after some columns of the validation images."""
         answers = self.scores(network, self.validation.columns).argmax(2)  # [N, T]
         errors = (answers != self.validation.answers[:, None]).mean(0)
@@ -178,7 +178,7 @@ class ImageTask:
         for name, images in self.others.items():
             answers = self.scores(network, images.columns)[:, -1].argmax(1)
             held_out[name] = float((answers != images.answers).mean())
-        return {"held_out": held_out}
+        return held_out
 
     def finish(self, folder: RunFolder) -> Path:
         """Make the result of a finished run: of a teacher these are its weights."""

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from inkstream.model.checkpoint import find, read
-from inkstream.model.config import Kind
 from inkstream.model.errors import DataError
 from inkstream.model.export import weights_of
 from inkstream.model.training.run_folder import (
@@ -20,8 +19,6 @@ from inkstream.model.training.run_folder import (
     network_weights,
     read_configuration,
 )
-
-KINDS: Final[dict[str, Kind]] = {"digits": "classifier", "lines": "transcriber"}  # of a task's net
 
 # Labels that look like others, beside letters with accents, which look like those without.
 LIKE: Final = {
@@ -60,7 +57,7 @@ def initial_net(source: Path, task: str) -> TrainedNet:
     """
     if (source / CONFIGURATION).is_file():
         return finished_run(source, task)
-    checkpoint = read(find(source), KINDS[task])
+    checkpoint = read(find(source), "classifier" if task == "digits" else "transcriber")
     weights = {name: torch.from_numpy(value) for name, value in weights_of(checkpoint).items()}
     metadata = checkpoint.metadata
     return TrainedNet(metadata.config.labels, weights, checkpoint.digest, metadata.temperatures)

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -319,13 +319,13 @@ class LinesTask:
         return between
 
     @torch.no_grad()
-    def validate(self, network: nn.Module) -> dict[str, Any]:
-        """Return the CER of validation pieces by source."""
-        figures = {}
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Return the CER of validation lines by source."""
+        cer = {}
         for name, samples in self.validation.items():
             texts = transcribe(network, samples, self.model_config)
-            figures[name] = errors(texts, [sample.label for sample in samples])["cer"]
-        return {"held_out": figures}
+            cer[name] = errors(texts, [sample.label for sample in samples])["cer"]
+        return cer
 
     def finish(self, folder: RunFolder) -> Path:
         """Calibrate and export the net.

@@ -47,18 +47,18 @@ class RunFolder:
     Raises `DataError` when the folder cannot be written or has another run.
     """
 
-    def __init__(self, path: Path, configuration: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(self, path: Path, configuration: Mapping[str, Any]) -> None:
+        """Begin a run, or go on with that of the folder if it has saved a state."""
         self.path, self.configuration = path, configuration
-        if not resume:
-            _make(path)
-            (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
-            _write(path / CONFIGURATION, json.dumps(configuration, indent=2).encode())
+        self.has_state = (path / STATE).is_file()
+        if self.has_state:
+            before = read_configuration(path)
+            _refuse_changes(path, before["config"], configuration["config"])
+            _refuse_changes(path, before, configuration)
             return
-        if not (path / STATE).is_file():
-            raise DataError(f"{path} has no {STATE}: there is no run to resume")
-        before = read_configuration(path)
-        _refuse_changes(path, before["config"], configuration["config"])
-        _refuse_changes(path, before, configuration)
+        _make(path)
+        (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
+        _write(path / CONFIGURATION, json.dumps(configuration, indent=2).encode())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -137,11 +137,7 @@ class RunFolder:
 
 
 def _make(path: Path) -> None:
-    """Make a run folder; raise `DataError` if that fails, or if it holds another run."""
-    if (path / STATE).exists():
-        raise DataError(
-            f"{path} holds a run already: resume it (--resume) or name another folder (--run)"
-        )
+    """Make a run folder; raise `DataError` if that fails."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -211,11 +207,19 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: obje
 
 
 def keep_options(config: TrainingConfig, run: RunOptions) -> None:
-    """Save the options of a new run before any data is read; raise `DataError` if that fails."""
-    if not run.resume:
-        _make(run.run)
-        kept = {"run": dataclasses.asdict(run), "config": dataclasses.asdict(config)}
-        _write(run.run / OPTIONS, json.dumps(kept, indent=2, default=str).encode())
+    """Save the options of a new run before any data is read.
+
+    Raises `DataError` if that fails, or if the folder holds a run already.
+    """
+    if run.resume:
+        return
+    if (run.run / STATE).exists():
+        raise DataError(
+            f"{run.run} holds a run already: resume it (--resume) or name another folder (--run)"
+        )
+    _make(run.run)
+    kept = {"run": dataclasses.asdict(run), "config": dataclasses.asdict(config)}
+    _write(run.run / OPTIONS, json.dumps(kept, indent=2, default=str).encode())
 
 
 def resumed(

@@ -66,7 +66,7 @@ def test_two_epochs_and_two_more_equal_four(tmp_path: Path) -> None:
         half.train_step()
     half.save()
     torch.rand(100)  # random numbers in between must not matter
-    assert trainer(tmp_path / "half", resume=True).run()
+    assert trainer(tmp_path / "half").run()
     assert_same(tmp_path / "half", tmp_path / "four")
 
 
@@ -95,7 +95,7 @@ def test_a_run_interrupted_anywhere_resumes_exactly(
         patch.setattr(training.Trainer, method, interrupted)
         with pytest.raises(KeyboardInterrupt):
             trainer(tmp_path / "stopped").run()
-    assert trainer(tmp_path / "stopped", resume=True).run()
+    assert trainer(tmp_path / "stopped").run()
     assert_same(tmp_path / "stopped", finished)
     assert epochs(tmp_path / "stopped") == [1, 2, 3, 4]
 
@@ -104,8 +104,8 @@ def test_a_folder_is_used_by_one_run_at_a_time(tmp_path: Path) -> None:
     first = trainer(tmp_path / "run")
     first.save()
     with first.folder.locked(), pytest.raises(DataError, match="run is in use: another run writes"):
-        trainer(tmp_path / "run", resume=True).run()
-    assert trainer(tmp_path / "run", resume=True).run()
+        trainer(tmp_path / "run").run()
+    assert trainer(tmp_path / "run").run()
 
 
 def test_figures_of_a_run_without_a_state_are_removed(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_state_of_another_net_is_named(tmp_path: Path) -> None:
     trainer(tmp_path / "other", dataclasses.replace(SMALL, units=16)).save()
     shutil.copy(tmp_path / "other" / STATE, tmp_path / "run" / STATE)
     with pytest.raises(DataError, match=f"{STATE} are of another net"):
-        trainer(tmp_path / "run", resume=True)
+        trainer(tmp_path / "run")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
@@ -143,7 +143,7 @@ def test_epochs_that_are_repeated_after_a_crash_are_recorded_once(tmp_path: Path
     # The state is not saved afterwards: it is still that of step 0.
     crashed.finish_round(loss, tqdm(disable=True))
     assert epochs(tmp_path / "run") == [1]
-    assert trainer(tmp_path / "run", resume=True).run()
+    assert trainer(tmp_path / "run").run()
     assert epochs(tmp_path / "run") == [1, 2, 3, 4]
 
 
@@ -159,7 +159,7 @@ def test_another_configuration_is_not_resumed(tmp_path: Path) -> None:
     config = dataclasses.replace(SMALL, learning_rate=0.01, units=16)
     text = r"run: units was 12, now 16; learning_rate was 0.0025, now 0.01 \(give what"
     with pytest.raises(DataError, match=text):
-        trainer(tmp_path / "run", config, resume=True)
+        trainer(tmp_path / "run", config)
 
 
 @pytest.mark.parametrize(
@@ -175,18 +175,13 @@ def test_a_run_without_its_configuration_is_not_resumed(
     if content is not None:
         file.write_text(content)
     with pytest.raises(DataError, match=f"config.json {text}"):
-        trainer(tmp_path / "run", resume=True)
+        trainer(tmp_path / "run")
 
 
 def test_a_run_is_not_overwritten_by_another_one(tmp_path: Path) -> None:
     trainer(tmp_path / "run").save()
     with pytest.raises(DataError, match="holds a run already"):
-        trainer(tmp_path / "run")
-
-
-def test_resuming_without_a_saved_state_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is no run to resume"):
-        trainer(tmp_path / "run", resume=True)
+        training.train(SMALL, RunOptions(run=tmp_path / "run"))
 
 
 def test_a_full_disk_keeps_the_last_valid_state(
@@ -213,7 +208,7 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
     file = tmp_path / "run" / STATE
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(DataError, match=f"{STATE} is damaged"):
-        trainer(tmp_path / "run", resume=True)
+        trainer(tmp_path / "run")
 
 
 @pytest.mark.parametrize(("n_steps", "peak"), [(1000, 100), (50, 10)])
@@ -342,12 +337,6 @@ def test_initial_weights_of_another_net_are_refused(
 def test_a_transcriber_is_refused_as_initial_weights() -> None:
     with pytest.raises(CheckpointError, match=r"lines.onnx: it is a transcriber, expected a clas"):
         initial_net(Path("lines"), "digits")
-
-
-def test_resuming_a_run_that_was_not_begun_is_refused(tmp_path: Path) -> None:
-    config = dataclasses.replace(SMALL, teacher_share=0.5)
-    with pytest.raises(DataError, match=r"there is no run to resume"):
-        training.train(config, RunOptions(run=tmp_path / "mistyped", resume=True))
 
 
 STROKES = {

@@ -130,7 +130,7 @@ def test_pen_digits_join_the_images_and_validate_by_source() -> None:
     made = DigitsTask(SMALL, builders.excerpt(400), (), pen=pen)
     assert len(made.answers) == 300 + 30
     assert made.description["data_digest"] != task().description["data_digest"]
-    errors = made.validate(made.network)["held_out"]
+    errors = made.validate(made.network)
     answers = made.scores(made.network, excerpt.columns[30:])[:, -1].argmax(1)
     assert errors["pen"] == pytest.approx((answers != excerpt.answers[30:]).mean())
 
