@@ -24,6 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from inkstream.model.data import images
+from inkstream.model.data.line_data import load_data
 from inkstream.model.data.sources import mnist, pen_digits
 from inkstream.model.errors import DataError
 from inkstream.model.training.config import (
@@ -35,7 +36,7 @@ from inkstream.model.training.config import (
 )
 from inkstream.model.training.digits import NO_PEN, DigitsTask, ImageTask, Teacher, generator
 from inkstream.model.training.initial import initial_net
-from inkstream.model.training.lines import LinesTask, load_data
+from inkstream.model.training.lines import LinesTask
 from inkstream.model.training.run_folder import (
     STATE,
     TEACHER_FOLDER,

@@ -56,9 +56,8 @@ class RunFolder:
             _refuse_changes(path, before["config"], configuration["config"])
             _refuse_changes(path, before, configuration)
             return
-        _make(path)
-        (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
         _write(path / CONFIGURATION, json.dumps(configuration, indent=2).encode())
+        (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -136,16 +135,10 @@ class RunFolder:
         return path
 
 
-def _make(path: Path) -> None:
-    """Make a run folder; raise `DataError` if that fails."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"run folder {path} cannot be made: {error.strerror}") from error
-
-
 def _write(path: Path, content: bytes) -> None:
+    """Write a file, and its folder if there is none; raise `DataError` if that fails."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}") from error
@@ -168,7 +161,7 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _refuse_changes(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise `DataError` that names the values that are others now, in the folder's run or not."""
+    """Raise `DataError` that names the values of the folder's run that are others now."""
     changes = [
         f"{name} was {str(before.get(name))[:MAX_SHOWN]}, now {str(now.get(name))[:MAX_SHOWN]}"
         for name in {**before, **now}
@@ -217,7 +210,6 @@ def keep_options(config: TrainingConfig, run: RunOptions) -> None:
         raise DataError(
             f"{run.run} holds a run already: resume it (--resume) or name another folder (--run)"
         )
-    _make(run.run)
     kept = {"run": dataclasses.asdict(run), "config": dataclasses.asdict(config)}
     _write(run.run / OPTIONS, json.dumps(kept, indent=2, default=str).encode())
 

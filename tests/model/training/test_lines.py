@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from inkstream.model import calibration
 from inkstream.model import train as training
 from inkstream.model.checkpoint import find, read
+from inkstream.model.data import line_data
 from inkstream.model.data.batches import (
     FLUSH_COLUMNS,
     AugmentedRenderer,
@@ -27,7 +28,7 @@ from inkstream.model.data.split import parts
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import CheckpointError, ConfigError, DataError
 from inkstream.model.runtime import Runtime
-from inkstream.model.training import lines as line_data
+from inkstream.model.training import lines
 from inkstream.model.training.config import LinesConfig, Optimiser, RunOptions
 from inkstream.model.training.initial import TrainedNet, initial_net
 from inkstream.model.training.lines import (
@@ -189,7 +190,7 @@ class MetaNet(torch.nn.Module):
 def test_lines_are_validated_on_the_device_of_the_net() -> None:
     samples = batches().draw(np.random.default_rng(0), "words")
     config = builders.line_config("loz")
-    assert line_data.transcribe(MetaNet(), samples, config) == [""] * len(samples)
+    assert lines.transcribe(MetaNet(), samples, config) == [""] * len(samples)
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])

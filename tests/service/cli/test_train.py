@@ -204,7 +204,7 @@ def test_a_run_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     done = CliRunner().invoke(
         cli, ["train", "digits", *options, "--held-out", "100", "--teacher-share", "0"]
     )
-    assert "cannot be made: Not a directory" in str(done.exception)
+    assert "options.json cannot be written: Not a directory" in str(done.exception)
 
 
 def test_help_names_the_options_with_their_defaults() -> None:
