@@ -57,4 +57,4 @@ def read_lines(url, columns):
 
 if __name__ == "__main__":
     for text in read_lines(sys.argv[1], sys.stdin.buffer):
-        print(text)  # noqa: T201
+        print(text)

@@ -85,7 +85,7 @@ def fit_line_temperatures(
     scores: Sequence[Scores],
     lines: Sequence[LineSample],
     config: ModelConfig,
-    before: tuple[float, float],
+    before: tuple[float, ...],
 ) -> tuple[float, float]:
     """Return a transcriber's temperatures, of its labels and of its letter ends.
 

@@ -11,7 +11,6 @@ change an architecture: shapes of weights and states are asked of the nets.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Final
 
 import torch
@@ -136,16 +135,11 @@ class LineLSTM(CausalNet):
     layer adds to what it reads (He et al., CVPR 2016): without it three layers learn slower at
     first than one.
 
-    `bidirectional` gives each layer a second LSTM that reads from the end of the line: a reference
-    model that knows the future. It cannot stream and is never served.
-
     State: for each convolution the last columns of what it reads, two of pixels, two of rows by
     channels; hidden and cell states of all layers.
     """
 
-    def __init__(
-        self, config: ModelConfig, dropout: float = 0.0, *, bidirectional: bool = False
-    ) -> None:
+    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__(config)
         self.dropout = dropout
         self.convolutions = nn.ModuleList()
@@ -164,8 +158,6 @@ class LineLSTM(CausalNet):
         self.features = nn.Linear(inputs * rows, config.features)
         self.norm = nn.LayerNorm(config.features)
         self.lstm = nn.ModuleList(_layer(config.units) for _ in range(config.layers))
-        n_backwards = config.layers if bidirectional else 0
-        self.backwards = nn.ModuleList(_layer(config.units) for _ in range(n_backwards))
         self.head = nn.Linear(config.units, 1 + len(config.labels))
         self.ends = nn.Linear(config.units, 1)
 
@@ -183,7 +175,7 @@ class LineLSTM(CausalNet):
     def forward(
         self, columns: Tensor, state: Tensor | None = None, rng: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Read T columns and go on from `state`; a bidirectional net reads whole lines alone.
+        """Read T columns and go on from `state`.
 
         Args:
             columns: [B, T, H], or [B, T, 5 H] with directions; 0 = paper, 1 = ink; T even.
@@ -212,12 +204,10 @@ class LineLSTM(CausalNet):
         steps = maps.permute(0, 3, 1, 2).flatten(2)  # [B, T/2, C * rows]
         steps = torch.relu(self.norm(self.features(steps)))
         cells = []
-        for i, (layer, backwards) in enumerate(zip_longest(self.lstm, self.backwards)):
+        for i, layer in enumerate(self.lstm):
             before_layer = (hidden[None, :, i].contiguous(), cell[None, :, i].contiguous())
             more, after_layer = layer(steps, before_layer)  # [B, T/2, U], [1, B, U] each
             cells.append(after_layer)
-            if backwards is not None:
-                more = more + backwards(steps.flip(1))[0].flip(1)
             steps = steps + _dropout(more, self.dropout, rng)
         after += [torch.cat(parts).transpose(0, 1) for parts in zip(*cells, strict=True)]
         return self.head(steps), self.ends(steps).squeeze(2), _join_state(after)

@@ -8,16 +8,15 @@ continues exactly from there (`--resume`).
 import dataclasses
 import math
 import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from inkstream.model.data import images
-from inkstream.model.data.images import Dataset
+from inkstream.model.data.line_data import load_data
 from inkstream.model.data.sources import mnist, pen_digits
 from inkstream.model.errors import DataError
 from inkstream.model.training.config import (
@@ -35,55 +34,30 @@ from inkstream.model.training.config import (
     RunOptions,
     TrainingConfig,
 )
-from inkstream.model.training.digits import (
-    NO_PEN,
-    DigitsTask,
-    PenSets,
-    TeacherTask,
-    generator,
+from inkstream.model.training.digits import NO_PEN, DigitsTask, ImageTask, Teacher, generator
+from inkstream.model.training.initial import initial_net
+from inkstream.model.training.lines import LinesTask
+from inkstream.model.training.run_folder import (
+    STATE,
+    TEACHER_FOLDER,
+    RunFolder,
+    keep_options,
+    load_weights,
 )
-from inkstream.model.training.initial import InitialNet, initial_net
-from inkstream.model.training.lines import LinesTask, load_data
-from inkstream.model.training.run_folder import STATE, TEACHER_FOLDER, RunFolder, keep_options
 
 THREADS: Final = torch.get_num_threads()  # torch's own choice, before a run divides them
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 SAVE_EVERY_S: Final = 300  # seconds of work that a crash may cost at most
 MAX_WARM_UP: Final = 0.2  # of the steps
-SAVED: Final = ("network", "average")  # nets of a trainer whose weights are saved
 HEADS: Final = ("head", "ends")  # prefixes of the weights of either net's last layers
-MINUTES_AFTER_TEACHER: Final = 0.1  # least time of a run whose teacher took the rest
 
-Tensors = tuple[Tensor, ...] | list[Tensor]
-
-
-class Task(Protocol):
-    """One net: how it is trained and validated."""
-
-    network: nn.Module
-    n_steps: int
-    round_steps: int  # steps between two validations
-    n_shards: int  # parts of a batch, whose gradients are computed in as many threads
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """What decides the result beside the configuration: data, labels, teachers, digests."""
-
-    def loss(self, step: int, shard: int) -> Tensor:
-        """Return the loss of one shard of the batch of a step."""
-
-    def final_network(self, average: nn.Module) -> nn.Module:
-        """Return the net that is validated and shipped, made of the averaged one."""
-
-    def validate(self, network: nn.Module) -> dict[str, Any]:
-        """Return figures of the validation data for the log; in `held_out` errors by name."""
-
-    def finish(self, folder: RunFolder) -> Path:
-        """Make the result of a finished run from the weights in `folder`, and return its path."""
+Task = ImageTask | LinesTask  # its net, batches, losses, validation and result
 
 
 def train(config: TrainingConfig, options: RunOptions) -> Path | None:
     """Train the task of `config`, from the data to the files in the run folder.
+
+    A classifier that has no teacher is taught by one that is trained first, in a folder within the
+    run's.
 
     Returns:
         The result of the finished run; None when its time was over before (resume it).
@@ -93,50 +67,35 @@ def train(config: TrainingConfig, options: RunOptions) -> Path | None:
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after the current step has been saved; on the
             second one at once.
     """
+    deadline = time.monotonic() + 60 * (options.minutes or math.inf)
     keep_options(config, options)
     is_taught = (
         isinstance(config, DigitsConfig) and config.task == "digits" and config.teacher_share
     )
     if is_taught and not options.teachers and options.init is None:
-        with_teacher = train_teacher(config, options)
-        if with_teacher is None:
+        teacher = options.run / TEACHER_FOLDER
+        own = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
+        first = dataclasses.replace(options, run=teacher)
+        if train_net(dataclasses.replace(TEACHER, **own), first, deadline) is None:
             return None
-        options = with_teacher
+        options = dataclasses.replace(options, teachers=(teacher,))
+    return train_net(config, options, deadline)
+
+
+def train_net(config: TrainingConfig, options: RunOptions, deadline: float) -> Path | None:
+    """Train one net; return None if the deadline, on the monotonic clock, came first."""
     trainer = Trainer(config, options, make_task(config, options))
-    return trainer.task.finish(trainer.folder) if trainer.run() else None
-
-
-def train_teacher(config: TrainingConfig, options: RunOptions) -> RunOptions | None:
-    """Train the teacher of a run, in a folder within the run's.
-
-    Returns:
-        The options of the run, with its teacher and the minutes that are left; None when they were
-        over before.
-    """
-    started, run = time.monotonic(), options.run / TEACHER_FOLDER
-    own = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
-    resume = options.resume or (run / STATE).exists()
-    teacher = dataclasses.replace(options, run=run, resume=resume)
-    if train(dataclasses.replace(TEACHER, **own), teacher) is None:
-        return None
-    minutes = options.minutes
-    if minutes is not None:
-        minutes = max(minutes - (time.monotonic() - started) / 60, MINUTES_AFTER_TEACHER)
-    # The run may have stopped while its teacher was trained, before it saved a state.
-    resume = options.resume and (options.run / STATE).exists()
-    return dataclasses.replace(options, teachers=(run,), minutes=minutes, resume=resume)
+    return trainer.finish() if trainer.run(deadline) else None
 
 
 def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     """Load the data and make the net, with random weights or the initial ones of the options."""
+    torch.manual_seed(generator(config.seed).initial_seed())
+    initial = None if options.init is None else initial_net(options.init, config.task)
     if isinstance(config, LinesConfig):
-        initial = None if options.init is None else initial_net(options.init, "lines")
-        western = config.western > 0
-        data = load_data(options.data, options.paper, options.letters, western=western)
-        torch.manual_seed(generator(config.seed).initial_seed())
+        data = load_data(options.data, options.paper, options.letters)
         return LinesTask(config, data, initial)
     assert isinstance(config, DigitsConfig)
-    initial = None if options.init is None else initial_net(options.init, "digits")
     folder = options.data
     if folder is None or (folder / "train-images-idx3-ubyte").exists():
         dataset = mnist.load("train", folder)
@@ -145,21 +104,9 @@ def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     pen = NO_PEN
     if options.pen is not None:
         pen = {part: pen_digits.load(options.pen, part) for part in pen}
-    return image_task(config, dataset, options.teachers, initial, pen)
-
-
-def image_task(
-    config: DigitsConfig,
-    dataset: Dataset,
-    teachers: Sequence[Path],
-    initial: InitialNet | None = None,
-    pen: PenSets = NO_PEN,
-) -> Task:
-    """Make the task of a run on images, with random weights or those of `initial`."""
-    torch.manual_seed(generator(config.seed).initial_seed())
     if config.task == "teacher":
-        return TeacherTask(config, dataset, pen)
-    return DigitsTask(config, dataset, teachers, initial, pen)
+        return ImageTask(config, dataset, Teacher(len(dataset.labels)), pen)
+    return DigitsTask(config, dataset, options.teachers, initial, pen)
 
 
 def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:
@@ -213,16 +160,14 @@ def choose_device(config: TrainingConfig, options: RunOptions) -> tuple[torch.de
     On processors with AVX-512 BF16 but without AMX they can take longer than those of 32 bits
     (docs/experiments/network.md).
     """
-    name = options.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
+    has_cuda = torch.cuda.is_available()
+    if options.device == "cuda" and not has_cuda:
         raise DataError("device is cuda, which torch does not find here, allowed: auto, cpu")
+    name = "cuda" if has_cuda and options.device != "cpu" else "cpu"
     if config.precision != "auto":
         return torch.device(name), config.precision == "bfloat16"
-    if name == "cuda":
-        return torch.device(name), torch.cuda.is_bf16_supported()
-    return torch.device(name), torch.cpu._is_amx_tile_supported()
+    fast = torch.cuda.is_bf16_supported if name == "cuda" else torch.cpu._is_amx_tile_supported
+    return torch.device(name), fast()
 
 
 class Trainer:
@@ -235,10 +180,9 @@ class Trainer:
         self.device, self.bfloat16 = choose_device(config, options)
         self.network = task.network.to(self.device)
         self.parameters = list(self.network.parameters())
-        self.average = AveragedModel(
-            self.network, multi_avg_fn=partial(update_ema, config.ema), use_buffers=True
-        ).eval()
+        self.average = AveragedModel(self.network, use_buffers=True).eval()
         self.average.update_parameters(self.network)
+        self.saved = nn.ModuleDict({"network": self.network, "average": self.average})
         self.optimisers = make_optimisers(self.network, config, task.n_shards)
         self.threads = ThreadPoolExecutor(task.n_shards)
         self.step = 0
@@ -249,23 +193,22 @@ class Trainer:
         }
         tqdm.write(f"data {configuration['data']} {configuration['data_digest']}")
         tqdm.write(f"configuration {config.digest}")
-        self.folder = RunFolder(options.run, configuration, resume=options.resume)
-        if options.resume:
+        self.folder = RunFolder(options.run, configuration)
+        if self.folder.has_state:
             self.load()
 
-    def run(self) -> bool:
-        """Train to the end; return False if the time limit came first.
+    def run(self, deadline: float = math.inf) -> bool:
+        """Train to the end; return False if the deadline, on the monotonic clock, came first.
 
         Only complete steps are saved, with their average and validation; an incomplete one is
         repeated.
         """
-        task, started = self.task, time.monotonic()
-        limit = math.inf if self.options.minutes is None else 60 * self.options.minutes
+        task = self.task
         bar = tqdm(total=task.n_steps, initial=self.step, unit="step", desc=self.config.task)
         with self.folder.locked(), deferred_signals() as received, bar:
             self.save()
             saved = time.monotonic()
-            while self.step < task.n_steps and time.monotonic() - started < limit:
+            while self.step < task.n_steps and time.monotonic() < deadline:
                 loss = self.train_step()
                 bar.update()
                 if self.step % task.round_steps == 0 or self.step == task.n_steps:
@@ -294,6 +237,8 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_norm)
         list(self.threads.map(lambda optimiser: optimiser.step(), self.optimisers))
         self.step += 1
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))  # it rises at first
+        self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.average.update_parameters(self.network)
         return torch.stack([part[0] for part in parts]).mean()
 
@@ -309,20 +254,23 @@ class Trainer:
     def finish_round(self, loss: Tensor, bar: "tqdm[Any]") -> None:
         """Validate the averaged net, and write its weights and figures."""
         network = self.task.final_network(self.average.module)
-        figures = self.task.validate(network)
-        errors = {name: f"{error:.2%}" for name, error in figures["held_out"].items()}
-        bar.set_postfix({"loss": f"{loss.item():.4f}"} | errors)
-        number = math.ceil(self.step / self.task.round_steps)
-        self.folder.log({"epoch": number, "step": self.step, "loss": loss.item(), **figures})
-        self.folder.save_network(network.state_dict())
-        self.folder.draw_curve()
+        errors = self.task.validate(network)
+        shown = {name: f"{error:.2%}" for name, error in errors.items()}
+        bar.set_postfix({"loss": f"{loss.item():.4f}"} | shown)
+        epoch = math.ceil(self.step / self.task.round_steps)
+        figures = {"epoch": epoch, "step": self.step, "loss": loss.item(), "held_out": errors}
+        self.folder.record(figures, network)
+
+    def finish(self) -> Path:
+        """Make the result of a finished run, and return its path."""
+        network = self.task.final_network(self.average.module)
+        self.network.load_state_dict(network.state_dict())
+        self.network.eval()
+        return self.task.finish(self.folder)
 
     def save(self) -> None:
         """Save all weights, the state of the optimisers and the step."""
-        tensors: dict[str, Tensor] = {}
-        for net in SAVED:
-            weights = getattr(self, net).state_dict()
-            tensors |= {f"{net}.{name}": value for name, value in weights.items()}
+        tensors: dict[str, Tensor] = self.saved.state_dict()
         for number, optimiser in enumerate(self.optimisers):
             for index, values in optimiser.state_dict()["state"].items():
                 prefix = f"optimiser.{number}.{index}"
@@ -332,43 +280,18 @@ class Trainer:
     def load(self) -> None:
         """Load what `save` saved."""
         tensors, self.step = self.folder.load()
-
-        def below(prefix: str) -> dict[str, Tensor]:
-            return {
-                name.removeprefix(prefix): value
-                for name, value in tensors.items()
-                if name.startswith(prefix)
-            }
-
-        try:
-            for net in SAVED:
-                getattr(self, net).load_state_dict(below(f"{net}."))
-        except RuntimeError as error:
-            raise DataError(f"{self.folder.path / STATE} is of another net: {error}") from error
+        states: dict[int, Any] = defaultdict(lambda: defaultdict(dict))
+        for path in [path for path in tensors if path.startswith("optimiser.")]:
+            _, of, index, name = path.split(".")
+            states[int(of)][int(index)][name] = tensors.pop(path)
+        load_weights(self.saved, tensors, self.folder.path / STATE)
         for number, optimiser in enumerate(self.optimisers):
-            state: dict[int, dict[str, Tensor]] = {}
-            for path, value in below(f"optimiser.{number}.").items():
-                index, name = path.split(".")
-                state.setdefault(int(index), {})[name] = value
-            optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
-        self.folder.forget_after(self.step)
-
-
-@torch.no_grad()
-def update_ema(decay: float, averaged: Tensors, current: Tensors, n_averaged: Tensor | int) -> None:
-    """Update an exponential moving average, whose decay rises to `decay` over the first steps."""
-    n_steps = int(n_averaged)
-    risen = min(decay, (1 + n_steps) / (10 + n_steps))
-    average = get_ema_multi_avg_fn(risen)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    average(averaged, current, n_averaged)
+            optimiser.load_state_dict(optimiser.state_dict() | {"state": states[number]})
 
 
 @contextmanager
 def deferred_signals() -> Iterator[list[int]]:
-    """Yield a list that takes the first Ctrl-C or SIGTERM; the second raises KeyboardInterrupt.
-
-    Signals reach the main thread alone: in another thread this changes nothing.
-    """
+    """Yield a list that takes the first Ctrl-C or SIGTERM; the second raises KeyboardInterrupt."""
     received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -376,9 +299,7 @@ def deferred_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, handle) for number in SIGNALS}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
     finally:

@@ -6,12 +6,12 @@ It reads validation writers; `model/evaluation/baselines.py` holds the result.
 import sys
 from itertools import product
 
+from inkstream.model.data import line_data
 from inkstream.model.data.ink_set import TEXT, WORDS
 from inkstream.model.evaluation.baselines import Kind, Rendering, installed, render
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.evaluation.report import percent
 from inkstream.model.metrics import errors
-from inkstream.model.training import lines as line_data
 from tools.figures import table
 
 PIECES = {WORDS: 300, TEXT: 100}

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
-import torch
 
 from inkstream.model.checkpoint import Checkpoint, read
 from inkstream.model.data.images import Dataset
@@ -39,12 +38,9 @@ from inkstream.model.metrics import (
     errors_by,
     is_mark,
 )
-from inkstream.model.network import LineLSTM
 from inkstream.model.reader import Reader, Reading, reading_errors
 from inkstream.model.train import train
 from inkstream.model.training.config import HAND, LinesConfig, RunOptions
-from inkstream.model.training.lines import model_config, transcribe
-from inkstream.model.training.run_folder import finished_run
 
 SIDES: Final = {"words": WORDS, "text": TEXT}
 SMALLER: Final = (0.75, 0.5)  # shares of the rows that a frame takes
@@ -52,9 +48,7 @@ FULL: Final = "100%"  # the size that all other figures are of
 CUT_OUT: Final = "cut out"  # a size: the ink of each piece fills the rows
 LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # the longest labels of their groups
 CONFUSIONS: Final = 25
-# Measured where they are asked for; the first are of nets other than the one that is reported.
-OTHER_NETS: Final = ("bidirectional", "baselines")
-OPTIONAL: Final = (*OTHER_NETS, "adaptation")
+OPTIONAL: Final = ("baselines", "adaptation")  # measured where they are asked for
 LEAST_WORDS: Final = 100  # of a writer to whom the net is adapted
 SAME_PIECES: Final = ("data_digest", "split_digest", "part", "limit")
 
@@ -78,7 +72,6 @@ def report(
     limit: int | None = None,
     baselines: Sequence[Baseline] = (),
     n_writers: int = 0,
-    reference: Path | None = None,
     earlier: Contents | None = None,
 ) -> Report:
     """Measure a transcriber on UNIPEN's ink and on MNIST's test images.
@@ -91,7 +84,6 @@ def report(
         limit: pieces of a category at most, and lines of other checks; None is all.
         baselines: other recognisers, which read the same ink.
         n_writers: writers for whom the net is adapted, one by one.
-        reference: run folder of a bidirectional reference model.
         earlier: contents of a report; optional measurements that are not asked for now are kept
             from it, if it is of the same ink and pieces, and where they need it of the same net.
     """
@@ -100,8 +92,6 @@ def report(
     pieces = EvaluationSet(
         ink, part, config.labels, config.column_height, limit, directions=config.directions
     )
-    # First, so that a wrong folder costs no minutes.
-    ahead = bidirectional(reference, pieces) if reference else {}
     words, word_readings = _read(reader, pieces, WORDS)
     text, text_readings = _read(reader, pieces, TEXT)
     readings = word_readings + text_readings
@@ -139,7 +129,6 @@ def report(
         "finality": streaming.finality(reader, readings),
         "drift": streaming.drift(reader, pieces, indices, limit or len(indices)),
         "speed": streaming.speed(reader, pieces, indices),
-        "bidirectional": ahead,
         "adaptation": adaptation(checkpoint, pieces, n_writers) if n_writers else {},
         "baselines": {
             each.name: compare(pieces, each, reader.config.labels, sides, n_columns)
@@ -154,12 +143,12 @@ def report(
 def _kept(contents: Contents, earlier: Contents) -> Figures:
     """Return the optional measurements that `contents` lacks, from a report on the same pieces.
 
-    Those of other nets read the same pieces whatever the weights of ours are.
+    Baselines read the same pieces whatever the weights of the net are.
     """
     if any(contents[key] != earlier.get(key) for key in SAME_PIECES):
         return {"kept": []}
     same_net = contents["checkpoint_sha256"] == earlier.get("checkpoint_sha256")
-    usable = OPTIONAL if same_net else OTHER_NETS
+    usable = OPTIONAL if same_net else ("baselines",)
     kept = {key: earlier[key] for key in usable if not contents[key] and earlier.get(key)}
     for found in kept.get("baselines", {}).values():
         for side in SIDES:
@@ -246,36 +235,6 @@ def _letter_ends(
             "writers": len(pieces.by_writer([index for _, index in own])),
             **streaming.letter_ends([reading for reading, _ in own]),
         }
-    return found
-
-
-def bidirectional(run: Path, pieces: EvaluationSet) -> Figures:
-    """Return the errors of a bidirectional net of `train lines --bidirectional`.
-
-    They are what causality costs. The decoder is the served one. Raises `DataError` when the
-    folder has no such net.
-    """
-    configuration, weights, digest = finished_run(run, "lines")
-    try:
-        config, labels = LinesConfig(**configuration["config"]), configuration["labels"]
-        dimensions = model_config(config, labels)
-        network = LineLSTM(dimensions, bidirectional=config.bidirectional)
-        network.load_state_dict(weights)
-        found: Figures = {
-            "steps": config.steps,
-            "init": configuration["init"],
-            "config_digest": config.digest,
-            "network_sha256": digest,
-        }
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise DataError(f"{run} holds a run of another version: {error}") from error
-    if not config.bidirectional:
-        raise DataError(f"{run} holds a causal net, expected one of --bidirectional")
-    for side, category in SIDES.items():
-        indices = pieces.indices(category)
-        with torch.no_grad():
-            texts = transcribe(network.eval(), pieces.samples(indices), dimensions)
-        found[side] = errors(texts, pieces.labels(indices))
     return found
 
 

@@ -80,13 +80,8 @@ def change(reduction: float | None) -> str:
     return NONE if reduction is None else f"{-reduction:+.1%}"
 
 
-def increase(error: float, reference: float) -> str:
-    """Return by what share an error exceeds a reference."""
-    return percent(error / reference - 1 if reference else None)
-
-
 FILTERS: Final = (
-    percent, number, thousands, errors, interval, ratio, difference, latency, change, increase
+    percent, number, thousands, errors, interval, ratio, difference, latency, change
 )  # fmt: skip
 TEMPLATES: Final = Environment(
     loader=PackageLoader("inkstream.model.evaluation"),

@@ -6,12 +6,12 @@ in a Neural Network", arXiv 1503.02531).
 """
 
 import copy
+import dataclasses
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -29,15 +29,9 @@ from inkstream.model.data.split import Part
 from inkstream.model.errors import DataError
 from inkstream.model.network import ColumnLSTM
 from inkstream.model.training.config import DigitsConfig
-from inkstream.model.training.initial import InitialNet
+from inkstream.model.training.initial import TrainedNet, finished_run
 from inkstream.model.training.ranges import measured_ranges
-from inkstream.model.training.run_folder import (
-    FLOAT32_FOLDER,
-    NETWORK,
-    RunFolder,
-    finished_run,
-    network_weights,
-)
+from inkstream.model.training.run_folder import FLOAT32_FOLDER, NETWORK, RunFolder, load_weights
 
 WIDTH: Final = 32  # channels of the teacher's first block; they double with each block
 TEACHER_DROPOUT: Final = 0.3
@@ -45,8 +39,8 @@ TEACHER_DROPOUT: Final = 0.3
 SPLIT_SEED: Final = 0  # the validation images are the same for every seed of training
 VALIDATION_SEED: Final = 0  # of the looks of validation images
 LAST_COLUMNS: Final = 4  # half of the loss lies on these, where a whole digit is answered
-MOST_BEFORE: Final = 12  # blank columns before a digit in training
-MOST_AFTER: Final = 250  # after it: an answer must stay when nothing more is written
+MAX_BEFORE: Final = 12  # blank columns before a digit in training
+MAX_AFTER: Final = 250  # after it: an answer must stay when nothing more is written
 # Share of the images that are not distorted. Distortion blurs: without any, the teacher read crisp
 # pen digits with three times the errors of slightly distorted ones.
 PLAIN: Final = 0.25
@@ -75,57 +69,70 @@ class Teacher(nn.Module):
 
     def __init__(self, n_labels: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        channels = 1
-        for block, outputs in enumerate((WIDTH, 2 * WIDTH, 4 * WIDTH)):
-            if block:
-                layers.append(nn.MaxPool2d(2))
-            for _ in range(2):
-                layers += [
-                    nn.Conv2d(channels, outputs, 3, padding=1, bias=False),
-                    nn.BatchNorm2d(outputs),
-                    nn.ReLU(inplace=True),
-                ]
-                channels = outputs
-        self.body = nn.Sequential(*layers)
+
+        def block(inputs: int, outputs: int) -> list[nn.Module]:
+            layers: list[nn.Module] = []
+            for channels in (inputs, outputs):
+                convolution = nn.Conv2d(channels, outputs, 3, padding=1, bias=False)
+                layers += [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+            return layers
+
+        self.body = nn.Sequential(
+            *block(1, WIDTH),
+            nn.MaxPool2d(2),
+            *block(WIDTH, 2 * WIDTH),
+            nn.MaxPool2d(2),
+            *block(2 * WIDTH, 4 * WIDTH),
+        )
         self.body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
-        self.head = nn.Sequential(nn.Dropout(TEACHER_DROPOUT), nn.Linear(channels, n_labels))
+        self.head = nn.Sequential(nn.Dropout(TEACHER_DROPOUT), nn.Linear(4 * WIDTH, n_labels))
 
-    def forward(self, columns: Tensor) -> Tensor:
-        """Return scores [B, K] of whole images, columns [B, T, H]."""
+    def forward(self, columns: Tensor) -> tuple[Tensor, None]:
+        """Return scores [B, 1, K] of whole images, columns [B, T, H], and no state."""
         images = columns.unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        scores: Tensor = self.head(self.body(images).mean((2, 3)))
-        return scores
+        return self.head(self.body(images).mean((2, 3))).unsqueeze(1), None
 
 
-class ImageTask(ABC):
-    """Batches of distorted images, in another order each epoch, and the validation accuracy."""
+def degraded(columns: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """Return images [N, T, H] with the looks of paper, scanners and cameras, drawn at random.
+
+    Some images have rows of others as neighbours.
+    """
+    random, degradation, neighbours = np.random.default_rng(seed), Degradation(), list(columns)
+    looks = [degradation(own, random, neighbours) for own in columns]
+    return np.array(looks, np.uint8).reshape(columns.shape)
+
+
+class ImageTask:
+    """Batches of distorted images, in another order each epoch, and the validation accuracy.
+
+    The loss is the cross entropy after the last column: that of the teacher.
+    """
 
     n_shards = 1
 
     def __init__(
         self, config: DigitsConfig, dataset: Dataset, network: nn.Module, pen: PenSets = NO_PEN
     ) -> None:
-        """Split `dataset`; with pen digits, those for training join it and the others validate."""
-        self.config = config
-        self.network = network
+        """Split `dataset`; with pen digits, those for training join it and the others validate.
+
+        `network` returns scores [B, T, K] first (T = 1 for a net that answers once).
+        """
+        self.config, self.network = config, network
         training, self.validation = dataset.split(config.held_out, SPLIT_SEED)
         training = training.joined(own.images for own in pen["train"].values())
         self.pen = {name: own.images for name, own in pen["validation"].items()}
-        self.dataset = dataset.joined(own.images for part in pen.values() for own in part.values())
+        self.others = dict(self.pen)  # what is validated after all columns
+        everything = dataset.joined(own.images for part in pen.values() for own in part.values())
+        self.description = {
+            "data": everything.name,
+            "data_digest": everything.digest,
+            "labels": list(dataset.labels),
+        }
         self.columns = torch.from_numpy(training.columns)  # uint8 [N, T, H]
         self.answers = torch.from_numpy(training.answers)
         self.round_steps = math.ceil(len(training) / config.batch)
         self.n_steps = config.epochs * self.round_steps
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """What decides the result beside the configuration."""
-        return {
-            "data": self.dataset.name,
-            "data_digest": self.dataset.digest,
-            "labels": list(self.dataset.labels),
-        }
 
     def loss(self, step: int, shard: int) -> Tensor:
         """Return the loss of a step; its random numbers follow from seed, step and shard."""
@@ -143,20 +150,16 @@ class ImageTask(ABC):
         columns = torch.where(is_plain.to(device)[:, None, None], columns, moved)
         return self._loss_of(columns, self.answers[chosen].to(device), rng)
 
-    @abstractmethod
     def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
         """Return the loss of columns [B, T, H] in 0..1 and answers [B]."""
-
-    @abstractmethod
-    def _scores(self, network: nn.Module, columns: Tensor) -> Tensor:
-        """Return scores [B, T, K] (T = 1 for a net that answers once)."""
+        return functional.cross_entropy(self.network(columns)[0][:, -1].float(), answers)
 
     @torch.no_grad()
     def scores(self, network: nn.Module, columns: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return scores [N, T, K] before the softmax, of columns [N, T, H]."""
         device = next(network.parameters()).device
         parts = torch.split(torch.from_numpy(columns), EVALUATION_BATCH)
-        scores = [self._scores(network, part.to(device).float() / 255) for part in parts]
+        scores = [network(part.to(device).float() / 255)[0].float() for part in parts]
         doubles: NDArray[np.float64] = torch.cat(scores).double().cpu().numpy()
         return doubles
 
@@ -164,7 +167,7 @@ class ImageTask(ABC):
         """Return the averaged net itself."""
         return average
 
-    def validate(self, network: nn.Module) -> dict[str, Any]:
+    def validate(self, network: nn.Module) -> dict[str, float]:
         """Return the errors after some columns of the validation images."""
         answers = self.scores(network, self.validation.columns).argmax(2)  # [N, T]
         errors = (answers != self.validation.answers[:, None]).mean(0)
@@ -172,62 +175,27 @@ class ImageTask(ABC):
         held_out = {
             f"after {k} columns": float(errors[k - 1]) for k in sorted(after) if k <= len(errors)
         }
-        for name, images in self.pen.items():
+        for name, images in self.others.items():
             answers = self.scores(network, images.columns)[:, -1].argmax(1)
             held_out[name] = float((answers != images.answers).mean())
-        return {"held_out": held_out}
-
-
-class TeacherTask(ImageTask):
-    """The teacher: cross entropy of whole images."""
-
-    def __init__(self, config: DigitsConfig, dataset: Dataset, pen: PenSets = NO_PEN) -> None:
-        super().__init__(config, dataset, Teacher(len(dataset.labels)), pen)
-
-    def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
-        return functional.cross_entropy(self.network(columns).float(), answers)
-
-    def _scores(self, network: nn.Module, columns: Tensor) -> Tensor:
-        scores: Tensor = network(columns).float().unsqueeze(1)
-        return scores
+        return held_out
 
     def finish(self, folder: RunFolder) -> Path:
-        """Return the path of the weights, which are the result."""
+        """Make the result of a finished run: of a teacher these are its weights."""
         return folder.path / NETWORK
-
-
-def degraded(columns: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-    """Return images [N, T, H] with the looks of paper, scanners and cameras, drawn at random.
-
-    Some images have rows of others as neighbours.
-    """
-    random, degradation, neighbours = np.random.default_rng(seed), Degradation(), list(columns)
-    looks = [degradation(own, random, neighbours) for own in columns]
-    return np.array(looks, np.uint8).reshape(columns.shape)
-
-
-class LastAnswer(nn.Module):
-    """A causal net as a teacher: its answer after all columns."""
-
-    def __init__(self, network: ColumnLSTM) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, columns: Tensor) -> Tensor:
-        """Return scores [B, K] of whole images, columns [B, T, H]."""
-        scores: Tensor = self.network(columns)[0][:, -1]
-        return scores
 
 
 class DigitsTask(ImageTask):
     """The causal net: labels and the teachers' answers, at every column since the first ink."""
+
+    network: ColumnLSTM
 
     def __init__(
         self,
         config: DigitsConfig,
         dataset: Dataset,
         teachers: Sequence[Path],
-        initial: InitialNet | None = None,
+        initial: TrainedNet | None = None,
         pen: PenSets = NO_PEN,
     ) -> None:
         """Make a net with random weights or those of `initial`, which teaches without `teachers`.
@@ -244,34 +212,31 @@ class DigitsTask(ImageTask):
         )
         network = ColumnLSTM(self.model_config, config.dropout)
         super().__init__(config, dataset, network, pen)
-        self.init = "" if initial is None else initial.digest
-        self._rough_validation = degraded(self.validation.columns, VALIDATION_SEED)
+        rough = degraded(self.validation.columns, VALIDATION_SEED)
+        self.others["rough"] = dataclasses.replace(self.validation, columns=rough)
+        nets = [finished_run(path, "teacher") for path in teachers]
+        for net in nets if initial is None else [*nets, initial]:
+            if net.labels != dataset.labels:
+                given, needed = " ".join(net.labels), " ".join(dataset.labels)
+                raise DataError(f"a given net has the labels {given}, the data have {needed}")
         self.teachers = nn.ModuleList()
-        self.teacher_digests = []
-        for path in teachers:
-            configuration, weights, digest = finished_run(path, "teacher")
-            if configuration["labels"] != list(dataset.labels):
-                raise DataError("a teacher has other labels than the net that it teaches")
-            teacher = Teacher(len(dataset.labels))
-            teacher.load_state_dict(weights)
-            self.teachers.append(teacher.eval().requires_grad_(False))
-            self.teacher_digests.append(digest)
+        for net in nets:
+            teacher = Teacher(len(net.labels))
+            load_weights(teacher, net.weights, "the teacher")
+            self.teachers.append(teacher)
         if initial is not None:
-            initialise(network, initial)
+            load_weights(network, initial.weights, "the initial net")
             if not teachers:
-                own = LastAnswer(copy.deepcopy(network))
-                self.teachers.append(own.eval().requires_grad_(False))
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """What decides the result beside the configuration."""
-        return super().description | {"init": self.init, "teachers": self.teacher_digests}
+                self.teachers.append(copy.deepcopy(network))
+        self.teachers.eval().requires_grad_(False)
+        init = "" if initial is None else initial.digest
+        self.description |= {"init": init, "teachers": [net.digest for net in nets]}
 
     def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
         targets = functional.one_hot(answers, len(self.model_config.labels)).float()
         softened = self._softened(columns)
-        before = blank_columns(MOST_BEFORE, self.config.blank_share, rng)
-        after = blank_columns(MOST_AFTER, self.config.blank_share, rng)
+        before = blank_columns(MAX_BEFORE, self.config.blank_share, rng)
+        after = blank_columns(MAX_AFTER, self.config.blank_share, rng)
         columns = functional.pad(columns, (0, 0, before, after))  # [B, T, H]
         seen = ((columns.amax(2) > 0).cumsum(1) > 0).float()  # [B, T], 1 from the first ink on
         columns = self._degraded(columns, rng)
@@ -290,10 +255,9 @@ class DigitsTask(ImageTask):
         """Give a share of the images [B, T, H] the looks of paper, scanners and cameras."""
         chosen = torch.rand(len(columns), generator=rng) < self.config.rough
         seed = int(torch.randint(2**62, (), generator=rng))
-        plain = (columns * 255).round().byte().cpu().numpy()
-        rough = degraded(plain[chosen.numpy()], seed)
+        plain = (columns[chosen] * 255).round().byte().cpu().numpy()
         mixed = columns.clone()
-        mixed[chosen] = torch.from_numpy(rough).to(columns.device).float() / 255
+        mixed[chosen] = torch.from_numpy(degraded(plain, seed)).to(columns.device).float() / 255
         return mixed
 
     @torch.no_grad()
@@ -303,65 +267,31 @@ class DigitsTask(ImageTask):
             return None
         self.teachers.to(columns.device)
         answers = [
-            (teacher(columns).float() / self.config.temperature).softmax(1)
+            (teacher(columns)[0][:, -1].float() / self.config.temperature).softmax(1)
             for teacher in self.teachers
         ]
         return torch.stack(answers).mean(0)
 
-    def _scores(self, network: nn.Module, columns: Tensor) -> Tensor:
-        scores: Tensor = network(columns)[0].float()
-        return scores
-
-    def validate(self, network: nn.Module) -> dict[str, Any]:
-        """Return the errors of the validation images, after all columns of rough ones too."""
-        figures = super().validate(network)
-        answers = self.scores(network, self._rough_validation)[:, -1].argmax(1)
-        figures["held_out"]["rough"] = float((answers != self.validation.answers).mean())
-        return figures
-
     def finish(self, folder: RunFolder) -> Path:
-        """Calibrate the net on the validation images and export it; return the checkpoint's path.
+        """Calibrate the net on the validation images, and export it as a checkpoint.
 
         Pen digits of validation writers calibrate too, where there are some. The accuracy in the
         checkpoint is that of the validation images of `dataset`: test images are for
         `inkstream evaluate` alone.
         """
-        network = ColumnLSTM(self.model_config)
-        network.load_state_dict(network_weights(folder.path))
-        network.eval()
-        validation = self.validation.joined(self.pen.values())
-        images, answers = validation.columns, validation.answers
-        plain = np.pad(images, ((0, 0), (0, BLANKS_AFTER), (0, 0)))
+        images = self.validation.joined(self.pen.values())
+        plain = np.pad(images.columns, ((0, 0), (0, BLANKS_AFTER), (0, 0)))
         columns = np.concatenate([plain, degraded(plain, VALIDATION_SEED)])
-        scores = self.scores(network, columns)  # [2 N, T + BLANKS_AFTER, K]
-        right = scores[: len(images), images.shape[1] - 1].argmax(1) == answers
-        right = right[: len(self.validation)]
+        scores = self.scores(self.network, columns)  # [2 N, T + BLANKS_AFTER, K]
+        own = scores[: len(self.validation), images.columns.shape[1] - 1]
+        metrics = {"held_out_accuracy": float((own.argmax(1) == self.validation.answers).mean())}
         counts = columns_since_ink(columns)
         # Before its first ink there is nothing to read in a rough image either.
         known = np.concatenate([np.ones_like(counts[: len(images)]), columns_since_ink(plain)]) > 0
-        temperatures = fit_temperatures(
-            scores[known],
-            counts[known],
-            np.tile(answers, 2).repeat(columns.shape[1])[known.ravel()],
-        )
-        metrics = {"held_out_accuracy": float(right.mean())}
-        plain = self.columns[:: math.ceil(len(self.columns) / RANGE_IMAGES)].numpy()
-        ranges = measured_ranges(network, [plain, degraded(plain, VALIDATION_SEED)])
-        release = partial(folder.export, self.config.task, self.model_config, metrics, temperatures)
+        answers = np.tile(images.answers, 2)[:, None].repeat(columns.shape[1], 1)
+        temperatures = fit_temperatures(scores[known], counts[known], answers[known])
+        trained = self.columns[:: math.ceil(len(self.columns) / RANGE_IMAGES)].numpy()
+        ranges = measured_ranges(self.network, [trained, degraded(trained, VALIDATION_SEED)])
+        release = partial(folder.export, self.network, metrics, temperatures)
         release(None, to=folder.path / FLOAT32_FOLDER)
         return release(ranges)
-
-
-def initialise(network: ColumnLSTM, initial: InitialNet) -> None:
-    """Load the initial weights; raise `DataError` if labels or dimensions differ."""
-    if initial.labels != network.config.labels:
-        has, asked = (" ".join(labels) for labels in (initial.labels, network.config.labels))
-        raise DataError(f"the net to begin with has the labels {has}, the data have {asked}")
-    theirs, ours = (
-        {(name, value.shape) for name, value in weights.items()}
-        for weights in (initial.weights, network.state_dict())
-    )
-    if wrong := {name for name, _ in theirs ^ ours}:
-        names = ", ".join(sorted(wrong))
-        raise DataError(f"the net to begin with has other dimensions; that do not fit: {names}")
-    network.load_state_dict(initial.weights)

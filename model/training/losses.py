@@ -1,6 +1,6 @@
 """Losses of the net that reads lines, in nats per character or letter: shares can be compared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -27,15 +27,15 @@ def step_mask(batch: LineBatch) -> NDArray[np.bool_]:
 
 
 def ctc_loss(
-    log_probabilities: Tensor, batch: LineBatch, labels: Sequence[str], lateness: float = 0.0
+    log_probabilities: Tensor, batch: LineBatch, index: Mapping[str, int], lateness: float = 0.0
 ) -> Tensor:
     """Return the CTC loss of log-probabilities [B, T/2, 1 + K], the blank first.
 
     `lateness` makes alignments that emit a letter late less probable, see `lateness_of`. The value
     is then the cross entropy with the places that alignments pass through, whose gradient is that
-    of the loss; lines that no alignment fits are left out of both.
+    of the loss; lines that no alignment fits are left out of both. `index` has the column of each
+    letter.
     """
-    index = {label: number for number, label in enumerate(labels, 1)}
     targets = [torch.tensor([index[letter] for letter in label]) for label in batch.labels]
     lengths = torch.tensor([len(label) for label in batch.labels])
     steps = torch.from_numpy(batch.steps)
@@ -122,11 +122,11 @@ def alignment_shares(scores: Tensor, symbols: Tensor, steps: Tensor, lengths: Te
 
 def end_steps(
     batch: LineBatch, delay: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Find the letter ends of the lines that have all of theirs.
 
     Returns:
-        Row and step of each end, `delay` steps later; and a mask [B] of those lines.
+        Row, place in the label and step of each end, `delay` steps later; a mask [B] of the lines.
     """
     known = np.isfinite(batch.letters)
     padded = (label.ljust(known.shape[1]) for label in batch.labels)
@@ -135,12 +135,12 @@ def end_steps(
     rows, places = np.nonzero(known & has_ends[:, None])
     steps = batch.letters[rows, places].astype(np.int64) // STEP_COLUMNS + delay
     last = batch.columns.shape[1] // STEP_COLUMNS - 1
-    return rows, np.minimum(steps, last), has_ends
+    return rows, places, np.minimum(steps, last), has_ends
 
 
 def end_loss(ends: Tensor, batch: LineBatch) -> Tensor:
     """Return the cross entropy of letter ends [B, T/2] per letter, of lines that have them."""
-    rows, steps, has_ends = end_steps(batch, END_DELAY)
+    rows, _, steps, has_ends = end_steps(batch, END_DELAY)
     counted = (step_mask(batch) & has_ends[:, None]).astype(np.float32)
     wanted = np.zeros(counted.shape, np.float32)
     wanted[rows, steps] = 1
@@ -154,19 +154,17 @@ def end_loss(ends: Tensor, batch: LineBatch) -> Tensor:
 
 
 def framewise_loss(
-    log_probabilities: Tensor, batch: LineBatch, labels: Sequence[str], *, eager: bool
+    log_probabilities: Tensor, batch: LineBatch, index: Mapping[str, int], *, eager: bool
 ) -> Tensor:
     """Return the cross entropy of each step of lines with letter ends; 0 without any.
 
     A letter's symbol is the label right after its end. With `eager` the symbol of a single
     character is the label from its first ink on; so the net learns sooner to distinguish them.
     """
-    index = {label: number for number, label in enumerate(labels, 1)}
-    rows, steps, has_ends = end_steps(batch, 1)
-    known = np.isfinite(batch.letters) & has_ends[:, None]
-    symbols = [
-        index[batch.labels[row][place]] for row, place in zip(*np.nonzero(known), strict=True)
-    ]
+    rows, places, steps, has_ends = end_steps(batch, 1)
+    if not len(rows):
+        return log_probabilities.sum() * 0
+    symbols = [index[batch.labels[row][at]] for row, at in zip(rows, places, strict=True)]
     wanted = np.where(step_mask(batch) & has_ends[:, None], 0, IGNORED)
     for late in range(LABELLED_STEPS):
         wanted[rows, np.minimum(steps + late, wanted.shape[1] - 1)] = symbols
@@ -179,8 +177,6 @@ def framewise_loss(
     weights = torch.ones(log_probabilities.shape[2], device=device)
     weights[0] = BLANK_WEIGHT
     target = torch.from_numpy(wanted).to(device).flatten()
-    if not symbols:
-        return log_probabilities.sum() * 0
     return functional.nll_loss(
         log_probabilities.flatten(0, 1), target, weights, ignore_index=IGNORED
     )

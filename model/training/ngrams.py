@@ -18,10 +18,13 @@ import math
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from itertools import compress, pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,26 +35,28 @@ from inkstream.model.data.synthesis.word_lists import sources as sources_of
 from inkstream.model.data.synthesis.word_lists import words_of
 from inkstream.model.decoding.base import SPACE
 from inkstream.model.decoding.ngrams import NODE, ROOT, About, Language, load
-from inkstream.model.errors import ConfigError, DataError
+from inkstream.model.errors import DataError
 
 Keys = NDArray[np.int64]
 Floats = NDArray[np.float64]
 KEY_BITS: Final = 63  # of all characters of an n-gram together
-MOST_CHARACTERS: Final = 255  # a node holds its character's number in a byte
-NEEDED: Final = 1e-4  # of all characters: from that share on a language needs a letter
-LEAST: Final = 1e-9  # probability mass, in a numerator or a denominator of a back-off weight
-LOWEST: Final = float(np.finfo(NODE["log_p"]).min)  # log-probability that a file can hold
-SPACES: Final = ("<space>", "\u2581", "|")  # names of the space, by priority
-LEFT_OUT: Final = frozenset({"<s>", "</s>", "<unk>"})
-HEADING: Final = re.compile(r"\\(\d+)-grams:")
-MAX_SHOWN: Final = 40
-Ngrams = dict[tuple[str, ...], float]  # natural logarithms of their probabilities
+MAX_CHARACTERS: Final = 255  # a node holds its character's number in a byte
+MAX_BUILT_CHARACTERS: Final = 127  # so that n-grams of 9 fit a key
+# Texts
 MOST_WORDS: Final = 300_000
 LONGEST: Final = 20  # letters
 N_SENTENCES: Final = 100_000
 HELD_OUT: Final = 50  # of so many lines of texts, one measures the model
-MAX_BUILT_CHARACTERS: Final = 127  # so that n-grams of 9 fit a key
 RARE: Final = 1e-6  # of all characters: up to that share one beyond ASCII is left out
+NEEDED: Final = 1e-4  # of all characters: from that share on a language needs a letter
+# Probabilities
+LEAST: Final = 1e-9  # probability mass, in a numerator or a denominator of a back-off weight
+LOWEST: Final = float(np.finfo(NODE["log_p"]).min)  # log-probability that a file can hold
+# ARPA files
+SPACES: Final = ("<space>", "\u2581", "|")  # names of the space, by priority
+LEFT_OUT: Final = frozenset({"<s>", "</s>", "<unk>"})
+HEADING: Final = re.compile(r"\\(\d+)-grams:")
+MAX_SHOWN: Final = 40
 
 
 def train_language(
@@ -76,19 +81,16 @@ def train_language(
         most: n-grams that are kept.
         out: the file to write.
 
-    Raises:
-        ConfigError: the weight is not above 0, or infinite.
-        DataError: there is nothing to count, or a file cannot be read.
+    Raises `DataError` if there is nothing to count, or a file cannot be read.
     """
-    if not 0 < weight < math.inf:
-        raise ConfigError(f"text weight is {weight}, allowed: above 0")
-    out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
-    lines = [line for file in files for line in _text_lines(file)]
-    held_out = [line for line in lines if zlib.crc32(line.encode()) % HELD_OUT == 0]
-    if len(lines) < HELD_OUT:  # so few lines are all counted
-        held_out = []
-    left_out = {*held_out}
-    kept = [line for line in lines if line not in left_out]
+    lines: list[str] = []
+    for file in files:
+        with _opened(file) as text:
+            lines += filter(None, (" ".join(plain(line).split()) for line in text))
+    # A few lines are all counted.
+    measures = [len(lines) >= HELD_OUT and not zlib.crc32(x.encode()) % HELD_OUT for x in lines]
+    held_out = list(compress(lines, measures))
+    kept = [line for line, is_held_out in zip(lines, measures, strict=True) if not is_held_out]
     # A line is followed by another one: small letters seldom come after a full stop.
     counted = [(SPACE.join(kept[i : i + 2]), weight) for i in range(0, len(kept), 2)]
     sources = [*map(_named, files), *([source] if source else [])]
@@ -108,7 +110,7 @@ def train_language(
 
 def _shares(texts: Sequence[tuple[str, float]]) -> dict[str, float]:
     """Return the characters beyond ASCII that are not too rare, and their shares of all."""
-    counts: dict[str, float] = defaultdict(float)
+    counts = defaultdict[str, float](float)
     for text, weight in texts:
         if not text.isascii():
             for character in text:
@@ -132,31 +134,16 @@ def bits_a_character(language: Language, lines: Sequence[str]) -> float:
     return nats / max(n_characters, 1) / math.log(2)
 
 
-def _text_lines(file: Path) -> list[str]:
-    """Return the lines of a text by `plain`, white space as single spaces; raise `DataError`."""
-    opened = lzma.open if file.suffix == ".xz" else open
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[str]]:
+    """Open a text, packed or not; raise `DataError` where it cannot be read."""
+    opened: Any = {".gz": gzip.open, ".xz": lzma.open}.get(file.suffix, open)
     try:
         with opened(file, "rt", encoding="utf-8-sig") as text:
-            lines = [" ".join(plain(line).split()) for line in text]
-    except UnicodeDecodeError as error:
-        raise DataError(f"text {file} is not UTF-8: {error.reason} at {error.start}") from None
-    except (OSError, EOFError, lzma.LZMAError) as error:
+            yield text
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"cannot read text {file}: {reason}") from None
-    return [line for line in lines if line]
-
-
-def convert_arpa(file: Path, out: Path) -> str:
-    """Convert a model of characters in ARPA's format, and return a summary.
-
-    Raises `DataError` as `read_arpa` does.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
-    alphabet, order, nodes = read_arpa(file)
-    # The nodes begin with the root and all single characters.
-    shares = dict(zip(alphabet, np.exp(nodes["log_p"][1:].astype(float)).tolist(), strict=False))
-    about = About(out.stem, alphabet, order, (_named(file),), _needed(shares))
-    return _save(out, about, nodes)
+        raise DataError(f"cannot read {file}: {reason}") from None
 
 
 def _named(file: Path) -> str:
@@ -185,9 +172,9 @@ def _needed(shares: Mapping[str, float]) -> str:
 class Level:
     """N-grams of one length, in the order of their keys."""
 
-    bits: int  # of a character in a key
     keys: Keys  # characters, the newest lowest; 0 is none
     log_p: Floats  # probability of its last character after the others
+    gains: Floats  # in nats over all texts, beside the n-gram without the first character
 
 
 def build(
@@ -205,29 +192,31 @@ def build(
     Raises:
         DataError: the alphabet or the order exceeds what a key holds, or there is no text.
     """
-    if SPACE not in characters or not 2 <= len(set(characters)) <= MOST_CHARACTERS:
-        got = f"{len(set(characters))} characters"
-        raise DataError(f"{got}, expected 2..{MOST_CHARACTERS} with the space among them")
-    bits = _bits(len(characters))
-    if not 2 <= order <= KEY_BITS // bits:
-        raise DataError(
-            f"order is {order}, allowed with {len(characters)} characters: 2..{KEY_BITS // bits}"
-        )
+    bits = _key_bits(characters, order)
     levels: list[Level] = []
-    gains: list[Floats] = []  # of each n-gram, in nats over all texts, beside the shorter one
     for keys, seen in _counted(texts, characters, order, bits):
         below: Any = -math.log(len(characters))
         if levels:
             below = levels[-1].log_p[np.searchsorted(levels[-1].keys, _suffixes(keys, bits))]
         log_p = _smoothed(keys >> bits, seen, np.exp(below))
-        levels.append(Level(bits, keys, log_p))
-        gains.append(seen * (log_p - below))
-    return trie(_pruned(levels, gains, most))
+        levels.append(Level(keys, log_p, seen * (log_p - below)))
+    return trie(_pruned(levels, bits, most), bits)
 
 
-def _bits(n_characters: int) -> int:
-    """Return the bits of a character in a key: 7 for up to 127 characters, so that order 9 fits."""
-    return max(7, n_characters.bit_length())
+def _key_bits(characters: str, order: int) -> int:
+    """Return the bits of a character in a key: 7 for up to 127 characters, so that order 9 fits.
+
+    Raises `DataError` if n-grams of `order` do not fit.
+    """
+    n_characters = len(set(characters))
+    if SPACE not in characters or not 2 <= n_characters <= MAX_CHARACTERS:
+        expected = f"2..{MAX_CHARACTERS} with the space among them"
+        raise DataError(f"{n_characters} characters, expected {expected}")
+    bits = max(7, n_characters.bit_length())
+    if not 2 <= order <= KEY_BITS // bits:
+        allowed = f"allowed with {n_characters} characters: 2..{KEY_BITS // bits}"
+        raise DataError(f"order is {order}, {allowed}")
+    return bits
 
 
 def _counted(
@@ -292,7 +281,7 @@ def _suffixes(keys: Keys, bits: int) -> Keys:
     return keys & ((1 << top) - 1)
 
 
-def _pruned(levels: list[Level], gains: list[Floats], most: int) -> list[Level]:
+def _pruned(levels: list[Level], bits: int, most: int) -> list[Level]:
     """Return the n-grams that gain most, and all single characters.
 
     An n-gram is worth as much as the best of those that begin or end with it, which need it.
@@ -300,138 +289,104 @@ def _pruned(levels: list[Level], gains: list[Floats], most: int) -> list[Level]:
     room = most - len(levels[0].keys)
     if room <= 0:
         return levels[:1]
-    for length in range(len(levels) - 1, 1, -1):
-        longer, shorter, bits = levels[length].keys, levels[length - 1].keys, levels[0].bits
-        for part in (longer >> bits, _suffixes(longer, bits)):
-            np.maximum.at(gains[length - 1], np.searchsorted(shorter, part), gains[length])
-    every = np.concatenate([np.zeros(0), *gains[1:]])
-    if len(every) <= room:
+    if sum(len(level.keys) for level in levels[1:]) <= room:
         return levels
-    least = np.partition(every, -room - 1)[-room - 1]
+    for shorter, longer in reversed(list(pairwise(levels[1:]))):
+        for part in (longer.keys >> bits, _suffixes(longer.keys, bits)):
+            np.maximum.at(shorter.gains, np.searchsorted(shorter.keys, part), longer.gains)
+    gains = np.concatenate([level.gains for level in levels[1:]])
+    least = np.partition(gains, -room - 1)[-room - 1]
     pruned = levels[:1]
-    for level, gain in zip(levels[1:], gains[1:], strict=True):
-        keep = gain > least
-        pruned.append(Level(level.bits, level.keys[keep], level.log_p[keep]))
+    for level in levels[1:]:
+        keep = level.gains > least
+        pruned.append(Level(level.keys[keep], level.log_p[keep], level.gains[keep]))
     return pruned
 
 
-def trie(levels: list[Level]) -> NDArray[Any]:
+def trie(levels: list[Level], bits: int) -> NDArray[Any]:
     """Return the nodes of a trie, in the order of n-grams' lengths and keys, between root and end.
 
     The first level holds every character, and the n-grams of each other level begin and end with
-    n-grams of the level before.
+    n-grams of the level before. `bits` are those of a character in a key.
     """
     levels = [level for level in levels if len(level.keys)]
     offsets = np.cumsum([1, *(len(level.keys) for level in levels)])
     nodes = np.zeros(offsets[-1] + 1, NODE)
     nodes["children"] = offsets[-1]
     nodes["children"][0] = 1
-    for length, level in enumerate(levels):
-        own = nodes[offsets[length] : offsets[length + 1]]
-        own["character"] = (level.keys & ((1 << level.bits) - 1)) - 1
-        own["log_p"] = np.maximum(level.log_p, LOWEST)
-        if length:
-            lower = levels[length - 1]
-            places = np.searchsorted(lower.keys, _suffixes(level.keys, level.bits))
-            own["suffix"] = offsets[length - 1] + places
-            parents = nodes[offsets[length - 1] : offsets[length]]
-            _back_off(parents, level, lower, places)
-        if length + 1 < len(levels):
-            first = np.searchsorted(levels[length + 1].keys, level.keys << level.bits)
-            own["children"] = offsets[length + 1] + first
+    parts = [nodes[start:end] for start, end in pairwise(offsets)]
+    for part, level in zip(parts, levels, strict=True):
+        part["character"] = (level.keys & ((1 << bits) - 1)) - 1
+        part["log_p"] = np.maximum(level.log_p, LOWEST)
+    for length, (lower, level) in enumerate(pairwise(levels), 1):
+        suffixes = np.searchsorted(lower.keys, _suffixes(level.keys, bits))
+        parts[length]["suffix"] = offsets[length - 1] + suffixes
+        parents, contexts = parts[length - 1], np.searchsorted(lower.keys, level.keys >> bits)
+        parents["children"] = offsets[length] + np.searchsorted(level.keys, lower.keys << bits)
+        # Probabilities in the file's precision, so that their sums are still 1.
+        stored = (p.astype(NODE["log_p"]) for p in (level.log_p, lower.log_p[suffixes]))
+        remaining, remaining_below = (
+            np.maximum(1 - np.bincount(contexts, np.exp(p.astype(float)), len(parents)), LEAST)
+            for p in stored
+        )
+        parents["back_off"] = np.log(remaining / remaining_below)
     return nodes
 
 
-def _back_off(parents: NDArray[Any], level: Level, lower: Level, places: Keys) -> None:
-    """Set the back-off weights of the nodes of one level."""
-    index = np.searchsorted(lower.keys, level.keys >> level.bits)
-    own = np.bincount(index, _as_stored(level.log_p), len(parents))
-    below = np.bincount(index, _as_stored(lower.log_p[places]), len(parents))
-    parents["back_off"] = np.log(np.maximum(1 - own, LEAST) / np.maximum(1 - below, LEAST))
-
-
-def _as_stored(log_p: Floats) -> Floats:
-    """Return probabilities in the file's precision, so that their sums are still 1."""
-    return np.exp(log_p.astype(NODE["log_p"]).astype(np.float64))
-
-
-def read_arpa(path: Path) -> tuple[str, int, NDArray[Any]]:
-    """Return the alphabet, the order and the nodes of a model in ARPA's format, gzipped or not.
+def convert_arpa(path: Path, out: Path) -> str:
+    """Convert a model of characters in ARPA's format, packed or not, and return a summary.
 
     Raises `DataError` for another format, a model of words, or one that is too large.
     """
-    try:
-        levels = _levels(path)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read ARPA file {path}: {error}") from None
-    tokens = sorted(token for (token,) in levels[0])
+    ngrams = defaultdict[int, dict[tuple[str, ...], float]](dict)  # by length
+    for ngram, log_p in _arpa_ngrams(path):
+        ngrams[len(ngram)][ngram] = log_p
+    tokens = [token for (token,) in ngrams[1]]
     space = next((name for name in SPACES if name in tokens), None)
     if space is None:
         raise DataError(f"{path} has no token for the space, expected one of {' '.join(SPACES)}")
-    characters = {token: SPACE if token == space else token for token in tokens}
-    words = [token for token, character in characters.items() if len(character) != 1]
-    if words:
+    if words := [token for token in tokens if len(token) > 1 and token != space]:
         raise DataError(f"{path} has the token {words[0][:MAX_SHOWN]!r}, expected characters")
-    most_order = KEY_BITS // _bits(len(tokens))
-    if not 2 <= len(tokens) <= MOST_CHARACTERS or len(levels) > most_order:
-        raise DataError(
-            f"{path} has {len(tokens)} characters and n-grams of up to {len(levels)}, "
-            f"allowed: 2..{MOST_CHARACTERS} and, with so many, up to {most_order}"
-        )
+    characters = {token: SPACE if token == space else token for token in tokens}
     alphabet = "".join(sorted(characters.values()))
     codes = {token: 1 + alphabet.index(character) for token, character in characters.items()}
-    return alphabet, len(levels), trie(_keyed(path, levels, codes))
+    bits, levels = _key_bits(alphabet, len(ngrams)), []
+    for length, log_p_of in ngrams.items():
+        shorter, keyed = ngrams.get(length - 1), {}
+        for ngram, log_p in log_p_of.items():
+            if shorter and not (ngram[:-1] in shorter and ngram[1:] in shorter):
+                raise DataError(f"{path} has {' '.join(ngram)!r} but not both of its parts")
+            keyed[reduce(lambda key, token: key << bits | codes[token], ngram, 0)] = log_p
+        keys = np.array(sorted(keyed), np.int64)
+        log_ps = np.array([keyed[key] for key in keys.tolist()])
+        levels.append(Level(keys, log_ps, np.zeros(len(keys))))
+    nodes = trie(levels, bits)
+    # The nodes begin with the root and all single characters.
+    shares = dict(zip(alphabet, np.exp(nodes["log_p"][1:].astype(float)).tolist(), strict=False))
+    about = About(out.stem, alphabet, len(levels), (_named(path),), _needed(shares))
+    return _save(out, about, nodes)
 
 
-def _levels(path: Path) -> list[Ngrams]:
-    """Read the n-grams of each length."""
-    levels: list[Ngrams] = []
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as file:
+def _arpa_ngrams(path: Path) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Yield the n-grams of an ARPA file, short ones first, and their log-probabilities in nats."""
+    length = 0
+    with _opened(path) as file:
         for number, line in enumerate(map(str.strip, file), 1):
             if heading := HEADING.fullmatch(line):
-                levels.append({})
-                if int(heading[1]) != len(levels):
+                length += 1
+                if int(heading[1]) != length:
+                    raise DataError(f"{path}, line {number}: {length}-grams are expected first")
+            elif length and line and not line.startswith("\\"):
+                try:
+                    log_p, *tokens = float(line.split()[0]) * math.log(10), *line.split()[1:]
+                except ValueError:
+                    log_p, tokens = math.nan, []
+                # The last may be a back-off weight.
+                if not log_p <= 0 or len(tokens) not in (length, length + 1):
                     raise DataError(
-                        f"{path}, line {number}: {len(levels)}-grams are expected first"
+                        f"{path}, line {number}: {line[:MAX_SHOWN]!r} is no {length}-gram"
                     )
-            elif levels and line and not line.startswith("\\"):
-                ngram, log_p = _ngram(path, number, line, len(levels))
-                if LEFT_OUT.isdisjoint(ngram):
-                    levels[-1][ngram] = log_p
-    if not levels or not levels[0]:
+                if LEFT_OUT.isdisjoint(tokens[:length]):
+                    yield tuple(tokens[:length]), log_p
+    if not length:
         raise DataError(f"{path} is no ARPA file: it has no \\1-grams:")
-    return [level for level in levels if level]
-
-
-def _ngram(path: Path, number: int, line: str, length: int) -> tuple[tuple[str, ...], float]:
-    log10_p, *tokens = line.split()
-    if len(tokens) not in (length, length + 1):  # the last may be a back-off weight
-        raise DataError(f"{path}, line {number}: {line[:MAX_SHOWN]!r} is no {length}-gram")
-    try:
-        log_p = float(log10_p) * math.log(10)
-    except ValueError:
-        log_p = math.nan
-    if not log_p <= 0:
-        raise DataError(f"{path}, line {number}: {log10_p[:MAX_SHOWN]!r} is no log-probability")
-    return tuple(tokens[:length]), log_p
-
-
-def _keyed(path: Path, levels: list[Ngrams], codes: dict[str, int]) -> list[Level]:
-    """Return the same n-grams in the order of their keys."""
-    bits = _bits(len(codes))
-    keyed: list[Level] = []
-    before: Ngrams = {}
-    for level in levels:
-        values = {}
-        for ngram, log_p in level.items():
-            if before and (ngram[:-1] not in before or ngram[1:] not in before):
-                raise DataError(f"{path} has {' '.join(ngram)!r} but not both of its parts")
-            key = 0
-            for token in ngram:
-                key = key << bits | codes[token]
-            values[key] = log_p
-        keys = np.array(sorted(values), np.int64)
-        keyed.append(Level(bits, keys, np.array([values[k] for k in keys.tolist()])))
-        before = level
-    return keyed

@@ -1,5 +1,6 @@
 """Measure how large the numbers become that a net multiplies: what 8 bits must hold."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
@@ -12,24 +13,26 @@ from inkstream.model.graphs.int8 import Ranges
 from inkstream.model.network import ColumnLSTM, LineLSTM
 
 QUANTILE: Final = 0.9999  # greater values are cut off: steps for all others are finer then
-MOST_VALUES: Final = 100_000  # of a layer and a batch, that are looked at
+MAX_VALUES: Final = 100_000  # of a layer and a batch, that are looked at
 
 
 @torch.no_grad()
 def measured_ranges(network: ColumnLSTM | LineLSTM, batches: Iterable[NDArray[np.uint8]]) -> Ranges:
     """Return the ranges of a net, of what it sees of columns, [B, T, .], of training writers."""
-    convolutions: list[nn.Module] = []
-    readers: list[nn.Module] = []  # that get numbers of any sign, not those of a ReLU
+    convolutions: list[nn.Module]
+    readers: list[nn.Module]  # that get numbers of any sign, not those of a ReLU
     if isinstance(network, LineLSTM):
-        convolutions += network.convolutions
-        readers += [*network.lstm, network.head]
+        convolutions, readers = [*network.convolutions], [*network.lstm, network.head]
     else:
-        convolutions.append(network.convolution)
-    found: dict[nn.Module, list[Tensor]] = {each: [] for each in (*convolutions, *readers)}
+        convolutions, readers = [network.convolution], []
+    values_of = defaultdict[nn.Module, list[Tensor]](list)
 
     def keep(layer: nn.Module, values: Tensor) -> None:
         flat = values.abs().flatten()
-        found[layer].append(flat[:: 1 + len(flat) // MOST_VALUES])
+        values_of[layer].append(flat[:: 1 + len(flat) // MAX_VALUES])
+
+    def quantile(layer: nn.Module) -> float:
+        return float(np.quantile(torch.cat(values_of[layer]).cpu().numpy(), QUANTILE))
 
     hooks = [
         each.register_forward_hook(lambda layer, _, outputs: keep(layer, outputs.relu()))
@@ -44,8 +47,4 @@ def measured_ranges(network: ColumnLSTM | LineLSTM, batches: Iterable[NDArray[np
         network(torch.from_numpy(columns).to(device).float() / 255)
     for hook in hooks:
         hook.remove()
-    of_convolutions, of_readers = (
-        tuple(float(np.quantile(torch.cat(found[each]).cpu().numpy(), QUANTILE)) for each in layers)
-        for layers in (convolutions, readers)
-    )
-    return Ranges(of_convolutions, of_readers)
+    return Ranges(tuple(map(quantile, convolutions)), tuple(map(quantile, readers)))

@@ -6,7 +6,6 @@ cut leaves the last good file. Tensors lie in safetensors files: nothing is ever
 
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -14,29 +13,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from inkstream.model import plots
 from inkstream.model.checkpoint import SUFFIX, Metadata
-from inkstream.model.config import ModelConfig
 from inkstream.model.errors import DataError
 from inkstream.model.export import export
 from inkstream.model.files import write_whole
 from inkstream.model.graphs.int8 import Ranges
+from inkstream.model.network import CausalNet
 from inkstream.model.training.config import RunOptions, TrainingConfig
 
-CONFIGURATION: Final = "config.json"
-STATE: Final = "state.safetensors"
-NETWORK: Final = "network.safetensors"
-METRICS: Final = "metrics.jsonl"
-CURVE: Final = "curve.png"
-OPTIONS: Final = "options.json"
-# The options of a run that are kept.
-KEPT: Final = ("data", "pen", "paper", "letters", "teachers", "init", "device", "threads")
-FLOAT32_FOLDER: Final = "float32"  # of the same net in 32-bit numbers, the reference
-TEACHER_FOLDER: Final = "teacher"  # the folder of a teacher's run in that of its student
+# What a run folder holds, beside the checkpoint that is its result.
+OPTIONS: Final = "options.json"  # of the run: resuming it needs none
+CONFIGURATION: Final = "config.json"  # what decides the result: options, data, labels
+STATE: Final = "state.safetensors"  # weights, optimisers and step: a run is resumed from it
+NETWORK: Final = "network.safetensors"  # the weights that are the result so far
+METRICS: Final = "metrics.jsonl"  # figures of each validation
+CURVE: Final = "curve.png"  # of them
+FLOAT32_FOLDER: Final = "float32"  # the same net in 32-bit numbers, the reference
+TEACHER_FOLDER: Final = "teacher"  # the run of a classifier's teacher
 MAX_SHOWN: Final = 60  # characters of a value in a message
 VERSION: Final = "9"  # of the recipe; a retrained net with other figures gets another one
 LICENCE: Final = "Apache-2.0"
@@ -48,22 +47,17 @@ class RunFolder:
     Raises `DataError` when the folder cannot be written or has another run.
     """
 
-    def __init__(self, path: Path, configuration: Mapping[str, Any], *, resume: bool) -> None:
-        self.path = path
-        if resume:
-            if not (path / STATE).is_file():
-                raise DataError(f"{path} has no {STATE}: there is no run to resume")
-            before, now = _flat(_configuration(path)), _flat(configuration)
-            changed = [f"{name} {how}" for name, how in _changes(before, now, before | now).items()]
-            if changed:
-                raise DataError(
-                    f"cannot resume {path}: {'; '.join(changed)} "
-                    "(ask for what it was begun with, or name another folder)"
-                )
-        else:
-            _make(path)
-            (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
+    def __init__(self, path: Path, configuration: Mapping[str, Any]) -> None:
+        """Begin a run, or go on with that of the folder if it has saved a state."""
+        self.path, self.configuration = path, configuration
+        self.has_state = (path / STATE).is_file()
+        if self.has_state:
+            before = read_configuration(path)
+            _refuse_changes(path, before["config"], configuration["config"])
+            _refuse_changes(path, before, configuration)
+            return
         _write(path / CONFIGURATION, json.dumps(configuration, indent=2).encode())
+        (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -80,223 +74,177 @@ class RunFolder:
 
     def save(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """Save the state after a step."""
-        _write(self.path / STATE, _packed(tensors, {"step": str(step)}))
+        _write(self.path / STATE, safetensors.torch.save(_plain(tensors), {"step": str(step)}))
 
     def load(self) -> tuple[dict[str, Tensor], int]:
-        """Return the last saved state and its step."""
-        try:
-            with safe_open(self.path / STATE, "pt") as file:
-                step = int((file.metadata() or {})["step"])
-                return {name: file.get_tensor(name) for name in file.keys()}, step  # noqa: SIM118
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise DataError(f"{self.path / STATE} is damaged: {error}") from error
-
-    def save_network(self, tensors: Mapping[str, Tensor]) -> None:
-        """Save the weights that are the result so far."""
-        _write(self.path / NETWORK, _packed(tensors))
-
-    def log(self, values: Mapping[str, Any]) -> None:
-        """Append one line of metrics."""
-        self._write_metrics([*self.metrics(), values])
-
-    def forget_after(self, step: int) -> None:
-        """Drop the metrics of later steps, which are repeated after the saved state."""
+        """Return the last saved state and its step; drop the figures of steps that come again."""
+        with _reading(self.path / STATE), safe_open(self.path / STATE, "pt") as file:
+            step = int((file.metadata() or {})["step"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         self._write_metrics([line for line in self.metrics() if line["step"] <= step])
+        return tensors, step
+
+    def record(self, figures: Mapping[str, Any], network: nn.Module) -> None:
+        """Add the figures of a validation, draw them, and save the weights of which they are."""
+        self._write_metrics([*self.metrics(), figures])
+        _write(self.path / NETWORK, safetensors.torch.save(_plain(network.state_dict())))
+        curve = plots.training_curve(self.metrics())
+        curve.savefig(self.path / CURVE, dpi=plots.RESOLUTION)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return all lines of metrics; raise `DataError` when they cannot be read."""
+        """Return the figures of all validations; raise `DataError` when they cannot be read."""
         file = self.path / METRICS
-        try:
+        with _reading(file):
             lines = file.read_text().splitlines() if file.exists() else []
             return [json.loads(line) for line in lines]
-        except (OSError, ValueError) as error:
-            raise DataError(f"{file} is damaged: {error}") from error
-
-    def newest(self) -> dict[str, Any]:
-        """Return the last line of metrics; raise `DataError` when there is none."""
-        lines = self.metrics()
-        if not lines:
-            raise DataError(f"{self.path / METRICS} has no figures: they are lost")
-        return lines[-1]
 
     def _write_metrics(self, lines: Iterable[Mapping[str, Any]]) -> None:
         text = "".join(json.dumps(line) + "\n" for line in lines)
         _write(self.path / METRICS, text.encode())
 
-    def draw_curve(self) -> None:
-        """Draw the validation error so far into curve.png."""
-        figure = plots.training_curve(self.metrics())
-        figure.savefig(self.path / CURVE, dpi=plots.RESOLUTION)
-
     def export(
         self,
-        name: str,
-        config: ModelConfig,
+        network: CausalNet,
         metrics: Mapping[str, float],
         temperatures: tuple[float, ...],
         ranges: Ranges | None,
         *,
         to: Path | None = None,
     ) -> Path:
-        """Export the run's net as a checkpoint into the folder, or another; return its path.
+        """Export a net as a checkpoint into the folder, or another; return its path.
 
         `ranges` are those of 8 bits; None exports a net of 32-bit numbers.
         """
-        configuration = _configuration(self.path)
-        weights = network_weights(self.path)
+        weights = _plain(network.state_dict())
         metadata = Metadata(
-            name=name,
+            name=self.configuration["config"]["task"],
             version=VERSION,
-            config=config,
+            config=network.config,
             licence=LICENCE,
-            data=configuration["data"],
-            data_digest=configuration["data_digest"],
-            config_digest=configuration["config_digest"],
+            data=self.configuration["data"],
+            data_digest=self.configuration["data_digest"],
+            config_digest=self.configuration["config_digest"],
             metrics=dict(metrics),
             parameters=sum(weight.numel() for weight in weights.values()),
             temperatures=temperatures,
         )
         folder = to or self.path
         folder.mkdir(exist_ok=True)
-        path = folder / f"{name}{SUFFIX}"
-        export(path, {key: value.numpy() for key, value in weights.items()}, metadata, ranges)
+        path = folder / f"{metadata.name}{SUFFIX}"
+        export(path, {key: weights[key].numpy() for key in sorted(weights)}, metadata, ranges)
         return path
 
 
-def _make(path: Path) -> None:
-    """Make a run folder; raise `DataError` if that fails, or if it holds another run."""
-    if (path / STATE).exists():
-        raise DataError(
-            f"{path} holds a run already: resume it (--resume) or name another folder (--run)"
-        )
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"run folder {path} cannot be made: {error.strerror}") from error
-
-
 def _write(path: Path, content: bytes) -> None:
+    """Write a file, and its folder if there is none; raise `DataError` if that fails."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _configuration(path: Path) -> dict[str, Any]:
-    """Read the configuration of a run folder; raise `DataError` when it cannot be read."""
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    """Raise `DataError`, which names the file, for one that cannot be read or understood."""
     try:
+        yield
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise DataError(f"{file} is damaged, or of another version: {error!r}") from error
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors on the CPU and contiguous (images may lie channels last)."""
+    return {name: value.contiguous().cpu() for name, value in tensors.items()}
+
+
+def _refuse_changes(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise `DataError` that names the values of the folder's run that are others now."""
+    changes = [
+        f"{name} was {str(before.get(name))[:MAX_SHOWN]}, now {str(now.get(name))[:MAX_SHOWN]}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]
+    if changes:
+        raise DataError(
+            f"cannot resume {path}: {'; '.join(changes)} (give what it was begun with, or"
+            " another folder with --run)"
+        )
+
+
+def read_configuration(path: Path) -> dict[str, Any]:
+    """Read the configuration of a run folder; raise `DataError` when it cannot be read."""
+    with _reading(path / CONFIGURATION):
         configuration: dict[str, Any] = json.loads((path / CONFIGURATION).read_bytes())
         configuration["config"]["task"], configuration["labels"]
-    except OSError as error:
-        raise DataError(f"{path / CONFIGURATION} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path / CONFIGURATION} is damaged: {error!r}") from error
-    return configuration
-
-
-def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all that decides a run in one level; without the digest, which adds nothing."""
-    others = {name: value for name, value in configuration.items() if name != "config_digest"}
-    return {**others.pop("config", {}), **others}
-
-
-def _changes(
-    before: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]
-) -> dict[str, str]:
-    """Return which values differ, and how, by name."""
-    return {
-        name: f"was {str(before.get(name))[:MAX_SHOWN]}, now {str(now.get(name))[:MAX_SHOWN]}"
-        for name in names
-        if before.get(name) != now.get(name)
-    }
-
-
-def _packed(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
-    """Serialise tensors, on the CPU and contiguous (images may lie channels last)."""
-    plain = {name: value.contiguous().cpu() for name, value in tensors.items()}
-    return safetensors.torch.save(plain, metadata)
+        return configuration
 
 
 def network_weights(path: Path) -> dict[str, Tensor]:
     """Return the weights of a run that has some; raise `DataError` if they are damaged."""
-    try:
+    with _reading(path / NETWORK):
         return safetensors.torch.load_file(path / NETWORK)
-    except SafetensorError as error:
-        raise DataError(f"{path / NETWORK} is damaged: {error}") from error
 
 
-def finished_run(path: Path, task: str) -> tuple[dict[str, Any], dict[str, Tensor], str]:
-    """Return the configuration of a run of `task`, its weights and the SHA-256 of their file.
-
-    Raises `DataError` if it is none, or has no weights.
-    """
-    if not (path / NETWORK).is_file():
-        raise DataError(f"{path} has no {NETWORK}: train it first")
-    configuration = _configuration(path)
-    found = configuration["config"]["task"]
-    if found != task:
-        raise DataError(f"{path} holds a run of {found}, expected one of {task}")
-    digest = hashlib.sha256((path / NETWORK).read_bytes()).hexdigest()
-    return configuration, network_weights(path), digest
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: object) -> None:
+    """Load the weights of a source into a net; raise `DataError` if they are of another net."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DataError(f"the weights of {source} are of another net: {error}") from error
 
 
 # The options of a run, so that resuming it needs none
 
 
 def keep_options(config: TrainingConfig, run: RunOptions) -> None:
-    """Save the options of a new run before any data is read; raise `DataError` if that fails."""
+    """Save the options of a new run before any data is read.
+
+    Raises `DataError` if that fails, or if the folder holds a run already.
+    """
     if run.resume:
         return
-    _make(run.run)
-    values = {name: getattr(run, name) for name in KEPT}
-    kept = {"run": values, "config": dataclasses.asdict(config)}
+    if (run.run / STATE).exists():
+        raise DataError(
+            f"{run.run} holds a run already: resume it (--resume) or name another folder (--run)"
+        )
+    kept = {"run": dataclasses.asdict(run), "config": dataclasses.asdict(config)}
     _write(run.run / OPTIONS, json.dumps(kept, indent=2, default=str).encode())
 
 
 def resumed(
     config: TrainingConfig, run: RunOptions, given: Collection[str]
 ) -> tuple[TrainingConfig, RunOptions]:
-    """Return the options of a run to resume: the saved ones, and those that may change.
+    """Return the saved options of a run to resume.
+
+    Given options of the run replace them, such as other paths, whose content `RunFolder` checks.
 
     Args:
         config: the options that are given now, and defaults.
-        run: likewise; given paths replace the saved ones, and `RunFolder` checks their content.
+        run: likewise.
         given: names of the fields of both that are given now.
 
-    Raises `DataError` that names every changed option.
+    Raises `DataError` if there is no such run, or if options of `config` were others.
     """
     file = run.run / OPTIONS
     if not file.exists():
         raise DataError(f"{run.run} has no {OPTIONS}: there is no run to resume (see --run)")
-    try:
+    with _reading(file):
         kept = json.loads(file.read_bytes())
-        begun: dict[str, Any] = kept["config"]
-        found = {name: value for name, value in kept["run"].items() if name not in given}
-        changed = [f"it is a run of: inkstream train {begun['task']}"]
-        if begun["task"] == config.task:
-            before = type(config)(**begun)
-            names = [name for name in begun if name in given]
-            changes = _changes(begun, dataclasses.asdict(config), names)
-            changed = [f"--{name.replace('_', '-')} {how}" for name, how in changes.items()]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(f"{file} is damaged, or of another version: {error}") from error
-    if changed:
-        raise DataError(
-            f"cannot resume {run.run}: {'; '.join(changed)} (leave that out, or name another folder"
-            " with --run)"
+        before: dict[str, Any] = kept["config"]
+        now = dataclasses.asdict(config)
+        _refuse_changes(run.run, before, before | {n: now[n] for n in now if n in {"task", *given}})
+        saved = msgspec.convert(
+            kept["run"] | {"run": run.run}, RunOptions, dec_hook=lambda kind, value: kind(value)
         )
-    for name in ("data", "pen", "init"):
-        if found.get(name) is not None:
-            found[name] = Path(found[name])
-    for name in ("paper", "letters", "teachers"):
-        if name in found:
-            found[name] = tuple(map(Path, found[name]))
-    return before, dataclasses.replace(run, **found)
+        config = type(config)(**before)
+    changed = {"minutes", "resume", *given}.intersection(dataclasses.asdict(run))
+    return config, dataclasses.replace(saved, **{name: getattr(run, name) for name in changed})
 
 
 def saved_state(run: Path) -> Path | None:
     """Return the file from which a run would be resumed: its own, or its teacher's."""
-    for folder in (run, run / TEACHER_FOLDER):
-        if (folder / STATE).is_file():
-            return folder / STATE
-    return None
+    states = (run / STATE, run / TEACHER_FOLDER / STATE)
+    return next((state for state in states if state.is_file()), None)

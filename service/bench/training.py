@@ -20,9 +20,10 @@ import torch
 from pydantic import BaseModel
 
 from inkstream.model.config import STEP_COLUMNS
+from inkstream.model.data.line_data import load_data
 from inkstream.model.train import Trainer, choose_device
 from inkstream.model.training.config import LINES, Device, RunOptions
-from inkstream.model.training.lines import BUCKET_STEPS, LinesTask, load_data
+from inkstream.model.training.lines import BUCKET_STEPS, LinesTask
 from inkstream.service import installed_version
 from inkstream.service.bench.kernels import product_sizes
 from inkstream.service.bench.processes import describe_machine

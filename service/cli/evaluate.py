@@ -56,11 +56,7 @@ ROUGH: Final = click.option(
 DOCUMENT: Final = click.option(
     "--document", type=PATH, help="Markdown file of the report  [default: a file in --out]"
 )
-NOT_ROUGH: Final = {
-    "baselines": "--baselines",
-    "n_writers": "--adaptation",
-    "reference": "--bidirectional",
-}
+NOT_ROUGH: Final = {"baselines": "--baselines", "n_writers": "--adaptation"}
 MARGINS: Final = (0, 4, 8, 12)  # columns
 
 
@@ -146,9 +142,6 @@ def digits(
     default=0,
     help="fine-tune to so many writers, each with half of their words",
 )
-@click.option(
-    "--bidirectional", "reference", type=PATH, help="run folder of a bidirectional reference model"
-)
 @out_option("lines", "folder for JSON and plots")
 @DOCUMENT
 def lines(
@@ -156,13 +149,13 @@ def lines(
 ) -> None:
     """Measure CER, letter ends, latency and calibration on the test writers.
 
-    Baselines, adaptation and a bidirectional reference model are measured where they are asked for,
-    else kept from the report in --out, if it is of the same weights, ink and pieces.
+    Baselines and adaptation are measured where they are asked for, else kept from the report in
+    --out, if it is of the same weights, ink and pieces.
 
     \b
     Examples:
       inkstream evaluate lines
-      inkstream evaluate lines --baselines --adaptation 12 --bidirectional runs/both
+      inkstream evaluate lines --baselines --adaptation 12
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part validation --limit 300
       inkstream evaluate lines --rough --part validation
     """

@@ -1,7 +1,6 @@
 """`inkstream train`: train models. PyTorch is imported by the commands, not by their help."""
 
 import dataclasses
-import json
 import shlex
 import signal
 import typing
@@ -29,8 +28,6 @@ TIME_IS_OVER: Final = 3  # exit code
 WORDS: Final = {  # for options that are no numbers
     "optimiser": "optimiser of the hidden matrices; AdamW updates the rest",
     "precision": "number format of matrix products",
-    "bidirectional": "train a bidirectional reference model, which cannot stream",
-    "directions": "train a model that also sees where the pen goes, where ink tells it",
 }
 IMAGES: Final = (
     "a folder with one folder of images for each class, a CSV file of label and pixels, or a folder"
@@ -72,7 +69,11 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
         click.option("--run", type=PATH, default=RUNS / task, help="run folder"),
         click.option("--resume", is_flag=True, help="continue the run in the run folder"),
         click.option("--data", type=PATH, help=data),
-        click.option("--minutes", type=float, help="stop and save after so many minutes"),
+        click.option(
+            "--minutes",
+            type=click.FloatRange(0, min_open=True),
+            help="stop and save after so many minutes",
+        ),
         click.option(
             "--device",
             type=click.Choice(typing.get_args(Device)),
@@ -81,7 +82,7 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
         ),
         click.option(
             "--threads",
-            type=int,
+            type=click.IntRange(0, 1024),
             default=0,
             show_default=False,
             help="processor threads  [default: torch's choice]",
@@ -160,7 +161,6 @@ def lines(**options: Any) -> int:
     Examples:
       inkstream train lines --sources data/
       inkstream train lines --init lines --steps 9000 --hold 0 --run runs/on
-      inkstream train lines --init lines --bidirectional --steps 5000 --run runs/both
     """
     return _train("lines", options)
 
@@ -229,8 +229,6 @@ def _train(task: str, options: dict[str, Any]) -> int:
             result.missing = f"the trained model: the time was over{during}"
             return TIME_IS_OVER
         following = NEXT[task].format(made=shlex.quote(str(made)), run=quoted)
-        if options.get("bidirectional"):
-            following = f"inkstream evaluate lines --bidirectional {quoted}"
         result.complete(made, next_command=following)
     return 0
 
@@ -268,7 +266,7 @@ def _interruptible() -> Iterator[None]:
 @click.option(
     "--text-weight",
     "weight",
-    type=float,
+    type=click.FloatRange(0, min_open=True),
     default=10.0,
     help="weight of a line of --text, beside words",
 )
@@ -309,6 +307,7 @@ def language(
     out = out or RUNS / f"{(LANGUAGES | FURTHER)[code]}.ngrams"
     if arpa is not None and files:
         raise click.UsageError("--arpa and --text exclude each other")
+    out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
     with outcome(f"the language model {out}") as result:
         if arpa is not None:
             click.echo(convert_arpa(arpa, out))
@@ -317,28 +316,3 @@ def language(
             click.echo(train_language(files, code=code_or_none, out=out, **options))
         following = f"inkstream recognize line.png --language {shlex.quote(str(out))}"
         result.complete(out, next_command=following)
-
-
-@train.command()
-@click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [default: downloaded once]")
-@click.option("--epochs", type=click.IntRange(1), default=10)
-@click.option("--seed", type=click.IntRange(0), default=0)
-@click.option("--out", type=PATH, help="a JSON file for the test accuracy")
-def document(data: Path | None, epochs: int, seed: int, out: Path | None) -> None:
-    """Train the book chapter's example as it stands there, and print its test accuracy.
-
-    \b
-    Example:
-      inkstream train document
-    """
-    from inkstream.model.training.document import train_document
-
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    with outcome("the test accuracy") as result:
-        accuracy = train_document(data, epochs, seed)
-        if out is not None:
-            found = {"test_accuracy": accuracy, "epochs": epochs, "seed": seed}
-            out.write_text(json.dumps(found) + "\n")
-        made = "the figures above" if out is None else out
-        result.complete(made, next_command="inkstream train digits")

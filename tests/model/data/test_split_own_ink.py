@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inkstream.model.data import split
+from inkstream.model.data import line_data, split
 from inkstream.model.data.ink_set import InkSet
+from inkstream.model.data.line_data import LineData
 from inkstream.model.data.sources import ink_files
 from inkstream.model.errors import DataError
-from inkstream.model.training import lines as line_data
-from inkstream.model.training.lines import LineData
 from tests.helpers.small_ink_set import Builder
 
 

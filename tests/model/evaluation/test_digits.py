@@ -9,7 +9,6 @@ import pytest
 from inkstream.model.data.sources.pen_digits import PenDigits
 from inkstream.model.evaluation.digits import measure, predictor, report
 from inkstream.model.recognizer import Recognizer
-from inkstream.model.training.document import train_document
 from tests.helpers import builders
 
 
@@ -93,17 +92,3 @@ def test_a_report_has_all_seeds_and_plots(tmp_path: Path, monkeypatch: pytest.Mo
     }
     assert f"| after 28 columns | {contents['accuracy']:.2%} |" in digits_report.table()
     assert contents["checkpoint_sha256"] in digits_report.heading()
-
-
-def test_training_the_documents_net_prints_the_figures_of_the_chapter(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(
-        "inkstream.model.training.document.mnist.load", lambda part, folder: builders.excerpt(400)
-    )
-    accuracy = train_document(None, epochs=2, seed=0)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[:2] == ["epoch: 0", " batch: 0"]
-    assert [line.split(":")[0] for line in lines[2:4]] == [" accuracy", " loss"]
-    assert "epoch: 1" in lines
-    assert lines[-1] == f"test accuracy: {accuracy:.4f}"

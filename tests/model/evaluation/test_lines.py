@@ -235,15 +235,15 @@ def test_missing_sections_are_kept_from_an_earlier_report_on_the_same_pieces(
     options = {"part": "validation", "limit": 2}
     lines_report.save(tmp_path, tmp_path / "accuracy.md")
     earlier = dict(contents_of(tmp_path) or {}) | options
-    earlier |= {"adaptation": {"all": 1}, "bidirectional": {"words": 1}}
+    earlier |= {"adaptation": {"all": 1}}
     digits = builders.excerpt(12)
     again = report(net, ink(), digits, part="validation", limit=2, earlier=earlier)
     assert again.contents["adaptation"] == {"all": 1}
-    assert again.contents["kept"] == ["adaptation", "bidirectional"]
-    assert "kept: ['adaptation', 'bidirectional']" in again.heading()
+    assert again.contents["kept"] == ["adaptation"]
+    assert "kept: ['adaptation']" in again.heading()
     of_other_net = earlier | {"checkpoint_sha256": "another"}
     new = report(net, ink(), digits, part="validation", limit=2, earlier=of_other_net)
-    assert (new.contents["adaptation"], new.contents["kept"]) == ({}, ["bidirectional"])
+    assert (new.contents["adaptation"], new.contents["kept"]) == ({}, [])
     ours = {side: {"bootstrap": new.contents[side]["bootstrap"]} for side in ("words", "text")}
     compared = of_other_net | {"baselines": {"as good": ours}}
     new = report(net, ink(), digits, part="validation", limit=2, earlier=compared)

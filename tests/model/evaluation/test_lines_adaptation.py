@@ -33,7 +33,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """Return a net of the dimensions that `FROZEN` trains."""
     return builders.line_checkpoint(
         tmp_path_factory.mktemp("nets") / "tiny.onnx", layers=1, features=24, units=24,
-        channels=(4, 8, 8), flush_columns=FLUSH_COLUMNS,
+        channels=(4, 8, 8), flush_columns=FLUSH_COLUMNS, directions=True,
     )  # fmt: skip
 
 

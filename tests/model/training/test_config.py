@@ -9,17 +9,14 @@ from typing import Any, get_args
 import pytest
 
 from inkstream.model.errors import ConfigError, DataError
-from inkstream.model.training import config as configuration
 from inkstream.model.training.config import (
     PRESETS,
     RECIPES,
     DigitsConfig,
     LinesConfig,
     Optimiser,
-    RunOptions,
     TrainingConfig,
     find_sources,
-    read_recipe,
 )
 
 NUMBERS = [
@@ -65,22 +62,6 @@ def test_every_recipe_is_read_and_its_options_are_the_presets() -> None:
         assert preset.optimiser in get_args(Optimiser)
 
 
-@pytest.mark.parametrize(
-    ("option", "text"),
-    [
-        ("warmup = 3", "lines.toml has warmup, allowed: the options of `inkstream train lines"),
-        ("hold = 2", "hold is 2, allowed: 0..1"),
-    ],
-)
-def test_a_wrong_option_of_a_recipe_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, text: str
-) -> None:
-    (tmp_path / "lines.toml").write_text(f'task = "lines"\n[options]\n{option}\n')
-    monkeypatch.setattr(configuration, "RECIPES", tmp_path)
-    with pytest.raises(ConfigError, match=text):
-        read_recipe("lines", LinesConfig)
-
-
 def test_the_files_of_a_recipe_are_found_at_any_depth_and_missing_ones_named(
     tmp_path: Path,
 ) -> None:
@@ -93,18 +74,5 @@ def test_the_files_of_a_recipe_are_found_at_any_depth_and_missing_ones_named(
     assert find_sources("digits", tmp_path) == {"unipen": [archive], "pen": [pen]}
 
 
-def test_a_height_that_the_convolutions_cannot_halve_is_refused() -> None:
-    with pytest.raises(ConfigError, match="column_height is 36, allowed: multiples of 8"):
-        LinesConfig(column_height=36)
-
-
 def test_the_digest_does_not_depend_on_how_a_number_is_written() -> None:
     assert LinesConfig(words=3).digest == LinesConfig(words=3.0).digest
-
-
-@pytest.mark.parametrize(
-    "values", [{"minutes": 0}, {"minutes": -1}, {"minutes": math.nan}, {"threads": -1}]
-)
-def test_run_options_out_of_range_are_refused(values: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(values))):
-        RunOptions(run=Path("runs"), **values)  # type: ignore[arg-type]  # several fields' values

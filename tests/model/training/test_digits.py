@@ -17,7 +17,7 @@ from inkstream.model.network import ColumnLSTM
 from inkstream.model.training import digits
 from inkstream.model.training.config import DigitsConfig, RunOptions
 from inkstream.model.training.digits import DigitsTask, degraded, generator
-from inkstream.model.training.initial import InitialNet
+from inkstream.model.training.initial import TrainedNet
 from inkstream.model.training.run_folder import METRICS
 from tests.helpers import builders
 
@@ -79,7 +79,7 @@ def test_no_loss_lies_on_rough_columns_before_the_first_ink_of_the_plain_image(
 
 def test_the_teacher_answers_the_plain_image(monkeypatch: pytest.MonkeyPatch) -> None:
     blank = ColumnLSTM(builders.config())
-    initial = InitialNet(builders.DIGITS, blank.state_dict(), "digest")
+    initial = TrainedNet(builders.DIGITS, blank.state_dict(), "digest")
     config = dataclasses.replace(SMALL, rough=1.0, teacher_share=1.0)
     taught = DigitsTask(config, builders.excerpt(400), (), initial)
     with torch.no_grad():
@@ -130,7 +130,7 @@ def test_pen_digits_join_the_images_and_validate_by_source() -> None:
     made = DigitsTask(SMALL, builders.excerpt(400), (), pen=pen)
     assert len(made.answers) == 300 + 30
     assert made.description["data_digest"] != task().description["data_digest"]
-    errors = made.validate(made.network)["held_out"]
+    errors = made.validate(made.network)
     answers = made.scores(made.network, excerpt.columns[30:])[:, -1].argmax(1)
     assert errors["pen"] == pytest.approx((answers != excerpt.answers[30:]).mean())
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from inkstream.model.alphabet import ASCII, WESTERN
+from inkstream.model.errors import DataError
 from inkstream.model.network import LineLSTM
-from inkstream.model.training.initial import LIKE, RARER, InitialNet, like_of
-from inkstream.model.training.lines import initialise
+from inkstream.model.training.initial import LIKE, RARER, TrainedNet, initial_weights, like_of
+from inkstream.model.training.run_folder import load_weights
 from tests.helpers import builders
 
 KNOWN = tuple(" Beo")
@@ -16,6 +17,12 @@ NEW = ("é", "ß", "ø", "€", "x")  # the net knows nothing like the last two
 def network(labels: tuple[str, ...], seed: int) -> LineLSTM:
     torch.manual_seed(seed)
     return LineLSTM(builders.line_config(labels))
+
+
+def initialise(large: LineLSTM, small: LineLSTM) -> None:
+    """Load the weights of a net with the labels `KNOWN` into one that has more."""
+    initial = TrainedNet(KNOWN, small.state_dict(), "digest")
+    large.load_state_dict(initial_weights(initial, large.state_dict(), NEW))
 
 
 @pytest.mark.parametrize("label", sorted(set(WESTERN) - set(ASCII)))
@@ -32,7 +39,7 @@ def test_the_like_of_a_letter_with_an_accent_is_the_letter_beneath() -> None:
 def test_a_new_label_begins_as_its_like_but_rarer() -> None:
     small, large = network(KNOWN, 0), network((*KNOWN, *NEW), 1)
     before = {name: value.clone() for name, value in large.state_dict().items()}
-    initialise(large, InitialNet(KNOWN, small.state_dict(), "digest"))
+    initialise(large, small)
     start, loaded = small.state_dict(), large.state_dict()
     n_known = 1 + len(KNOWN)
     for name in ("head.weight", "head.bias"):
@@ -46,7 +53,7 @@ def test_a_new_label_begins_as_its_like_but_rarer() -> None:
 
 def test_known_labels_keep_their_scores_beside_new_ones() -> None:
     small, large = network(KNOWN, 0), network((*KNOWN, *NEW), 1)
-    initialise(large, InitialNet(KNOWN, small.state_dict(), "digest"))
+    initialise(large, small)
     columns = torch.rand(2, 40, builders.line_config().column_height)
     with torch.no_grad():
         scores, ends, _ = large.eval()(columns)
@@ -55,10 +62,9 @@ def test_known_labels_keep_their_scores_beside_new_ones() -> None:
     torch.testing.assert_close(ends, known_ends)
 
 
-def test_labels_in_another_order_keep_their_rows() -> None:
-    small, large = network(KNOWN, 0), network(("é", *KNOWN[::-1]), 1)
-    initialise(large, InitialNet(KNOWN, small.state_dict(), "digest"))
-    loaded, start = large.state_dict()["head.bias"], small.state_dict()["head.bias"]
-    assert torch.equal(loaded[2:].flip(0), start[1:])
-    assert loaded[0] == start[0]
-    assert loaded[1] == start[1 + KNOWN.index("e")] - RARER
+def test_a_net_that_sees_no_directions_is_refused() -> None:
+    seeing = LineLSTM(builders.line_config(KNOWN, directions=True))
+    with pytest.raises(
+        DataError, match=r"(?s)the net are of another net: .*convolutions\.0\.weight"
+    ):
+        load_weights(seeing, network(KNOWN, 0).state_dict(), "the net")

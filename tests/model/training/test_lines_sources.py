@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inkstream.model.data import line_data
 from inkstream.model.data.sources.paper import load_lines
 from inkstream.model.errors import DataError
-from inkstream.model.training import lines as line_data
+from inkstream.model.training import lines
 from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.lines import LinesTask
 from tests.helpers.paper_folder import write_index
@@ -117,6 +118,6 @@ def test_every_source_of_paper_has_its_share_and_its_validation(tmp_path: Path) 
 def test_an_image_whose_ink_vanishes_when_it_is_distorted_is_drawn_again(tmp_path: Path) -> None:
     words = load_lines(write_index(tmp_path / "words", {"dhsd-0": ["zoo", "lool"]}))
     words.images[0] = np.full((64, 256), 250, np.uint8)
-    draw = line_data.paper_source([words], (" ", "l", "o", "z"), 32)
+    draw = lines.paper_source([words], (" ", "l", "o", "z"), 32)
     random = np.random.default_rng(0)
     assert {draw(random).label for _ in range(20)} == {"lool"}

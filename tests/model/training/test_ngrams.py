@@ -10,7 +10,7 @@ import pytest
 from inkstream.model.alphabet import LETTERS
 from inkstream.model.data.synthesis.texts import texts
 from inkstream.model.decoding.ngrams import Language
-from inkstream.model.errors import ConfigError, DataError
+from inkstream.model.errors import DataError
 from inkstream.model.training.ngrams import train_language
 from tests.helpers.languages import log_p
 
@@ -58,7 +58,7 @@ def test_a_dutch_ij_has_two_capitals() -> None:
 
 def train(folder: Path, *lines: str, code: str | None = None, order: int = 4) -> Language:
     (folder / "text.txt").write_text("\n".join(lines), "utf-8")
-    out = folder / "made" / "mine.ngrams"
+    out = folder / "mine.ngrams"
     report = train_language([folder / "text.txt"], 10.0, code=code, order=order, most=5000, out=out)
     assert str(out) in report
     assert "text.txt, sha256 " in report
@@ -144,18 +144,10 @@ def test_a_byte_order_mark_is_not_a_character(tmp_path: Path) -> None:
     assert "\ufeff" not in train(tmp_path, "\ufeffhello, world!").about.characters
 
 
-@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
-def test_an_invalid_weight_is_refused(tmp_path: Path, weight: float) -> None:
-    (tmp_path / "text.txt").write_text("hello, world!")
-    files, out = [tmp_path / "text.txt"], tmp_path / "x"
-    with pytest.raises(ConfigError, match=f"text weight is {weight}, allowed: above 0"):
-        train_language(files, weight, code=None, order=3, most=100, out=out)
-
-
 def test_the_error_of_an_unreadable_text_names_the_reason(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    for name, text in (("nosuch", "cannot read text"), ("binary", "is not UTF-8")):
-        with pytest.raises(DataError, match=text):
+    for name, text in (("nosuch", "No such file"), ("binary", "utf-8")):
+        with pytest.raises(DataError, match=f"cannot read .*{name}: .*{text}"):
             train_language([tmp_path / name], 1.0, code=None, order=3, most=100, out=tmp_path / "x")
     with pytest.raises(DataError, match="no text"):
         train_language([], 1.0, code=None, order=3, most=100, out=tmp_path / "x")

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 COMMANDS: Final = tuple(cli.COMMANDS)
 HELP_COMMANDS: Final = [  # every command with a help of its own
     *(["serve"], ["recognize"], ["stream"], ["models"], ["bench"], ["train"], ["evaluate"]),
-    *(["train", name] for name in ("digits", "teacher", "lines", "hand", "language", "document")),
+    *(["train", name] for name in ("digits", "teacher", "lines", "hand", "language")),
     *(["evaluate", name] for name in ("digits", "lines", "ink", "language", "pages")),
     *(["data"], ["data", "unipen"], ["data", "ink"]),
     *(
@@ -311,7 +311,7 @@ def test_the_hint_to_install_names_the_packages_of_the_train_extra() -> None:
 def test_without_torch_one_line_names_the_package_to_install(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    done = inkstream("train", "document", env=os.environ | {"PYTHONPATH": path})
+    done = inkstream("train", "digits", env=os.environ | {"PYTHONPATH": path})
     assert done.returncode == 1
     message = one_line(done.stderr)
     assert "torch is not installed, which this command needs: pip install torch" in message

@@ -85,11 +85,11 @@ def test_a_resumed_run_knows_its_options_and_refuses_others_by_name(tmp_path: Pa
         standalone_mode=False,
     )
     assert str(again.exception) == (
-        f"cannot resume {run}: --units was 8, now 16; --seed was 0, now 1"
-        " (leave that out, or name another folder with --run)"
+        f"cannot resume {run}: units was 8, now 16; seed was 0, now 1"
+        " (give what it was begun with, or another folder with --run)"
     )
     lines_run = CliRunner().invoke(cli, ["train", "lines", "--run", str(run), "--resume"])
-    assert "it is a run of: inkstream train digits" in str(lines_run.exception)
+    assert f"cannot resume {run}: task was digits, now lines" in str(lines_run.exception)
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_a_run_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     done = CliRunner().invoke(
         cli, ["train", "digits", *options, "--held-out", "100", "--teacher-share", "0"]
     )
-    assert "cannot be made: Not a directory" in str(done.exception)
+    assert "options.json cannot be written: Not a directory" in str(done.exception)
 
 
 def test_help_names_the_options_with_their_defaults() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from inkstream.model.data.batches import InkPieces
+from inkstream.model.data.line_data import LineData, own_ink, with_letters
 from inkstream.model.data.sources.letters import X_HEIGHT, SingleLetters, load_letters
 from inkstream.model.data.synthesis.composition import REAL_SHARE, LineComposer, Recipe
-from inkstream.model.training.lines import LineData, own_ink, with_letters
 from tests.helpers.letter_files import LEAST_POINTS, SPECIAL, UNKNOWN, write, write_letters
 from tests.helpers.small_writers import INK, LETTERS, USED
 
