@@ -26,7 +26,6 @@ from inkstream.model.data.ink_set import CATEGORIES, TEXT, WORDS, InkLine, InkSe
 from inkstream.model.data.statistics import donors
 from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.errors import DataError
-from inkstream.model.preprocess.columns import strip_columns
 from inkstream.model.preprocess.image import Grey
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 
@@ -333,7 +332,6 @@ def draw_number(digits: Dataset, column_height: int, random: np.random.Generator
 MOST_CUT: Final = 0.06  # of its height, at either end
 MOST_ADDED: Final = 0.3  # of its height, in all: neighbours' rows are not always cut away
 SCAN_SHEAR_DEG: Final = 12.0
-SCAN_WIDER: Final = (0.75, 1.3)  # times the width
 SCAN_SLOPE: Final = 0.12  # heights that one end lies above the other, at most
 
 
@@ -343,8 +341,8 @@ def draw_scan(
     column_height: int,
     random: np.random.Generator,
     *,
-    to_columns: Callable[[Grey, int], NDArray[np.uint8]] = strip_columns,
-    widths: tuple[float, float] = SCAN_WIDER,
+    to_columns: Callable[[Grey, int], NDArray[np.uint8]],
+    widths: tuple[float, float],
 ) -> LineSample:
     """Distort the grey image [h, w] of a line, and return its columns; its letters' ends are open.
 

@@ -98,7 +98,7 @@ class InkSet:
         for piece in pieces:  # may be read one by one, and are kept in 16 bits
             origin = piece.points.min(0)
             moved = np.rint(piece.points - origin)
-            moved = moved.astype(np.int16 if moved.max() <= LARGEST else np.int32)
+            moved = moved.astype(np.int16 if moved.max() <= LARGEST else np.int64)
             kept.append(replace(piece, points=moved, guides=piece.guides - origin[1]))
             lengths.append(np.diff(piece.stroke_starts))
         names = tuple(sorted({piece.writer for piece in kept}))

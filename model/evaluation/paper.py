@@ -18,25 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.data.sources.paper import (
-    ACCENTED,
-    Grey,
-    Half,
-    PaperLines,
-    Points,
-    RuledLine,
-    RuledPage,
-    RuledPages,
-    fold,
-    knows_accents,
-    spelt,
-)
+from inkstream.model.data.sources.paper import ACCENTED, PaperLines, fold, knows_accents, spelt
 from inkstream.model.data.split import Part, table_digest
 from inkstream.model.decoding.hints import Hints
 from inkstream.model.decoding.ngrams import LanguageFile
 from inkstream.model.evaluation.baselines import Baseline, FoundLine, plain_text, processor_s
 from inkstream.model.evaluation.pages import FOUND, JOINT, MISSED, NO_LINE, OVERLAP, match
 from inkstream.model.evaluation.report import Report
+from inkstream.model.evaluation.ruled import Half, Points, RuledLine, RuledPage, RuledPages
 from inkstream.model.metrics import (
     Figures,
     bootstrap,
@@ -47,6 +36,7 @@ from inkstream.model.metrics import (
     quantiles,
 )
 from inkstream.model.pages import find_page
+from inkstream.model.preprocess.image import Grey
 from inkstream.model.recognizer import Recognizer
 
 OURS: Final = "inkstream"

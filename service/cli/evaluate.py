@@ -263,9 +263,9 @@ def pages(
       inkstream evaluate pages --part validation --limit 20
       inkstream evaluate pages --real paper/ --part validation --baselines --language french
     """
-    from inkstream.model.data.sources import paper
     from inkstream.model.evaluation.pages import report
     from inkstream.model.evaluation.paper import ruled_report
+    from inkstream.model.evaluation.ruled import load_pages
 
     if overlays and not real:
         raise click.UsageError("--overlays draws the pages of --real, which is missing")
@@ -279,7 +279,7 @@ def pages(
     }
     if real:
         options["language"] = _language_file(language)
-        load = partial(paper.load_pages, real)
+        load = partial(load_pages, real)
         _evaluate(ruled_report, load=load, overlays=overlays, **options)
     else:
         _evaluate(report, **options)

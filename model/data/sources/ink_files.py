@@ -1,7 +1,5 @@
 """Read labelled ink of any alphabet from InkML files and JSON lines into an `InkSet`.
 
-`READERS` names the reader of each kind of file: a new kind is one more entry.
-
 A JSON line is `{"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name"}`; the writer
 may be left out. x grows to the right and y downwards, in any unit; what else a point or a line
 holds is not read. Each labelled group of an InkML file is a piece. A file that breaks these rules
@@ -9,27 +7,28 @@ is refused; a piece that keeps them and can't be trained on is skipped, and coun
 """
 
 import hashlib
-import json
 import lzma
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from statistics import median_low
+from typing import Annotated, Final
 
 import numpy as np
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from inkstream.model.data.ink_set import LARGEST, TEXT, WORDS, InkSet, Piece
-from inkstream.model.data.sources import inkml
+from inkstream.model.data.ink_set import TEXT, WORDS, InkSet, Piece
+from inkstream.model.data.sources import inkml, json_lines
 from inkstream.model.data.split import LEAST_POINTS, connected_groups
 from inkstream.model.data.statistics import Statistics
 from inkstream.model.errors import DataError
 
-ANONYMOUS: Final = "unknown"
+SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonl.xz", ".inkml")
 FORM: Final = '{"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name, or left out"}'
 
 # CROHME labels formulas and symbols in TeX, and the group of its symbols with a heading.
@@ -37,8 +36,24 @@ NOT_WRITTEN: Final = re.compile(r"\$.+\$|\\([A-Za-z]+|.)|Segmentation|From ITF")
 
 FURTHEST: Final = 1e12  # of a coordinate, either way
 LEAST_SIZE: Final = 256  # units of a writer's median piece: coarser ink, in inches, is scaled up
-OUTSIZE: Final = 400  # times that: a stray point, beside which 16 bits leave the others 80 units
-UNSEEN: Final = frozenset({"Cc", "Cn", "Cs"})  # categories of what no text has: controls, unknown
+OUTSIZE: Final = 400  # times that: a stray point, beside which 16 bits leave the others 64 units
+
+Coordinate = Annotated[float, Meta(ge=-FURTHEST, le=FURTHEST)]
+
+
+class Point(Struct, array_like=True):
+    """The first two numbers of a point."""
+
+    x: Coordinate
+    y: Coordinate
+
+
+class PieceRow(Struct):
+    """A piece as a JSON line has it."""
+
+    strokes: list[list[Point]]
+    label: str
+    writer: str | int | float | None = None
 
 
 @dataclass(frozen=True, eq=False)  # without slots: `size` is cached
@@ -87,10 +102,12 @@ def read(source: Path) -> LabelledInk:
     Raises `DataError` with file and line where something can't be read.
     """
     files = files_of(source)
-    donor = next((source.name[: -len(end)] for end in SUFFIXES if _ends(source, end)), source.name)
     if not files:
         raise DataError(f"{source} is no {' or '.join(SUFFIXES)} file, and no folder with any")
-    given = [piece for path in files for piece in _reader(path)(path)]
+    donor = re.sub(r"\.(jsonl(\.xz)?|ndjson|inkml)$", "", source.name, flags=re.IGNORECASE)
+    given: list[Labelled] = []
+    for path in files:
+        given += (_inkml if _ends(path, ".inkml") else _json_lines)(path)
     medians = _median_sizes(given)
     pieces, counts = [], Statistics()
     for piece in given:
@@ -104,7 +121,27 @@ def read(source: Path) -> LabelledInk:
             f"{source} has no labelled ink that can be used{reasons and f': {reasons}'}"
         )
     groups = connected_groups([piece.keys for piece in pieces])
-    return LabelledInk(InkSet.of(_scaled(pieces, donor)), counts, groups)
+    return LabelledInk(InkSet.of(_pieces(pieces, donor)), counts, groups)
+
+
+def files_of(source: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
+    """Return the file that a path is, or all files below a folder, that have one of these endings.
+
+    Hidden files, which other systems leave, are left out.
+    """
+    if not source.is_dir():
+        return [source] if source.is_file() and _ends(source, *suffixes) else []
+    return sorted(
+        path
+        for path in source.rglob("*")
+        if _ends(path, *suffixes)
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+    )
+
+
+def _ends(path: Path, *suffixes: str) -> bool:
+    return path.name.lower().endswith(suffixes)
 
 
 def category(label: str) -> str:
@@ -118,61 +155,18 @@ def category(label: str) -> str:
     return "1d"
 
 
-def _fault(piece: Labelled, medians: Mapping[str, float]) -> str:
-    """Return why a piece cannot be trained on, or ""."""
-    if not piece.strokes:
-        return "no ink"
-    if "\n" in piece.label:
-        return "label of several lines"
-    if piece.in_tex and NOT_WRITTEN.fullmatch(piece.label):
-        return "label is not what is written"
-    if piece.size > OUTSIZE * medians[piece.writer]:
-        return f"ink {OUTSIZE} times larger than its writer's other pieces"
-    return ""
-
-
-def _median_sizes(pieces: list[Labelled]) -> dict[str, float]:
-    """Return the median size of each writer's pieces, without pieces of no size."""
-    sizes: dict[str, list[float]] = defaultdict(list)
-    for piece in pieces:
-        sizes[piece.writer] += [piece.size] if piece.size else []
-    return {
-        writer: float(np.quantile(own, 0.5, method="lower")) if own else LEAST_SIZE
-        for writer, own in sizes.items()
-    }
-
-
 def _json_lines(path: Path) -> Iterator[Labelled]:
     with (lzma.open if _ends(path, ".xz") else open)(path, "rb") as file:
         try:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield _json_piece(line, f"{path}, line {number}")
+            for place, row in json_lines.rows(path, file, PieceRow, FORM):
+                strokes = [
+                    np.array([(point.x, point.y) for point in stroke])
+                    for stroke in row.strokes
+                    if stroke
+                ]
+                yield Labelled(_lines(row.label, "label", place), _name(row.writer, place), strokes)
         except (lzma.LZMAError, EOFError) as error:
             raise DataError(f"{path} is incomplete or damaged: {error}") from error
-
-
-def _json_piece(line: bytes, place: str) -> Labelled:
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
-        raise DataError(f"{place}: no JSON ({error}), expected {FORM}") from error
-    if not isinstance(entry, dict) or not {"strokes", "label"} <= entry.keys():
-        raise DataError(f"{place}: {line[:60].decode().strip()}, expected {FORM}")
-    strokes, writer = entry["strokes"], entry.get("writer")
-    if not isinstance(strokes, list):
-        raise DataError(f"{place}: strokes is {str(strokes)[:40]}, expected a list of strokes")
-    if isinstance(writer, int | float) and not isinstance(writer, bool):
-        writer = str(writer)
-    return Labelled(
-        label=_lines(entry["label"], "label", place),
-        writer=_name(writer, place),
-        strokes=[
-            _stroke(stroke, f"{place}, stroke {number}")
-            for number, stroke in enumerate(strokes)
-            if stroke != []
-        ],
-    )
 
 
 def _inkml(path: Path) -> Iterator[Labelled]:
@@ -195,81 +189,49 @@ def _inkml(path: Path) -> Iterator[Labelled]:
         )
 
 
-READERS: Final[Mapping[str, Callable[[Path], Iterator[Labelled]]]] = {  # by suffix
-    ".jsonl": _json_lines,
-    ".ndjson": _json_lines,
-    ".jsonl.xz": _json_lines,
-    ".inkml": _inkml,
-}
-SUFFIXES: Final = tuple(READERS)
-
-
-def _reader(path: Path) -> Callable[[Path], Iterator[Labelled]]:
-    """Return the reader of a file that `files_of` returned."""
-    return next(READERS[suffix] for suffix in SUFFIXES if _ends(path, suffix))
-
-
-def _ends(path: Path, *suffixes: str) -> bool:
-    return path.name.lower().endswith(suffixes)
-
-
-def files_of(source: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
-    """Return the file that a path is, or all files below a folder, that have one of these endings.
-
-    Hidden files, which other systems leave, are left out.
-    """
-    if not source.is_dir():
-        return [source] if source.is_file() and _ends(source, *suffixes) else []
-    return sorted(
-        path
-        for path in source.rglob("*")
-        if _ends(path, *suffixes)
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(source).parts)
-    )
-
-
-def _name(given: object, place: str) -> str:
+def _name(given: str | float | None, place: str) -> str:
     """Return a writer's name in one line; a default name for None."""
-    return ANONYMOUS if given is None else _lines(given, "writer", place).replace("\n", " ")
+    return "unknown" if given is None else _lines(str(given), "writer", place).replace("\n", " ")
 
 
-def _lines(given: object, name: str, place: str) -> str:
+def _lines(given: str, name: str, place: str) -> str:
     """Return the lines of a text, composed (NFC) and with single spaces, without empty ones."""
-    text = unicodedata.normalize("NFC", given) if isinstance(given, str) else ""
+    text = unicodedata.normalize("NFC", given)
     lines = [" ".join(words) for line in text.splitlines() if (words := line.split())]
     kinds = {unicodedata.category(character) for character in "".join(lines)}
-    if kinds & UNSEEN or kinds <= {"Cf", "Zs"}:  # Cf joins or parts letters, and is none itself
+    # No text has controls (Cc) and unknown characters; Cf joins or parts letters, and is none.
+    if kinds & {"Cc", "Cn", "Cs"} or kinds <= {"Cf", "Zs"}:
         raise DataError(f"{place}: {name} is {given!r}, expected text that can be printed")
     return "\n".join(lines)
 
 
-def _stroke(given: object, place: str) -> NDArray[np.float64]:
-    """Return the first two numbers of each point, [n, 2]."""
-    if not isinstance(given, list) or not given:
-        raise DataError(f"{place}: {str(given)[:40]}, expected a list of points [x, y]")
-    for number, point in enumerate(given):
-        if not isinstance(point, list) or len(point) < 2 or not all(map(_is_number, point[:2])):
-            raise DataError(f"{place}, point {number}: {str(point)[:40]}, expected [x, y]")
-    return np.array([point[:2] for point in given], np.float64)
+def _fault(piece: Labelled, medians: Mapping[str, float]) -> str:
+    """Return why a piece cannot be trained on, or ""."""
+    if not piece.strokes:
+        return "no ink"
+    if "\n" in piece.label:
+        return "label of several lines"
+    if piece.in_tex and NOT_WRITTEN.fullmatch(piece.label):
+        return "label is not what is written"
+    if piece.size > OUTSIZE * medians[piece.writer]:
+        return f"ink {OUTSIZE} times larger than its writer's other pieces"
+    return ""
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= FURTHEST
-
-
-def _scaled(pieces: list[Labelled], donor: str) -> Iterator[Piece]:
-    """Yield all pieces, each writer's scaled to units that fit 16 bits."""
-    largest: dict[str, float] = defaultdict(float)
+def _median_sizes(pieces: Iterable[Labelled]) -> dict[str, float]:
+    """Return the median size of each writer's pieces, without pieces of no size."""
+    sizes: dict[str, list[float]] = defaultdict(list)
     for piece in pieces:
-        largest[piece.writer] = max(largest[piece.writer], piece.size)
-    medians = _median_sizes(pieces)
-    for piece in pieces:
-        scale = max(1.0, LEAST_SIZE / medians[piece.writer])
-        if largest[piece.writer] * scale > LARGEST:
-            scale = LARGEST / largest[piece.writer]
+        sizes[piece.writer] += [piece.size] if piece.size else []
+    return {writer: median_low(own or [LEAST_SIZE]) for writer, own in sizes.items()}
+
+
+def _pieces(given: list[Labelled], donor: str) -> Iterator[Piece]:
+    """Yield all pieces; a writer's coarse ink is scaled up, since points become whole numbers."""
+    medians = _median_sizes(given)
+    for piece in given:
         yield Piece(
-            piece.points * scale,
+            piece.points * max(1.0, LEAST_SIZE / medians[piece.writer]),
             np.cumsum([0, *map(len, piece.strokes)]),
             np.full(len(piece.points), 0 if len(piece.label) == 1 else -1, np.int16),
             piece.label,

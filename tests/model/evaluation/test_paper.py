@@ -10,7 +10,7 @@ from PIL import Image
 
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.data.sources.paper import RuledLine, load_lines, load_pages
+from inkstream.model.data.sources.paper import load_lines
 from inkstream.model.data.split import table_digest
 from inkstream.model.decoding import ngrams
 from inkstream.model.evaluation.baselines import Colour, FoundLine, Grey, Kind, Rendering
@@ -23,6 +23,7 @@ from inkstream.model.evaluation.paper import (
     ruled_report,
 )
 from inkstream.model.evaluation.report import Report, document, figures
+from inkstream.model.evaluation.ruled import RuledLine, load_pages
 from tests.helpers import builders
 from tests.helpers.paper_folder import WIDTH, write_index, write_pages, write_wills
 

@@ -103,24 +103,28 @@ def test_ink_in_fine_units_is_scaled_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("{", "line 2: no JSON"),
-        ("[1, 2]", 'line 2: .* expected ."strokes": '),
-        ('{"strokes": [[[0, 0]]]}', 'expected ."strokes": '),
-        ('{"strokes": {}, "label": "a"}', r"line 2: strokes is \{\}, expected a list of strokes"),
-        ('{"strokes": [{}], "label": "a"}', r"line 2, stroke 0: \{\}, expected a list of points"),
-        ('{"strokes": [[[0, 0]], [[0, 0], [1]]], "label": "a"}', r"stroke 1, point 1: \[1\]"),
-        ('{"strokes": [[[0, "1"]]], "label": "a"}', r"stroke 0, point 0: .*expected \[x, y\]"),
-        ('{"strokes": [[[0, NaN]]], "label": "a"}', "point 0: .*nan"),
-        ('{"strokes": [[[0, Infinity]]], "label": "a"}', "point 0: .*inf"),
-        ('{"strokes": [[[0, 1e300]]], "label": "a"}', "point 0: .*1e"),
-        ('{"strokes": [[[0, true]]], "label": "a"}', "point 0: .*True"),
-        ('{"strokes": [[[0, ' + "9" * 1000 + ']]], "label": "a"}', "point 0: .*999"),
+        ("{", "line 2: Input data was truncated in b'{.n', expected"),
+        ("[1, 2]", 'line 2: Expected `object`, got `array` .*, expected ."strokes": '),
+        ('{"strokes": [[[0, 0]]]}', "line 2: Object missing required field `label`"),
+        ('{"strokes": {}, "label": "a"}', r"line 2: Expected `array`.* at `\$.strokes`"),
+        ('{"strokes": [{}], "label": "a"}', r"Expected `array`, .* at `\$.strokes\[0\]`"),
+        ('{"strokes": [[[0, 0]], [[0, 0], [1]]], "label": "a"}', r"strokes\[1\]\[1\]"),
+        ('{"strokes": [[[0, "1"]]], "label": "a"}', r"got `str` - at `\$.strokes\[0\]\[0\]\[1\]`"),
+        ('{"strokes": [[[0, NaN]]], "label": "a"}', "JSON is malformed"),
+        ('{"strokes": [[[0, Infinity]]], "label": "a"}', "JSON is malformed"),
+        ('{"strokes": [[[0, 1e300]]], "label": "a"}', r"Expected `float` <= 1000000000000\.0"),
+        ('{"strokes": [[[0, true]]], "label": "a"}', "Expected `float`, got `bool`"),
+        ('{"strokes": [[[0, ' + "9" * 1000 + ']]], "label": "a"}', "Number out of range"),
+        ('{"strokes": [], "label": "a", "more": ' + "[" * 100_000, "line 2: maximum recursion"),
         ('{"strokes": [[[0, 0]]], "label": ""}', "line 2: label is '', expected text"),
-        ('{"strokes": [[[0, 0]]], "label": 7}', "line 2: label is 7, expected text"),
+        (
+            '{"strokes": [[[0, 0]]], "label": 7}',
+            r"line 2: Expected `str`, got `int` - at `\$.label`",
+        ),
         ('{"strokes": [[[0, 0]]], "label": "a\\u0000"}', "line 2: label is .*expected text"),
-        ('{"strokes": [[[0, 0]]], "label": "a\\ud800"}', "line 2: label is .*expected text"),
+        ('{"strokes": [[[0, 0]]], "label": "a\\ud800"}', "line 2: "),
         ('{"strokes": [[[0, 0]]], "label": "\\u200d"}', "line 2: label is .*expected text"),
-        ('{"strokes": [[[0, 0]]], "label": "a", "writer": true}', "line 2: writer is True"),
+        ('{"strokes": [[[0, 0]]], "label": "a", "writer": true}', r"got `bool` - at `.\.writer`"),
         ('{"strokes": [[[0, 0]]], "label": "a", "writer": ""}', "line 2: writer is ''"),
     ],
 )
@@ -132,8 +136,12 @@ def test_an_error_names_the_file_and_the_line(tmp_path: Path, line: str, complai
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="line 1: no JSON"):
+    with pytest.raises(DataError, match="line 1: JSON is malformed"):
         ink_files.read(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    assert read(tmp_path, "\ufeff" + json.dumps(WORD)).labels == ("né",)
 
 
 def read_pieces(tmp_path: Path, *pieces: dict[str, Any]) -> ink_files.LabelledInk:
