@@ -22,6 +22,7 @@ from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.sources import ink_files
 from inkstream.model.data.split import PARTS, Part, Parts, part_of_few, table_digest
 from inkstream.model.data.synthesis.glyphs import shapes_of
+from inkstream.model.errors import DataError
 
 X_HEIGHT: Final = 4000  # units of the points: fine enough for a dot, and 16 bits hold all letters
 FLAT: Final = "-_~"  # marks whose size is their width, one x-height
@@ -43,10 +44,14 @@ class SingleLetters:
 
 
 def load_letters(path: Path) -> SingleLetters:
-    """Read a file of labelled ink; raise `DataError` where it cannot be read."""
+    """Read a file of labelled ink; raise `DataError` if it cannot be read or has no letter."""
     given = ink_files.read(path).ink
-    known = np.flatnonzero([label in WESTERN for label in given.labels])
-    ink = given.take(known)
+    ink = given.take(np.flatnonzero([label in WESTERN for label in given.labels]))
+    if not len(ink):
+        raise DataError(
+            f"{path} has labels such as {', '.join(sorted(set(given.labels))[:3])}; expected single"
+            " letters, digits or marks of western Europe"
+        )
     by_writer = len(ink.writer_names) > 1
     if by_writer:
         keys = [ink.writer_names[writer] for writer in ink.writers]

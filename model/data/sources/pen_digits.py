@@ -21,14 +21,10 @@ from inkstream.model.data.ink_set import CATEGORIES, InkLine, InkSet
 from inkstream.model.data.sources import ink_files, unipen
 from inkstream.model.data.sources.mnist import LABELS
 from inkstream.model.data.split import Part, part_of_few, part_of_writer, table_digest
+from inkstream.model.errors import DataError
 from inkstream.model.preprocess.columns import BOX_SHARE
 from inkstream.model.preprocess.ink import rasterise, stroke_columns
 
-DRAWINGS: Final = 2  # of each digit, for training: once as it is served, the others augmented
-STRENGTH: Final = 0.6  # of the augmentation of ink; images are distorted in training too
-THINNEST: Final = 1.2  # pixels of a pen's width; MNIST's strokes are 2 to 4 pixels wide
-THICKEST: Final = 4.8
-LONGEST_SIDE: Final = COLUMN_HEIGHT * BOX_SHARE  # pixels of the ink's longer side: 20 of 28
 CLASSIFIER: Final = ModelConfig(  # of any net that reads such columns
     labels=LABELS, column_height=COLUMN_HEIGHT, context=1, features=1, layers=1, units=1
 )
@@ -47,8 +43,9 @@ class PenDigits:
 def load(path: Path, part: Part) -> dict[str, PenDigits]:
     """Read the pen digits of a part by source, those of the file first.
 
-    Training images are drawn in many thicknesses and shapes; all others as a client's ink is drawn
-    that `digits` reads. Raises `DataError` for a file that cannot be read, or without UNIPEN.
+    All are drawn as a client's ink is that `digits` reads; for training each is drawn once more, in
+    one of many shapes and thicknesses. Raises `DataError` for a file that cannot be read or has no
+    digits of this part, or without UNIPEN.
     """
     file, release = ink_files.read(path).ink, unipen.read()[0]
     return {
@@ -58,22 +55,26 @@ def load(path: Path, part: Part) -> dict[str, PenDigits]:
 
 
 def _drawn(name: str, ink: InkSet, parts: dict[str, Part], part: Part) -> PenDigits:
-    """Draw the digits by the writers of a part."""
+    """Draw the digits by the writers of a part; raise `DataError` if they wrote none."""
     is_digit = np.array([label in LABELS for label in ink.labels])
     is_digit &= ink.categories == CATEGORIES.index("1a")
     in_part = np.array([parts[writer] == part for writer in ink.writer_names])
     chosen = np.flatnonzero(is_digit & in_part[ink.writers])
+    if not len(chosen):
+        raise DataError(
+            f"{name}: of {is_digit.sum()} digits by {len(parts)} writers none is for {part},"
+            " expected digits by five writers or more"
+        )
     random, columns = np.random.default_rng(0), []
     for index in chosen:
         piece = ink.piece(int(index))
         columns.append(stroke_columns(piece.strokes, CLASSIFIER))
         if part == "train":
-            columns += [drawn_digit(piece, random) for _ in range(DRAWINGS - 1)]
-    repeats = DRAWINGS if part == "train" else 1
+            columns.append(drawn_digit(piece, random))
+    repeats = 2 if part == "train" else 1
     answers = np.array([LABELS.index(ink.labels[index]) for index in chosen], np.int64)
-    shape = (-1, COLUMN_HEIGHT, COLUMN_HEIGHT)
     return PenDigits(
-        Dataset(name, np.array(columns, np.uint8).reshape(shape), answers.repeat(repeats), LABELS),
+        Dataset(name, np.array(columns), answers.repeat(repeats), LABELS),
         ink.writers[chosen].astype(np.int64).repeat(repeats),
         table_digest(parts),
     )
@@ -84,13 +85,13 @@ def drawn_digit(piece: InkLine, random: Random) -> NDArray[np.uint8]:
 
     Its ink with the pen's width fills 20 pixels of 28, and its centre of mass is in the middle.
     """
-    pen_width = float(np.exp(random.uniform(np.log(THINNEST), np.log(THICKEST))))
+    pen_width = float(np.exp(random.uniform(np.log(1.2), np.log(4.8))))  # MNIST's are 2 to 4 wide
     points, _ = InkAugmentation()(
         piece.points, piece.stroke_starts, frame_of(piece.points, 1.0), COLUMN_HEIGHT, random,
-        strength=STRENGTH,
+        strength=0.6,  # of its largest changes: training also distorts the images
     )  # fmt: skip
     low, extent = points.min(0), float(np.ptp(points, axis=0).max())
-    points = (points - low) * ((LONGEST_SIDE - pen_width) / max(extent, 1e-6))
+    points = (points - low) * ((COLUMN_HEIGHT * BOX_SHARE - pen_width) / max(extent, 1e-6))
     ink = _ink(points, piece, pen_width, (pen_width / 2,) * 2)
     mass = np.array([ink.sum(1) @ np.arange(len(ink)), ink.sum(0) @ np.arange(COLUMN_HEIGHT)])
     middle = mass / ink.sum() + 0.5 - pen_width / 2  # of the ink, in the units of the points

@@ -11,6 +11,7 @@ from inkstream.model.data.batches import InkPieces
 from inkstream.model.data.line_data import LineData, own_ink, with_letters
 from inkstream.model.data.sources.letters import X_HEIGHT, SingleLetters, load_letters
 from inkstream.model.data.synthesis.composition import REAL_SHARE, LineComposer, Recipe
+from inkstream.model.errors import DataError
 from tests.helpers.letter_files import LEAST_POINTS, SPECIAL, UNKNOWN, write, write_letters
 from tests.helpers.small_writers import INK, LETTERS, USED
 
@@ -111,3 +112,13 @@ def test_a_letter_of_known_size_stands_in_its_line_unless_its_frame_is_tight(fil
         if expected := room.get(letters.ink.labels[index]):
             top, bottom = np.divide(pieces.frame(at), X_HEIGHT)
             assert (top, bottom - height / X_HEIGHT) == pytest.approx(expected, abs=0.01)
+
+
+def test_a_file_without_single_letters_is_refused(tmp_path: Path) -> None:
+    stroke = [[0, 0], [300, 300]]
+    words = [{"strokes": [stroke], "label": label} for label in ("word", "λ", "hello")]
+    path = write(tmp_path / "words.jsonl.xz", words)
+    with pytest.raises(
+        DataError, match=r"words\.jsonl\.xz has labels such as hello, word, λ; expected single"
+    ):
+        load_letters(path)

@@ -9,9 +9,10 @@ import pytest
 
 from inkstream.model.data.ink_set import InkLine
 from inkstream.model.data.sources import unipen
-from inkstream.model.data.sources.pen_digits import DRAWINGS, drawn_digit, load
+from inkstream.model.data.sources.pen_digits import drawn_digit, load
 from inkstream.model.data.split import part_of_writer
 from inkstream.model.data.statistics import Statistics
+from inkstream.model.errors import DataError
 from tests.helpers.small_ink_set import Builder
 
 SEVEN = [[[0, 0], [60, 0], [20, 100]], [[20, 50], [60, 50]]]
@@ -45,9 +46,9 @@ def test_every_digit_is_in_one_part_and_words_are_in_none(digits: Path) -> None:
     counts = {name: sum(value == name for value in part_of_writer(DONORS).values())
               for name in ("train", "validation", "test")}  # fmt: skip
     drawn = [len(own["UNIPEN 1a"].images) for own in parts]
-    assert drawn == [DRAWINGS * counts["train"], counts["validation"], counts["test"]]
+    assert drawn == [2 * counts["train"], counts["validation"], counts["test"]]
     answers = parts[0]["pen digits"].images.answers.tolist()
-    assert answers == [7] * DRAWINGS + [1] * DRAWINGS + answers[2 * DRAWINGS :]
+    assert answers == [7, 7, 1, 1, *answers[4:]]
 
 
 def test_digests_of_the_split_are_the_same_in_all_parts(digits: Path) -> None:
@@ -57,6 +58,13 @@ def test_digests_of_the_split_are_the_same_in_all_parts(digits: Path) -> None:
         for name, own in load(digits, part).items()
     }
     assert len(digests) == 2
+
+
+def test_a_file_without_digits_is_refused(digits: Path) -> None:
+    rows = [{"strokes": SEVEN, "label": "word", "writer": name} for name in WRITERS]
+    digits.write_bytes(lzma.compress("\n".join(map(json.dumps, rows)).encode()))
+    with pytest.raises(DataError, match="pen digits: of 0 digits by 10 writers none is for train"):
+        load(digits, "train")
 
 
 def test_a_digit_is_drawn_as_mnists_are_by_pens_of_every_width() -> None:
