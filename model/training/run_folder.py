@@ -51,9 +51,9 @@ class RunFolder:
         self.path, self.configuration = path, configuration
         self.has_state = (path / STATE).is_file()
         if self.has_state:
-            before = read_configuration(path)
+            before, same = read_configuration(path), configuration["config_digest"]
             _refuse_changes(path, before["config"], configuration["config"])
-            _refuse_changes(path, before, configuration)
+            _refuse_changes(path, before | {"config_digest": same}, configuration)
             return
         _write(path / CONFIGURATION, json.dumps(configuration, indent=2).encode())
         (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
