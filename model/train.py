@@ -47,7 +47,6 @@ from inkstream.model.training.run_folder import (
 
 THREADS: Final = torch.get_num_threads()  # torch's own choice, before a run divides them
 SAVE_EVERY_S: Final = 300  # seconds of work that a crash may cost at most
-MAX_WARM_UP: Final = 0.2  # of the steps
 HEADS: Final = ("head", "ends")  # prefixes of the weights of either net's last layers
 
 Task = ImageTask | LinesTask  # its net, batches, losses, validation and result
@@ -69,9 +68,7 @@ def train(config: TrainingConfig, options: RunOptions) -> Path | None:
     """
     deadline = time.monotonic() + 60 * (options.minutes or math.inf)
     keep_options(config, options)
-    is_taught = (
-        isinstance(config, DigitsConfig) and config.task == "digits" and config.teacher_share
-    )
+    is_taught = isinstance(config, DigitsConfig) and config.teacher_share > 0
     if is_taught and not options.teachers and options.init is None:
         teacher = options.run / TEACHER_FOLDER
         own = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
@@ -112,10 +109,10 @@ def make_task(config: TrainingConfig, options: RunOptions) -> Task:
 def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:
     """Return the rate: linear warm-up, then constant, then a cosine to zero.
 
-    A short run warms up for a part of its steps. Hu et al. (MiniCPM, arXiv 2404.06395) hold the
+    A short run warms up for a fifth of its steps. Hu et al. (MiniCPM, arXiv 2404.06395) hold the
     rate, Loshchilov and Hutter (SGDR, ICLR 2017) let it fall so.
     """
-    warm_up = min(config.warm_up, math.ceil(MAX_WARM_UP * n_steps))
+    warm_up = min(config.warm_up, math.ceil(0.2 * n_steps))
     if step < warm_up:
         return config.learning_rate * (step + 1) / warm_up
     hold = max(warm_up, round(config.hold * n_steps))
@@ -133,23 +130,19 @@ def make_optimisers(
     /posts/muon), its steps as long as AdamW's (Liu et al., arXiv 2502.16982), so that one rate does
     for both. Muon takes a good part of a step's time, so `n_threads` share the matrices.
     """
-    named = dict(network.named_parameters())
-    hidden = [
-        name for name, weight in named.items()
-        if config.optimiser == "muon" and weight.ndim == 2 and not name.startswith(HEADS)
-    ]  # fmt: skip
-    others = [weight for name, weight in named.items() if name not in hidden]
+    decay, has_muon = config.weight_decay, config.optimiser == "muon"
+    hidden: list[Tensor] = []
+    others: list[Tensor] = []
+    for name, weight in network.named_parameters():
+        is_hidden = has_muon and weight.ndim == 2 and not name.startswith(HEADS)
+        (hidden if is_hidden else others).append(weight)
     groups = [
-        {"params": [w for w in others if w.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [w for w in others if w.ndim <= 1], "weight_decay": 0.0},
+        {"params": [weight for weight in others if weight.ndim > 1], "weight_decay": decay},
+        {"params": [weight for weight in others if weight.ndim <= 1], "weight_decay": 0.0},
     ]
     muons = [
-        torch.optim.Muon(
-            [named[name] for name in hidden[part::n_threads]],
-            weight_decay=config.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        )
-        for part in range(min(n_threads, len(hidden)))
+        torch.optim.Muon(part, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+        for part in filter(None, (hidden[thread::n_threads] for thread in range(n_threads)))
     ]
     return [torch.optim.AdamW(groups), *muons]
 
@@ -229,18 +222,17 @@ class Trainer:
         for group in chain.from_iterable(o.param_groups for o in self.optimisers):
             group["lr"] = rate
         self.network.train()
-        parts = list(self.threads.map(self.gradients, range(self.task.n_shards)))
-        for parameter, *gradients in zip(
-            self.parameters, *(part[1] for part in parts), strict=True
-        ):
-            parameter.grad = torch.stack(gradients).mean(0)
+        shards = self.threads.map(self.gradients, range(self.task.n_shards))
+        losses, gradients = zip(*shards, strict=True)
+        for parameter, *parts in zip(self.parameters, *gradients, strict=True):
+            parameter.grad = torch.stack(parts).mean(0)
         nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_norm)
         list(self.threads.map(lambda optimiser: optimiser.step(), self.optimisers))
         self.step += 1
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))  # it rises at first
         self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.average.update_parameters(self.network)
-        return torch.stack([part[0] for part in parts]).mean()
+        return torch.stack(losses).mean()
 
     def gradients(self, shard: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the loss and the gradients of one shard; shards may run in several threads."""
@@ -263,9 +255,8 @@ class Trainer:
 
     def finish(self) -> Path:
         """Make the result of a finished run, and return its path."""
-        network = self.task.final_network(self.average.module)
-        self.network.load_state_dict(network.state_dict())
-        self.network.eval()
+        final = self.task.final_network(self.average.module)
+        self.network.eval().load_state_dict(final.state_dict())
         return self.task.finish(self.folder)
 
     def save(self) -> None:

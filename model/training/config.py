@@ -10,7 +10,7 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Self
 
 from inkstream.model.config import MAX_CHANNELS, MAX_CONTEXT, MAX_LAYERS, MAX_UNITS
 from inkstream.model.errors import ConfigError, DataError
@@ -20,6 +20,10 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Optimiser = Literal["adamw", "muon"]
 
 RECIPES: Final = Path(__file__).parent / "recipes"
+
+
+def _recipe(name: str) -> dict[str, Any]:
+    return tomllib.loads((RECIPES / f"{name}.toml").read_text())
 
 
 def number(default: float, least: float, most: float, help: str) -> Any:  # noqa: A002
@@ -60,6 +64,12 @@ class TrainingConfig:
             if bounds and not bounds["least"] <= value <= bounds["most"]:
                 allowed = f"{bounds['least']:g}..{bounds['most']:g}"
                 raise ConfigError(f"{field.name} is {value}, allowed: {allowed}")
+
+    @classmethod
+    def of_recipe(cls, name: str) -> Self:
+        """Return the options of a recipe, all of which are fields of this class."""
+        recipe = _recipe(name)
+        return cls(task=recipe["task"], **recipe["options"])
 
     @property
     def digest(self) -> str:
@@ -111,19 +121,6 @@ class LinesConfig(TrainingConfig):
     western: float = number(0.5, 0, 1, "share of made-up texts in ten languages beside English")
 
 
-C = TypeVar("C", bound=TrainingConfig)
-
-
-def _recipe(name: str) -> dict[str, Any]:
-    return tomllib.loads((RECIPES / f"{name}.toml").read_text())
-
-
-def read_recipe(name: str, kind: type[C]) -> C:
-    """Read the options of a recipe, all of which are fields of `kind`."""
-    recipe = _recipe(name)
-    return kind(task=recipe["task"], **recipe["options"])
-
-
 def find_sources(name: str, folder: Path) -> dict[str, list[Path]]:
     """Find the files that a recipe reads, at any depth of `folder`; return them by kind.
 
@@ -136,11 +133,11 @@ def find_sources(name: str, folder: Path) -> dict[str, list[Path]]:
     return {kind: [files[file] for file in names] for kind, names in wanted.items()}
 
 
-TEACHER: Final = read_recipe("teacher", DigitsConfig)
-LINES: Final = read_recipe("lines", LinesConfig)
-HAND: Final = read_recipe("hand", LinesConfig)
+TEACHER: Final = DigitsConfig.of_recipe("teacher")
+LINES: Final = LinesConfig.of_recipe("lines")
+HAND: Final = LinesConfig.of_recipe("hand")
 PRESETS: Final[dict[str, TrainingConfig]] = {
-    "digits": read_recipe("digits", DigitsConfig),
+    "digits": DigitsConfig.of_recipe("digits"),
     "teacher": TEACHER,
     "lines": LINES,
     "hand": HAND,

@@ -34,7 +34,6 @@ from inkstream.model.training.ranges import measured_ranges
 from inkstream.model.training.run_folder import FLOAT32_FOLDER, NETWORK, RunFolder, load_weights
 
 WIDTH: Final = 32  # channels of the teacher's first block; they double with each block
-TEACHER_DROPOUT: Final = 0.3
 
 SPLIT_SEED: Final = 0  # the validation images are the same for every seed of training
 VALIDATION_SEED: Final = 0  # of the looks of validation images
@@ -46,9 +45,7 @@ MAX_AFTER: Final = 250  # after it: an answer must stay when nothing more is wri
 PLAIN: Final = 0.25
 CALM: Final = 0.07  # last share of the steps, in which distortion is weaker: test images have none
 CALM_DISTORTION: Final = 1 / 3  # of the strength, in these
-EVALUATION_BATCH: Final = 500
 VALIDATED_AFTER: Final = (12, 16, 20)  # columns; and after all of them
-RANGE_IMAGES: Final = 5_000  # of the training images, by which 8 bits are set
 BLANKS_AFTER: Final = 10  # columns, so that answers stay calibrated when nothing more comes
 
 PenSets = Mapping[Part, Mapping[str, PenDigits]]  # of training and validation, by source
@@ -85,7 +82,7 @@ class Teacher(nn.Module):
             *block(2 * WIDTH, 4 * WIDTH),
         )
         self.body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
-        self.head = nn.Sequential(nn.Dropout(TEACHER_DROPOUT), nn.Linear(4 * WIDTH, n_labels))
+        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(4 * WIDTH, n_labels))
 
     def forward(self, columns: Tensor) -> tuple[Tensor, None]:
         """Return scores [B, 1, K] of whole images, columns [B, T, H], and no state."""
@@ -158,7 +155,7 @@ class ImageTask:
     def scores(self, network: nn.Module, columns: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return scores [N, T, K] before the softmax, of columns [N, T, H]."""
         device = next(network.parameters()).device
-        parts = torch.split(torch.from_numpy(columns), EVALUATION_BATCH)
+        parts = torch.split(torch.from_numpy(columns), 500)
         scores = [network(part.to(device).float() / 255)[0].float() for part in parts]
         doubles: NDArray[np.float64] = torch.cat(scores).double().cpu().numpy()
         return doubles
@@ -202,7 +199,7 @@ class DigitsTask(ImageTask):
 
         Raises `DataError` for teachers or initial weights of other labels or dimensions.
         """
-        self.model_config = ModelConfig(
+        model_config = ModelConfig(
             labels=dataset.labels,
             column_height=dataset.columns.shape[2],
             context=config.context,
@@ -210,7 +207,7 @@ class DigitsTask(ImageTask):
             layers=config.layers,
             units=config.units,
         )
-        network = ColumnLSTM(self.model_config, config.dropout)
+        network = ColumnLSTM(model_config, config.dropout)
         super().__init__(config, dataset, network, pen)
         rough = degraded(self.validation.columns, VALIDATION_SEED)
         self.others["rough"] = dataclasses.replace(self.validation, columns=rough)
@@ -233,7 +230,7 @@ class DigitsTask(ImageTask):
         self.description |= {"init": init, "teachers": [net.digest for net in nets]}
 
     def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
-        targets = functional.one_hot(answers, len(self.model_config.labels)).float()
+        targets = functional.one_hot(answers, len(self.network.config.labels)).float()
         softened = self._softened(columns)
         before = blank_columns(MAX_BEFORE, self.config.blank_share, rng)
         after = blank_columns(MAX_AFTER, self.config.blank_share, rng)
@@ -290,7 +287,7 @@ class DigitsTask(ImageTask):
         known = np.concatenate([np.ones_like(counts[: len(images)]), columns_since_ink(plain)]) > 0
         answers = np.tile(images.answers, 2)[:, None].repeat(columns.shape[1], 1)
         temperatures = fit_temperatures(scores[known], counts[known], answers[known])
-        trained = self.columns[:: math.ceil(len(self.columns) / RANGE_IMAGES)].numpy()
+        trained = self.columns[:: math.ceil(len(self.columns) / 5_000)].numpy()  # so many at most
         ranges = measured_ranges(self.network, [trained, degraded(trained, VALIDATION_SEED)])
         release = partial(folder.export, self.network, metrics, temperatures)
         release(None, to=folder.path / FLOAT32_FOLDER)

@@ -68,17 +68,14 @@ from inkstream.model.training.run_folder import FLOAT32_FOLDER, RunFolder, load_
 
 N_SHARDS: Final = 2  # parts of a batch
 BUCKET_STEPS: Final = 8  # whose lines are bucketed together: a tenth of their columns is padding
-ROUND_STEPS: Final = 1_000
 EAGER: Final = 0.35  # share of the framewise steps in which a symbol is the label from its ink on
 FADE: Final = 0.6  # share of the framewise steps after which CTC comes in
 FRAMEWISE_SHARE: Final = 0.4  # of a batch's columns: single characters are many in few columns
 VALIDATED: Final = {"characters": 600, "words": 400, "text": 60}  # pieces
-VALIDATED_PAPER: Final = 200  # lines of each source, at most
 ROUGH: Final = "rough"  # validation words with the looks of real paper
 PLAIN: Final = "plain"  # the same without directions
 UNDIRECTED: Final = 0.4  # share of lines of plain ink without directions
 VALIDATION_SEED: Final = 0
-VALIDATION_COLUMNS: Final = 20_000  # of a batch
 
 UNCHANGED: Final = (1.0, 1.0)  # temperatures of letters and of letter ends
 
@@ -87,7 +84,7 @@ class LinesTask:
     """Batches of augmented lines, their losses, and the error of the validation writers."""
 
     n_shards = N_SHARDS
-    round_steps = ROUND_STEPS
+    round_steps = 1_000
 
     def __init__(
         self, config: LinesConfig, data: LineData, initial: TrainedNet | None = None
@@ -148,21 +145,20 @@ class LinesTask:
 
     def _plan(self, shares: Mapping[str, float]) -> str:
         """Return what the run will do, in words."""
-        config, batches, data = self.config, self.batches, self.data
-        whole = sum(shares[name] for name in batches.sources)
-        mixture = ", ".join(f"{shares[name] / whole:.0%} {name}" for name in batches.sources)
+        config, data, sources = self.config, self.data, self.batches.sources
+        whole = sum(shares[name] for name in sources)
         ink = [f"{data.name} ({len(data.training):,} pieces)"]
-        for lines in data.paper:
-            ink.append(f"{lines.source.name} ({len(lines.part('train')):,} lines)")
-        plan = (
+        ink += [f"{p.source.name} ({len(p.part('train')):,} lines)" for p in data.paper]
+        counts = {**data.skipped, **self.batches.left_out}.items()
+        left_out = [f"{count} {reason}" for reason, count in counts if count]
+        plan = [
             f"plan: {config.steps:,} steps of {config.columns:,} columns; {config.layers} layers of"
-            f" {config.units} units, {len(self.labels)} labels\n"
-            f"columns: {mixture}\n"
-            f"ink: {', '.join(ink)}"
-        )
-        counts = {**data.skipped, **batches.left_out}.items()
-        left_out = ", ".join(f"{count} {reason}" for reason, count in counts if count)
-        return f"{plan}\npieces left out: {left_out}" if left_out else plan
+            f" {config.units} units, {len(self.labels)} labels",
+            "columns: " + ", ".join(f"{shares[name] / whole:.0%} {name}" for name in sources),
+            "ink: " + ", ".join(ink),
+            "pieces left out: " + ", ".join(left_out),
+        ]
+        return "\n".join(plan if left_out else plan[:-1])
 
     def loss(self, step: int, shard: int) -> Tensor:
         """Return the loss of a shard; its random numbers follow from seed, step and shard."""
@@ -177,9 +173,8 @@ class LinesTask:
         log_probabilities = scores.float().log_softmax(2)  # [B, T/2, 1 + K]
         loss = self.config.end_share * end_loss(ends.float(), batch)
         if framewise < 1:
-            loss = loss + (1 - framewise) * ctc_loss(
-                log_probabilities, batch, self._index, self.config.lateness
-            )
+            ctc = ctc_loss(log_probabilities, batch, self._index, self.config.lateness)
+            loss = loss + (1 - framewise) * ctc
         if framewise > 0:
             eager = step < EAGER * self._framewise_steps
             of_steps = framewise_loss(log_probabilities, batch, self._index, eager=eager)
@@ -271,20 +266,17 @@ def synthetic_sources(
     sources: dict[str, SampleSource] = {}
     if config.made:
         try:
-            western = config.western if not COMPOSED.isdisjoint(labels) else 0.0
+            recipe = Recipe(western=0.0 if COMPOSED.isdisjoint(labels) else config.western)
             anonymous = [name for file in data.letters for name in file.anonymous]
-            recipe = Recipe(western=western)
             composer = LineComposer(data.ink, data.training, recipe, labels, anonymous)
         except DataError as error:
             tqdm.write(f"made is left out: {error}")
         else:
             sources[MADE] = partial(render_composed, composer, renderer)
-            if composer.missing:
-                missing = ", ".join(composer.missing)
+            if missing := ", ".join(composer.missing):
                 tqdm.write(f"made is without {missing}: no writer has enough ink")
     if config.images:
-        if lacking := sorted(set(mnist.LABELS) - set(labels)):
-            digits = " ".join(lacking)
+        if digits := " ".join(sorted(set(mnist.LABELS) - set(labels))):
             tqdm.write(f"images is left out: numbers need all digits, {data.name} has no {digits}")
         else:
             sources[IMAGES] = partial(draw_number, mnist.load("train"), config.column_height)
@@ -297,23 +289,22 @@ def paper_source(
     paper: Sequence[PaperLines], labels: Sequence[str], column_height: int
 ) -> SampleSource:
     """Return what draws a training line on real paper, of each source by its share."""
-    known = set(labels)
-    texts = [own.texts_in(labels) for own in paper]
-    lines = [
-        [at for at in own.part("train").tolist() if known.issuperset(own_texts[at])]
-        for own, own_texts in zip(paper, texts, strict=True)
-    ]
-    shares = np.array([own.source.share for own in paper])
+    known, shares = set(labels), np.array([own.source.share for own in paper])
+    lines = []  # images and texts of each source
+    for own in paper:
+        pairs = list(zip(own.images, own.texts_in(labels), strict=True))
+        chosen = (pairs[at] for at in own.part("train").tolist())
+        lines.append([(image, text) for image, text in chosen if known.issuperset(text)])
 
     def draw(random: np.random.Generator) -> LineSample:
         while True:
             number = int(random.choice(len(paper), p=shares / shares.sum()))
-            own, at = paper[number], lines[number][int(random.integers(len(lines[number])))]
+            image, text = lines[number][int(random.integers(len(lines[number])))]
+            to_columns, widths = paper[number].source.columns, paper[number].source.widths
             with suppress(ImageError):  # pale ink may vanish where it is distorted
                 return draw_scan(
-                    own.images[at], texts[number][at], column_height, random,
-                    to_columns=own.source.columns, widths=own.source.widths,
-                )  # fmt: skip
+                    image, text, column_height, random, to_columns=to_columns, widths=widths
+                )
 
     return draw
 
@@ -336,7 +327,7 @@ def validation_samples(data: LineData, config: ModelConfig) -> dict[str, list[Li
     samples[PLAIN] = sorted(without_directions(samples["words"], 1, rough_rng, rows), key=width)
     for paper in data.paper:
         texts, indices = paper.texts_in(config.labels), paper.part("validation")
-        every = math.ceil(len(indices) / VALIDATED_PAPER)
+        every = math.ceil(len(indices) / 200)  # so many lines at most
         lines = [
             LineSample(paper.columns(at, rows), texts[at], NO_ENDS)
             for at in indices[::every].tolist()
@@ -349,7 +340,7 @@ def transcribe(network: nn.Module, samples: Sequence[LineSample], config: ModelC
     """Return the texts of lines, by the served decoder."""
     device = next(network.parameters()).device
     texts = []
-    for lines in batches(samples, VALIDATION_COLUMNS):
+    for lines in batches(samples, 20_000):  # columns
         batch = collate(lines)
         seen = torch.from_numpy(seen_by(config, batch.columns)).to(device)
         logits, end_logits, _ = network(seen.float() / 255)

@@ -15,8 +15,6 @@ from inkstream.model.data.batches import LineBatch
 
 PROMPT_STEPS: Final = 3  # after a letter's end, until which it is not late
 LABELLED_STEPS: Final = 2  # after a letter's end, whose framewise label is its symbol
-BLANK_WEIGHT: Final = 0.15  # of a blank step in the framewise loss: most steps are blank
-IGNORED: Final = -100  # as a target
 
 
 def step_mask(batch: LineBatch) -> NDArray[np.bool_]:
@@ -165,7 +163,7 @@ def framewise_loss(
     if not len(rows):
         return log_probabilities.sum() * 0
     symbols = [index[batch.labels[row][at]] for row, at in zip(rows, places, strict=True)]
-    wanted = np.where(step_mask(batch) & has_ends[:, None], 0, IGNORED)
+    wanted = np.where(step_mask(batch) & has_ends[:, None], 0, -100)  # which torch ignores
     for late in range(LABELLED_STEPS):
         wanted[rows, np.minimum(steps + late, wanted.shape[1] - 1)] = symbols
     if eager:
@@ -173,10 +171,7 @@ def framewise_loss(
         for row, step, symbol in zip(rows, steps, symbols, strict=True):
             if len(batch.labels[row]) == 1:
                 wanted[row, ink[row].argmax() // STEP_COLUMNS : step] = symbol
-    device = log_probabilities.device
-    weights = torch.ones(log_probabilities.shape[2], device=device)
-    weights[0] = BLANK_WEIGHT
-    target = torch.from_numpy(wanted).to(device).flatten()
-    return functional.nll_loss(
-        log_probabilities.flatten(0, 1), target, weights, ignore_index=IGNORED
-    )
+    target = torch.from_numpy(wanted).to(log_probabilities.device).flatten()
+    weights = log_probabilities.new_ones(log_probabilities.shape[2])
+    weights[0] = 0.15  # of a blank step: most steps are blank
+    return functional.nll_loss(log_probabilities.flatten(0, 1), target, weights)

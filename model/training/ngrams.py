@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
-from itertools import compress, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -87,10 +87,11 @@ def train_language(
     for file in files:
         with _opened(file) as text:
             lines += filter(None, (" ".join(plain(line).split()) for line in text))
-    # A few lines are all counted.
-    measures = [len(lines) >= HELD_OUT and not zlib.crc32(x.encode()) % HELD_OUT for x in lines]
-    held_out = list(compress(lines, measures))
-    kept = [line for line, is_held_out in zip(lines, measures, strict=True) if not is_held_out]
+    measures = {line for line in lines if zlib.crc32(line.encode()) % HELD_OUT == 0}
+    if len(lines) < HELD_OUT:  # so few lines are all counted
+        measures = set()
+    held_out = [line for line in lines if line in measures]
+    kept = [line for line in lines if line not in measures]
     # A line is followed by another one: small letters seldom come after a full stop.
     counted = [(SPACE.join(kept[i : i + 2]), weight) for i in range(0, len(kept), 2)]
     sources = [*map(_named, files), *([source] if source else [])]
@@ -100,8 +101,7 @@ def train_language(
     shares = _shares(counted)
     alphabet = "".join(sorted([SPACE, *CHARACTERS, *shares][:MAX_BUILT_CHARACTERS]))
     nodes = build(counted, alphabet, order, most)
-    about = About(out.stem, alphabet, order, tuple(sources), _needed(shares))
-    summary = _save(out, about, nodes)
+    summary = _save(out, About(out.stem, alphabet, order, tuple(sources), _needed(shares)), nodes)
     if held_out:
         bits = bits_a_character(load(out), held_out)
         summary += f"\n{bits:.2f} bits a character on {len(held_out):,} lines that were not counted"
@@ -208,14 +208,12 @@ def _key_bits(characters: str, order: int) -> int:
 
     Raises `DataError` if n-grams of `order` do not fit.
     """
-    n_characters = len(set(characters))
-    if SPACE not in characters or not 2 <= n_characters <= MAX_CHARACTERS:
-        expected = f"2..{MAX_CHARACTERS} with the space among them"
-        raise DataError(f"{n_characters} characters, expected {expected}")
-    bits = max(7, n_characters.bit_length())
-    if not 2 <= order <= KEY_BITS // bits:
-        allowed = f"allowed with {n_characters} characters: 2..{KEY_BITS // bits}"
-        raise DataError(f"order is {order}, {allowed}")
+    n = len(set(characters))
+    if SPACE not in characters or not 2 <= n <= MAX_CHARACTERS:
+        raise DataError(f"{n} characters, expected 2..{MAX_CHARACTERS} with the space among them")
+    bits = max(7, n.bit_length())
+    if not 2 <= order <= (most := KEY_BITS // bits):
+        raise DataError(f"order is {order}, allowed with {n} characters: 2..{most}")
     return bits
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -27,21 +27,14 @@ def measured_ranges(network: ColumnLSTM | LineLSTM, batches: Iterable[NDArray[np
         convolutions, readers = [network.convolution], []
     values_of = defaultdict[nn.Module, list[Tensor]](list)
 
-    def keep(layer: nn.Module, values: Tensor) -> None:
-        flat = values.abs().flatten()
+    def keep(layer: nn.Module, inputs: tuple[Tensor, ...], outputs: Any) -> None:
+        flat = (inputs[0].abs() if layer in readers else outputs.relu()).flatten()
         values_of[layer].append(flat[:: 1 + len(flat) // MAX_VALUES])
 
     def quantile(layer: nn.Module) -> float:
         return float(np.quantile(torch.cat(values_of[layer]).cpu().numpy(), QUANTILE))
 
-    hooks = [
-        each.register_forward_hook(lambda layer, _, outputs: keep(layer, outputs.relu()))
-        for each in convolutions
-    ]
-    hooks += [
-        each.register_forward_pre_hook(lambda layer, inputs: keep(layer, inputs[0]))
-        for each in readers
-    ]
+    hooks = [layer.register_forward_hook(keep) for layer in (*convolutions, *readers)]
     device = next(network.parameters()).device
     for columns in batches:
         network(torch.from_numpy(columns).to(device).float() / 255)

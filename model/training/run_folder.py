@@ -38,7 +38,6 @@ FLOAT32_FOLDER: Final = "float32"  # the same net in 32-bit numbers, the referen
 TEACHER_FOLDER: Final = "teacher"  # the run of a classifier's teacher
 MAX_SHOWN: Final = 60  # characters of a value in a message
 VERSION: Final = "9"  # of the recipe; a retrained net with other figures gets another one
-LICENCE: Final = "Apache-2.0"
 
 
 class RunFolder:
@@ -52,9 +51,9 @@ class RunFolder:
         self.path, self.configuration = path, configuration
         self.has_state = (path / STATE).is_file()
         if self.has_state:
-            before = read_configuration(path)
+            before, same = read_configuration(path), configuration["config_digest"]
             _refuse_changes(path, before["config"], configuration["config"])
-            _refuse_changes(path, before, configuration)
+            _refuse_changes(path, before | {"config_digest": same}, configuration)
             return
         _write(path / CONFIGURATION, json.dumps(configuration, indent=2).encode())
         (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
@@ -120,7 +119,7 @@ class RunFolder:
             name=self.configuration["config"]["task"],
             version=VERSION,
             config=network.config,
-            licence=LICENCE,
+            licence="Apache-2.0",
             data=self.configuration["data"],
             data_digest=self.configuration["data_digest"],
             config_digest=self.configuration["config_digest"],
@@ -128,9 +127,8 @@ class RunFolder:
             parameters=sum(weight.numel() for weight in weights.values()),
             temperatures=temperatures,
         )
-        folder = to or self.path
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{metadata.name}{SUFFIX}"
+        path = (to or self.path) / f"{metadata.name}{SUFFIX}"
+        path.parent.mkdir(exist_ok=True)
         export(path, {key: weights[key].numpy() for key in sorted(weights)}, metadata, ranges)
         return path
 
@@ -217,16 +215,11 @@ def keep_options(config: TrainingConfig, run: RunOptions) -> None:
 def resumed(
     config: TrainingConfig, run: RunOptions, given: Collection[str]
 ) -> tuple[TrainingConfig, RunOptions]:
-    """Return the saved options of a run to resume.
+    """Return the saved options of a run to resume, and of `run` those that are given now.
 
-    Given options of the run replace them, such as other paths, whose content `RunFolder` checks.
-
-    Args:
-        config: the options that are given now, and defaults.
-        run: likewise.
-        given: names of the fields of both that are given now.
-
-    Raises `DataError` if there is no such run, or if options of `config` were others.
+    `given` are the names of the fields of both that are given. Other paths are allowed, since
+    `RunFolder` checks their content. Raises `DataError` if there is no such run, or if given
+    options of `config` were others.
     """
     file = run.run / OPTIONS
     if not file.exists():
@@ -236,9 +229,8 @@ def resumed(
         before: dict[str, Any] = kept["config"]
         now = dataclasses.asdict(config)
         _refuse_changes(run.run, before, before | {n: now[n] for n in now if n in {"task", *given}})
-        saved = msgspec.convert(
-            kept["run"] | {"run": run.run}, RunOptions, dec_hook=lambda kind, value: kind(value)
-        )
+        values = kept["run"] | {"run": run.run}
+        saved = msgspec.convert(values, RunOptions, dec_hook=lambda kind, value: kind(value))
         config = type(config)(**before)
     changed = {"minutes", "resume", *given}.intersection(dataclasses.asdict(run))
     return config, dataclasses.replace(saved, **{name: getattr(run, name) for name in changed})

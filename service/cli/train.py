@@ -93,7 +93,7 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
         if field.name != "task":
             options.append(
                 click.option(
-                    f"{flag}/--no-{flag[2:]}" if field.type is bool else flag,
+                    flag,
                     type=click.Choice(choices) if choices else field.type,
                     default=getattr(preset, field.name),
                     help=field.metadata.get("help", WORDS.get(field.name)),
@@ -228,8 +228,9 @@ def _train(task: str, options: dict[str, Any]) -> int:
             during = " while its teacher was trained" if of_teacher else ""
             result.missing = f"the trained model: the time was over{during}"
             return TIME_IS_OVER
-        following = NEXT[task].format(made=shlex.quote(str(made)), run=quoted)
-        result.complete(made, next_command=following)
+        result.complete(
+            made, next_command=NEXT[task].format(made=shlex.quote(str(made)), run=quoted)
+        )
     return 0
 
 
@@ -266,7 +267,7 @@ def _interruptible() -> Iterator[None]:
 @click.option(
     "--text-weight",
     "weight",
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0, 1e9, min_open=True),
     default=10.0,
     help="weight of a line of --text, beside words",
 )

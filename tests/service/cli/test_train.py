@@ -161,6 +161,23 @@ def test_an_option_out_of_range_fails_before_any_data_is_read(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("digits", "--minutes=0"),
+        ("lines", "--minutes=-1"),
+        ("lines", "--threads=-1"),
+        ("language", "--text-weight=0"),
+        ("language", "--text-weight=-1"),
+        ("language", "--text-weight=inf"),
+    ],
+)
+def test_an_option_of_a_run_out_of_range_is_refused(command: str, option: str) -> None:
+    done = run_here("train", command, option)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"Invalid value for '{option.partition('=')[0]}'" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("report", "given", "needed"),
     [
         ("digits", "lines", "classifier"),
