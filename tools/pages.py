@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inkstream.model.data.synthesis.paper import Look, Sheet, WrittenLine, sheet
+from inkstream.model.evaluation.sheets import Look, Sheet, WrittenLine, sheet
 
 EXAMPLES: Final = Path(__file__).parents[1] / "examples"
 WORDS: Final = ("hello,", "world!")

@@ -16,8 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inkstream.model.data.synthesis.paper import clouds
-
 Columns = NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink
 Tone = NDArray[np.float32]  # [T, H], 0 = paper, 1 = ink
 Random = np.random.Generator
@@ -276,3 +274,11 @@ def _jpeg(columns: Columns, quality: int) -> Columns:
     file = io.BytesIO()
     Image.fromarray(255 - columns.T).save(file, "JPEG", quality=quality)
     return np.ascontiguousarray((255 - np.asarray(Image.open(file))).T)
+
+
+def clouds(shape: tuple[int, ...], size: float, random: Random) -> Tone:
+    """Draw smooth noise of about -1..1 with structures so many pixels wide."""
+    height, width = shape
+    small = random.normal(0, 0.5, (math.ceil(height / size) + 2, math.ceil(width / size) + 2))
+    image = Image.fromarray(small.astype(np.float32))
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC), np.float32)

@@ -25,10 +25,10 @@ from inkstream.model.data.augmentation import frame_of
 from inkstream.model.data.batches import NO_ENDS, LineSample
 from inkstream.model.data.ink_set import TEXT, WORDS, InkSet
 from inkstream.model.data.split import Part
-from inkstream.model.data.synthesis.paper import Look, Sheet, WrittenLine, any_look, sheet
 from inkstream.model.evaluation.baselines import Baseline
 from inkstream.model.evaluation.evaluation_set import GAP, EvaluationSet
 from inkstream.model.evaluation.report import Report
+from inkstream.model.evaluation.sheets import Look, Sheet, WrittenLine, any_look, sheet
 from inkstream.model.metrics import Figures, errors, f1
 from inkstream.model.pages import Page, find_page
 from inkstream.model.preprocess.ink import PEN_WIDTH, flatten, rasterise

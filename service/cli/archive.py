@@ -23,7 +23,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from inkstream.model import pages
-from inkstream.model.data.synthesis.paper import Look, WrittenLine, sheet
+from inkstream.model.evaluation.sheets import Look, WrittenLine, sheet
 from inkstream.model.pages import columns, detector
 from inkstream.model.recognizer import Recognizer
 from inkstream.model.runtime import Runtime

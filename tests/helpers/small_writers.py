@@ -11,7 +11,6 @@ from inkstream.model.data.ink_set import CATEGORIES, InkSet
 from inkstream.model.data.synthesis.composition import (
     KINDS,
     ComposedLine,
-    Kind,
     LineComposer,
     Recipe,
 )
@@ -106,10 +105,13 @@ COMPOSER = LineComposer(INK, USED)
 
 
 def composed(
-    n: int, kind: Kind | None = None, composer: LineComposer = COMPOSER
+    n: int, kind: str | None = None, composer: LineComposer = COMPOSER
 ) -> list[ComposedLine]:
+    """Make up lines of one kind, or of those of a composer."""
     random = np.random.default_rng(0)
-    return [composer.draw(random, kind) for _ in range(n)]
+    if kind is not None:
+        composer = only(USED, **{kind: 1.0})
+    return [composer.draw(random) for _ in range(n)]
 
 
 def ink_of(composed_line: ComposedLine, letter_index: int) -> NDArray[np.float32]:

@@ -5,11 +5,12 @@ are in x-heights of the writer, so all writers have one size; `model.data.augmen
 into rows like any other ink.
 """
 
+import math
 from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, pairwise
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,26 +26,22 @@ from inkstream.model.data.synthesis.accents import (
     completed,
     composable,
 )
-from inkstream.model.data.synthesis.glyphs import WHOLE, GlyphRun, Glyphs, WriterStyle, collect
-from inkstream.model.data.synthesis.texts import DIGITS, ENGLISH, WordSampler, marks, number
+from inkstream.model.data.synthesis.glyphs import WORD, GlyphRun, Glyphs, WriterStyle, collect
+from inkstream.model.data.synthesis.texts import (
+    DIGITS,
+    ENGLISH,
+    WeightedChoice,
+    WordSampler,
+    choose,
+    marks,
+    number,
+)
 from inkstream.model.errors import DataError
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
+Random = np.random.Generator
 WordRuns = Sequence[Sequence[GlyphRun]]  # a space between one word and the next
-Kind = Literal["spelt", "words", "numbers", "random"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-
-# Distances in x-heights. Those of writers who are not known by theirs are as those of the 85 of
-# UNIPEN's training writers who are: the middle, and the standard deviation between writers.
-LETTER_GAP: Final = (0.35, 0.12)
-WORD_GAP: Final = (1.7, 0.4)
-GAP_JITTER: Final = 0.12  # standard deviation between letters, and as a share between words
-LEAST_WORD_GAP: Final = 0.6  # more than within words
-OVERLAP: Final = 0.5  # share of a run's width that may lie below the one before
-ONWARD: Final = 0.02  # that a run ends behind the one before at least, however narrow it is
-SIZE_JITTER: Final = 0.05  # standard deviation, as a share
-BASELINE_JITTER: Final = 0.05  # standard deviation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,69 +49,68 @@ class ComposedLine(InkLine):
     """One made-up word or line: x-heights, x from the left end, y from the baseline down."""
 
     writer: int  # index into the ink's `writer_names`
-    kind: Kind
-    real: frozenset[int]  # indices into the label of characters that other people wrote
 
 
 def lay_out(
-    glyphs: Glyphs, writer: int, words: WordRuns, kind: Kind, random: np.random.Generator
-) -> ComposedLine:
+    glyphs: Glyphs, writer: int, words: WordRuns, random: Random
+) -> tuple[ComposedLine, list[int]]:
     """Set the runs of words side by side, as far apart as the writer does, with a little chance.
 
-    Each run ends further right than all before it, but for parts of one character.
+    Each run ends further right than all before it, but for parts of one character. With the line
+    come the indices into its label of the characters that are still to be completed: their glyphs
+    show other ones.
     """
     runs = [run for word in words for run in word]
+    parts, segments = [run.part for run in runs], glyphs.segments
     first = np.array([run.first for run in runs], np.int64)
     rows, row_starts = expand(first, first + np.array([run.length for run in runs], np.int64))
-    left = np.minimum.reduceat(glyphs.sides[rows, 0], row_starts[:-1])
-    right = np.maximum.reduceat(glyphs.sides[rows, 1], row_starts[:-1])
+    left = np.minimum.reduceat(segments.bounds[rows, 0], row_starts[:-1])
+    right = np.maximum.reduceat(segments.bounds[rows, 2], row_starts[:-1])
     size, rise = np.clip(random.standard_normal((2, len(runs))), -2, 2)
-    parts = {at: run.part for at, run in enumerate(runs) if run.part is not WHOLE}
-    of_parts = list(parts)
-    scale = (1 + SIZE_JITTER * size) / glyphs.x_height[first]
-    scale[of_parts] *= [part.size for part in parts.values()]
-    rise = BASELINE_JITTER * rise
-    rise[of_parts] -= [part.rise for part in parts.values()]
+    scale = (1 + 0.05 * size) / glyphs.x_height[first] * [part.size for part in parts]
     width = (right - left) * scale
     runs_of_word = [len(word) for word in words]
     gap = _gaps(glyphs.styles[writer], runs_of_word, width, random)
-    for at, part in parts.items():
+    for at, part in enumerate(parts):
         if part.centred:
             gap[at] = -(width[at - 1] + width[at]) / 2
         elif part.gap is not None:
             gap[at] = part.gap
     x = np.cumsum(gap + width) - width - left * scale
-    y = rise - glyphs.baseline[first] * scale
+    y = 0.05 * rise - [part.rise for part in parts] - glyphs.baseline[first] * scale
     run = np.repeat(np.arange(len(runs)), np.diff(row_starts))
     lengths = np.array([len(run.text) for run in runs], np.int64)
     place = np.cumsum(lengths) - lengths + np.repeat(np.arange(len(words)), runs_of_word)
     place[lengths == 0] -= 1  # a further part of the character before
-    real = glyphs.styles[writer].real
-    are_real = frozenset(
-        at for at, one in zip(place.tolist(), runs, strict=True)
-        if one.first in real.get(one.text, ())
-    )  # fmt: skip
     letter = place[run] + np.arange(len(rows)) - row_starts[run]  # place in the text
-    letter = np.where(glyphs.is_letter[rows], letter, -1)
+    letter = np.where(segments.sources[rows] == WORD, -1, letter)
     ink = _moved(glyphs, rows, run, letter, np.stack([scale, x, y]))
     label = " ".join("".join(run.text for run in word) for word in words)
-    return ComposedLine(*ink, label, writer, kind, are_real)
+    shown = ["".join(segments.texts[run.first : run.first + run.length]) for run in runs]
+    incomplete = [
+        start + at
+        for start, run, text in zip(place.tolist(), runs, shown, strict=True)
+        for at, (char, glyph) in enumerate(zip(run.text, text, strict=False))
+        if char != glyph
+    ]
+    return ComposedLine(*ink, label, writer), incomplete
 
 
-def _gaps(
-    style: WriterStyle, runs_of_word: list[int], width: Floats, random: np.random.Generator
-) -> Floats:
-    """Return the gap before each run [runs]; 0 for the first."""
+def _gaps(style: WriterStyle, runs_of_word: list[int], width: Floats, random: Random) -> Floats:
+    """Return the gap before each run [runs], in x-heights; 0 for the first."""
     of_letters, of_words = random.standard_normal(2)
     letter_gap, word_gap = style.letter_gap, style.word_gap
+    # Middle, and standard deviation between writers, of the 85 of UNIPEN's training writers whose
+    # gaps are known.
     if not np.isfinite(letter_gap):
-        letter_gap = LETTER_GAP[0] + LETTER_GAP[1] * of_letters
+        letter_gap = 0.35 + 0.12 * of_letters
     if not np.isfinite(word_gap):
-        word_gap = WORD_GAP[0] + WORD_GAP[1] * of_words
-    jitter = GAP_JITTER * np.clip(random.standard_normal(len(width)), -2, 2)
-    gap = np.maximum(letter_gap + jitter, ONWARD - OVERLAP * width)
+        word_gap = 1.7 + 0.4 * of_words
+    jitter = 0.12 * np.clip(random.standard_normal(len(width)), -2, 2)
+    # A run may lie half below the one before, and ends behind it however narrow it is.
+    gap = np.maximum(letter_gap + jitter, 0.02 - 0.5 * width)
     starts = list(accumulate(runs_of_word[:-1]))
-    least = LEAST_WORD_GAP + max(letter_gap, style.widest_gap)
+    least = 0.6 + max(letter_gap, style.widest_gap)
     gap[starts] = np.maximum(word_gap * (1 + jitter[starts]), least)
     gap[0] = 0
     return gap
@@ -128,32 +124,20 @@ def _moved(
     `run` [n], ascending, is the run that each belongs to, `letter` [n] its place in the text, and
     `way` [3, runs] scale, then shift to the right and down.
     """
-    ranges, range_starts = expand(glyphs.range_starts[rows], glyphs.range_starts[rows + 1])
+    segments = glyphs.segments
+    ranges, range_starts = expand(segments.range_starts[rows], segments.range_starts[rows + 1])
     row = np.repeat(np.arange(len(rows)), np.diff(range_starts))
-    order = np.lexsort((glyphs.ranges[ranges, 0], run[row]))
+    order = np.lexsort((segments.ranges[ranges, 0], run[row]))
     ranges, row = ranges[order], row[order]
-    start, stop = glyphs.ranges[ranges].T
+    start, stop = segments.ranges[ranges].T
     points, starts = expand(start, stop)
-    new = glyphs.begins[ranges] | (np.diff(run[row], prepend=-1) != 0)
+    new = segments.begins[ranges] | (np.diff(run[row], prepend=-1) != 0)
     new[1:] |= start[1:] != stop[:-1]  # elsewhere the pen went on from letter to letter
-    scale, right, down = way[:, np.repeat(run[row], stop - start)]
-    placed = np.empty((len(points), 2), np.float32)
-    placed[:, 0] = glyphs.points[points, 0] * scale + right
-    placed[:, 1] = glyphs.points[points, 1] * scale + down
+    scale, *shift = way[:, np.repeat(run[row], stop - start)]
+    placed = (glyphs.points[points] * scale[:, None] + np.stack(shift, 1)).astype(np.float32)
     placed[:, 0] -= placed[:, 0].min()
     letter_of_point = np.repeat(letter[row], stop - start).astype(np.int16)
     return placed, np.append(starts[:-1][new], len(points)), letter_of_point
-
-
-PARTED: Final = "\0"  # stands for a character of several parts, which no run holds
-REAL: Final = "\1"  # stands for one that another person wrote
-TRIES: Final = 30  # words drawn until the writer has all letters of one
-
-# What a writer must have for a kind.
-ENOUGH_LETTERS: Final = 18  # different ones, small or large
-ENOUGH_WORDS: Final = 12  # in block capitals too, for lines of them
-ENOUGH_DIGITS: Final = 8
-ENOUGH_CHARACTERS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,23 +149,18 @@ class Recipe:
     numbers: float = 0.1  # of numbers, dates, prices, times
     random: float = 0.2  # of texts of any characters that the writer has, each as often
     single: float = 0.5  # share of spelt texts, and of numbers, that are one word
-    most_words: int = 8  # of the others
     most_random: int = 14  # characters of a random text
-    random_space: float = 0.15  # share of places between them that are a space
     new: float = 0.2  # share of spelt words that are made up, like those of labels
     of_language: float = 0.4  # share of spelt words of a language, whether labels have them or not
     western: float = 0.0  # share of spelt texts in other languages than English
-    rare: float = 0.6  # share of their words that hold a character drawn of those beyond ASCII
-    composed: float = 0.45  # share of the characters of random texts that are composed
-    capital: float = 0.12  # share of spelt words that are given a capital
-    capitals: float = 0.05  # share of those that are all capitals
     block: float = 0.2  # share of texts in block capitals, of writers who have enough of them
-    sentence: float = 0.5  # share of lines that begin with a capital, if the writer has it
-    long_runs: float = 0.8  # share of runs that are as long as the writer has them
 
 
+KINDS: Final = ("spelt", "words", "numbers", "random")
+MOST_WORDS: Final = 8  # of a text
+SENTENCE: Final = 0.5  # share of lines that begin with a capital, if the writer has it
+ENOUGH_WORDS: Final = 12  # of a writer, in block capitals too, for lines of them
 REAL_SHARE: Final = 0.5  # of the characters to compose: glyphs of other people
-LEAST_REAL: Final = 8  # such glyphs of a character: fewer would be seen too often
 
 
 class LineComposer:
@@ -204,219 +183,170 @@ class LineComposer:
 
         Raises `DataError` when the recipe asks for nothing else, or no label has a word.
         """
-        self._recipe = recipe or Recipe()
+        self._recipe = recipe = recipe or Recipe()
         texts = (ink.labels[index] for index in indices if len(ink.labels[index]) > 1)
-        self._words = WordSampler(texts, self._recipe.western)
-        self._glyphs = collect(ink, indices)
-        styles = self._glyphs.styles
-        unnamed = [writer for writer in styles if ink.writer_names[writer] in anonymous]
-        letters = [styles.pop(writer).letters for writer in unnamed]
-        real = {char: [row for kept in letters for row in kept.get(char, ())] for char in COMPOSED}
-        for style in styles.values():
-            style.real = {char: rows for char, rows in real.items() if len(rows) >= LEAST_REAL}
-        allowed = frozenset(labels) if self._recipe.western else frozenset()
-        self._native = {writer: frozenset(style.letters) for writer, style in styles.items()}
-        self._composed = {
-            writer: sorted(composable(own) & allowed) for writer, own in self._native.items()
+        self._words = WordSampler(texts, recipe.western)
+        self._glyphs = glyphs = collect(ink, indices)
+        unnamed = [writer for writer in glyphs.styles if ink.writer_names[writer] in anonymous]
+        letters = [glyphs.styles.pop(writer).letters for writer in unnamed]
+        real = {char: [row for rows in letters for row in rows.get(char, ())] for char in COMPOSED}
+        allowed = frozenset(labels) if recipe.western else frozenset()
+        for style in glyphs.styles.values():
+            style.composed = sorted(composable(style.letters.keys()) & allowed)
+            # Of fewer, each would be seen too often.
+            style.real = {char: rows for char, rows in real.items() if len(rows) >= 8}
+        self._accents = cache(lambda writer: accent_strokes(glyphs, glyphs.styles[writer]))
+        asked = {kind: share for kind in KINDS if (share := getattr(recipe, kind))}
+        amounts = {
+            kind: [
+                (writer, math.sqrt(amount))
+                for writer, style in sorted(glyphs.styles.items())
+                if (amount := _n_glyphs(style, kind))
+            ]
+            for kind in asked
         }
-        self._characters = {
-            writer: own.union(self._composed[writer]) for writer, own in self._native.items()
-        }
-        # Small letters are more frequent in texts than capitals; few writers wrote ! and ?.
-        self._rare = {
-            writer: [*own, *(char for char in own if char.islower() or char in TURNED)]
-            for writer, own in self._composed.items()
-        }
-        self._accents = cache(lambda writer: accent_strokes(self._glyphs, styles[writer]))
-        self._capitals = {
-            writer: [word for word in style.words if word.text[0].isupper()]
-            for writer, style in styles.items()
-        }
-        self._block = {
-            writer: [word for word in words if word.text.isupper()]
-            for writer, words in self._capitals.items()
-        }
-        self._writers = {kind: self._able(kind) for kind in KINDS}
-        asked = {kind: share for kind in KINDS if (share := getattr(self._recipe, kind))}
-        self.missing = tuple(kind for kind in asked if not self._writers[kind][0])
+        self.missing = tuple(kind for kind in asked if not amounts[kind])
         if asked and len(self.missing) == len(asked):
             raise DataError(f"no writer has enough ink to make up {', '.join(self.missing)}")
-        self._shares = np.cumsum(
-            [0.0 if kind in self.missing else asked.get(kind, 0.0) for kind in KINDS]
-        )
-        self._compose = {
+        self._kinds = WeightedChoice((kind, asked[kind]) for kind in asked if amounts[kind])
+        self._writers = {kind: WeightedChoice(amounts[kind]) for kind in asked}
+
+    def draw(self, random: Random) -> ComposedLine:
+        """Make up one, as the recipe says."""
+        kind = self._kinds(random.random())
+        writer = self._writers[kind](random.random())
+        text_of = {
             "spelt": self._spelt,
             "words": self._lined_up,
             "numbers": self._numbers,
             "random": self._random,
-        }
-
-    def draw(self, random: np.random.Generator, kind: Kind | None = None) -> ComposedLine:
-        """Make up one, of this kind, or of any as the recipe says."""
-        if kind is None:
-            kind = KINDS[_drawn(self._shares, random)]
-        writers, amounts = self._writers[kind]
-        if not writers:
-            raise DataError(f"no writer has enough ink to make up {kind!r}")
-        writer = writers[_drawn(amounts, random)]
-        return self._laid_out(writer, self._compose[kind](writer, random), kind, random)
+        }[kind]
+        return self._laid_out(writer, text_of(self._glyphs.styles[writer], random), random)
 
     def writers(self, characters: Set[str]) -> list[int]:
         """Return the writers who have each of these characters, written or composed."""
-        return [writer for writer, own in sorted(self._characters.items()) if characters <= own]
+        styles = sorted(self._glyphs.styles.items())
+        return [writer for writer, style in styles if characters <= style.characters]
 
-    def write(self, text: str, writer: int, random: np.random.Generator) -> ComposedLine:
+    def write(self, text: str, writer: int, random: Random) -> ComposedLine:
         """Compose a text by a writer, who must have all its characters."""
         style = self._glyphs.styles[writer]
-        words = [spell(style, word, random, self._recipe.long_runs) for word in text.split()]
-        return self._laid_out(writer, words, "spelt", random)
+        return self._laid_out(writer, [spell(style, word, random) for word in text.split()], random)
 
-    def _laid_out(
-        self, writer: int, words: WordRuns, kind: Kind, random: np.random.Generator
-    ) -> ComposedLine:
-        line = lay_out(self._glyphs, writer, words, kind, random)
-        if not self._composed[writer]:
-            return line
-        native, accents = self._native[writer], self._accents(writer)
-        return completed(line, native, accents, random, line.real)
+    def _laid_out(self, writer: int, words: WordRuns, random: Random) -> ComposedLine:
+        line, incomplete = lay_out(self._glyphs, writer, words, random)
+        return completed(line, incomplete, self._accents(writer), random) if incomplete else line
 
-    def _able(self, kind: Kind) -> tuple[list[int], NDArray[np.float64]]:
-        """Return the writers with enough glyphs, and running sums of the roots of their amounts."""
-        styles = self._glyphs.styles
-        writers = [writer for writer in sorted(styles) if self._has_enough(writer, kind)]
-        amounts = [
-            len(styles[writer].words)
-            if kind == "words"
-            else sum(map(len, styles[writer].letters.values()))
-            for writer in writers
-        ]
-        return writers, np.cumsum(np.sqrt(amounts))
-
-    def _has_enough(self, writer: int, kind: Kind) -> bool:
-        characters = self._native[writer]
-        match kind:
-            case "spelt":
-                return _have(characters, str.islower) or _have(characters, str.isupper)
-            case "words":
-                return len(self._glyphs.styles[writer].words) >= ENOUGH_WORDS
-            case "numbers":
-                return len(characters & DIGITS) >= ENOUGH_DIGITS
-            case "random":
-                return len(characters) >= ENOUGH_CHARACTERS
-
-    def _spelt(self, writer: int, random: np.random.Generator) -> list[list[GlyphRun]]:
-        characters = self._characters[writer]
+    def _spelt(self, style: WriterStyle, random: Random) -> WordRuns:
         language = self._words.language(random)
-        block = random.random() < self._recipe.block and _have(self._native[writer], str.isupper)
+        block = random.random() < self._recipe.block and _has_alphabet(style, str.isupper)
         words = [
-            self._word(writer, language, random, block=block) for _ in range(self._n_words(random))
+            self._word(style, language, random, block=block) for _ in range(self._n_words(random))
         ]
         begun = words[0][0].upper() + words[0][1:]
-        if len(words) > 1 and random.random() < self._recipe.sentence and characters >= set(begun):
+        if len(words) > 1 and random.random() < SENTENCE and style.characters >= set(begun):
             words[0] = begun
-        return self._with_marks(writer, words, random, language)
+        return _with_marks(style, words, random, language)
 
-    def _lined_up(self, writer: int, random: np.random.Generator) -> list[list[GlyphRun]]:
-        known, capitals = self._glyphs.styles[writer].words, self._capitals[writer]
-        if len(self._block[writer]) >= ENOUGH_WORDS and random.random() < self._recipe.block:
-            known = capitals = self._block[writer]
-        n_words = int(random.integers(2, self._recipe.most_words + 1))
+    def _lined_up(self, style: WriterStyle, random: Random) -> WordRuns:
+        known, capitals = style.words, style.capitals
+        block = [word for word in capitals if word.text.isupper()]
+        if len(block) >= ENOUGH_WORDS and random.random() < self._recipe.block:
+            known = capitals = block
+        n_words = int(random.integers(2, MOST_WORDS + 1))
         words = [known[at] for at in random.integers(len(known), size=n_words)]
-        if capitals and random.random() < self._recipe.sentence:
-            words[0] = capitals[int(random.integers(len(capitals)))]
-        return self._with_marks(writer, words, random)
+        if capitals and random.random() < SENTENCE:
+            words[0] = choose(capitals, random)
+        return _with_marks(style, words, random)
 
-    def _numbers(self, writer: int, random: np.random.Generator) -> list[list[GlyphRun]]:
-        style, characters = self._glyphs.styles[writer], self._characters[writer]
-        texts = [number(characters, random) for _ in range(self._n_words(random))]
-        words = " ".join(texts).split(" ")
-        return [spell(style, word, random, self._recipe.long_runs) for word in words]
+    def _numbers(self, style: WriterStyle, random: Random) -> WordRuns:
+        texts = [number(style.characters, random) for _ in range(self._n_words(random))]
+        return [spell(style, word, random) for word in " ".join(texts).split(" ")]
 
-    def _random(self, writer: int, random: np.random.Generator) -> list[list[GlyphRun]]:
-        style, native = self._glyphs.styles[writer], sorted(self._native[writer])
-        composed = self._composed[writer]
-        n = int(random.integers(1, self._recipe.most_random + 1))
-        share = self._recipe.composed if composed else 0.0
-        chosen = [composed if kind < share else native for kind in random.random(n).tolist()]
-        text = "".join(own[int(random.integers(len(own)))] for own in chosen)
-        spaces = np.flatnonzero(random.random(n - 1) < self._recipe.random_space) + 1
+    def _random(self, style: WriterStyle, random: Random) -> WordRuns:
+        native, n = sorted(style.letters), int(random.integers(1, self._recipe.most_random + 1))
+        share = 0.45 if style.composed else 0.0
+        chosen = [style.composed if one < share else native for one in random.random(n).tolist()]
+        text = "".join(choose(characters, random) for characters in chosen)
+        spaces = np.flatnonzero(random.random(n - 1) < 0.15) + 1
         cuts = pairwise([0, *spaces.tolist(), n])
-        return [spell(style, text[start:stop], random) for start, stop in cuts]
+        return [spell(style, text[start:stop], random, long_runs=0) for start, stop in cuts]
 
-    def _with_marks(
-        self,
-        writer: int,
-        words: Sequence[str | GlyphRun],
-        random: np.random.Generator,
-        language: str = ENGLISH,
-    ) -> list[list[GlyphRun]]:
-        """Join words, spelt or whole, with the marks of a language between them."""
-        style, characters = self._glyphs.styles[writer], self._characters[writer]
-        written: list[list[GlyphRun]] = [[]]
+    def _n_words(self, random: Random) -> int:
+        single = random.random() < self._recipe.single
+        return 1 if single else int(random.integers(2, MOST_WORDS + 1))
 
-        def add(text: str) -> None:
-            for at, part in enumerate(text.split(" ")):
-                if at:
-                    written.append([])
-                written[-1].extend(spell(style, part, random, self._recipe.long_runs))
-
-        around = marks(len(words), characters, random, language)
-        for word, (before, usual, spaced) in zip(words, around, strict=True):
-            text = word if isinstance(word, str) else word.text
-            in_capitals = text.isupper() and characters >= set(usual.upper()) - {" "}
-            after = usual.upper() if in_capitals else usual  # DOG'S
-            if isinstance(word, str):
-                add(before + word + after)
-            else:
-                add(before)
-                written[-1].append(word)
-                add(after)
-            if spaced:
-                written.append([])
-        return [runs for runs in written if runs]
-
-    def _n_words(self, random: np.random.Generator) -> int:
-        if random.random() < self._recipe.single:
-            return 1
-        return int(random.integers(2, self._recipe.most_words + 1))
-
-    def _word(self, writer: int, language: str, random: np.random.Generator, *, block: bool) -> str:
+    def _word(self, style: WriterStyle, language: str, random: Random, *, block: bool) -> str:
         """Draw a word that the writer has the characters for, in block capitals or not."""
-        recipe, characters = self._recipe, self._characters[writer]
-        for kind, case in random.random((TRIES, 2)).tolist():
-            if language != ENGLISH:
-                if kind < recipe.rare and (rare := self._rare[writer]):
-                    char = rare[int(random.integers(len(rare)))]
-                    word = self._words.holding(char, random)
-                    if characters >= set(word):
-                        return word
-                    continue
-                word = self._words.of_language(random.random(), language)
-            elif kind < recipe.new:
-                word = self._words.new(random)
-            elif kind < recipe.new + recipe.of_language:
-                word = self._words.of_language(random.random())
+        words, new, characters = self._words, self._recipe.new, style.characters
+        # Small letters are more frequent in texts than capitals; few writers wrote ! and ?.
+        rare = [char for char in style.composed if char.islower() or char in TURNED]
+        for kind, case in random.random((30, 2)).tolist():  # tries
+            if language != ENGLISH and kind < 0.6 and style.composed:
+                word = words.holding(choose([*style.composed, *rare], random), random)
+                if characters >= set(word):
+                    return word
+                continue
+            if language == ENGLISH and kind < new:
+                word = words.new(random)
+            elif language != ENGLISH or kind < new + self._recipe.of_language:
+                word = words.of_language[language](random.random())
             else:
-                word = self._words.known(random.random())
-            if block or case < recipe.capitals:
+                word = words.known(random.random())
+            if block or case < 0.05:
                 word = word.upper()
-            elif case < recipe.capitals + recipe.capital:
+            elif case < 0.17:
                 word = word[0].upper() + word[1:]
             for cased in (word, word.lower(), word.upper()):
                 if characters >= set(cased):
                     return cased
-        letters = sorted(filter(str.isalpha, self._native[writer]))
-        return letters[int(random.integers(len(letters)))]
+        return choose(sorted(filter(str.isalpha, style.letters)), random)
 
 
-def _have(characters: frozenset[str], of_alphabet: Callable[[str], bool]) -> bool:
-    """Tell whether enough letters of an alphabet are there to spell words."""
-    return sum(map(of_alphabet, characters)) >= ENOUGH_LETTERS
+def _n_glyphs(style: WriterStyle, kind: str) -> int:
+    """Return how many glyphs a writer has for texts of a kind; 0 if they are too few."""
+    if kind == "words":
+        return len(style.words) if len(style.words) >= ENOUGH_WORDS else 0
+    enough = {
+        "spelt": _has_alphabet(style, str.islower) or _has_alphabet(style, str.isupper),
+        "numbers": len(style.letters.keys() & DIGITS) >= 8,
+        "random": len(style.letters) >= 12,
+    }
+    return sum(map(len, style.letters.values())) if enough[kind] else 0
 
 
-def spell(
-    style: WriterStyle, text: str, random: np.random.Generator, long_runs: float = 0.0
-) -> list[GlyphRun]:
+def _has_alphabet(style: WriterStyle, of_alphabet: Callable[[str], bool]) -> bool:
+    """Tell whether a writer has enough letters of an alphabet to spell words."""
+    return sum(map(of_alphabet, style.letters)) >= 18
+
+
+def _with_marks(
+    style: WriterStyle, words: Sequence[str | GlyphRun], random: Random, language: str = ENGLISH
+) -> WordRuns:
+    """Join words, spelt or whole, with the marks of a language between them."""
+    written: list[list[GlyphRun]] = [[]]
+    around = marks(len(words), style.characters, random, language)
+    for word, (before, after, spaced) in zip(words, around, strict=True):
+        text = word if isinstance(word, str) else word.text
+        in_capitals = text.isupper() and style.characters >= set(after.upper()) - {" "}
+        behind = after.upper() if in_capitals else after  # DOG'S
+        for part in (before + word + behind,) if isinstance(word, str) else (before, word, behind):
+            if isinstance(part, str):
+                joined, *others = part.split(" ")
+                written[-1] += spell(style, joined, random)
+                written += [spell(style, other, random) for other in others]
+            else:
+                written[-1].append(part)
+        if spaced:
+            written.append([])
+    return [runs for runs in written if runs]
+
+
+PARTED: Final = "\0"  # stands for a character of several parts, which no run holds
+REAL: Final = "\1"  # stands for one that another person wrote
+
+
+def spell(style: WriterStyle, text: str, random: Random, long_runs: float = 0.8) -> list[GlyphRun]:
     """Choose runs and letters that spell a text without spaces.
 
     The writer must have all its characters, or those that they are composed of: then the runs have
@@ -427,55 +357,36 @@ def spell(
     length.
     """
     runs = []
-    composed = {char for char in text if char not in style.letters}
     beneath = "".join(
-        char if char not in composed
+        char if char in style.letters
         else REAL if char in style.real and random.random() < REAL_SHARE
         else LETTER_BENEATH.get(char, PARTED)
         for char in text
     )  # fmt: skip
     place = 0
     while place < len(text):
+        char, length = text[place], 1
         if beneath[place] == REAL:
-            rows = style.real[text[place]]
-            runs.append(GlyphRun(text[place], rows[int(random.integers(len(rows)))], 1))
-            place += 1
-            continue
-        if beneath[place] == PARTED:
-            runs += _parts(style, text[place], random)
-            place += 1
-            continue
-        length = 1
-        while place + length < len(text) and beneath[place : place + length + 1] in style.runs:
-            length += 1
-        if length > 1 and random.random() >= long_runs:
-            length = int(random.integers(1, length + 1))
-        run = _run(style, beneath[place : place + length], random)
-        runs.append(run._replace(text=text[place : place + length]))
+            runs.append(GlyphRun(char, choose(style.real[char], random), 1))
+        elif beneath[place] == PARTED:
+            for part in PARTS[char]:
+                base = next(base for base in part.bases if base in style.letters)
+                runs.append(GlyphRun(char, choose(style.letters[base], random), 1, part))
+                char = ""
+        else:
+            while place + length < len(text) and beneath[place : place + length + 1] in style.runs:
+                length += 1
+            if length > 1 and random.random() >= long_runs:
+                length = int(random.integers(1, length + 1))
+            first = _first_glyph(style, beneath[place : place + length], random)
+            runs.append(GlyphRun(text[place : place + length], first, length))
         place += length
     return runs
 
 
-def _parts(style: WriterStyle, char: str, random: np.random.Generator) -> list[GlyphRun]:
-    """Choose letters for the parts of a character."""
-    runs = []
-    for at, part in enumerate(PARTS[char]):
-        base = next(base for base in part.bases if base in style.letters)
-        runs.append(GlyphRun("" if at else char, *_run(style, base, random)[1:3], part))
-    return runs
-
-
-def _run(style: WriterStyle, text: str, random: np.random.Generator) -> GlyphRun:
+def _first_glyph(style: WriterStyle, text: str, random: Random) -> int:
     """Choose one of the writer's runs, or letters, with this text."""
     if len(text) == 1:
-        letters = style.letters[text]
-        return GlyphRun(text, letters[int(random.integers(len(letters)))], 1)
+        return choose(style.letters[text], random)
     at = style.runs.find(text, int(random.integers(len(style.runs))))
-    if at < 0:
-        at = style.runs.find(text)
-    return GlyphRun(text, style.run_glyphs[at], len(text))
-
-
-def _drawn(sums: NDArray[np.float64], random: np.random.Generator) -> int:
-    """Draw an index in proportion to the steps of a running sum."""
-    return int(np.searchsorted(sums, random.random() * sums[-1], "right"))
+    return style.run_glyphs[at if at >= 0 else style.runs.find(text)]

@@ -1,6 +1,6 @@
-"""Make texts: words of labels and of English, words like them, numbers and marks.
+"""Make texts: words of labels and of languages, words like them, numbers and marks.
 
-They are the texts of made-up lines, and the sentences in which character n-grams of English are
+They are the texts of made-up lines, and the sentences in which character n-grams of a language are
 counted. A list of words shows no capitals, marks and numbers, and not what follows a word; so
 sentences are made of words drawn by their frequency, with the marks and numbers of made-up lines.
 """
@@ -9,26 +9,26 @@ import re
 import string
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import accumulate, chain, islice
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 
 from inkstream.model.alphabet import MARKS, SMALL
 from inkstream.model.data.synthesis.accents import LETTER_BENEATH
-from inkstream.model.data.synthesis.word_lists import LANGUAGES, words_of
+from inkstream.model.data.synthesis.word_lists import LANGUAGES, LONGEST, words_of
 from inkstream.model.errors import DataError
 
-WORD: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
-LONGEST: Final = 14  # letters of a new word, which ends there at the latest
-MOST_ENGLISH: Final = 60_000  # words in made-up lines: then come more names and typing errors
+Item = TypeVar("Item")
 
+WORD: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 ENGLISH: Final = "en"  # by its code in ISO 639-1
 DIGITS: Final = frozenset(string.digits)
+CHARACTERS: Final = frozenset(string.printable) - frozenset(string.whitespace)
 
 # Numbers, dates, times, prices and the like, each with its marks; a 0 stands for any digit.
-_NUMBERS: Final = (
+NUMBERS: Final = (
     *("0", "00", "000", "0000", "00000", "000000", "0,000", "00,000", "0,000,000"),
     *("0.0", "0.00", "00.0", "0.000", "-0", "+00", "00%", "0.0%", "#0", "#00"),
     *("$0", "$00", "$0.00", "$00.00", "$0,000", "$000.00", "00.-"),
@@ -37,7 +37,6 @@ _NUMBERS: Final = (
     *("0€", "00,00 €", "€00", "€0.00", "£00", "£0.00", "00°", "-0°", "0º", "§00", "00·00"),
     *("0/0", "0 + 0 = 0", "00 - 0 = 0", "0 * 0 = 00", "0 = 00", "0 < 00", "00 > 0", "(0)", "[00]"),
 )
-NUMBERS: Final = {form: frozenset(form) - {"0", " "} for form in _NUMBERS}
 
 # Marks as English uses them: how often one follows a word within a sentence, and its end; what
 # embraces words; and what stands before "s" or between two words. Shares of all places.
@@ -55,20 +54,24 @@ HYPHEN: Final = 0.04
 DASH: Final = 0.02
 
 
-class WeightedChoice:
-    """Draws one of some texts, each as often as its weight says."""
+class WeightedChoice(Generic[Item]):
+    """Draws one of some items, each as often as its weight says."""
 
-    def __init__(self, weights: Iterable[tuple[str, float]]) -> None:
+    def __init__(self, weights: Iterable[tuple[Item, float]]) -> None:
         pairs = list(weights)
-        self._texts = [text for text, _ in pairs]
+        self._items = [item for item, _ in pairs]
         self._sums = list(accumulate(weight for _, weight in pairs))
 
-    def __call__(self, chance: float) -> str:
-        """Return the text at the share `chance`, from 0 up to 1, of the sum of all weights."""
-        return self._texts[bisect_right(self._sums, chance * self._sums[-1])]
+    def __call__(self, chance: float) -> Item:
+        """Return the item at the share `chance`, from 0 up to 1, of the sum of all weights."""
+        return self._items[bisect_right(self._sums, chance * self._sums[-1])]
 
 
-MOST_OTHERS: Final = 25_000  # words of each other language
+def choose(items: Sequence[Item], random: np.random.Generator) -> Item:
+    """Draw one of some items, each as often."""
+    return items[int(random.integers(len(items)))]
+
+
 LEAST_HOLDING: Final = 40  # words that hold a letter: of a rarer one some are made up
 
 # Short texts that hold marks beyond ASCII: `w` stands for a word, a 0 for any digit.
@@ -81,23 +84,18 @@ MARKED: Final = {
 
 
 class WordSampler:
-    """Draws `known` words of labels, words `of_language`, `new` ones, and words `holding` a letter.
+    """Draws words: `known` of labels, or `of_language`, or `new`, or `holding` a letter.
 
-    The first two are drawn in proportion to the root of how often they stand there.
+    The first two give the word at a share, from 0 up to 1, of the sum of all weights: the roots of
+    how often each word stands there.
     """
 
-    def __init__(
-        self,
-        labels: Iterable[str],
-        western: float = 0.0,
-        words_of: Callable[[str, int, int], Mapping[str, float]] = words_of,
-    ) -> None:
+    def __init__(self, labels: Iterable[str], western: float = 0.0) -> None:
         """Count the words of labels, and read lists of words.
 
         Args:
             labels: any texts.
             western: share of the languages of `LANGUAGES` beside English, in equal parts.
-            words_of: a language's words and their frequencies, see `word_lists.words_of`.
 
         Raises:
             DataError: no label has a word.
@@ -109,13 +107,12 @@ class WordSampler:
         self.known = WeightedChoice(weights.items())
         self._western = western
         self._others = [code for code in LANGUAGES if code != ENGLISH] if western else []
-        lists = {code: words_of(code, MOST_OTHERS, LONGEST) for code in self._others}
-        lists[ENGLISH] = words_of(ENGLISH, MOST_ENGLISH, LONGEST)
-        self._of_language = {
+        others = {code: words_of(code, 25_000) for code in self._others}
+        self.of_language = {
             code: WeightedChoice((word, share**0.5) for word, share in words.items())
-            for code, words in lists.items()
+            for code, words in {**others, ENGLISH: words_of(ENGLISH)}.items()
         }
-        self._holding = _words_by_letter([lists[code] for code in self._others])
+        self._holding = _words_by_letter([*others.values()])
         following: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for word, weight in weights.items():
             text = f"  {word} "
@@ -127,30 +124,20 @@ class WordSampler:
         """Draw the language of a text."""
         if not self._western or random.random() >= self._western:
             return ENGLISH
-        return self._others[int(random.integers(len(self._others)))]
-
-    def of_language(self, chance: float, language: str = ENGLISH) -> str:
-        """Return the word at the share `chance`, from 0 up to 1, of a language's words."""
-        return self._of_language[language](chance)
+        return choose(self._others, random)
 
     def holding(self, char: str, random: np.random.Generator) -> str:
         """Draw a word, or another short text, that holds a character beyond ASCII."""
         if char in MARKED:
-            forms = MARKED[char]
-            form = forms[int(random.integers(len(forms)))]
-            filled = ""
-            for one in form:
-                if one == "w":
-                    filled += self.new(random)
-                else:
-                    filled += str(random.integers(10)) if one == "0" else one
-            return filled
-        small = char.lower()
-        words = self._holding[small]
-        word = words[int(random.integers(len(words)))]
-        if char == small:
+
+            def filled(place: re.Match[str]) -> str:
+                return self.new(random) if place[0] == "w" else str(random.integers(10))
+
+            return re.sub("[w0]", filled, choose(MARKED[char], random))
+        word = choose(self._holding[char.lower()], random)
+        if char.islower():
             return word
-        return char + word[1:] if word.startswith(small) else word.upper()
+        return char + word[1:] if word.startswith(char.lower()) else word.upper()
 
     def new(self, random: np.random.Generator) -> str:
         """Draw a word from a Markov chain of second order over characters."""
@@ -173,9 +160,8 @@ def _words_by_letter(lists: Sequence[Mapping[str, float]]) -> dict[str, list[str
             for char in found.keys() & set(word):
                 found[char].append(word)
     for char, words in found.items():
-        letter = LETTER_BENEATH.get(char)
-        if lists and letter and len(words) < LEAST_HOLDING:
-            others = (word for own in lists for word in own if letter in word)
+        if len(words) < LEAST_HOLDING and (letter := LETTER_BENEATH.get(char)):
+            others = (word for word in chain.from_iterable(lists) if letter in word)
             words += [word.replace(letter, char, 1) for word in islice(others, LEAST_HOLDING)]
     return found
 
@@ -183,8 +169,7 @@ def _words_by_letter(lists: Sequence[Mapping[str, float]]) -> dict[str, list[str
 def number(characters: Set[str], random: np.random.Generator) -> str:
     """Draw a number, date or the like of these characters, which hold at least one digit."""
     digits = sorted(characters & DIGITS)
-    forms = [form for form, of in NUMBERS.items() if of <= characters]
-    form = forms[int(random.integers(len(forms)))]
+    form = choose([form for form in NUMBERS if set(form) - {"0", " "} <= characters], random)
     drawn = random.integers(len(digits), size=len(form)).tolist()
     return "".join(
         digits[at] if place == "0" else place for place, at in zip(form, drawn, strict=True)
@@ -236,22 +221,6 @@ def _one_of(shares: dict[str, float], chance: float, characters: Set[str]) -> st
     return ""
 
 
-CHARACTERS: Final = frozenset(string.printable) - frozenset(string.whitespace)
-
-# Shares of words in sentences, and of the ways in which a word of the list is counted.
-ENGLISH_NUMBERS: Final = 0.06
-CAPITAL: Final = 0.1
-CAPITALS: Final = 0.02
-SENTENCE: Final = 0.7  # of sentences, which begin with a capital
-CASES: Final = {"small": 0.8, "capital": 0.15, "capitals": 0.05}
-MOST_WORDS: Final = 9  # of a sentence
-APART: Final = 0.5  # of French sentences, in which a space stands before these marks
-APART_MARKS: Final = re.compile("(?<=\\w)([;:!?])")
-
-PER_MILLION: Final = 1e6
-LEAST: Final = 0.3  # what a rare word counts, in a million words
-
-
 def texts(
     words: Mapping[str, float], n_sentences: int, language: str = ENGLISH
 ) -> Iterator[tuple[str, float]]:
@@ -263,39 +232,35 @@ def texts(
         language: its code, for the marks.
     """
     for word, frequency in words.items():
-        weight = max(PER_MILLION * frequency, LEAST)
-        for case, share in CASES.items():
-            yield _cased(word, case, language), share * weight
+        weight = max(1e6 * frequency, 0.3)  # of a word in a million, the least of a rare one
+        yield word, 0.8 * weight
+        yield _capitalised(word, language), 0.15 * weight
+        yield word.upper(), 0.05 * weight
     random, choice = np.random.default_rng(0), WeightedChoice(words.items())
     for _ in range(n_sentences):
         yield _sentence(choice, random, language), 1.0
 
 
-def characters_of(language: str) -> Set[str]:
-    """Return the marks and digits of made-up sentences, and all letters of ASCII."""
-    return CHARACTERS if language == ENGLISH else CHARACTERS | set(MARKS)
-
-
-def _sentence(words: WeightedChoice, random: np.random.Generator, language: str) -> str:
-    n_words = int(random.integers(2, MOST_WORDS + 1))
-    characters, drawn = characters_of(language), []
+def _sentence(words: WeightedChoice[str], random: np.random.Generator, language: str) -> str:
+    """Make up a sentence of 2 to 9 words."""
+    n_words = int(random.integers(2, 10))
+    characters = CHARACTERS if language == ENGLISH else CHARACTERS | set(MARKS)
+    drawn = []
     for kind, case, at in random.random((n_words, 3)).tolist():
-        word = number(characters, random) if kind < ENGLISH_NUMBERS else words(at)
-        if case < CAPITALS + CAPITAL:
-            word = _cased(word, "capitals" if case < CAPITALS else "capital", language)
+        word = number(characters, random) if kind < 0.06 else words(at)
+        if case < 0.12:
+            word = word.upper() if case < 0.02 else _capitalised(word, language)
         drawn.append(word)
-    if random.random() < SENTENCE:
-        drawn[0] = _cased(drawn[0], "capital", language)
+    if random.random() < 0.7:
+        drawn[0] = _capitalised(drawn[0], language)
     text, around = "", marks(n_words, characters, random, language)
     for word, (before, after, spaced) in zip(drawn, around, strict=True):
         text += before + word + after + (" " if spaced else "")
-    if language == "fr" and random.random() < APART:
-        text = APART_MARKS.sub(r" \1", text)
+    if language == "fr" and random.random() < 0.5:  # a space stands before these marks
+        text = re.sub(r"(?<=\w)([;:!?])", r" \1", text)
     return text.strip()
 
 
-def _cased(word: str, case: str, language: str) -> str:
-    if case == "capitals":
-        return word.upper()
+def _capitalised(word: str, language: str) -> str:
     n_letters = 2 if language == "nl" and word.startswith("ij") else 1  # IJsland
-    return word[:n_letters].upper() + word[n_letters:] if case == "capital" else word
+    return word[:n_letters].upper() + word[n_letters:]

@@ -1,6 +1,6 @@
 """Read the frequent words of a language, as texts of made-up lines and n-gram models need them.
 
-All are of wordfreq's lists (`SOURCE`). wordfreq has no Irish: its letters are among those of the
+All are of wordfreq's lists. wordfreq has no Irish: its letters are among those of the
 other languages, but no list shows its words. Of Danish it has a small list, of 29,000 words. Its
 lists hold small letters alone, ss for ß, split French and some Italian words at an apostrophe, and
 all words at a hyphen: here elided words are put together again, and German words get ß and nouns
@@ -11,24 +11,17 @@ import gzip
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from wordfreq import available_languages, cB_to_freq, read_cBpack
 
 from inkstream.model.alphabet import LETTERS, plain
 from inkstream.model.errors import DataError
 
-SOURCE: Final = (
-    "wordfreq 3.1, {list} {name} list (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0)"
-)
-NOUNS_SOURCE: Final = (
-    "german-nouns 1.2.5, nouns of the German Wiktionary (Gregor Weichbrodt, 2023; CC BY-SA 4.0)"
-)
 LANGUAGES: Final = {  # by their codes in ISO 639-1; `alphabet.WESTERN` holds all their letters
     "en": "english", "fr": "french", "de": "german", "es": "spanish", "it": "italian",
     "pt": "portuguese", "nl": "dutch", "da": "danish", "nb": "norwegian", "sv": "swedish",
@@ -40,46 +33,45 @@ FURTHER: Final = {  # in Latin letters that `alphabet.WESTERN` lacks in part
     "ro": "romanian", "sh": "serbo-croatian", "sk": "slovak", "sl": "slovenian", "tr": "turkish",
     "vi": "vietnamese",
 }  # fmt: skip
+NAMES: Final = LANGUAGES | FURTHER
 MOST: Final = 60_000  # words in made-up lines: then come more names and typing errors
 LONGEST: Final = 14  # letters
-LISTED: Final = 4  # times as many words of a list are read as are returned: the rest is too rare
-
-# Words of letters, with an apostrophe or a hyphen within.
-ENGLISH_WORD: Final = re.compile("[A-Za-z]+(?:['-][A-Za-z]+)*")
-WESTERN_WORD: Final = re.compile("[A-Za-z{0}]+(?:['-][A-Za-z{0}]+)*".format("".join(LETTERS)))
-LATIN_WORD: Final = re.compile("[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+(?:['-][A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Elision:
+def _word_of(letters: str) -> re.Pattern[str]:
+    """Return the form of a word of letters, with apostrophes or hyphens within."""
+    return re.compile(f"[A-Za-z{letters}]+(?:['-][A-Za-z{letters}]+)*")
+
+
+WESTERN_WORD: Final = _word_of("".join(LETTERS))
+
+
+class Elision(NamedTuple):
     """A word that loses its last letter before a vowel, and how often."""
 
     of: str  # the word of the list whose frequency says how often
     share: float = 1.0  # of that frequency
-    before: frozenset[str] = frozenset()  # these words alone; none: any with a vowel
-    never: frozenset[str] = frozenset()  # not before these
+    before: Set[str] = frozenset()  # these words alone; none: any with a vowel
+    never: Set[str] = frozenset()  # not before these
 
 
 # French words are split at the apostrophe, so that the list has the part before it as a word; of
 # Italian ones this holds for some parts alone, and of the others the unelided word says how often.
-_JOINING = frozenset({"et", "ou", "à", "au", "aux", "avec"})
-_IS = frozenset({"est", "a", "ai", "avait", "était", "ont"})
+_JOINING = {"et", "ou", "à", "au", "aux", "avec"}
 ELIDED: Final[Mapping[str, Mapping[str, Elision]]] = {
     "fr": {
         "l": Elision("l", never=_JOINING | {"est"}),
-        "d": Elision("d", never=_JOINING | _IS),
-        "c": Elision("c", before=frozenset({"est", "était", "étaient", "en", "eût"})),
+        "d": Elision("d", never=_JOINING | {"est", "a", "ai", "avait", "était", "ont"}),
+        "c": Elision("c", before={"est", "était", "étaient", "en", "eût"}),
         **{part: Elision(part, never=_JOINING) for part in ("qu", "j", "n", "s", "m", "t")},
     },
     "it": {
         **{part: Elision(part) for part in ("l", "d")},
-        "c": Elision("c", before=frozenset({"è", "era", "erano"})),
+        "c": Elision("c", before={"è", "era", "erano"}),
         "un": Elision("una", 0.15),
         **{part: Elision(part + "a", 0.5) for part in ("dell", "all", "nell", "dall", "sull")},
     },
 }
-WORDS_OF_THEIR_OWN: Final = frozenset({"un"})  # also without an apostrophe
-VOWELS: Final = frozenset("aeiouœæ")  # beneath their accents
 # Before these a French h is mute: l'heure, but le haut.
 MUTE_H: Final = re.compile(
     "hab[ix]|herb|hés|heur[eet]|hi[sv]|hier|homm|hon[no]|h[ôo]p|hôt|horl|horr|huil|hum[aeio]|hyp"
@@ -98,9 +90,6 @@ OUT: Final = re.compile("(.*aus)(s(?!er|en).+)")  # aus-sehen, but außer and au
 # Nouns of the German Wiktionary (CC BY-SA 4.0): `tools/german_nouns.py` makes the list. Behind some
 # stands a question mark: they are other words too, and so often nouns (an estimate).
 GERMAN_NOUNS: Final = Path(__file__).parent / "german_nouns.txt.gz"
-NOUN_OR_OTHER: Final = 0.3
-SHORTEST_LAST: Final = 5  # letters of the last part of a compound noun
-SHORTEST_FIRST: Final = 3
 # A word with one of these endings is a noun, if it is no form of an adjective.
 NOUN: Final = re.compile(
     ".{2,}(ung|heit|keit|schaft|tion|sion|tät|nis|ling|ismus|"
@@ -117,24 +106,19 @@ def words_of(code: str, most: int = MOST, longest: int = LONGEST) -> Mapping[str
     of ASCII; a language of `FURTHER` has any Latin letters.
 
     Args:
-        code: of the language, as in `LANGUAGES` and `FURTHER`, or its name.
+        code: of the language, as in `NAMES`.
         most: words that are returned.
         longest: characters of a word.
-
-    Raises:
-        DataError: the language is none of these.
     """
-    code = code_of(code)
-    form = LATIN_WORD
-    if code in LANGUAGES:
-        form = ENGLISH_WORD if code == "en" else WESTERN_WORD
+    form = WESTERN_WORD if code in LANGUAGES else _word_of("À-ÖØ-öø-ɏḀ-ỿ")
+    form = _word_of("") if code == "en" else form
     words: dict[str, float] = defaultdict(float)
     listed = (  # the most frequent first; wordfreq's own functions keep all lists: 1 GB
         (given, cB_to_freq(-index))
         for index, bucket in enumerate(read_cBpack(available_languages("best")[code]))
         for given in bucket
     )
-    for given, frequency in islice(listed, LISTED * most):
+    for given, frequency in islice(listed, 4 * most):  # the rest is too rare
         word = _with_sharp_s(plain(given)) if code == "de" else plain(given)
         if len(word) <= longest and form.fullmatch(word):
             words[word] += frequency
@@ -146,28 +130,33 @@ def words_of(code: str, most: int = MOST, longest: int = LONGEST) -> Mapping[str
     return dict(islice(best, most))
 
 
-def sources(code: str) -> tuple[str, ...]:
+def sources(code: str) -> list[str]:
     """Return where the words of a language come from, each with its licence."""
     size = "large" if code in available_languages("large") else "small"
-    of_words = SOURCE.format(list=size, name=(LANGUAGES | FURTHER)[code].title())
-    return (of_words, NOUNS_SOURCE) if code == "de" else (of_words,)
+    of_words = (
+        f"wordfreq 3.1, {size} {NAMES[code].title()} list"
+        " (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0)"
+    )
+    of_nouns = (
+        "german-nouns 1.2.5, nouns of the German Wiktionary (Gregor Weichbrodt, 2023; CC BY-SA 4.0)"
+    )
+    return [of_words, of_nouns] if code == "de" else [of_words]
 
 
 def code_of(name: str) -> str:
     """Return the code of a language by its name or code; raise `DataError` for an unknown one."""
-    known = LANGUAGES | FURTHER
-    codes = {own: code for code, own in known.items()} | {code: code for code in known}
-    if name not in codes:
-        listed = ", ".join(f"{code} {own}" for code, own in sorted(known.items()))
-        raise DataError(f"no words of language {name[:20]!r}, allowed: {listed}")
-    return codes[name]
+    for code, language in NAMES.items():
+        if name in (code, language):
+            return code
+    listed = ", ".join(f"{code} {language}" for code, language in sorted(NAMES.items()))
+    raise DataError(f"no words of language {name[:20]!r}, allowed: {listed}")
 
 
 def _elide(words: dict[str, float], elisions: Mapping[str, Elision], longest: int) -> None:
     """Add the words before which each elided one may stand, in proportion to their frequency."""
     vowels = {word: share for word, share in words.items() if _begins_with_vowel(word)}
     rates = {part: own.share * words.get(own.of, 0) for part, own in elisions.items()}
-    for part in elisions.keys() - WORDS_OF_THEIR_OWN:
+    for part in elisions.keys() - {"un"}:  # which is also a word by itself
         words.pop(part, None)
     for part, own in elisions.items():
         behind = sorted((own.before & vowels.keys() or vowels.keys()) - own.never)
@@ -180,7 +169,7 @@ def _elide(words: dict[str, float], elisions: Mapping[str, Elision], longest: in
 
 def _begins_with_vowel(word: str) -> bool:
     first = unicodedata.normalize("NFD", word)[0]
-    return first in VOWELS or word == "y" or MUTE_H.match(word) is not None
+    return first in "aeiouœæ" or word == "y" or MUTE_H.match(word) is not None
 
 
 def _with_sharp_s(word: str) -> str:
@@ -196,8 +185,7 @@ def _with_sharp_s(word: str) -> str:
 def _german_nouns() -> Mapping[str, float]:
     """Return the German nouns in small letters, each with how often its word is one."""
     lines = gzip.decompress(GERMAN_NOUNS.read_bytes()).decode().splitlines()
-    shares = {True: NOUN_OR_OTHER, False: 1.0}
-    return {line.rstrip("?").lower(): shares[line.endswith("?")] for line in lines}
+    return {line.rstrip("?").lower(): 0.3 if line.endswith("?") else 1.0 for line in lines}
 
 
 def _noun_share(word: str) -> float:
@@ -205,13 +193,11 @@ def _noun_share(word: str) -> float:
     nouns = _german_nouns()
     if word in nouns or NOUN.fullmatch(word):
         return nouns.get(word, 1.0)
-    parts = range(SHORTEST_FIRST, len(word) - SHORTEST_LAST + 1)
-    return float(any(nouns.get(word[at:]) == 1 and _begins(word[:at]) for at in parts))
-
-
-def _begins(part: str) -> bool:
-    """Whether this is the first part of a compound noun: a noun, perhaps with an s behind it."""
-    return part in _german_nouns() or part.removesuffix("s") in _german_nouns()
+    for at in range(3, len(word) - 4):  # letters of the first part of a compound noun
+        first, last = word[:at], word[at:]
+        if nouns.get(last) == 1 and (first in nouns or first.removesuffix("s") in nouns):
+            return 1.0
+    return 0.0
 
 
 def _capitalise(words: dict[str, float]) -> None:

@@ -9,8 +9,8 @@ import pytest
 from PIL import ExifTags, Image, ImageOps
 from rapidfuzz.distance import Levenshtein
 
-from inkstream.model.data.synthesis.paper import Look, Sheet
 from inkstream.model.evaluation.pages import match_boxes, overlap
+from inkstream.model.evaluation.sheets import Look, Sheet
 from inkstream.model.evaluation.streaming import least_s
 from inkstream.model.metrics import errors
 from inkstream.model.pages import Page, find_page

@@ -10,12 +10,8 @@ import numpy as np
 import pytest
 
 from inkstream.model.alphabet import ASCII, WESTERN
-from inkstream.model.data.synthesis.texts import (
-    NUMBERS,
-    WordSampler,
-    marks,
-    number,
-)
+from inkstream.model.data.synthesis import texts
+from inkstream.model.data.synthesis.texts import NUMBERS, WordSampler, marks, number
 from inkstream.model.data.synthesis.word_lists import LANGUAGES, words_of
 from inkstream.model.errors import DataError
 
@@ -30,9 +26,13 @@ LISTS: Mapping[str, Mapping[str, float]] = {
 ALL = set(map(chr, range(33, 127))) | set("€£°º§·")
 
 
-def sampler(labels: Sequence[str], western: float = 0.0) -> WordSampler:
-    """Return a sampler of short lists of words; other languages have none."""
-    return WordSampler(labels, western, lambda code, most, longest: LISTS.get(code, {"e": 1.0}))
+def sampler(
+    labels: Sequence[str], western: float = 0.0, lists: Mapping[str, Mapping[str, float]] = LISTS
+) -> WordSampler:
+    """Return a sampler of short lists of words; other languages have one word."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(texts, "words_of", lambda code, *_: lists.get(code, {"e": 1.0}))
+        return WordSampler(labels, western)
 
 
 def random(seed: int = 0) -> np.random.Generator:
@@ -52,7 +52,7 @@ def test_the_frequency_of_a_word_is_the_root_of_its_count() -> None:
 
 def test_words_of_the_language_have_the_root_of_their_frequency() -> None:
     words, rng = sampler(LABELS), random()
-    words_drawn = [words.of_language(rng.random()) for _ in range(3000)]
+    words_drawn = [words.of_language["en"](rng.random()) for _ in range(3000)]
     assert words_drawn.count("the") / words_drawn.count("canal") == pytest.approx(3, rel=0.15)
 
 
@@ -68,7 +68,7 @@ def test_so_many_texts_are_in_other_languages_in_equal_parts() -> None:
 
 def test_words_are_of_the_language_that_was_drawn() -> None:
     rng, words = random(), sampler(LABELS, 0.4)
-    french = [words.of_language(rng.random(), "fr") for _ in range(3000)]
+    french = [words.of_language["fr"](rng.random()) for _ in range(3000)]
     assert set(french) == {"été", "lisse"}
     assert french.count("été") / french.count("lisse") == pytest.approx(2, rel=0.15)
 
@@ -78,7 +78,7 @@ def test_a_text_can_be_drawn_that_holds_any_character(char: str) -> None:
     rng = random()
     lists = {"fr": {"cœur": 1.0}, "da": {"ære": 1.0, "øre": 1.0}, "de": {"Straße": 1.0}}
     letters = {"en": {"canal": 1.0}, "nl": {"canyeuisoz": 1.0}} | lists
-    words = WordSampler(LABELS, 0.4, lambda code, *_: letters.get(code, {"e": 1.0}))
+    words = sampler(LABELS, 0.4, letters)
     for text in (words.holding(char, rng) for _ in range(20)):
         assert char in text
         assert " " not in text

@@ -74,7 +74,7 @@ def test_a_further_language_has_its_own_letters() -> None:
 @pytest.mark.parametrize("code", ["ga", "ru", "", "english" * 100])
 def test_an_unknown_language_is_refused_with_the_known_ones(code: str) -> None:
     with pytest.raises(DataError, match=r"de german.*pl polish") as refused:
-        words_of(code)
+        code_of(code)
     assert len(str(refused.value)) < 600
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inkstream.model.data.synthesis.paper import Look, any_look, sheet
+from inkstream.model.evaluation.sheets import Look, any_look, sheet
 from tools.pages import PLAIN, line, page
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from inkstream.model.data.degradation import clouds
 from inkstream.model.preprocess.ink import flatten, rasterise
 
 Points = NDArray[np.float64]  # [P, 2], x right, y down
@@ -72,14 +73,6 @@ def photographed(
     grain = random.normal(0, noise, shape).astype(np.float32)[:, :, None]
     noisy: NDArray[np.uint8] = (np.asarray(picture) + grain).clip(0, 255).astype(np.uint8)
     return noisy
-
-
-def clouds(shape: tuple[int, ...], size: float, random: np.random.Generator) -> Tone:
-    """Draw smooth noise of about -1..1 with structures so many pixels wide."""
-    height, width = shape
-    small = random.normal(0, 0.5, (math.ceil(height / size) + 2, math.ceil(width / size) + 2))
-    image = Image.fromarray(small.astype(np.float32))
-    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC), np.float32)
 
 
 def _light(shape: tuple[int, ...], random: np.random.Generator) -> Tone:
