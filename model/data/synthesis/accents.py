@@ -295,7 +295,8 @@ class _Ink:
 
     def strokes_of(self, place: int) -> NDArray[np.float64]:
         """Return the strokes of a letter alone, as places in their order."""
-        return np.setdiff1d(self._order, self._order[self.letters != place])
+        alone: NDArray[np.float64] = np.setdiff1d(self._order, self._order[self.letters != place])
+        return alone
 
     def points_of(self, stroke: float) -> Stroke:
         return self.points[self._order == stroke]
