@@ -155,7 +155,7 @@ class ImageTask:
     def scores(self, network: nn.Module, columns: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return scores [N, T, K] before the softmax, of columns [N, T, H]."""
         device = next(network.parameters()).device
-        parts = torch.split(torch.from_numpy(columns), 500)
+        parts = torch.split(torch.from_numpy(columns), 500)  # images in a batch
         scores = [network(part.to(device).float() / 255)[0].float() for part in parts]
         doubles: NDArray[np.float64] = torch.cat(scores).double().cpu().numpy()
         return doubles
@@ -287,7 +287,7 @@ class DigitsTask(ImageTask):
         known = np.concatenate([np.ones_like(counts[: len(images)]), columns_since_ink(plain)]) > 0
         answers = np.tile(images.answers, 2)[:, None].repeat(columns.shape[1], 1)
         temperatures = fit_temperatures(scores[known], counts[known], answers[known])
-        trained = self.columns[:: math.ceil(len(self.columns) / 5_000)].numpy()  # so many at most
+        trained = self.columns[:: math.ceil(len(self.columns) / 5_000)].numpy()  # at most so many
         ranges = measured_ranges(self.network, [trained, degraded(trained, VALIDATION_SEED)])
         release = partial(folder.export, self.network, metrics, temperatures)
         release(None, to=folder.path / FLOAT32_FOLDER)

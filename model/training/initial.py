@@ -79,6 +79,8 @@ def initial_weights(
     weights = dict(initial.weights)
     rows = {label: row for row, label in enumerate(initial.labels, 1)}  # 0 is the blank
     for name in ("head.weight", "head.bias"):
+        if weights[name].shape[1:] != own[name].shape[1:]:
+            continue  # `load_weights` refuses it
         head = [*weights[name], *own[name][len(weights[name]) :]]
         for row, label in enumerate(new_labels, 1 + len(rows)):
             if like := rows.get(like_of(label)):

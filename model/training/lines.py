@@ -327,7 +327,7 @@ def validation_samples(data: LineData, config: ModelConfig) -> dict[str, list[Li
     samples[PLAIN] = sorted(without_directions(samples["words"], 1, rough_rng, rows), key=width)
     for paper in data.paper:
         texts, indices = paper.texts_in(config.labels), paper.part("validation")
-        every = math.ceil(len(indices) / 200)  # so many lines at most
+        every = math.ceil(len(indices) / 200)  # lines of a source, at most
         lines = [
             LineSample(paper.columns(at, rows), texts[at], NO_ENDS)
             for at in indices[::every].tolist()
@@ -340,7 +340,7 @@ def transcribe(network: nn.Module, samples: Sequence[LineSample], config: ModelC
     """Return the texts of lines, by the served decoder."""
     device = next(network.parameters()).device
     texts = []
-    for lines in batches(samples, 20_000):  # columns
+    for lines in batches(samples, 20_000):  # columns in a batch
         batch = collate(lines)
         seen = torch.from_numpy(seen_by(config, batch.columns)).to(device)
         logits, end_logits, _ = network(seen.float() / 255)

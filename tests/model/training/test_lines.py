@@ -298,10 +298,13 @@ def test_a_label_that_the_initial_net_lacks_keeps_the_weights_that_were_trained(
     torch.testing.assert_close(head[:3], 0.25 * start.weights["head.weight"] + 0.75 * trained[:3])
 
 
-def test_initial_weights_of_other_dimensions_are_refused() -> None:
+@pytest.mark.parametrize("n_known", [3, 4])
+def test_initial_weights_of_other_dimensions_are_refused(n_known: int) -> None:
     data = line_data.own_ink("ink", ink())
     small = LinesTask(SMALL, data)
-    start = TrainedNet(small.labels, small.network.state_dict(), "digest")
+    start = TrainedNet(small.labels[:n_known], small.network.state_dict(), "digest")
+    for name in ("head.weight", "head.bias"):
+        start.weights[name] = start.weights[name][: 1 + n_known]
     with pytest.raises(
         DataError, match=r"(?s)of the initial net .* are of another net: .*size mism"
     ):
