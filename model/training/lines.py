@@ -64,7 +64,7 @@ from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.initial import TrainedNet, initial_weights
 from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
 from inkstream.model.training.ranges import measured_ranges
-from inkstream.model.training.run_folder import FLOAT32_FOLDER, RunFolder, load_weights
+from inkstream.model.training.run_folder import FLOAT32_FOLDER, METRICS, RunFolder, load_weights
 
 N_SHARDS: Final = 2  # parts of a batch
 BUCKET_STEPS: Final = 8  # whose lines are bucketed together: a tenth of their columns is padding
@@ -239,7 +239,9 @@ class LinesTask:
         It is calibrated as it is served: the net is exported without calibration first, and read
         by the runtime and the decoder.
         """
-        held_out = folder.metrics()[-1]["held_out"]
+        if not (rounds := folder.metrics()):
+            raise DataError(f"{folder.path} has lost the figures of its validations, {METRICS}")
+        held_out = rounds[-1]["held_out"]
         metrics = {f"held_out_{name}_error": float(error) for name, error in held_out.items()}
         bucket = self._bucket(self.n_steps // BUCKET_STEPS)
         seen = [seen_by(self.model_config, batch.columns) for batch in bucket]

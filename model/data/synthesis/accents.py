@@ -295,11 +295,11 @@ class _Ink:
 
     def strokes_of(self, place: int) -> NDArray[np.float64]:
         """Return the strokes of a letter alone, as places in their order."""
-        alone: NDArray[np.float64] = np.setdiff1d(self._order, self._order[self.letters != place])
-        return alone
+        return np.setdiff1d(self._order, self._order[self.letters != place])
 
     def points_of(self, stroke: float) -> Stroke:
-        return self.points[self._order == stroke]
+        points: Stroke = self.points[self._order == stroke]
+        return points
 
     def leave_out(self, strokes: NDArray[np.float64]) -> None:
         kept = ~np.isin(self._order, strokes)
