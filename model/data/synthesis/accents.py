@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from inkstream.model.alphabet import LETTERS, MARKS
 from inkstream.model.data.ink_set import InkLine
@@ -56,10 +56,7 @@ COMPOSED: Final = frozenset(LETTERS + MARKS)
 def composable(own: Set[str]) -> frozenset[str]:
     """Return the characters that can be composed of a writer's `own`, which are not among them."""
     found = {char for char, letter in LETTER_BENEATH.items() if letter in own}
-    found |= {
-        char for char, parts in PARTS.items()
-        if all(not own.isdisjoint(part.bases) for part in parts)
-    }  # fmt: skip
+    found |= {char for char, parts in PARTS.items() if all(own & {*part.bases} for part in parts)}
     return frozenset(found - own)
 
 
@@ -74,10 +71,10 @@ def accent_strokes(glyphs: Glyphs, style: WriterStyle) -> Strokes:
 
     def single(chars: str) -> list[Stroke]:
         """Return the glyphs of these characters that were written in one stroke."""
-        written = [strokes for char in chars for strokes in _glyphs_of(glyphs, style, char)]
+        written = _glyphs_of(glyphs, style, chars)
         return [_centred(strokes[0]) for strokes in written if len(strokes) == 1]
 
-    dotted = [strokes for char in "ij" for strokes in _glyphs_of(glyphs, style, char)]
+    dotted = _glyphs_of(glyphs, style, "ij")
     dots = [*single("."), *(_centred(strokes[at]) for strokes in dotted for at in _dots(strokes))]
     return {
         "dot": [dot for dot in dots if np.ptp(dot, 0).max() < LARGEST_DOT],
@@ -90,14 +87,15 @@ def accent_strokes(glyphs: Glyphs, style: WriterStyle) -> Strokes:
     }
 
 
-def _glyphs_of(glyphs: Glyphs, style: WriterStyle, char: str) -> list[list[Stroke]]:
-    """Return the strokes of up to 12 of the writer's glyphs of a character."""
-    rows, segments = style.letters.get(char, []), glyphs.segments
+def _glyphs_of(glyphs: Glyphs, style: WriterStyle, chars: str) -> list[list[Stroke]]:
+    """Return the strokes of up to 12 of the writer's glyphs of each of these characters."""
+    rows_of, segments = [style.letters.get(char, []) for char in chars], glyphs.segments
     return [
         [
             (glyphs.points[start:stop] - (0.0, glyphs.baseline[row])) / glyphs.x_height[row]
             for start, stop in segments.ranges[slice(*segments.range_starts[row : row + 2])]
         ]
+        for rows in rows_of
         for row in rows[:: max(1, len(rows) // 12)][:12]
     ]
 
@@ -144,33 +142,28 @@ def _is_ring(stroke: Stroke) -> bool:
 
 # Shapes that are drawn where the writer has none, each in a square from -0.5 to 0.5
 
-
-def _points(*places: float) -> Stroke:
-    """Return x and y, x and y, and so on, as points."""
-    return np.array(places, np.float64).reshape(-1, 2)
-
-
-_SLANT: Final = _points(0, -0.5, 0.06, 0, 0, 0.5)  # from the top down
-_HAT: Final = _points(-0.5, 0.5, -0.2, 0, 0, -0.5, 0.2, 0, 0.5, 0.45)
-_WAVE: Final = _points(-0.5, 0.3, -0.25, -0.4, 0.2, 0.35, 0.5, -0.4)
-_FLAT: Final = _points(-0.5, 0.1, 0, 0, 0.5, 0)
-_DOT: Final = _points(0, -0.5, 0.3, 0, 0, 0.5)
+_SLANT: Final = (0, -0.5, 0.06, 0, 0, 0.5)  # from the top down
+_HAT: Final = (-0.5, 0.5, -0.2, 0, 0, -0.5, 0.2, 0, 0.5, 0.45)
+_WAVE: Final = (-0.5, 0.3, -0.25, -0.4, 0.2, 0.35, 0.5, -0.4)
+_FLAT: Final = (-0.5, 0.1, 0, 0, 0.5, 0)
+_DOT: Final = (0, -0.5, 0.3, 0, 0, 0.5)
 _CEDILLAS: Final = (
-    _points(0.1, -0.5, 0, -0.2, 0.4, 0.05, 0.3, 0.45, -0.4, 0.45),
-    _points(0.1, -0.5, 0.2, -0.1, 0, 0.3, -0.4, 0.5),  # a comma
+    (0.1, -0.5, 0, -0.2, 0.4, 0.05, 0.3, 0.45, -0.4, 0.45),
+    (0.1, -0.5, 0.2, -0.1, 0, 0.3, -0.4, 0.5),  # a comma
 )
 _SHARP_S: Final = (  # x from 0 to 1, y from the baseline
-    _points(0, 0, 0.08, -0.8, 0.15, -1.4, 0.4, -1.8, 0.72, -1.6, 0.7, -1.25, 0.4, -1.0,
-            0.75, -0.8, 0.9, -0.4, 0.7, -0.05, 0.3, 0.0),
-    _points(0, 0.7, 0.08, -0.5, 0.15, -1.35, 0.42, -1.75, 0.75, -1.55, 0.68, -1.2, 0.38, -0.98,
-            0.7, -0.85, 0.95, -0.45, 0.8, -0.05, 0.45, 0.05, 0.3, -0.1),
-    _points(0.1, 0, 0.12, -1.0, 0.2, -1.6, 0.55, -1.8, 0.8, -1.5, 0.6, -1.1, 0.5, -0.95,
-            0.75, -0.7, 0.85, -0.3, 0.65, 0.0, 0.35, -0.05),
+    (0, 0, 0.08, -0.8, 0.15, -1.4, 0.4, -1.8, 0.72, -1.6, 0.7, -1.25, 0.4, -1.0,
+     0.75, -0.8, 0.9, -0.4, 0.7, -0.05, 0.3, 0.0),
+    (0, 0.7, 0.08, -0.5, 0.15, -1.35, 0.42, -1.75, 0.75, -1.55, 0.68, -1.2, 0.38, -0.98,
+     0.7, -0.85, 0.95, -0.45, 0.8, -0.05, 0.45, 0.05, 0.3, -0.1),
+    (0.1, 0, 0.12, -1.0, 0.2, -1.6, 0.55, -1.8, 0.8, -1.5, 0.6, -1.1, 0.5, -0.95,
+     0.75, -0.7, 0.85, -0.3, 0.65, 0.0, 0.35, -0.05),
 )  # fmt: skip
 
 
-def _curve(places: Stroke, random: Random) -> Stroke:
-    """Return a smooth stroke through about these points (Catmull and Rom, 1974)."""
+def _curve(shape: ArrayLike, random: Random) -> Stroke:
+    """Return a smooth stroke through about the points of a shape (Catmull and Rom, 1974)."""
+    places = np.reshape(shape, (-1, 2))  # of x, y, x, y and so on
     places = places + 0.06 * random.standard_normal(places.shape)
     padded = np.concatenate([2 * places[:1] - places[1:2], places, 2 * places[-1:] - places[-2:-1]])
     share = (np.arange(4) / 4)[:, None, None]  # of the way from one point to the next
@@ -196,43 +189,39 @@ class _Accents:
         self.size = random.uniform(0.22, 0.8)
         self.gap = random.uniform(-0.05, 0.5)  # between letter and accent
         self.overshot = random.exponential(0.15)  # by which they stand to the right
-        self._acute_deg = random.uniform(5, 75)  # above the horizontal
-        self._grave_deg = random.uniform(10, 75)
+        self._degrees = {"ACUTE": 180 - random.uniform(5, 75), "GRAVE": random.uniform(10, 75)}
         self._umlaut = random.choice(["dots", "ticks", "flat"], p=[0.72, 0.2, 0.08])
-        self._flat_tilde = bool(random.random() < 0.12)
+        self._tilde = (_FLAT, "flat") if random.random() < 0.12 else (_WAVE, "wave")
 
     def strokes(self, accent: str, size: float) -> list[Stroke]:
         """Return the strokes of an accent, by its name in Unicode."""
         random = self._random
+
+        def sizes(low: float, high: float) -> float:
+            return size * random.uniform(low, high)
+
         match accent:
             case "DIAERESIS":
                 return self._diaeresis(size)
-            case "ACUTE":
-                degrees = 180 - self._acute_deg + 6 * random.standard_normal()
-                stroke = self._slanted(size, degrees)
-                stroke = stroke[::-1] if random.random() < 0.15 else stroke
-            case "GRAVE":
-                stroke = self._slanted(size, self._grave_deg + 6 * random.standard_normal())
+            case "ACUTE" | "GRAVE":
+                stroke = self._slanted(size, self._degrees[accent] + 6 * random.standard_normal())
+                if accent == "ACUTE" and random.random() < 0.15:
+                    stroke = stroke[::-1]
             case "CIRCUMFLEX" | "CARON":
-                hat = self._stroke(_HAT, "hat")
-                width, height = size * random.uniform(0.8, 1.3), size * random.uniform(0.5, 0.9)
-                stroke = _sized(hat, width, height) * (1, -1 if accent == "CARON" else 1)
+                stroke = _sized(self._stroke(_HAT, "hat"), sizes(0.8, 1.3), sizes(0.5, 0.9))
+                stroke = stroke * (1, -1 if accent == "CARON" else 1)
             case "TILDE":
-                flat = self._flat_tilde
-                wave = self._stroke(_FLAT, "flat") if flat else self._stroke(_WAVE, "wave")
-                width, height = size * random.uniform(0.9, 1.5), size * random.uniform(0.3, 0.6)
-                stroke = _sized(wave, width, height)
+                stroke = _sized(self._stroke(*self._tilde), sizes(0.9, 1.5), sizes(0.3, 0.6))
             case "RING":
                 turn = np.linspace(0, 2 * math.pi * random.uniform(0.95, 1.1), 12)
-                ring = self._stroke(0.5 * np.stack([-np.sin(turn), -np.cos(turn)], 1), "ring")
-                width = size * random.uniform(0.5, 0.9)
-                stroke = _sized(ring, width, 1.3 * width)
+                shape = 0.5 * np.stack([-np.sin(turn), -np.cos(turn)], 1)
+                stroke, width = self._stroke(shape, "ring"), sizes(0.5, 0.9)
+                stroke = _sized(stroke, width, 1.3 * width)
             case "CEDILLA":
                 if self._own.get("comma") and random.random() < 0.5:
                     stroke = self._stroke(_DOT, "comma")
                 else:
-                    shape = _CEDILLAS[int(random.integers(len(_CEDILLAS)))]
-                    stroke = _centred(_curve(shape, random))
+                    stroke = self._stroke(_CEDILLAS[int(random.integers(len(_CEDILLAS)))])
                 height = random.uniform(0.3, 0.65)
                 extent = np.maximum(np.ptp(stroke, 0), 1e-3)
                 stroke = stroke * (min(height / extent[1], 0.5 / extent[0]), height / extent[1])
@@ -258,7 +247,7 @@ class _Accents:
         middle = (both.min(0) + both.max(0)) / 2
         return [stroke - middle for stroke in strokes]
 
-    def _stroke(self, shape: Stroke, *names: str) -> Stroke:
+    def _stroke(self, shape: ArrayLike, *names: str) -> Stroke:
         """Return one of the writer's strokes of these names, or else the shape, drawn smoothly."""
         for name in names:
             if strokes := self._own.get(name):
@@ -285,66 +274,55 @@ def _sized(stroke: Stroke, width: float, height: float) -> Stroke:
 
 
 class _Ink:
-    """The points of a line, P in the order of writing, while strokes are added and left out."""
+    """The P points of a line, while strokes are added and left out."""
 
     def __init__(self, line: InkLine) -> None:
         self.points = line.points.astype(np.float64)  # [P, 2]
         self.letters = line.letter_of_point  # [P]
         lengths = np.diff(line.stroke_starts)
-        self._order = np.repeat(np.arange(len(lengths), dtype=np.float64), lengths)  # of strokes
+        # [P], the number of each point's stroke: whole ones of the line, others of what is added.
+        self.strokes = np.repeat(np.arange(len(lengths), dtype=np.float64), lengths)
 
     def strokes_of(self, place: int) -> NDArray[np.float64]:
-        """Return the strokes of a letter alone, as places in their order."""
-        return np.setdiff1d(self._order, self._order[self.letters != place])
-
-    def points_of(self, stroke: float) -> Stroke:
-        points: Stroke = self.points[self._order == stroke]
-        return points
+        """Return the numbers of the strokes that belong to a letter alone."""
+        alone: NDArray[np.float64] = np.setdiff1d(self.strokes, self.strokes[self.letters != place])
+        return alone
 
     def leave_out(self, strokes: NDArray[np.float64]) -> None:
-        kept = ~np.isin(self._order, strokes)
+        kept = ~np.isin(self.strokes, strokes)
         self.points, self.letters = self.points[kept], self.letters[kept]
-        self._order = self._order[kept]
+        self.strokes = self.strokes[kept]
 
-    def add(self, stroke: Stroke, place: int, order: float) -> None:
-        """Add a stroke of a letter, at a place in the order of strokes."""
+    def add(self, stroke: Stroke, place: int, number: float) -> None:
+        """Add a stroke of a letter; strokes are written in the order of their numbers."""
         self.points = np.concatenate([self.points, stroke])
         self.letters = np.append(self.letters, np.full(len(stroke), place, np.int16))
-        self._order = np.append(self._order, np.full(len(stroke), order))
+        self.strokes = np.append(self.strokes, np.full(len(stroke), number))
 
     def add_behind(self, letters: range, strokes: Sequence[Stroke], place: int) -> None:
         """Add strokes of a letter after the line's last one of `letters` and what follows it."""
-        orders = self._order[np.isin(self.letters, letters)]
-        last = orders[orders % 1 == 0].max()  # of the line: what is added stands in between
+        numbers = self.strokes[np.isin(self.letters, letters)]
+        last = numbers[numbers % 1 == 0].max()
         for stroke in strokes:
-            newest = self._order[self._order < last + 1].max()
-            self.add(stroke, place, newest + 2**-10)
+            self.add(stroke, place, self.strokes[self.strokes < last + 1].max() + 2**-10)
 
     def written(self, line: Line) -> Line:
         """Return the line with these points."""
-        order = np.argsort(self._order, kind="stable")
+        order = np.argsort(self.strokes, kind="stable")
         points = self.points[order].astype(np.float32)
         points[:, 0] -= points[:, 0].min()
-        starts = np.flatnonzero(np.diff(self._order[order], prepend=-1))
+        starts = np.flatnonzero(np.diff(self.strokes[order], prepend=-1, append=np.inf))
         return replace(
-            line,
-            points=points,
-            stroke_starts=np.append(starts, len(points)),
-            letter_of_point=self.letters[order],
+            line, points=points, stroke_starts=starts, letter_of_point=self.letters[order]
         )
 
 
 def completed(line: Line, places: Sequence[int], own: Strokes, random: Random) -> Line:
-    """Return a line with all accents.
+    """Return a line with the accents of the characters at `places` of its label.
 
-    Args:
-        line: its points are in x-heights, y from the baseline.
-        places: of the characters in its label whose ink is that of the letter beneath, or of parts.
-        own: strokes of the writer for accents.
-        random: of how they are written.
+    Their ink is that of the letter beneath, or of parts, in x-heights, y from the baseline. Accents
+    are drawn of the writer's `own` strokes.
     """
-    if not places:
-        return line
     accents, ink = _Accents(own, random), _Ink(line)
     for place in places:
         char, letter = line.label[place], ink.letters == place
@@ -393,8 +371,9 @@ def _across(char: str, letter: Stroke, random: Random) -> list[Stroke]:
     low, size = letter.min(0), np.maximum(np.ptp(letter, 0), 0.3)
     strokes = []
     for left, top, right, bottom in _LINES[char]:
-        ends = _points(left, top, (left + right) / 2, (top + bottom) / 2, right, bottom)
-        ends = low + (ends + 0.07 * random.standard_normal(ends.shape)) * size
+        middle = (left + right) / 2, (top + bottom) / 2
+        ends = np.array([(left, top), middle, (right, bottom)])
+        ends = low + (ends + 0.07 * random.standard_normal((3, 2))) * size
         strokes.append(ends[::-1] if char in "øØ" and random.random() < 0.5 else ends)
     return strokes
 
@@ -409,7 +388,7 @@ def _write_accent(ink: _Ink, label: str, place: int, accents: _Accents, random: 
     accent = unicodedata.name(mark).split()[1]  # of "COMBINING ACUTE ACCENT"
     if letter == "i":
         alone = ink.strokes_of(place)
-        ink.leave_out(alone[_dots([ink.points_of(stroke) for stroke in alone])])
+        ink.leave_out(alone[_dots([ink.points[ink.strokes == stroke] for stroke in alone])])
     box = ink.points[ink.letters == place]
     low, high = box.min(0), box.max(0)
     strokes = accents.strokes(accent, accents.size * max(0.6, 1 + 0.12 * random.standard_normal()))

@@ -17,25 +17,9 @@ from numpy.typing import NDArray
 
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.data.ink_set import InkLine, InkSet, expand
-from inkstream.model.data.synthesis.accents import (
-    COMPOSED,
-    LETTER_BENEATH,
-    PARTS,
-    TURNED,
-    accent_strokes,
-    completed,
-    composable,
-)
+from inkstream.model.data.synthesis import accents, texts
 from inkstream.model.data.synthesis.glyphs import WORD, GlyphRun, Glyphs, WriterStyle, collect
-from inkstream.model.data.synthesis.texts import (
-    DIGITS,
-    ENGLISH,
-    WeightedChoice,
-    WordSampler,
-    choose,
-    marks,
-    number,
-)
+from inkstream.model.data.synthesis.texts import ENGLISH, WeightedChoice, choose
 from inkstream.model.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -86,29 +70,21 @@ def lay_out(
     letter = np.where(segments.sources[rows] == WORD, -1, letter)
     ink = _moved(glyphs, rows, run, letter, np.stack([scale, x, y]))
     label = " ".join("".join(run.text for run in word) for word in words)
-    shown = ["".join(segments.texts[run.first : run.first + run.length]) for run in runs]
-    incomplete = [
-        start + at
-        for start, run, text in zip(place.tolist(), runs, shown, strict=True)
-        for at, (char, glyph) in enumerate(zip(run.text, text, strict=False))
-        if char != glyph
-    ]
-    return ComposedLine(*ink, label, writer), incomplete
+    letters = zip(letter.tolist(), rows.tolist(), strict=True)
+    shown = {at: segments.texts[row] for at, row in letters if at >= 0}
+    return ComposedLine(*ink, label, writer), [at for at in shown if shown[at] != label[at]]
 
 
 def _gaps(style: WriterStyle, runs_of_word: list[int], width: Floats, random: Random) -> Floats:
     """Return the gap before each run [runs], in x-heights; 0 for the first."""
-    of_letters, of_words = random.standard_normal(2)
-    letter_gap, word_gap = style.letter_gap, style.word_gap
-    # Middle, and standard deviation between writers, of the 85 of UNIPEN's training writers whose
-    # gaps are known.
-    if not np.isfinite(letter_gap):
-        letter_gap = 0.35 + 0.12 * of_letters
-    if not np.isfinite(word_gap):
-        word_gap = 1.7 + 0.4 * of_words
+    # Gaps that are not known are as those of the 85 of UNIPEN's training writers whose are: the
+    # middle, and the standard deviation between writers.
+    usual = np.array([0.35, 1.7]) + np.array([0.12, 0.4]) * random.standard_normal(2)
+    known = np.array([style.letter_gap, style.word_gap])
+    letter_gap, word_gap = np.where(np.isnan(known), usual, known)
     jitter = 0.12 * np.clip(random.standard_normal(len(width)), -2, 2)
     # A run may lie half below the one before, and ends behind it however narrow it is.
-    gap = np.maximum(letter_gap + jitter, 0.02 - 0.5 * width)
+    gap: Floats = np.maximum(letter_gap + jitter, 0.02 - 0.5 * width)
     starts = list(accumulate(runs_of_word[:-1]))
     least = 0.6 + max(letter_gap, style.widest_gap)
     gap[starts] = np.maximum(word_gap * (1 + jitter[starts]), least)
@@ -184,18 +160,19 @@ class LineComposer:
         Raises `DataError` when the recipe asks for nothing else, or no label has a word.
         """
         self._recipe = recipe = recipe or Recipe()
-        texts = (ink.labels[index] for index in indices if len(ink.labels[index]) > 1)
-        self._words = WordSampler(texts, recipe.western)
+        labelled = (ink.labels[index] for index in indices if len(ink.labels[index]) > 1)
+        self._words = texts.WordSampler(labelled, recipe.western)
         self._glyphs = glyphs = collect(ink, indices)
         unnamed = [writer for writer in glyphs.styles if ink.writer_names[writer] in anonymous]
         letters = [glyphs.styles.pop(writer).letters for writer in unnamed]
-        real = {char: [row for rows in letters for row in rows.get(char, ())] for char in COMPOSED}
+        real = {char: [row for rows in letters for row in rows.get(char, ())] for char in labels}
+        # Fewer glyphs of a character would each be seen too often.
+        real = {char: rows for char, rows in real.items() if len(rows) >= 8}
         allowed = frozenset(labels) if recipe.western else frozenset()
         for style in glyphs.styles.values():
-            style.composed = sorted(composable(style.letters.keys()) & allowed)
-            # Of fewer, each would be seen too often.
-            style.real = {char: rows for char, rows in real.items() if len(rows) >= 8}
-        self._accents = cache(lambda writer: accent_strokes(glyphs, glyphs.styles[writer]))
+            style.composed = sorted(accents.composable(style.letters.keys()) & allowed)
+            style.real = real
+        self._accents = cache(lambda writer: accents.accent_strokes(glyphs, glyphs.styles[writer]))
         asked = {kind: share for kind in KINDS if (share := getattr(recipe, kind))}
         amounts = {
             kind: [
@@ -235,21 +212,23 @@ class LineComposer:
 
     def _laid_out(self, writer: int, words: WordRuns, random: Random) -> ComposedLine:
         line, incomplete = lay_out(self._glyphs, writer, words, random)
-        return completed(line, incomplete, self._accents(writer), random) if incomplete else line
+        if not incomplete:
+            return line
+        return accents.completed(line, incomplete, self._accents(writer), random)
 
     def _spelt(self, style: WriterStyle, random: Random) -> WordRuns:
         language = self._words.language(random)
         block = random.random() < self._recipe.block and _has_alphabet(style, str.isupper)
-        words = [
-            self._word(style, language, random, block=block) for _ in range(self._n_words(random))
-        ]
+        n_words = self._n_words(random)
+        words = [self._word(style, language, random, block=block) for _ in range(n_words)]
         begun = words[0][0].upper() + words[0][1:]
         if len(words) > 1 and random.random() < SENTENCE and style.characters >= set(begun):
             words[0] = begun
         return _with_marks(style, words, random, language)
 
     def _lined_up(self, style: WriterStyle, random: Random) -> WordRuns:
-        known, capitals = style.words, style.capitals
+        known = style.words
+        capitals = [word for word in known if word.text[0].isupper()]
         block = [word for word in capitals if word.text.isupper()]
         if len(block) >= ENOUGH_WORDS and random.random() < self._recipe.block:
             known = capitals = block
@@ -260,8 +239,8 @@ class LineComposer:
         return _with_marks(style, words, random)
 
     def _numbers(self, style: WriterStyle, random: Random) -> WordRuns:
-        texts = [number(style.characters, random) for _ in range(self._n_words(random))]
-        return [spell(style, word, random) for word in " ".join(texts).split(" ")]
+        numbers = [texts.number(style.characters, random) for _ in range(self._n_words(random))]
+        return [spell(style, word, random) for word in " ".join(numbers).split(" ")]
 
     def _random(self, style: WriterStyle, random: Random) -> WordRuns:
         native, n = sorted(style.letters), int(random.integers(1, self._recipe.most_random + 1))
@@ -280,7 +259,7 @@ class LineComposer:
         """Draw a word that the writer has the characters for, in block capitals or not."""
         words, new, characters = self._words, self._recipe.new, style.characters
         # Small letters are more frequent in texts than capitals; few writers wrote ! and ?.
-        rare = [char for char in style.composed if char.islower() or char in TURNED]
+        rare = [char for char in style.composed if char.islower() or char in accents.TURNED]
         for kind, case in random.random((30, 2)).tolist():  # tries
             if language != ENGLISH and kind < 0.6 and style.composed:
                 word = words.holding(choose([*style.composed, *rare], random), random)
@@ -309,7 +288,7 @@ def _n_glyphs(style: WriterStyle, kind: str) -> int:
         return len(style.words) if len(style.words) >= ENOUGH_WORDS else 0
     enough = {
         "spelt": _has_alphabet(style, str.islower) or _has_alphabet(style, str.isupper),
-        "numbers": len(style.letters.keys() & DIGITS) >= 8,
+        "numbers": len(style.letters.keys() & texts.DIGITS) >= 8,
         "random": len(style.letters) >= 12,
     }
     return sum(map(len, style.letters.values())) if enough[kind] else 0
@@ -325,7 +304,7 @@ def _with_marks(
 ) -> WordRuns:
     """Join words, spelt or whole, with the marks of a language between them."""
     written: list[list[GlyphRun]] = [[]]
-    around = marks(len(words), style.characters, random, language)
+    around = texts.marks(len(words), style.characters, random, language)
     for word, (before, after, spaced) in zip(words, around, strict=True):
         text = word if isinstance(word, str) else word.text
         in_capitals = text.isupper() and style.characters >= set(after.upper()) - {" "}
@@ -360,7 +339,7 @@ def spell(style: WriterStyle, text: str, random: Random, long_runs: float = 0.8)
     beneath = "".join(
         char if char in style.letters
         else REAL if char in style.real and random.random() < REAL_SHARE
-        else LETTER_BENEATH.get(char, PARTED)
+        else accents.LETTER_BENEATH.get(char, PARTED)
         for char in text
     )  # fmt: skip
     place = 0
@@ -369,7 +348,7 @@ def spell(style: WriterStyle, text: str, random: Random, long_runs: float = 0.8)
         if beneath[place] == REAL:
             runs.append(GlyphRun(char, choose(style.real[char], random), 1))
         elif beneath[place] == PARTED:
-            for part in PARTS[char]:
+            for part in accents.PARTS[char]:
                 base = next(base for base in part.bases if base in style.letters)
                 runs.append(GlyphRun(char, choose(style.letters[base], random), 1, part))
                 char = ""
@@ -378,15 +357,12 @@ def spell(style: WriterStyle, text: str, random: Random, long_runs: float = 0.8)
                 length += 1
             if length > 1 and random.random() >= long_runs:
                 length = int(random.integers(1, length + 1))
-            first = _first_glyph(style, beneath[place : place + length], random)
+            letters = beneath[place : place + length]
+            if length == 1:
+                first = choose(style.letters[letters], random)
+            else:
+                at = style.runs.find(letters, int(random.integers(len(style.runs))))
+                first = style.run_glyphs[at if at >= 0 else style.runs.find(letters)]
             runs.append(GlyphRun(text[place : place + length], first, length))
         place += length
     return runs
-
-
-def _first_glyph(style: WriterStyle, text: str, random: Random) -> int:
-    """Choose one of the writer's runs, or letters, with this text."""
-    if len(text) == 1:
-        return choose(style.letters[text], random)
-    at = style.runs.find(text, int(random.integers(len(style.runs))))
-    return style.run_glyphs[at if at >= 0 else style.runs.find(text)]

@@ -23,46 +23,22 @@ from inkstream.model.data.ink_set import CATEGORIES, TEXT, WORDS, InkSet, expand
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-Random = np.random.Generator
 
 # The usual top and bottom of a character, and the part of it that fixes its place: 0 is its top, 1
 # its bottom, 0.5 its middle.
 _SHAPES: Final = {
-    "acemnorsuvwxæœ": (-1.0, 0.0, 1),
-    "bdhklß": (-1.9, 0.0, 1),
-    "t": (-1.75, 0.0, 1),
-    "i": (-1.65, 0.0, 1),
-    "f": (-2.0, 0.15, 0.5),
-    "gpqy": (-1.0, 1.1, 0),
-    "j": (-1.65, 0.9, 0.5),
-    "z": (-1.0, 0.05, 0),
-    "ABCDEFGHIKLMNOPRSTUVWXYZ": (-1.75, 0.0, 1),
-    "JQ": (-1.75, 0.25, 0.5),
-    "0123456789": (-1.7, 0.0, 1),
-    "!?&%#": (-2.0, 0.0, 1),
-    "@": (-1.5, 0.15, 0.5),
-    "$": (-2.1, 0.3, 0.5),
-    "()[]{}|/\\": (-2.0, 0.5, 0.5),
-    "'\"`^": (-2.1, -1.45, 0),
-    "*": (-2.0, -0.9, 0),
-    ".": (-0.15, 0.0, 1),
-    ",": (-0.15, 0.65, 0.5),
-    ";": (-1.25, 0.65, 0.5),
-    ":": (-1.2, -0.1, 0.5),
-    "-~": (-0.7, -0.5, 0.5),
-    "=+<>": (-1.2, -0.2, 0.5),
-    "_": (-0.1, 0.05, 0.5),
-    # Beyond ASCII, as `accents` composes them.
-    "ø": (-1.2, 0.2, 0.5),
-    "Ø": (-1.9, 0.15, 0.5),
-    "§": (-1.9, 0.3, 0.5),
-    "¡¿": (-1.5, 0.5, 0.5),
-    "«»": (-1.1, -0.1, 0.5),
-    "„": (-0.2, 0.5, 0.5),
-    "°": (-1.95, -1.35, 0.5),
-    "ºª": (-1.75, -0.9, 0.5),
-    "·": (-0.65, -0.5, 0.5),
-}
+    "acemnorsuvwxæœ": (-1.0, 0.0, 1), "bdhklß": (-1.9, 0.0, 1), "t": (-1.75, 0.0, 1),
+    "i": (-1.65, 0.0, 1), "f": (-2.0, 0.15, 0.5), "gpqy": (-1.0, 1.1, 0), "j": (-1.65, 0.9, 0.5),
+    "z": (-1.0, 0.05, 0), "ø": (-1.2, 0.2, 0.5),
+    "ABCDEFGHIKLMNOPRSTUVWXYZ": (-1.75, 0.0, 1), "JQ": (-1.75, 0.25, 0.5), "Ø": (-1.9, 0.15, 0.5),
+    "0123456789": (-1.7, 0.0, 1), "!?&%#": (-2.0, 0.0, 1), "¡¿": (-1.5, 0.5, 0.5),
+    "@": (-1.5, 0.15, 0.5), "$": (-2.1, 0.3, 0.5), "§": (-1.9, 0.3, 0.5),
+    "()[]{}|/\\": (-2.0, 0.5, 0.5), "«»": (-1.1, -0.1, 0.5), "=+<>": (-1.2, -0.2, 0.5),
+    "-~": (-0.7, -0.5, 0.5), "·": (-0.65, -0.5, 0.5), "_": (-0.1, 0.05, 0.5),
+    ".": (-0.15, 0.0, 1), ",": (-0.15, 0.65, 0.5), ";": (-1.25, 0.65, 0.5), ":": (-1.2, -0.1, 0.5),
+    "'\"`^": (-2.1, -1.45, 0), "„": (-0.2, 0.5, 0.5),
+    "*": (-2.0, -0.9, 0), "°": (-1.95, -1.35, 0.5), "ºª": (-1.75, -0.9, 0.5),
+}  # fmt: skip
 _SHAPE_OF: Final = {character: shape for key, shape in _SHAPES.items() for character in key}
 
 # Characters whose height shows the size of the writing, and whose bottom shows its baseline.
@@ -96,10 +72,7 @@ def medians(values: NDArray[Any], group: NDArray[Any], n_groups: int) -> Floats:
     order = np.lexsort((values, group))
     counts = np.bincount(group, minlength=n_groups)
     middle = np.cumsum(counts) - counts + counts // 2
-    found = counts > 0
-    median = np.full(n_groups, np.nan)
-    median[found] = values[order][middle[found]]
-    return median
+    return np.where(counts > 0, np.append(values[order], np.nan)[middle], np.nan)
 
 
 # Where a glyph comes from: a letter of a word or line, a piece of one character, a word.
@@ -118,11 +91,6 @@ class Segments:
     places: Indices  # [R], of the letter in the label; 0 for what is whole
     texts: list[str]  # R
     sources: Indices  # [R], LETTER, CHARACTER or WORD
-
-    @property
-    def n_letters(self) -> int:
-        """How many are letters of words and lines: they come first."""
-        return int(np.count_nonzero(self.sources == LETTER))
 
     def of_ranges(self) -> Indices:
         """Return the index of the letter or word that each range belongs to, [G]."""
@@ -163,18 +131,11 @@ def _segmented(ink: InkSet, cut: Indices, whole: Indices) -> Segments:
         ink.labels[piece][place] if cut_out else ink.labels[piece]
         for piece, place, cut_out in zip(pieces, places, is_letter, strict=True)
     ]
-    is_word = np.array([len(text) > 1 for text in texts], np.bool_)
     members, starts = expand(ranges[:, 0], ranges[:, 1])
-    return Segments(
-        ranges=ranges,
-        begins=begins[at],
-        range_starts=range_starts,
-        bounds=_bounds(ink.points[members], starts[range_starts]),
-        pieces=pieces,
-        places=places,
-        texts=texts,
-        sources=np.where(is_letter, LETTER, np.where(is_word, WORD, CHARACTER)),
-    )
+    bounds = _bounds(ink.points[members], starts[range_starts])
+    whole_sources = [WORD if len(text) > 1 else CHARACTER for text in texts]
+    sources = np.where(is_letter, LETTER, whole_sources)
+    return Segments(ranges, begins[at], range_starts, bounds, pieces, places, texts, sources)
 
 
 def _bounds(points: NDArray[Any], starts: Indices) -> Floats:
@@ -240,11 +201,6 @@ class WriterStyle:
     def characters(self) -> frozenset[str]:
         """Written and composed ones."""
         return frozenset([*self.letters, *self.composed])
-
-    @cached_property
-    def capitals(self) -> list[GlyphRun]:
-        """Words that begin with a capital."""
-        return [word for word in self.words if word.text[0].isupper()]
 
 
 Styles = dict[int, WriterStyle]  # by writer, index into the ink's `writer_names`
@@ -313,7 +269,7 @@ def _baselines(ink: InkSet, found: Segments, x_height: Floats) -> Floats:
     anchored = usual_top + anchor * (usual_bottom - usual_top)
     usual: Floats = top + anchor * (bottom - top) - anchored * x_height
     measured = ink.guides[found.pieces, 1].astype(np.float64)
-    n = found.n_letters
+    n = np.count_nonzero(found.sources == LETTER)  # which come first
     on_baseline = np.array([text in ON_BASELINE for text in found.texts[:n]], np.bool_)
     back = np.diff(left[:n], prepend=0) < -4 * x_height[:n]  # another row of writing
     row = np.cumsum(back | (np.diff(found.pieces[:n], prepend=-1) != 0))
@@ -327,11 +283,9 @@ def _baselines(ink: InkSet, found: Segments, x_height: Floats) -> Floats:
 
 
 def _local_medians(bottom: Floats, row: Indices) -> Floats:
-    """Return the median bottom of each letter [n] and the five to both sides of it.
+    """Return the median bottom of each letter [n] and the five to both sides of it in its row.
 
-    Args:
-        bottom: [n], of each letter; NaN for one that does not show the baseline.
-        row: [n], the row of writing that each letter stands in, and its neighbours must.
+    NaN stands for the bottom of a letter that does not show the baseline, and where none does.
     """
     if not len(bottom):
         return bottom
@@ -388,7 +342,7 @@ def _widest_gaps(ink: InkSet, words: Segments) -> Floats:
 
 def _add_runs(ink: InkSet, found: Segments, x_height: Floats, styles: Styles) -> None:
     """Add the runs of letters, the words that they make up, and how far apart they are."""
-    n = found.n_letters
+    n = int(np.count_nonzero(found.sources == LETTER))  # which come first
     (left, _, right, _), pieces, places = found.bounds[:n].T, found.pieces[:n], found.places[:n]
     gap = (left[1:] - right[:-1]) / x_height[1:n]
     onward = (np.diff(pieces) == 0) & (np.diff(right) > 0)

@@ -38,20 +38,16 @@ NUMBERS: Final = (
     *("0/0", "0 + 0 = 0", "00 - 0 = 0", "0 * 0 = 00", "0 = 00", "0 < 00", "00 > 0", "(0)", "[00]"),
 )
 
-# Marks as English uses them: how often one follows a word within a sentence, and its end; what
-# embraces words; and what stands before "s" or between two words. Shares of all places.
+# Marks as English uses them: how often one follows a word within a sentence, and its end; and what
+# embraces words. Shares of all places.
 WITHIN: Final = {",": 0.1, ";": 0.015, ":": 0.015, ".": 0.03, "!": 0.01, "?": 0.01}
 AT_END: Final = {".": 0.4, "?": 0.1, "!": 0.07, ",": 0.08, ":": 0.02, ";": 0.02}
 EMBRACING: Final = {'""': 0.07, "()": 0.05, "''": 0.02, "[]": 0.01}
-GENITIVE: Final = 0.03
 # What other languages embrace words in beside that, half before them and half after them.
 QUOTES: Final = {
     "fr": {"«  »": 0.1, "«»": 0.05}, "de": {'„"': 0.12, "»«": 0.04}, "nl": {'„"': 0.05},
     **{code: {"«»": 0.08} for code in ("es", "it", "pt", "nb")}, "da": {"»«": 0.06},
 }  # fmt: skip
-OPENING: Final = {"?": "¿", "!": "¡"}  # in Spanish
-HYPHEN: Final = 0.04
-DASH: Final = 0.02
 
 
 class WeightedChoice(Generic[Item]):
@@ -93,12 +89,8 @@ class WordSampler:
     def __init__(self, labels: Iterable[str], western: float = 0.0) -> None:
         """Count the words of labels, and read lists of words.
 
-        Args:
-            labels: any texts.
-            western: share of the languages of `LANGUAGES` beside English, in equal parts.
-
-        Raises:
-            DataError: no label has a word.
+        `western` is the share of the languages of `LANGUAGES` beside English, in equal parts.
+        Raises `DataError` when no label has a word.
         """
         counts = Counter(word for label in labels for word in WORD.findall(label))
         if not counts:
@@ -122,18 +114,16 @@ class WordSampler:
 
     def language(self, random: np.random.Generator) -> str:
         """Draw the language of a text."""
-        if not self._western or random.random() >= self._western:
-            return ENGLISH
-        return choose(self._others, random)
+        is_other = self._western and random.random() < self._western
+        return choose(self._others, random) if is_other else ENGLISH
 
     def holding(self, char: str, random: np.random.Generator) -> str:
         """Draw a word, or another short text, that holds a character beyond ASCII."""
         if char in MARKED:
-
-            def filled(place: re.Match[str]) -> str:
-                return self.new(random) if place[0] == "w" else str(random.integers(10))
-
-            return re.sub("[w0]", filled, choose(MARKED[char], random))
+            return "".join(
+                self.new(random) if one == "w" else str(random.integers(10)) if one == "0" else one
+                for one in choose(MARKED[char], random)
+            )
         word = choose(self._holding[char.lower()], random)
         if char.islower():
             return word
@@ -171,9 +161,7 @@ def number(characters: Set[str], random: np.random.Generator) -> str:
     digits = sorted(characters & DIGITS)
     form = choose([form for form in NUMBERS if set(form) - {"0", " "} <= characters], random)
     drawn = random.integers(len(digits), size=len(form)).tolist()
-    return "".join(
-        digits[at] if place == "0" else place for place, at in zip(form, drawn, strict=True)
-    )
+    return "".join(digits[at] if one == "0" else one for one, at in zip(form, drawn, strict=True))
 
 
 def marks(
@@ -193,20 +181,20 @@ def marks(
     found = []
     for place, (genitive, hyphen, dash, mark) in enumerate(chances):
         before = pair[:half] if place == first else ""
-        has_genitive = language == ENGLISH and genitive < GENITIVE and characters >= {"'", "s"}
+        has_genitive = language == ENGLISH and genitive < 0.03 and characters >= {"'", "s"}
         after = "'s" if has_genitive else ""
         after += pair[half:] if place == last else ""
         spaced = True
         if place == n_words - 1:
             after += _one_of(AT_END, mark, characters)
-        elif hyphen < HYPHEN and "-" in characters:
+        elif hyphen < 0.04 and "-" in characters:
             after, spaced = after + "-", False
-        elif dash < DASH and "-" in characters:
+        elif dash < 0.02 and "-" in characters:
             after += " -"
         else:
             after += _one_of(WITHIN, mark, characters)
         found.append((before, after, spaced))
-    opening = OPENING.get(found[-1][1][-1:], "")
+    opening = {"?": "¿", "!": "¡"}.get(found[-1][1][-1:], "")
     if language == "es" and opening in characters:
         found[0] = (opening + found[0][0], *found[0][1:])
     return found
@@ -226,10 +214,7 @@ def texts(
 ) -> Iterator[tuple[str, float]]:
     """Yield texts, each with how much it counts: words in all cases, then made-up sentences.
 
-    Args:
-        words: each with its frequency; those without a capital are counted with one too.
-        n_sentences: made-up sentences.
-        language: its code, for the marks.
+    `words` come with their frequencies, and the marks of sentences are those of the language.
     """
     for word, frequency in words.items():
         weight = max(1e6 * frequency, 0.3)  # of a word in a million, the least of a rare one

@@ -1,15 +1,13 @@
 """Read the frequent words of a language, as texts of made-up lines and n-gram models need them.
 
-All are of wordfreq's lists. wordfreq has no Irish: its letters are among those of the
-other languages, but no list shows its words. Of Danish it has a small list, of 29,000 words. Its
-lists hold small letters alone, ss for ß, split French and some Italian words at an apostrophe, and
-all words at a hyphen: here elided words are put together again, and German words get ß and nouns
-their capitals.
+All are of wordfreq's lists. It has no Irish, whose letters are among those of the other languages,
+and of Danish a small list, of 29,000 words. Its lists hold small letters alone, ss for ß, split
+French and some Italian words at an apostrophe, and all words at a hyphen: here elided words are put
+together again, and German words get ß and nouns their capitals.
 """
 
 import gzip
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Set
 from functools import cache
@@ -72,9 +70,10 @@ ELIDED: Final[Mapping[str, Mapping[str, Elision]]] = {
         **{part: Elision(part + "a", 0.5) for part in ("dell", "all", "nell", "dall", "sull")},
     },
 }
-# Before these a French h is mute: l'heure, but le haut.
-MUTE_H: Final = re.compile(
-    "hab[ix]|herb|hés|heur[eet]|hi[sv]|hier|homm|hon[no]|h[ôo]p|hôt|horl|horr|huil|hum[aeio]|hyp"
+# A French h is mute in l'heure, but not in le haut.
+VOWEL: Final = re.compile(
+    "[aàáâãäåæeèéêëiìíîïoòóôõöœuùúûü]|y$|hab[ix]|herb|hés|heur[eet]|hi[sv]|hier|homm|hon[no]|h[ôo]p"
+    "|hôt|horl|horr|huil|hum[aeio]|hyp"
 )
 
 # wordfreq folds ß to ss. It is ß after two vowels, and after the long vowel of these stems.
@@ -102,13 +101,8 @@ def words_of(code: str, most: int = MOST, longest: int = LONGEST) -> Mapping[str
     """Return the most frequent words of a language and how frequent each is, as shares of all.
 
     They are in NFC, of letters with hyphens and apostrophes within, and in small letters but for
-    German nouns. A language of `LANGUAGES` has letters of `alphabet.WESTERN` alone, English those
-    of ASCII; a language of `FURTHER` has any Latin letters.
-
-    Args:
-        code: of the language, as in `NAMES`.
-        most: words that are returned.
-        longest: characters of a word.
+    German nouns, of at most `longest` characters. A language of `LANGUAGES` has letters of
+    `alphabet.WESTERN` alone, English those of ASCII; one of `FURTHER` has any Latin letters.
     """
     form = WESTERN_WORD if code in LANGUAGES else _word_of("À-ÖØ-öø-ɏḀ-ỿ")
     form = _word_of("") if code == "en" else form
@@ -133,14 +127,13 @@ def words_of(code: str, most: int = MOST, longest: int = LONGEST) -> Mapping[str
 def sources(code: str) -> list[str]:
     """Return where the words of a language come from, each with its licence."""
     size = "large" if code in available_languages("large") else "small"
-    of_words = (
+    words_and_nouns = [
         f"wordfreq 3.1, {size} {NAMES[code].title()} list"
-        " (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0)"
-    )
-    of_nouns = (
-        "german-nouns 1.2.5, nouns of the German Wiktionary (Gregor Weichbrodt, 2023; CC BY-SA 4.0)"
-    )
-    return [of_words, of_nouns] if code == "de" else [of_words]
+        " (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0)",
+        "german-nouns 1.2.5, nouns of the German Wiktionary"
+        " (Gregor Weichbrodt, 2023; CC BY-SA 4.0)",
+    ]
+    return words_and_nouns if code == "de" else words_and_nouns[:1]
 
 
 def code_of(name: str) -> str:
@@ -154,7 +147,7 @@ def code_of(name: str) -> str:
 
 def _elide(words: dict[str, float], elisions: Mapping[str, Elision], longest: int) -> None:
     """Add the words before which each elided one may stand, in proportion to their frequency."""
-    vowels = {word: share for word, share in words.items() if _begins_with_vowel(word)}
+    vowels = {word: share for word, share in words.items() if VOWEL.match(word)}
     rates = {part: own.share * words.get(own.of, 0) for part, own in elisions.items()}
     for part in elisions.keys() - {"un"}:  # which is also a word by itself
         words.pop(part, None)
@@ -165,11 +158,6 @@ def _elide(words: dict[str, float], elisions: Mapping[str, Elision], longest: in
             together = f"{part}'{word}"
             if len(together) <= longest:
                 words[together] += rates[part] * vowels[word] / total
-
-
-def _begins_with_vowel(word: str) -> bool:
-    first = unicodedata.normalize("NFD", word)[0]
-    return first in "aeiouœæ" or word == "y" or MUTE_H.match(word) is not None
 
 
 def _with_sharp_s(word: str) -> str:
