@@ -156,26 +156,14 @@ def test_each_letter_and_mark_of_western_europe_is_in_many_made_up_lines() -> No
 
 def test_whole_words_keep_the_accents_that_were_written() -> None:
     words = [
-        "élan",
-        "père",
-        "forêt",
-        "garçon",
-        "naïf",
-        "maître",
-        "hôtel",
-        "sœur",
-        "été",
-        "mère",
-        "bébé",
-        "tête",
-    ]
+        "élan", "père", "forêt", "garçon", "naïf", "maître",
+        "hôtel", "sœur", "été", "mère", "bébé", "tête",
+    ]  # fmt: skip
     pieces = [(LETTERS, "1c", letter_glyph(character, LETTERS)) for character in ASCII[1:]]
     pieces += [(LETTERS, "7", line_glyph(word, LETTERS, cut=False)) for word in words]
     ink = ink_set(pieces)
-    composer = LineComposer(
-        ink, np.arange(len(ink)), Recipe(spelt=0, numbers=0, random=0, western=1)
-    )
-    for line in composed(100, composer=composer):
+    recipe = Recipe(spelt=0, numbers=0, random=0, western=1)
+    for line in composed(100, composer=LineComposer(ink, np.arange(len(ink)), recipe)):
         n_letters = sum(len(word) for word in words for _ in range(line.label.count(word)))
         assert (line.letter_of_point == -1).sum() == N_POINTS[LETTERS] * n_letters
 
