@@ -212,8 +212,9 @@ def _key_bits(characters: str, order: int) -> int:
     if SPACE not in characters or not 2 <= n <= MAX_CHARACTERS:
         raise DataError(f"{n} characters, expected 2..{MAX_CHARACTERS} with the space among them")
     bits = max(7, n.bit_length())
-    if not 2 <= order <= (most := KEY_BITS // bits):
-        raise DataError(f"order is {order}, allowed with {n} characters: 2..{most}")
+    highest = KEY_BITS // bits
+    if not 2 <= order <= highest:
+        raise DataError(f"order is {order}, allowed with {n} characters: 2..{highest}")
     return bits
 
 

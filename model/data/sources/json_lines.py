@@ -26,5 +26,6 @@ def rows(
             try:
                 row = decoder.decode(content)
             except (msgspec.DecodeError, RecursionError) as error:
-                raise DataError(f"{place}: {error} in {line[:80]!r}, expected {form}") from error
+                given = line.decode(errors="replace").strip()[:80]
+                raise DataError(f"{place}: {error} in {given}, expected {form}") from error
             yield place, row

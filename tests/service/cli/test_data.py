@@ -107,14 +107,15 @@ def test_invalid_ink_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "hand.jsonl").write_text("hello")
     result = invoke(tmp_path / "hand.jsonl", command="ink")
     assert isinstance(result.exception, DataError)
-    assert "hand.jsonl, line 1: no JSON" in str(result.exception)
+    assert "hand.jsonl, line 1: JSON is malformed" in str(result.exception)
 
 
 def test_the_error_and_the_help_show_the_format_of_labelled_ink(tmp_path: Path) -> None:
     (tmp_path / "hand.jsonl").write_text('{"strokes": [], "text": "né"}')
     done = inkstream("train", "hand", "--data", tmp_path / "hand.jsonl")
     message = one_line(done.stderr)
-    assert 'line 1: {"strokes": [], "text": "né"}, expected {"strokes": [[[x, y], ...], ' in message
+    assert "line 1: Object missing required field `label` in " in message
+    assert ' in {"strokes": [], "text": "né"}, expected {"strokes": [[[x, y], ...], ' in message
     for command in (("train", "hand"), ("data", "ink")):
         assert '{"strokes": [[[x, y], ...], ...], "label": "' in inkstream(*command, "-h").stdout
 

@@ -103,7 +103,7 @@ def test_ink_in_fine_units_is_scaled_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("{", "line 2: Input data was truncated in b'{.n', expected"),
+        ("{", "line 2: Input data was truncated in {, expected"),
         ("[1, 2]", 'line 2: Expected `object`, got `array` .*, expected ."strokes": '),
         ('{"strokes": [[[0, 0]]]}', "line 2: Object missing required field `label`"),
         ('{"strokes": {}, "label": "a"}', r"line 2: Expected `array`.* at `\$.strokes`"),
