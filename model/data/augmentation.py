@@ -19,18 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from inkstream.model.errors import InputError
 from inkstream.model.preprocess.ink import PEN_WIDTH
 
-ELASTIC_GRID = 6  # knots a side; the field between them is bicubic
-
-
-# Standard deviations of the affine and elastic distortion of images.
-ROTATION_RAD = 0.13
-LOG_SCALE = 0.09  # each side by itself
-SHEAR = 0.2  # columns that the top moves for each row
-SHIFT = 0.035  # of the width
-ELASTIC = 0.028  # of the width, at each knot of the grid
+Points = NDArray[np.float32]  # [P, 2], x right, y down
+Starts = NDArray[np.int64]  # [S + 1], into points
+Random = np.random.Generator
+Frame = tuple[float, float]  # top and bottom of the writing's frame, in the units of its points
 
 
 def distorted(columns: Tensor, strength: float, random: torch.Generator) -> Tensor:
@@ -47,15 +41,15 @@ def distorted(columns: Tensor, strength: float, random: torch.Generator) -> Tens
     batch, width, height = columns.shape
     draws = torch.randn(batch, 6, generator=random) * strength
     angle, log_x, log_y, shear, shift_x, shift_y = draws.unbind(1)
-    cos, sin = (angle * ROTATION_RAD).cos(), (angle * ROTATION_RAD).sin()
-    scale_x, scale_y = (log_x * LOG_SCALE).exp(), (log_y * LOG_SCALE).exp()
-    slant = shear * SHEAR
-    # [-1, 1] spans the width, so a share of the width counts twice.
-    row_x = torch.stack([cos * scale_x, (cos * slant - sin) * scale_x, shift_x * SHIFT * 2], 1)
-    row_y = torch.stack([sin * scale_y, (sin * slant + cos) * scale_y, shift_y * SHIFT * 2], 1)
+    cos, sin = (angle * 0.13).cos(), (angle * 0.13).sin()
+    scale_x, scale_y = (log_x * 0.09).exp(), (log_y * 0.09).exp()
+    slant = shear * 0.2  # columns that the top moves for each row
+    # [-1, 1] spans the width, so a share of the width, here 3.5 %, counts twice.
+    row_x = torch.stack([cos * scale_x, (cos * slant - sin) * scale_x, shift_x * 0.035 * 2], 1)
+    row_y = torch.stack([sin * scale_y, (sin * slant + cos) * scale_y, shift_y * 0.035 * 2], 1)
     theta = torch.stack([row_x, row_y], 1)  # [B, 2, 3]
-    knots = torch.randn(batch, 2, ELASTIC_GRID, ELASTIC_GRID, generator=random)
-    knots *= strength * ELASTIC * 2
+    knots = torch.randn(batch, 2, 6, 6, generator=random)  # the field between them is bicubic
+    knots *= strength * 0.028 * 2
     size = (height, width)
     field = functional.interpolate(knots, size, mode="bicubic", align_corners=True)
     grid = functional.affine_grid(theta, [batch, 1, *size], align_corners=False)
@@ -73,15 +67,6 @@ def blank_columns(most: int, share: float, random: torch.Generator) -> int:
     chance, size = torch.rand(2, generator=random).tolist()
     return math.floor((most + 1) ** size) if chance < share else 0
 
-
-Points = NDArray[np.float32]  # [P, 2], x right, y down
-Starts = NDArray[np.int64]  # [S + 1], into points
-Random = np.random.Generator
-Frame = tuple[float, float]  # top and bottom of the writing's frame, in the units of its points
-
-MOST_SMOOTHED: Final = 6  # times that strokes are smoothed, each time over three points
-DOT: Final = 0.15  # heights of a stroke that strays about half as far as a dot
-TURN: Final = 2 * math.pi
 
 # Waves that move ink: along the line those that stretch it (as long as a letter, up to a word) and
 # those by which it drifts; in all directions those that bend a part of a letter, up to a few.
@@ -110,7 +95,7 @@ def fit(
     column_height: int,
     *,
     size: float = 1.0,
-    place: float = 0.5,
+    position: float = 0.5,
     pen_width: float = PEN_WIDTH,
     left: int = 0,
 ) -> Points:
@@ -121,20 +106,17 @@ def fit(
         frame: what is brought into the rows; ink outside of it may be cut off.
         column_height: H, pixels.
         size: share of the rows that the frame takes, the pen's width included.
-        place: where it lies in them: 0 is at the top, 1 at the bottom.
+        position: where it lies in them: 0 is at the top, 1 at the bottom.
         pen_width: pixels, of the pen that will draw.
         left: the first column that has ink.
 
     Returns:
         Points in pixels, as `inkstream.model.preprocess.ink.rasterise` takes them.
-
-    Raises:
-        InputError: the frame has no height.
     """
     top, bottom = frame
     rows = size * column_height
-    scale = (rows - pen_width) / _height(frame)
-    middle = place * (column_height - rows) + rows / 2
+    scale = (rows - pen_width) / (bottom - top)
+    middle = position * (column_height - rows) + rows / 2
     fitted = np.empty((len(points), 2), np.float32)
     x, y = points.T.astype(np.float64)
     fitted[:, 0] = (x - x.min()) * scale + (left + pen_width / 2)
@@ -191,11 +173,8 @@ class InkAugmentation:
             random: where the draws come from.
             strength: factor on all changes, 0 to 1; 0 is exactly `fit`.
             left: the first column that has ink.
-
-        Raises:
-            InputError: the frame has no height.
         """
-        place, pen = strength * random.uniform(-1, 1, 2)
+        position, pen = strength * random.uniform(-1, 1, 2)
         usual, share = random.random(2)
         least = self.usual_size if usual < 0.5 else self.smallest
         size = 1 - strength * (1 - float(least + (1 - least) * share))
@@ -204,7 +183,7 @@ class InkAugmentation:
         moved, frame = self._moved(points, stroke_starts, frame, random, strength)
         fitted = fit(
             moved, frame, column_height,
-            size=size, place=(1 + place) / 2, pen_width=pen_width, left=left,
+            size=size, position=(1 + position) / 2, pen_width=pen_width, left=left,
         )  # fmt: skip
         return fitted, pen_width
 
@@ -212,7 +191,7 @@ class InkAugmentation:
         self, points: NDArray[Any], starts: Starts, frame: Frame, random: Random, strength: float
     ) -> tuple[NDArray[np.float64], Frame]:
         """Distort the points in place; return them and their frame, grown with them."""
-        height = _height(frame)
+        height = frame[1] - frame[0]
         places = points.T.astype(np.float64)  # [2, P]
         left, right = float(places[0].min()), float(places[0].max())
         centre = np.array([[(left + right) / 2], [sum(frame) / 2]])
@@ -240,8 +219,8 @@ class InkAugmentation:
     def _swayed(self, places: Points, random: Random, strength: float) -> Points:
         """Return how far random waves move places [2, P], in heights like these."""
         draws = random.random((5, len(_BENDS)))
-        length = np.exp(_SHORTEST + (_LONGEST - _SHORTEST) * draws[0]) / TURN  # of a radian
-        heading, phase = TURN * draws[1] * (_BENDS > 0), TURN * draws[2]
+        length = np.exp(_SHORTEST + (_LONGEST - _SHORTEST) * draws[0]) / math.tau  # of a radian
+        heading, phase = math.tau * draws[1] * (_BENDS > 0), math.tau * draws[2]
         wave = np.array([np.cos(heading), np.sin(heading)]) / length  # [2, K]
         bend = self.elastic * _BENDS
         most = np.array([self.stretch * length * _STRETCHES + bend, self.drift * _DRIFTS + bend])
@@ -252,7 +231,7 @@ class InkAugmentation:
 
     def _rounded(self, places: Points, starts: Starts, random: Random, strength: float) -> Points:
         """Return how far smoothing or sharpening moves places [2, P]; ends of strokes stay."""
-        share, times = random.uniform(-1, 1), int(random.integers(1, MOST_SMOOTHED + 1))
+        share, times = random.uniform(-1, 1), int(random.integers(1, 7))
         smooth, ends = places, np.concatenate([starts[:-1], starts[1:] - 1])
         for _ in range(times):
             around = np.roll(smooth, 1, 1) + np.roll(smooth, -1, 1)
@@ -266,17 +245,10 @@ class InkAugmentation:
         """Return how far each stroke of places [2, P] is displaced: smaller strokes more."""
         first = starts[:-1]
         extent = np.maximum.reduceat(places, first, 1) - np.minimum.reduceat(places, first, 1)
-        small = np.exp(-extent.max(0) / DOT)
+        small = np.exp(-extent.max(0) / 0.15)  # 1 for a dot
         most = strength * (self.stray + (self.stray_dot - self.stray) * small)
         strays = most * random.uniform(-1, 1, (2, len(first)))
         return np.repeat(strays.astype(np.float32), np.diff(starts), 1)
-
-
-def _height(frame: Frame) -> float:
-    top, bottom = frame
-    if not bottom > top:
-        raise InputError(f"frame is from {top:g} to {bottom:g}, expected a bottom below the top")
-    return bottom - top
 
 
 def _between(way: float, low: float, middle: float, high: float) -> float:

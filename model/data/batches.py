@@ -38,22 +38,12 @@ IMAGES: Final = "images"
 SCANS: Final = "scans"
 
 FLUSH_COLUMNS: Final = 16  # blank columns after every line, in which its last letter is decided
-LEAD_COLUMNS: Final = (0, 32)  # blank columns before it, at least and at most
-USUAL_LEAD: Final = 4  # of two lines in three, at most
-AFTER: Final = 0.3  # share of the degraded lines with blank columns behind their ink
-MOST_AFTER: Final = 32  # of them
+USUAL_LEAD: Final = 4  # blank columns before it, at most, of two lines in three
 WIDEST: Final = 1500  # columns; few lines are wider, and their gradients take as much as 20 words
 LEAST_WIDTH: Final = 2.2  # columns of a letter: a narrower one is ink that lacks some of its label
-WINDOW: Final = 0.02  # share of the pieces, sorted by width, that a batch is drawn from
-USUAL_HEIGHT: Final = 0.7  # quantile of a writer's words: of a tall one; of characters: a capital
-LEAST_SHARES: Final = {"characters": 0.75, "words": 0.9, "text": 0.9}  # of that: a frame's height
+LEAST_SHARES: Final = {"characters": 0.75, "words": 0.9, "text": 0.9}  # of usual ink, in a frame
 FLATTEST: Final = 60  # heights that a frame is wide at most, where a writer left nothing but dashes
-TIGHT: Final = 0.25  # share of the pieces whose frame is that of their ink, as in a cropped image
-MEAN_WIDENING: Final = 1.05  # of the columns, by augmentation
 MADE_FRAME: Final = 2.6  # x-heights: the least frame of made-up ink, from ascenders to the baseline
-BLOCK_FRAME: Final = 1.5  # the same, for writers of nothing but block capitals and figures
-CAPITAL: Final = 1.75  # x-heights: the frame of a letter whose size follows from its label
-BLOCK: Final = 0.5  # share of made-up ink without small letters that gets this frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +81,7 @@ class AugmentedRenderer:
     def __call__(self, line: InkLine, frame: Frame, random: np.random.Generator) -> LineSample:
         """Augment and draw `line`, whose frame is brought into the rows."""
         usual = random.random() < 2 / 3
-        left = int(random.integers(LEAD_COLUMNS[0], USUAL_LEAD if usual else LEAD_COLUMNS[1]))
+        left = int(random.integers(USUAL_LEAD if usual else 32))
         height = self.column_height
         points, pen_width = InkAugmentation()(
             line.points, line.stroke_starts, frame, height, random,
@@ -113,36 +103,28 @@ class InkPieces:
         """
         self.ink = ink
         known = set(labels)
-        indices = np.array([i for i in indices if known.issuperset(ink.labels[i])], np.int64)
-        taken = ink.take(indices)
+        self.indices = np.array([i for i in indices if known.issuperset(ink.labels[i])], np.int64)
+        taken = ink.take(self.indices)
         first = taken.stroke_starts[taken.piece_starts[:-1]]
         self.extent = np.maximum.reduceat(taken.points, first).astype(np.float32)  # [N, 2]
         self.lengths = np.array([len(label) for label in taken.labels])
-        flat = np.maximum(self.extent[:, 0] / FLATTEST, 1)
-        self.flat_height = np.maximum(self.extent[:, 1], flat)  # of a frame as tight as can be
-        usual = _least_heights(taken, self.extent[:, 1])
-        height = np.maximum(self.flat_height, usual)
-        beyond = (height - self.extent[:, 1]) / 2
+        width, ink_height = self.extent.T
+        # of a frame as tight as can be
+        self.flat_height = np.maximum(ink_height, np.maximum(width / FLATTEST, 1))
+        height = np.maximum(self.flat_height, _least_heights(taken, ink_height))
+        beyond = (height - ink_height) / 2
         names = donors(taken)
         is_sized = np.isin(names, sized)
         x_line, baseline = taken.guides.T
-        top = np.minimum(baseline - CAPITAL * (baseline - x_line), 0)
-        self.top = np.where(is_sized, top, -beyond)  # of the frame
-        self.bottom = np.where(
-            is_sized, np.maximum(baseline, self.extent[:, 1]), self.extent[:, 1] + beyond
-        )
-        self.height = np.where(is_sized, self.bottom - self.top, height)
-        self.aspect = self.extent[:, 0] / self.height
-        self.indices = indices
+        capital = np.minimum(baseline - 1.75 * (baseline - x_line), 0)  # a capital's top, or higher
+        self.top = np.where(is_sized, capital, -beyond)  # of the frame
+        self.bottom = np.where(is_sized, np.maximum(baseline, ink_height), ink_height + beyond)
+        self.height: NDArray[np.float64] = np.where(is_sized, self.bottom - self.top, height)
+        self.aspect: NDArray[np.float64] = width / self.height
         self.categories = taken.categories
         pairs = zip(names.tolist(), taken.labels, strict=True)
         kinds = [name + label if name in sized else name for name, label in pairs]
         self.donors = np.unique(kinds, return_inverse=True)[1]
-
-    def widths(self, column_height: int) -> NDArray[np.float32]:
-        """Return the columns that each piece takes when it fills the rows, with blank columns."""
-        blanks = USUAL_LEAD + FLUSH_COLUMNS
-        return (self.aspect * column_height + blanks).astype(np.float32)
 
     def frame(self, place: int, *, tight: bool = False) -> Frame:
         """Return the frame of one piece in its own units; if `tight`, that of its ink alone."""
@@ -163,7 +145,8 @@ def _least_heights(ink: InkSet, heights: NDArray[np.float32]) -> NDArray[np.floa
         kind = np.isin(ink.categories, [CATEGORIES.index(c) for c in categories])
         for writer in np.unique(ink.writers[kind]):
             own = kind & (ink.writers == writer)
-            least[own] = LEAST_SHARES[name] * np.quantile(heights[own], USUAL_HEIGHT)
+            # This quantile is the height of a tall word, or of a capital.
+            least[own] = LEAST_SHARES[name] * np.quantile(heights[own], 0.7)
     return least
 
 
@@ -185,7 +168,9 @@ class LineBatches:
         """
         self._pieces, self._render, self._makers = pieces, renderer, makers
         self._columns = columns
-        widths = pieces.widths(renderer.column_height)
+        blanks = USUAL_LEAD + FLUSH_COLUMNS
+        # The columns that each piece takes when it fills the rows, with blank columns.
+        widths = (pieces.aspect * renderer.column_height + blanks).astype(np.float32)
         fits = (widths < WIDEST) & (widths > LEAST_WIDTH * pieces.lengths)
         n_wide = int((widths >= WIDEST).sum())
         self.left_out = {
@@ -198,12 +183,10 @@ class LineBatches:
             own = np.isin(pieces.categories, [CATEGORIES.index(c) for c in categories])
             places = np.flatnonzero(own & fits)
             places = places[np.argsort(widths[places], kind="stable")]
-            group = pieces.categories[places].astype(np.int64) * (1 + pieces.donors.max())
-            _, group, sizes = np.unique(
-                group + pieces.donors[places], return_inverse=True, return_counts=True
-            )
+            kinds = pieces.donors[places] * len(CATEGORIES) + pieces.categories[places]
+            _, kind, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
             self._sorted[name] = places
-            self._weights[name] = 1 / np.sqrt(sizes[group])  # root of a donor's size in all
+            self._weights[name] = 1 / np.sqrt(sizes[kind])  # root of a donor's size in all
         self._widths = widths
         there = {name for name, places in self._sorted.items() if len(places)} | makers.keys()
         self.sources = [name for name, share in shares.items() if share > 0 and name in there]
@@ -236,15 +219,15 @@ class LineBatches:
         widths = self._widths[places]
         sums = np.cumsum(weights * widths)
         anchor = int(np.searchsorted(sums, random.random() * sums[-1], "right"))
-        reach = max(1, round(WINDOW * len(places) / 2))
+        reach = max(1, round(0.02 * len(places) / 2))  # places on either side
         low, high = max(0, anchor - reach), min(len(places), anchor + reach + 1)
-        n_pieces = max(1, int(columns / (MEAN_WIDENING * widths[anchor])))
+        n_pieces = max(1, int(columns / (1.05 * widths[anchor])))  # augmentation widens by 5 %
         chance = weights[low:high] / weights[low:high].sum()
         chosen = places[low + random.choice(high - low, n_pieces, p=chance)]
         drawn = []
         for place in chosen:
             piece = self._pieces.ink.piece(self._pieces.indices[place])
-            frame = self._pieces.frame(place, tight=random.random() < TIGHT)
+            frame = self._pieces.frame(place, tight=random.random() < 0.25)  # as in cropped images
             drawn.append(self._render(piece, frame, random))
         return drawn
 
@@ -263,7 +246,7 @@ def degraded(
         columns = line.columns
         if random.random() < share:
             columns = columns[:, :column_height]
-            after = int(random.integers(MOST_AFTER)) if random.random() < AFTER else 0
+            after = int(random.integers(32)) if random.random() < 0.3 else 0
             columns = degradation(np.pad(columns, ((0, after), (0, 0))), random, neighbours)
         drawn.append(replace(line, columns=columns))
     return drawn
@@ -287,52 +270,34 @@ def width(line: LineSample) -> int:
 def render_composed(
     composer: LineComposer, renderer: AugmentedRenderer, random: np.random.Generator
 ) -> LineSample:
-    """Compose a line, augment and draw it."""
+    """Compose a line, augment and draw it.
+
+    Half of the lines without small letters get the frame of writers who write none.
+    """
     line = composer.draw(random)
-    block = line.label == line.label.upper() and random.random() < BLOCK
-    return renderer(line, frame_of(line.points, BLOCK_FRAME if block else MADE_FRAME), random)
-
-
-# Numbers made of images of digits: scans must be read too.
-MOST_DIGITS: Final = 6  # of one number
-SMALLEST: Final = 0.45  # share of the rows that a number takes
-NARROWEST_DIGITS, WIDEST_DIGITS = 0.75, 1.35  # times the width
-SHEAR_DEG: Final = 12.0  # to both sides; MNIST's own digits slant already
-DIGIT_GAP: Final = (0.02, 0.35)  # heights between two digits
-DIGIT_LEAD: Final = (2, 20)  # columns before the first
-STEEP: Final = 0.6  # share of the numbers with edges as sharp as those of drawn ink
-STEEPEST: Final = 6.0  # times the contrast at their middle tone, at most
+    is_block = line.label == line.label.upper() and random.random() < 0.5
+    return renderer(line, frame_of(line.points, 1.5 if is_block else MADE_FRAME), random)
 
 
 def draw_number(digits: Dataset, column_height: int, random: np.random.Generator) -> LineSample:
     """Draw a number of images of digits, each of any writer, somewhere in the rows."""
-    rows = round(column_height * (SMALLEST + (1 - SMALLEST) * random.random()))
+    rows = round(column_height * (0.45 + 0.55 * random.random()))
     top = int(random.integers(column_height - rows + 1))
-    wider = math.exp(random.uniform(math.log(NARROWEST_DIGITS), math.log(WIDEST_DIGITS)))
-    shear = math.tan(math.radians(random.uniform(-SHEAR_DEG, SHEAR_DEG)))
-    steep = random.uniform(1, STEEPEST) if random.random() < STEEP else 1.0
-    chosen = random.integers(len(digits), size=random.integers(1, MOST_DIGITS + 1))
-    right = int(random.integers(*DIGIT_LEAD))
-    parts: list[tuple[int, NDArray[np.uint8]]] = []
-    ends: list[int] = []
+    wider = math.exp(random.uniform(math.log(0.75), math.log(1.35)))
+    shear = math.tan(math.radians(random.uniform(-12, 12)))  # MNIST's own digits slant already
+    # Edges of every second number or more are as sharp as those of drawn ink.
+    steep = random.uniform(1, 6) if random.random() < 0.6 else 1.0
+    chosen = random.integers(len(digits), size=random.integers(1, 7))
+    blank = int(random.integers(2, 20))  # columns before the first digit
+    parts: list[NDArray[np.uint8]] = []
     for index in chosen:
         digit = _scaled(digits.columns[index].T, rows, wider, shear, steep)
-        left = right + round(rows * random.uniform(*DIGIT_GAP)) if ends else right
-        right = left + digit.shape[1]
-        parts.append((left, digit))
-        ends.append(right - 1)
-    columns = np.zeros((right, column_height), np.uint8)
-    for left, digit in parts:
-        columns[left : left + digit.shape[1], top : top + rows] = digit.T
+        if parts:
+            blank = round(rows * random.uniform(0.02, 0.35))
+        parts.append(np.pad(digit.T, ((blank, 0), (top, column_height - rows - top))))
     label = "".join(digits.labels[digits.answers[index]] for index in chosen)
-    return LineSample(columns, label, np.array(ends, np.float32))
-
-
-# Lines cut from real paper. They become columns as the lines of a page do, after each distortion.
-MOST_CUT: Final = 0.06  # of its height, at either end
-MOST_ADDED: Final = 0.3  # of its height, in all: neighbours' rows are not always cut away
-SCAN_SHEAR_DEG: Final = 12.0
-SCAN_SLOPE: Final = 0.12  # heights that one end lies above the other, at most
+    ends = np.cumsum([len(part) for part in parts]) - 1
+    return LineSample(np.concatenate(parts), label, ends.astype(np.float32))
 
 
 def draw_scan(
@@ -346,17 +311,18 @@ def draw_scan(
 ) -> LineSample:
     """Distort the grey image [h, w] of a line, and return its columns; its letters' ends are open.
 
-    `to_columns` makes them of the distorted image. What lies outside of the image has the tones of
-    its edge.
+    `to_columns` makes them of the distorted image, as a page's line becomes columns, and `widths`
+    are how many times as wide it is, at least and at most. What lies outside of the image has the
+    tones of its edge.
     """
     height, width = image.shape
-    added = random.uniform(0, MOST_ADDED)
-    above = height * (random.uniform(-MOST_CUT, 0) + added * random.random())
-    below = height * (random.uniform(-MOST_CUT, 0) + added / 2)
+    added = random.uniform(0, 0.3)  # heights: neighbours' rows are not always cut away
+    above = height * (random.uniform(-0.06, 0) + added * random.random())
+    below = height * (random.uniform(-0.06, 0) + added / 2)
     rows = max(2, round(height + above + below))
-    shear = math.tan(math.radians(random.uniform(-SCAN_SHEAR_DEG, SCAN_SHEAR_DEG)))
+    shear = math.tan(math.radians(random.uniform(-12, 12)))
     wider = math.exp(random.uniform(*np.log(widths)))
-    slope = random.uniform(-1, 1) * min(0.05, SCAN_SLOPE * height / width)
+    slope = random.uniform(-1, 1) * min(0.05, 0.12 * height / width)  # one end above the other
     margin = math.ceil(height * abs(shear)) + height // 2
     padded = Image.fromarray(np.pad(image, (height // 2, margin), mode="edge"))
     size = max(2, round((width + margin) * wider)), rows
@@ -412,7 +378,7 @@ def draw_piece(
     """
     piece = pieces.ink.piece(int(pieces.indices[place]))
     frame = pieces.frame(place, tight=tight)
-    points = fit(piece.points, frame, column_height, size=size, place=at)
+    points = fit(piece.points, frame, column_height, size=size, position=at)
     return _sample(piece, points, column_height, directions=directions)
 
 

@@ -13,7 +13,7 @@ CHANCES = (
     *("thicker", "thinner", "uneven", "neighbour", "rule", "vertical", "paper", "specks", "blur"),
     *("paler", "noise", "two_tones", "jpeg"),
 )
-NOTHING = Degradation(**dict.fromkeys(CHANCES, 0.0))  # type: ignore[arg-type]
+NOTHING = Degradation(**dict.fromkeys(CHANCES, 0.0))
 
 
 def strokes(n_columns: int = 60) -> NDArray[np.uint8]:
@@ -24,21 +24,23 @@ def strokes(n_columns: int = 60) -> NDArray[np.uint8]:
     return columns
 
 
-def only(change: str, seed: int, **bounds: tuple[float, float]) -> NDArray[np.uint8]:
-    """Return strokes with one change."""
-    look = replace(NOTHING, **{change: 1.0}, **bounds)  # type: ignore[arg-type]
-    return look(strokes(), np.random.default_rng(seed), [strokes(200)])
+def only(
+    change: str, seed: int, columns: NDArray[np.uint8] | None = None, **chances: float
+) -> NDArray[np.uint8]:
+    """Return columns, or strokes, with one change."""
+    look = replace(NOTHING, **{change: 1.0}, **chances)
+    columns = strokes() if columns is None else columns
+    return look(columns, np.random.default_rng(seed), [strokes(200)])
 
 
 def test_without_changes_columns_stay_equal() -> None:
     columns = strokes()
-    assert np.array_equal(NOTHING(columns, np.random.default_rng(0)), columns)
+    assert np.array_equal(NOTHING(columns, np.random.default_rng(0), []), columns)
 
 
 def test_all_chances_of_changes_are_tested() -> None:
-    shares = {"neighbour_share", "broken", "rule_askew", "sharp", "least_contrast"}
-    chances = {each.name for each in fields(Degradation) if isinstance(each.default, float)}
-    assert chances - shares == set(CHANCES)
+    of_rules = {"broken", "sharp"}
+    assert {each.name for each in fields(Degradation)} - of_rules == set(CHANCES)
 
 
 @pytest.mark.parametrize("change", CHANCES)
@@ -58,19 +60,20 @@ def test_ink_stays_darker_than_the_paper_beside_it(change: str) -> None:
 
 def test_two_tones_keep_the_ink_of_pale_and_thin_strokes() -> None:
     changes = {"two_tones": 1.0, "paler": 1.0, "thinner": 1.0, "uneven": 1.0, "blur": 1.0}
-    look = replace(NOTHING, **changes)  # type: ignore[arg-type]
+    look = replace(NOTHING, **changes)
     for seed in range(40):
-        seen = look(strokes(), np.random.default_rng(seed))
+        seen = look(strokes(), np.random.default_rng(seed), [])
         assert (seen[strokes() == 255] > 0).mean() > 0.3
 
 
 def test_sharp_rules_cover_whole_rows() -> None:
-    look = replace(NOTHING, rule=1.0, sharp=1.0, broken=0.0, rule_tone=(1.3, 1.3))
-    blank = np.zeros((40, 32), np.uint8)
-    for seed in range(8):
-        rows = look(blank, np.random.default_rng(seed)).T
+    darkest = []
+    for seed in range(30):
+        rows = only("rule", seed, np.zeros((40, 32), np.uint8), sharp=1.0, broken=0.0).T
         assert all(len(set(row.tolist())) == 1 for row in rows)
-        assert 255 in rows  # the darkest rule is as dark as ink
+        darkest.append(rows.max())
+    assert min(darkest) > 0
+    assert 3 < darkest.count(255) < 20  # a third is as dark as ink
 
 
 def test_the_same_random_numbers_give_the_same_look() -> None:
@@ -79,8 +82,8 @@ def test_the_same_random_numbers_give_the_same_look() -> None:
 
 
 def test_a_rule_runs_along_the_whole_line() -> None:
-    look = only("rule", 1, rule_tone=(1.0, 1.0), rule_width=(2.0, 2.0))
-    assert (look.max(1) > 100).mean() > 0.9
+    for seed in range(8):
+        assert only("rule", seed, np.zeros((300, 32), np.uint8), broken=0.0).max(1).all()
 
 
 def test_paler_ink_keeps_its_shape() -> None:
