@@ -109,29 +109,28 @@ class InkPieces:
         self.extent = np.maximum.reduceat(taken.points, first).astype(np.float32)  # [N, 2]
         self.lengths = np.array([len(label) for label in taken.labels])
         width, ink_height = self.extent.T
-        # of a frame as tight as can be
-        self.flat_height = np.maximum(ink_height, np.maximum(width / FLATTEST, 1))
-        height = np.maximum(self.flat_height, _least_heights(taken, ink_height))
-        beyond = (height - ink_height) / 2
+        tight_height = np.maximum(ink_height, np.maximum(width / FLATTEST, 1))
+        height = np.maximum(tight_height, _least_heights(taken, ink_height))
+        beyond, beyond_tight = (height - ink_height) / 2, (tight_height - ink_height) / 2
         names = donors(taken)
         is_sized = np.isin(names, sized)
         x_line, baseline = taken.guides.T
         capital = np.minimum(baseline - 1.75 * (baseline - x_line), 0)  # a capital's top, or higher
-        self.top = np.where(is_sized, capital, -beyond)  # of the frame
-        self.bottom = np.where(is_sized, np.maximum(baseline, ink_height), ink_height + beyond)
-        self.height: NDArray[np.float64] = np.where(is_sized, self.bottom - self.top, height)
+        top = np.where(is_sized, capital, -beyond)
+        bottom = np.where(is_sized, np.maximum(baseline, ink_height), ink_height + beyond)
+        self._frames = np.stack([top, bottom], 1)  # [N, 2]
+        self._tight_frames = np.stack([-beyond_tight, ink_height + beyond_tight], 1)
+        self.height: NDArray[np.float64] = np.where(is_sized, bottom - top, height)
         self.aspect: NDArray[np.float64] = width / self.height
         self.categories = taken.categories
         pairs = zip(names.tolist(), taken.labels, strict=True)
         kinds = [name + label if name in sized else name for name, label in pairs]
         self.donors = np.unique(kinds, return_inverse=True)[1]
 
-    def frame(self, place: int, *, tight: bool = False) -> Frame:
+    def frame(self, index: int, *, tight: bool = False) -> Frame:
         """Return the frame of one piece in its own units; if `tight`, that of its ink alone."""
-        if not tight:
-            return float(self.top[place]), float(self.bottom[place])
-        beyond = (self.flat_height[place] - self.extent[place, 1]) / 2
-        return -float(beyond), float(self.extent[place, 1] + beyond)
+        top, bottom = (self._tight_frames if tight else self._frames)[index].tolist()
+        return top, bottom
 
 
 def _least_heights(ink: InkSet, heights: NDArray[np.float32]) -> NDArray[np.float32]:

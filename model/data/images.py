@@ -84,16 +84,15 @@ def load(source: Path) -> Dataset:
         samples = list(_csv(source))
     else:
         raise DataError(f"{source} is neither a folder nor a CSV file")
-    labels = tuple(sorted({label for label, _ in samples}))
+    labels, answers = np.unique([label for label, _ in samples], return_inverse=True)
     if len(labels) < 2:
         raise DataError(
             f"{source} has {len(samples)} images of {len(labels)} classes, expected 2 classes or "
             f"more: a folder for each class with {', '.join(SUFFIXES)} files, or a CSV of "
             "label,pixel,pixel,..."
         )
-    index = {label: number for number, label in enumerate(labels)}
-    answers = np.array([index[label] for label, _ in samples], np.int64)
-    return Dataset(source.name, np.stack([columns for _, columns in samples]), answers, labels)
+    columns = np.stack([columns for _, columns in samples])
+    return Dataset(source.name, columns, answers.astype(np.int64), tuple(labels.tolist()))
 
 
 def _folder(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:

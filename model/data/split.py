@@ -24,15 +24,9 @@ Part = Literal["train", "validation", "test"]
 PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
 Indices = NDArray[np.int64]
 Parts = Mapping[Part, Indices]  # which pieces are in each part: their indices, ascending
-FOLDS: Final = 10  # a tenth of the persons each
-ONE_IN_FEW: Final = 5  # of a few writers: so many times fewer validate, and as few test
-PART_OF_FOLD: Final[Mapping[int, Part]] = {4: "validation", 9: "test"}  # all others train
+PART_OF_TENTH: Final[Mapping[int, Part]] = {4: "validation", 9: "test"}  # all others train
 LEAST_POINTS: Final = 25  # smaller pieces, such as dots, are equal by chance
-
-# Of a user's own ink
-ENOUGH_WRITERS: Final = 20  # from here on whole writers validate; of fewer, pieces do
-ONE_IN: Final = 10  # validates
-SEED: Final = 0
+ONE_IN: Final = 10  # of a user's own pieces, or writers, validates
 
 # One person's sessions are recognised by the name: Chuck_Chaffee_1 and _2, KNKE4574.A and .B.
 # ibm names a session bam11, or r02-07 for form 2 and person 7: the same ink stands under several.
@@ -60,8 +54,8 @@ def part_of_writer(writers: Iterable[str]) -> dict[str, Part]:
     parts: dict[str, Part] = {}
     for donor in set(donor_of_person.values()):
         members = [member for member, first in donor_of_person.items() if first == donor]
-        for rank, member in enumerate(sorted(members, key=_hash), _hash(donor) % FOLDS):
-            parts[member] = PART_OF_FOLD.get(rank % FOLDS, "train")
+        for rank, member in enumerate(sorted(members, key=_hash), _hash(donor)):
+            parts[member] = PART_OF_TENTH.get(rank % 10, "train")
     return {name: parts[person(name)] for name in names}
 
 
@@ -71,7 +65,7 @@ def part_of_one(writer: str) -> Part:
     Unlike that of `part_of_writer` it stays the same whichever other writers the data have; about a
     tenth of the writers validate and a tenth test.
     """
-    return PART_OF_FOLD.get(_hash(writer) % FOLDS, "train")
+    return PART_OF_TENTH.get(_hash(writer) % 10, "train")
 
 
 def part_of_few(writers: Iterable[str]) -> dict[str, Part]:
@@ -80,7 +74,7 @@ def part_of_few(writers: Iterable[str]) -> dict[str, Part]:
     With so few, tenths would be one or two persons. Their order is that of their names' hashes.
     """
     ordered = sorted(set(writers), key=_hash)
-    fifth = len(ordered) // ONE_IN_FEW
+    fifth = len(ordered) // 5
     return {
         name: "test" if place < fifth else "validation" if place < 2 * fifth else "train"
         for place, name in enumerate(ordered)
@@ -119,14 +113,14 @@ def _hash(name: str) -> int:
 def split_own_ink(ink: InkSet, groups: Indices) -> Parts:
     """Return the indices of the pieces for training and validation, ascending.
 
-    `groups` has the same number for pieces that share ink, such as a line and its words. Of fewer
-    than ten pieces, and of one group, none validates.
+    `groups` has the same number for pieces that share ink, such as a line and its words. Of 20
+    writers or more whole ones validate. Of fewer than ten pieces, and of one group, none does.
     """
-    by_writer = len(np.unique(ink.writers)) >= ENOUGH_WRITERS
-    number = connected_groups([
-        (group, ink.writer_names[writer]) if by_writer else (group,)
-        for group, writer in zip(groups.tolist(), ink.writers, strict=True)
-    ])  # fmt: skip
+    keys: list[Collection[Hashable]] = [(group,) for group in groups.tolist()]
+    if len(np.unique(ink.writers)) >= 20:
+        names = [ink.writer_names[writer] for writer in ink.writers]
+        keys = list(zip(groups.tolist(), names, strict=True))
+    number = connected_groups(keys)
     order = np.argsort(number, kind="stable")
     connected = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
     validates = np.zeros(len(ink), np.bool_)
@@ -157,7 +151,7 @@ def _held_out(labels: Sequence[Sequence[str]]) -> list[int]:
 
     A group that alone has some character is chosen only if there is no other.
     """
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(0)
     characters = [set().union(*group) for group in labels]
     n_training = Counter(chain.from_iterable(characters))  # groups that have a character
 
