@@ -68,7 +68,9 @@ def train(config: TrainingConfig, options: RunOptions) -> Path | None:
     """
     deadline = time.monotonic() + 60 * (options.minutes or math.inf)
     keep_options(config, options)
-    is_taught = isinstance(config, DigitsConfig) and config.teacher_share > 0
+    is_taught = (
+        isinstance(config, DigitsConfig) and config.task == "digits" and config.teacher_share
+    )
     if is_taught and not options.teachers and options.init is None:
         teacher = options.run / TEACHER_FOLDER
         own = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
@@ -167,8 +169,9 @@ class Trainer:
     """One run: all that changes while it goes on, and must be saved."""
 
     def __init__(self, config: TrainingConfig, options: RunOptions, task: Task) -> None:
-        # Each shard has its thread: together they use no more threads than there are.
-        torch.set_num_threads(max(1, (options.threads or THREADS) // task.n_shards))
+        n_threads = options.threads or THREADS
+        # Shards are computed side by side, where there are threads for that.
+        torch.set_num_threads(max(1, n_threads // task.n_shards))
         self.config, self.options, self.task = config, options, task
         self.device, self.bfloat16 = choose_device(config, options)
         self.network = task.network.to(self.device)
@@ -177,7 +180,7 @@ class Trainer:
         self.average.update_parameters(self.network)
         self.saved = nn.ModuleDict({"network": self.network, "average": self.average})
         self.optimisers = make_optimisers(self.network, config, task.n_shards)
-        self.threads = ThreadPoolExecutor(task.n_shards)
+        self.threads = ThreadPoolExecutor(min(n_threads, task.n_shards))
         self.step = 0
         configuration = {
             "config": dataclasses.asdict(config),

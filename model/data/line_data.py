@@ -38,8 +38,15 @@ class LineData:
 def load_data(
     source: Path | None, paper: Sequence[Path] = (), letters: Sequence[Path] = ()
 ) -> LineData:
-    """Load ink, see `load_ink`; lines on real paper and single letters if there are some."""
+    """Load ink, see `load_ink`; lines on real paper and single letters if there are some.
+
+    Raises `DataError` when a file cannot be read, or has no line to train on or to validate with.
+    """
     data = replace(load_ink(source), paper=[load_lines(path) for path in paper])
+    for path, lines in zip(paper, data.paper, strict=True):
+        for part in split.PARTS:
+            if part != "test" and not len(lines.part(part)):
+                raise DataError(f"{path} has {len(lines.texts)} lines, none of them for {part}")
     return with_letters(data, [load_letters(path) for path in letters]) if letters else data
 
 
@@ -67,11 +74,11 @@ def load_ink(source: Path | None) -> LineData:
     Raises `DataError` when it cannot be read, or is too little for validation.
     """
     if source is not None and ink_files.files_of(source):
-        found = ink_files.read(source)
+        own = ink_files.read(source)
         skipped = Counter[str]()
-        for (reason, *_), count in found.statistics.skipped.items():
+        for (reason, *_), count in own.statistics.skipped.items():
             skipped[reason] += count
-        return replace(own_ink(source.name, found.ink, found.groups), skipped=skipped)
+        return replace(own_ink(source.name, own.ink, own.groups), skipped=skipped)
     try:
         ink, _ = unipen.read(source)
     except DataError as error:

@@ -16,6 +16,7 @@ from inkstream.model.alphabet import LETTERS, WESTERN
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.sources.letters import SingleLetters
 from inkstream.model.data.split import Part
+from inkstream.model.errors import DataError
 from inkstream.model.evaluation.report import Report
 from inkstream.model.metrics import Figures, accuracy_interval
 from inkstream.model.preprocess.ink import stroke_columns
@@ -38,13 +39,19 @@ GROUPS: Final[dict[str, tuple[Set[str], Set[str]]]] = {  # its labels, and those
 def letters_report(
     checkpoint: Checkpoint, files: Sequence[SingleLetters], *, part: Part = "test"
 ) -> Report:
-    """Measure a transcriber on the letters of a part, by group, with the interval over writers."""
+    """Measure a transcriber on the letters of a part, by group, with the interval over writers.
+
+    Raises `DataError` when there is no letter of this part.
+    """
     groups: dict[str, Figures] = {}
     for file in files:
         for name, (labels, among) in GROUPS.items():
             indices = [at for at in file.parts[part].tolist() if file.ink.labels[at] in labels]
             if indices:
                 groups[name] = _figures(checkpoint, file, indices, among & set(file.ink.labels))
+    if not groups:
+        n_letters = sum(len(file.ink) for file in files)
+        raise DataError(f"none of {n_letters} letters is for {part}")
     contents = {
         "model": checkpoint.metadata.name,
         "version": checkpoint.metadata.version,

@@ -67,8 +67,13 @@ class TrainingConfig:
 
     @classmethod
     def of_recipe(cls, name: str) -> Self:
-        """Return the options of a recipe, all of which are fields of this class."""
+        """Return the options of a recipe; raise `ConfigError` if this class lacks one of them."""
         recipe = _recipe(name)
+        if unknown := recipe["options"].keys() - {field.name for field in dataclasses.fields(cls)}:
+            raise ConfigError(
+                f"{name}.toml has {', '.join(sorted(unknown))}, allowed: the options of"
+                f" `inkstream train {name} --help`, with _ for -"
+            )
         return cls(task=recipe["task"], **recipe["options"])
 
     @property
@@ -124,8 +129,10 @@ class LinesConfig(TrainingConfig):
 def find_sources(name: str, folder: Path) -> dict[str, list[Path]]:
     """Find the files that a recipe reads, at any depth of `folder`; return them by kind.
 
-    Raises `DataError` that names the files that are not there.
+    Raises `DataError` if there is no such folder, or names the files that are not there.
     """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder, expected one with the files of the recipe")
     wanted: dict[str, list[str]] = _recipe(name)["sources"]
     files = {path.name: path for path in sorted(folder.rglob("*"))}
     if missing := [file for names in wanted.values() for file in names if file not in files]:

@@ -188,10 +188,19 @@ def network_weights(path: Path) -> dict[str, Tensor]:
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: object) -> None:
     """Load the weights of a source into a net; raise `DataError` if they are of another net."""
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise DataError(f"the weights of {source} are of another net: {error}") from error
+    given, expected = (
+        {name: [*value.shape] for name, value in tensors.items()}
+        for tensors in (weights, network.state_dict())
+    )
+    wrong = [
+        f"{name} is {given.get(name, 'missing')}, expected {expected.get(name, 'none')}"
+        for name in {**expected, **given}
+        if given.get(name) != expected.get(name)
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise DataError(f"the weights of {source} are of another net: {'; '.join(wrong[:3])}{more}")
+    network.load_state_dict(weights)
 
 
 # The options of a run, so that resuming it needs none

@@ -1,11 +1,13 @@
 """The files that a command is given, and the pieces of ink in them.
 
-Each line of a `.jsonl` file is a piece, `{"strokes": [[[x, y], ...], ...]}` with an optional
-`height`, and each group of an `.inkml` file, as `inkml.read` finds them.
+Each line of a `.jsonl` file, packed (`.jsonl.xz`) or not, is a piece,
+`{"strokes": [[[x, y], ...], ...]}` with an optional `height`; so is each group of an `.inkml` file,
+as `inkml.read` finds them.
 """
 
 import glob
 import json
+import lzma
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +58,7 @@ def _named(argument: str, suffixes: Set[str]) -> list[Path]:
 
 def holds_ink(path: Path) -> bool:
     """Return whether a file holds strokes of a pen, by its name."""
-    return path.suffix.lower() in ink_files.SUFFIXES
+    return path.name.lower().endswith(ink_files.SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +81,8 @@ def pieces(path: Path) -> Iterator[tuple[str, Piece | InkstreamError]]:
         yield str(path), error
     except OSError as error:
         yield str(path), DataError(f"cannot be read: {error.strerror}")
+    except (lzma.LZMAError, EOFError) as error:
+        yield str(path), DataError(f"is incomplete or damaged: {error}")
     else:
         if is_empty:
             yield str(path), DataError("there is no ink in it")
@@ -90,7 +94,7 @@ def _inkml(path: Path) -> Iterator[tuple[int, Piece]]:
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Piece | InkstreamError]]:
-    with path.open("rb") as file:
+    with ink_files.opened(path) as file:
         for number, line in enumerate(file, 1):
             if line.strip():
                 try:

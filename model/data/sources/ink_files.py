@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import median_low
-from typing import Annotated, Final
+from typing import IO, Annotated, Final
 
 import numpy as np
 from msgspec import Meta, Struct
@@ -140,6 +140,11 @@ def files_of(source: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
     )
 
 
+def opened(path: Path) -> IO[bytes]:
+    """Open JSON lines, packed (`.xz`) or not."""
+    return lzma.open(path) if _ends(path, ".xz") else path.open("rb")
+
+
 def _ends(path: Path, *suffixes: str) -> bool:
     return path.name.lower().endswith(suffixes)
 
@@ -156,15 +161,17 @@ def category(label: str) -> str:
 
 
 def _json_lines(path: Path) -> Iterator[Labelled]:
-    with (lzma.open if _ends(path, ".xz") else open)(path, "rb") as file:
+    with opened(path) as file:
         try:
-            for place, row in json_lines.rows(path, file, PieceRow, FORM):
+            for where, row in json_lines.rows(path, file, PieceRow, FORM):
                 strokes = [
                     np.array([(point.x, point.y) for point in stroke])
                     for stroke in row.strokes
                     if stroke
                 ]
-                yield Labelled(_lines(row.label, "label", place), _name(row.writer, place), strokes)
+                yield Labelled(
+                    _text(row.label, "label", where), _writer(row.writer, where), strokes
+                )
         except (lzma.LZMAError, EOFError) as error:
             raise DataError(f"{path} is incomplete or damaged: {error}") from error
 
@@ -177,31 +184,31 @@ def _inkml(path: Path) -> Iterator[Labelled]:
     for group in groups:
         if group.label is None:
             continue
-        place = f"{path}, line {group.line}"
+        where = f"{path}, line {group.line}"
         if not all((np.abs(stroke) <= FURTHEST).all() for stroke in group.strokes):
-            raise DataError(f"{place}: a coordinate beyond {FURTHEST:g}")
+            raise DataError(f"{where}: a coordinate beyond {FURTHEST:g}")
         yield Labelled(
-            label=_lines(group.label, "label", place),
-            writer=_name(group.writer or None, place),
+            label=_text(group.label, "label", where),
+            writer=_writer(group.writer or None, where),
             strokes=group.strokes,
             traces=frozenset((path, trace) for trace in group.traces),
             in_tex=True,
         )
 
 
-def _name(given: str | float | None, place: str) -> str:
+def _writer(name: str | float | None, where: str) -> str:
     """Return a writer's name in one line; a default name for None."""
-    return "unknown" if given is None else _lines(str(given), "writer", place).replace("\n", " ")
+    return "unknown" if name is None else _text(str(name), "writer", where).replace("\n", " ")
 
 
-def _lines(given: str, name: str, place: str) -> str:
+def _text(text: str, field: str, where: str) -> str:
     """Return the lines of a text, composed (NFC) and with single spaces, without empty ones."""
-    text = unicodedata.normalize("NFC", given)
-    lines = [" ".join(words) for line in text.splitlines() if (words := line.split())]
+    composed = unicodedata.normalize("NFC", text)
+    lines = [" ".join(words) for line in composed.splitlines() if (words := line.split())]
     kinds = {unicodedata.category(character) for character in "".join(lines)}
     # No text has controls (Cc) and unknown characters; Cf joins or parts letters, and is none.
     if kinds & {"Cc", "Cn", "Cs"} or kinds <= {"Cf", "Zs"}:
-        raise DataError(f"{place}: {name} is {given!r}, expected text that can be printed")
+        raise DataError(f"{where}: {field} is {text!r}, expected text that can be printed")
     return "\n".join(lines)
 
 

@@ -76,7 +76,7 @@ class Group:
 class Format(NamedTuple):
     """The channels of all traces; as they stand here, those of a file without a traceFormat."""
 
-    places: tuple[int, ...] = (0, 1)  # of X and Y among the values of a point
+    axes: tuple[int, ...] = (0, 1)  # indices of X and Y among the values of a point
     signs: tuple[int, ...] = (1, 1)  # -1 where they grow to the left, or upwards
     n_channels: int = 2  # values that each point has
 
@@ -189,7 +189,7 @@ def _refuse_transforms(ink: Element) -> None:
 def _format(ink: Element) -> Format:
     """Return the one format of all traces."""
     formats = [_channels(element) for element in _in_use(ink, "traceFormat")] or [Format()]
-    if len({(form.places, form.signs) for form in formats}) > 1:
+    if len({(form.axes, form.signs) for form in formats}) > 1:
         raise DataError("traces of different formats in one file, expected one format")
     return max(formats, key=lambda form: form.n_channels)
 
@@ -202,16 +202,16 @@ def _channels(trace_format: Element) -> Format:
         raise DataError(
             f"line {trace_format.line}: the channels are {names}, expected X and Y among them"
         )
-    places = names.index("X"), names.index("Y")
-    axes = [channels[place] for place in places]
-    units = [axis["units"] for axis in axes if "units" in axis]
+    axes = names.index("X"), names.index("Y")
+    attributes = [channels[axis] for axis in axes]
+    units = [axis["units"] for axis in attributes if "units" in axis]
     if len(set(units)) > 1:
         raise DataError(
             f"line {trace_format.line}: X is in {units[0]} and Y in {units[1]},"
             " expected the same units"
         )
-    signs = tuple(-1 if axis.get("orientation") == "-ve" else 1 for axis in axes)
-    return Format(places, signs, len(channels))
+    signs = tuple(-1 if axis.get("orientation") == "-ve" else 1 for axis in attributes)
+    return Format(axes, signs, len(channels))
 
 
 def _traces(group: Element, named: dict[str, Element]) -> Iterator[tuple[Element, slice]]:
@@ -246,14 +246,14 @@ def _part(view: Element) -> slice:
 
 def _points(trace: Element, form: Format) -> NDArray[np.float64]:
     """Return the points [n, 2] of a trace."""
-    rows = _rows(trace, max(form.places) + 1)
+    rows = _rows(trace, max(form.axes) + 1)
     if len(rows) == 1 and len(rows[0]) >= 2 * form.n_channels:
         raise DataError(
             f"line {trace.line}: {len(rows[0])} values without a comma,"
             f" expected one behind every point of {form.n_channels}"
         )
     try:
-        columns = [_decoded([row[place] for row in rows]) for place in form.places]
+        columns = [_decoded([row[axis] for row in rows]) for axis in form.axes]
     except ValueError as error:
         raise DataError(f"line {trace.line}: in X or Y of the trace, {error}") from error
     return np.array(columns).T * form.signs

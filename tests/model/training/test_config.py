@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from inkstream.model.errors import ConfigError, DataError
+from inkstream.model.training import config as configuration
 from inkstream.model.training.config import (
     PRESETS,
     RECIPES,
@@ -60,6 +61,29 @@ def test_every_recipe_is_read_and_its_options_are_the_presets() -> None:
         options = tomllib.loads((RECIPES / f"{name}.toml").read_text())["options"]
         assert {option: getattr(preset, option) for option in options} == options
         assert preset.optimiser in get_args(Optimiser)
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("warmup = 3", "lines.toml has warmup, allowed: the options of `inkstream train lines"),
+        ("hold = 2", "hold is 2, allowed: 0..1"),
+    ],
+)
+def test_a_wrong_option_of_a_recipe_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, text: str
+) -> None:
+    (tmp_path / "lines.toml").write_text(f'task = "lines"\n[options]\n{option}\n')
+    monkeypatch.setattr(configuration, "RECIPES", tmp_path)
+    with pytest.raises(ConfigError, match=text):
+        LinesConfig.of_recipe("lines")
+
+
+def test_sources_that_are_no_folder_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "none", tmp_path / "file"):
+        (tmp_path / "file").touch()
+        with pytest.raises(DataError, match=f"{path} is no folder"):
+            find_sources("lines", path)
 
 
 def test_the_files_of_a_recipe_are_found_at_any_depth_and_missing_ones_named(

@@ -115,6 +115,17 @@ def test_every_source_of_paper_has_its_share_and_its_validation(tmp_path: Path) 
     assert len(set(made.description["paper_splits"])) == 2
 
 
+def test_paper_without_lines_to_train_on_or_to_validate_with_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_data, "load_ink", lambda _: line_data.own_ink("mine", ink()))
+    for sheet, part in ((73, "validation"), (934, "train")):
+        sheets = {f"lect:page-FRAN_0025_{sheet:04}_L-0": ["ol zl"]}
+        path = write_index(tmp_path / str(sheet), sheets)
+        with pytest.raises(DataError, match=f"{path} has 1 lines, none of them for {part}"):
+            line_data.load_data(None, [path])
+
+
 def test_an_image_whose_ink_vanishes_when_it_is_distorted_is_drawn_again(tmp_path: Path) -> None:
     words = load_lines(write_index(tmp_path / "words", {"dhsd-0": ["zoo", "lool"]}))
     words.images[0] = np.full((64, 256), 250, np.uint8)

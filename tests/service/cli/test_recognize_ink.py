@@ -1,6 +1,7 @@
 """Files of ink that `inkstream recognize` reads: JSON lines and InkML."""
 
 import json
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,21 @@ def test_recognize_reads_files_of_ink(line_weights: Path, tmp_path: Path) -> Non
     assert first.startswith(f"{tmp_path}/a.jsonl:1  {expected.text}  ")
     assert second.startswith(f"{tmp_path}/a.jsonl:3  {framed.text}  ")
     assert third.startswith(f"{tmp_path}/b.inkml:1  {expected.text}  ")
+
+
+def test_recognize_reads_packed_lines_and_tells_of_damaged_ones(
+    line_weights: Path, tmp_path: Path
+) -> None:
+    model = str(line_weights / "tiny_lines.onnx")
+    packed = lzma.compress(json.dumps({"strokes": [WAVE, BAR]}).encode())
+    (tmp_path / "a.jsonl.xz").write_bytes(packed)
+    (tmp_path / "b.jsonl.xz").write_bytes(packed[:-20])
+    done = run_here("recognize", tmp_path, "--model", model)
+    assert done.stdout.startswith(
+        f"{tmp_path}/a.jsonl.xz:1  {load(model).read_ink([WAVE, BAR]).text}  "
+    )
+    assert done.returncode == 1
+    assert "b.jsonl.xz: is incomplete or damaged" in done.stderr
 
 
 def test_recognize_reads_ink_without_labels(line_weights: Path, tmp_path: Path) -> None:
