@@ -55,7 +55,8 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
     service = Service(settings, limits, models, sessions, access, metrics, page_workers)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.openapi()  # makes and keeps it, which cannot be done beside requests
         for model in models.values():
             model.engine.start()
         yield

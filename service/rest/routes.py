@@ -11,7 +11,6 @@ import asyncio
 import difflib
 import json
 import secrets
-import threading
 import time
 from http import HTTPStatus
 from pathlib import Path
@@ -74,7 +73,6 @@ READING: Final = [  # calls that ask the models: they are measured and logged
 
 # Python 3.11 counts the depth of a parsed tree for all threads together: where the collector of
 # garbage lets another thread parse meanwhile, ast.parse raises SystemError (cpython#106905).
-_describing: Final = threading.Lock()
 
 # Describes the header; `Access` reads it.
 _BEARER: Final = HTTPBearer(
@@ -204,7 +202,9 @@ def add_rest(app: FastAPI, service: Service) -> None:
     _add_operators(app, service)
     _add_stream(app)
     _add_description(app)
-    app.openapi = lambda: openapi.completed(FastAPI.openapi(app))  # type: ignore[method-assign]
+    app.openapi = lambda: (  # type: ignore[method-assign]
+        app.openapi_schema or openapi.completed(FastAPI.openapi(app))
+    )
     if service.settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -381,12 +381,10 @@ def _add_operators(app: FastAPI, service: Service) -> None:
 def _add_description(app: FastAPI) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     def description(request: Request) -> JSONResponse:
-        """Describe the calls by OpenAPI, in a thread: it takes 40 ms when it is first made."""
+        """Describe the calls by OpenAPI, in a thread, for the answer is long."""
         root_path = request.scope.get("root_path", "").rstrip("/")
         servers = {"servers": [{"url": root_path}]} if root_path else {}
-        with _describing:
-            document = app.openapi()
-        return JSONResponse(document | servers)
+        return JSONResponse(app.openapi() | servers)
 
 
 def _add_stream(app: FastAPI) -> None:

@@ -307,7 +307,7 @@ def test_initial_weights_of_other_dimensions_are_refused(n_known: int) -> None:
     start = TrainedNet(small.labels[:n_known], small.network.state_dict(), "digest")
     for name in ("head.weight", "head.bias"):
         start.weights[name] = start.weights[name][: 1 + n_known]
-    expected = r"of the initial net .* are of another net: .*is \[\d+, 24\], expected \[\d+, 32\]"
+    expected = r"of the initial net .* are of another net: .*is \[24, \d+\], expected \[32, \d+\]"
     with pytest.raises(DataError, match=expected):
         LinesTask(dataclasses.replace(SMALL, units=32), data, start)
 
