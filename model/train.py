@@ -35,7 +35,7 @@ from inkstream.model.training.config import (
     TrainingConfig,
 )
 from inkstream.model.training.digits import NO_PEN, DigitsTask, ImageTask, Teacher, generator
-from inkstream.model.training.initial import initial_net
+from inkstream.model.training.initial import TrainedNet, finished_run, initial_net
 from inkstream.model.training.lines import LinesTask
 from inkstream.model.training.run_folder import (
     STATE,
@@ -55,8 +55,8 @@ Task = ImageTask | LinesTask  # its net, batches, losses, validation and result
 def train(config: TrainingConfig, options: RunOptions) -> Path | None:
     """Train the task of `config`, from the data to the files in the run folder.
 
-    A classifier that has no teacher is taught by one that is trained first, in a folder within the
-    run's.
+    A classifier without initial weights is taught by a net that is trained before it, in a folder
+    within the run's.
 
     Returns:
         The result of the finished run; None when its time was over before (resume it).
@@ -68,26 +68,27 @@ def train(config: TrainingConfig, options: RunOptions) -> Path | None:
     """
     deadline = time.monotonic() + 60 * (options.minutes or math.inf)
     keep_options(config, options)
-    is_taught = (
-        isinstance(config, DigitsConfig) and config.task == "digits" and config.teacher_share
-    )
-    if is_taught and not options.teachers and options.init is None:
-        teacher = options.run / TEACHER_FOLDER
+    teacher = None
+    if isinstance(config, DigitsConfig) and config.teacher_share and options.init is None:
         own = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
-        first = dataclasses.replace(options, run=teacher)
+        first = dataclasses.replace(options, run=options.run / TEACHER_FOLDER)
         if train_net(dataclasses.replace(TEACHER, **own), first, deadline) is None:
             return None
-        options = dataclasses.replace(options, teachers=(teacher,))
-    return train_net(config, options, deadline)
+        teacher = finished_run(first.run, TEACHER.task)
+    return train_net(config, options, deadline, teacher)
 
 
-def train_net(config: TrainingConfig, options: RunOptions, deadline: float) -> Path | None:
+def train_net(
+    config: TrainingConfig, options: RunOptions, deadline: float, teacher: TrainedNet | None = None
+) -> Path | None:
     """Train one net; return None if the deadline, on the monotonic clock, came first."""
-    trainer = Trainer(config, options, make_task(config, options))
+    trainer = Trainer(config, options, make_task(config, options, teacher))
     return trainer.finish() if trainer.run(deadline) else None
 
 
-def make_task(config: TrainingConfig, options: RunOptions) -> Task:
+def make_task(
+    config: TrainingConfig, options: RunOptions, teacher: TrainedNet | None = None
+) -> Task:
     """Load the data and make the net, with random weights or the initial ones of the options."""
     torch.manual_seed(generator(config.seed).initial_seed())
     initial = None if options.init is None else initial_net(options.init, config.task)
@@ -103,9 +104,9 @@ def make_task(config: TrainingConfig, options: RunOptions) -> Task:
     pen = NO_PEN
     if options.pen is not None:
         pen = {part: pen_digits.load(options.pen, part) for part in pen}
-    if config.task == "teacher":
+    if config.task == TEACHER.task:
         return ImageTask(config, dataset, Teacher(len(dataset.labels)), pen)
-    return DigitsTask(config, dataset, options.teachers, initial, pen)
+    return DigitsTask(config, dataset, teacher, initial, pen)
 
 
 def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:

@@ -72,11 +72,10 @@ SampleSource = Callable[[np.random.Generator], LineSample]
 
 @dataclass(frozen=True, slots=True)
 class AugmentedRenderer:
-    """Augments a line of ink, differently each time, and draws it."""
+    """Augments a line of ink, differently each time, and draws it with its directions."""
 
     column_height: int
     strength: float  # of the augmentation, 0 to 1
-    directions: bool = False  # whether columns tell where the pen goes
 
     def __call__(self, line: InkLine, frame: Frame, random: np.random.Generator) -> LineSample:
         """Augment and draw `line`, whose frame is brought into the rows."""
@@ -87,7 +86,7 @@ class AugmentedRenderer:
             line.points, line.stroke_starts, frame, height, random,
             strength=self.strength, left=left,
         )  # fmt: skip
-        return _sample(line, points, height, pen_width, directions=self.directions)
+        return _sample(line, points, height, pen_width, directions=True)
 
 
 class InkPieces:

@@ -140,12 +140,11 @@ def find_sources(name: str, folder: Path) -> dict[str, list[Path]]:
     return {kind: [files[file] for file in names] for kind, names in wanted.items()}
 
 
-TEACHER: Final = DigitsConfig.of_recipe("teacher")
+TEACHER: Final = DigitsConfig.of_recipe("teacher")  # of digits, before it
 LINES: Final = LinesConfig.of_recipe("lines")
 HAND: Final = LinesConfig.of_recipe("hand")
 PRESETS: Final[dict[str, TrainingConfig]] = {
     "digits": DigitsConfig.of_recipe("digits"),
-    "teacher": TEACHER,
     "lines": LINES,
     "hand": HAND,
 }
@@ -160,7 +159,6 @@ class RunOptions:
     pen: Path | None = None  # pen digits as labelled ink, for a classifier
     paper: tuple[Path, ...] = ()  # archives of lines on real paper, for a transcriber
     letters: tuple[Path, ...] = ()  # single letters as labelled ink, for a transcriber
-    teachers: tuple[Path, ...] = ()  # run folders of teachers, of a classifier
     init: Path | None = None  # a run folder or a checkpoint with the initial weights
     minutes: float | None = None  # stop and save after so long
     resume: bool = False  # continue the run in the folder

@@ -8,7 +8,7 @@ in a Neural Network", arXiv 1503.02531).
 import copy
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -29,7 +29,7 @@ from inkstream.model.data.split import Part
 from inkstream.model.errors import DataError
 from inkstream.model.network import ColumnLSTM
 from inkstream.model.training.config import DigitsConfig
-from inkstream.model.training.initial import TrainedNet, finished_run
+from inkstream.model.training.initial import TrainedNet
 from inkstream.model.training.ranges import measured_ranges
 from inkstream.model.training.run_folder import FLOAT32_FOLDER, NETWORK, RunFolder, load_weights
 
@@ -183,7 +183,7 @@ class ImageTask:
 
 
 class DigitsTask(ImageTask):
-    """The causal net: labels and the teachers' answers, at every column since the first ink."""
+    """The causal net: labels and the teacher's answers, at every column since the first ink."""
 
     network: ColumnLSTM
 
@@ -191,13 +191,13 @@ class DigitsTask(ImageTask):
         self,
         config: DigitsConfig,
         dataset: Dataset,
-        teachers: Sequence[Path],
+        teacher: TrainedNet | None = None,
         initial: TrainedNet | None = None,
         pen: PenSets = NO_PEN,
     ) -> None:
-        """Make a net with random weights or those of `initial`, which teaches without `teachers`.
+        """Make a net with random weights or those of `initial`, which teaches without `teacher`.
 
-        Raises `DataError` for teachers or initial weights of other labels or dimensions.
+        Raises `DataError` for nets of other labels or dimensions.
         """
         model_config = ModelConfig(
             labels=dataset.labels,
@@ -211,23 +211,21 @@ class DigitsTask(ImageTask):
         super().__init__(config, dataset, network, pen)
         rough = degraded(self.validation.columns, VALIDATION_SEED)
         self.others["rough"] = dataclasses.replace(self.validation, columns=rough)
-        nets = [finished_run(path, "teacher") for path in teachers]
-        for net in nets if initial is None else [*nets, initial]:
+        for net in filter(None, (teacher, initial)):
             if net.labels != dataset.labels:
                 given, needed = " ".join(net.labels), " ".join(dataset.labels)
                 raise DataError(f"a given net has the labels {given}, the data have {needed}")
-        self.teachers = nn.ModuleList()
-        for net in nets:
-            teacher = Teacher(len(net.labels))
-            load_weights(teacher, net.weights, "the teacher")
-            self.teachers.append(teacher)
+        self.teacher: nn.Module | None = None
         if initial is not None:
             load_weights(network, initial.weights, "the initial net")
-            if not teachers:
-                self.teachers.append(copy.deepcopy(network))
-        self.teachers.eval().requires_grad_(False)
-        init = "" if initial is None else initial.digest
-        self.description |= {"init": init, "teachers": [net.digest for net in nets]}
+            self.teacher = copy.deepcopy(network)
+        if teacher is not None:
+            self.teacher = Teacher(len(teacher.labels))
+            load_weights(self.teacher, teacher.weights, "the teacher")
+        if self.teacher is not None:
+            self.teacher.eval().requires_grad_(False)
+        for name, own in (("init", initial), ("teacher", teacher)):
+            self.description[name] = "" if own is None else own.digest
 
     def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
         targets = functional.one_hot(answers, len(self.network.config.labels)).float()
@@ -259,15 +257,12 @@ class DigitsTask(ImageTask):
 
     @torch.no_grad()
     def _softened(self, columns: Tensor) -> Tensor | None:
-        """Return the teachers' mean answer [B, K] at the temperature; None without teachers."""
-        if not self.teachers or self.config.teacher_share == 0:
+        """Return the teacher's answer [B, K] at the temperature; None without a teacher."""
+        if self.teacher is None or self.config.teacher_share == 0:
             return None
-        self.teachers.to(columns.device)
-        answers = [
-            (teacher(columns)[0][:, -1].float() / self.config.temperature).softmax(1)
-            for teacher in self.teachers
-        ]
-        return torch.stack(answers).mean(0)
+        scores = self.teacher.to(columns.device)(columns)[0][:, -1].float()
+        softened: Tensor = (scores / self.config.temperature).softmax(1)
+        return softened
 
     def finish(self, folder: RunFolder) -> Path:
         """Calibrate the net on the validation images, and export it as a checkpoint.

@@ -133,7 +133,7 @@ class LinesTask:
         if self._framewise_steps and not (data.ink.letter_of_point >= 0).any():
             self._framewise_steps = 0
             tqdm.write(f"framewise is left out: {data.name} has no ink that is assigned to letters")
-        renderer = AugmentedRenderer(config.column_height, config.strength, directions=True)
+        renderer = AugmentedRenderer(config.column_height, config.strength)
         sources = synthetic_sources(config, data, self.labels, renderer)
         shares = {name: getattr(config, name) for name in (*SOURCES, MADE, IMAGES, SCANS)}
         sized = [file.name for file in data.letters]

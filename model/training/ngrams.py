@@ -4,27 +4,20 @@ Texts are counted, except for one line in 50, which measures the model, and smoo
 Witten-Bell smoothing (Witten & Bell, IEEE Trans. Inf. Theory 37(4), 1991): the more different
 characters have followed a context, the likelier is a new one. n-grams that predict hardly better
 than shorter ones are pruned, and the back-off weights follow from the probabilities, so that those
-of all next characters add up to 1.
-
-Models of characters in ARPA's format, as KenLM and SRILM write them, are converted. A token is one
-character; the space, which separates tokens, has a name. Before a text's beginning and after its
-end a space is assumed, so `<s>`, `</s>` and `<unk>` are left out.
+of all next characters add up to 1. Before a text's beginning and after its end a space is assumed.
 """
 
 import gzip
 import hashlib
 import lzma
 import math
-import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +32,9 @@ from inkstream.model.errors import DataError
 
 Keys = NDArray[np.int64]
 Floats = NDArray[np.float64]
-KEY_BITS: Final = 63  # of all characters of an n-gram together
-MAX_CHARACTERS: Final = 255  # a node holds its character's number in a byte
-MAX_BUILT_CHARACTERS: Final = 127  # so that n-grams of 9 fit a key
+BITS: Final = 7  # of a character in a key
+MAX_CHARACTERS: Final = (1 << BITS) - 1
+MAX_ORDER: Final = 9  # characters in 63 bits
 # Texts
 MOST_WORDS: Final = 300_000
 LONGEST: Final = 20  # letters
@@ -52,11 +45,6 @@ NEEDED: Final = 1e-4  # of all characters: from that share on a language needs a
 # Probabilities
 LEAST: Final = 1e-9  # probability mass, in a numerator or a denominator of a back-off weight
 LOWEST: Final = float(np.finfo(NODE["log_p"]).min)  # log-probability that a file can hold
-# ARPA files
-SPACES: Final = ("<space>", "\u2581", "|")  # names of the space, by priority
-LEFT_OUT: Final = frozenset({"<s>", "</s>", "<unk>"})
-HEADING: Final = re.compile(r"\\(\d+)-grams:")
-MAX_SHOWN: Final = 40
 
 
 def train_language(
@@ -85,8 +73,7 @@ def train_language(
     """
     lines: list[str] = []
     for file in files:
-        with _opened(file) as text:
-            lines += filter(None, (" ".join(plain(line).split()) for line in text))
+        lines += filter(None, (" ".join(plain(line).split()) for line in _lines(file)))
     measures = {line for line in lines if zlib.crc32(line.encode()) % HELD_OUT == 0}
     if len(lines) < HELD_OUT:  # so few lines are all counted
         measures = set()
@@ -94,14 +81,20 @@ def train_language(
     kept = [line for line in lines if line not in measures]
     # A line is followed by another one: small letters seldom come after a full stop.
     counted = [(SPACE.join(kept[i : i + 2]), weight) for i in range(0, len(kept), 2)]
-    sources = [*map(_named, files), *([source] if source else [])]
+    sources = [
+        f"{file.name}, sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files
+    ]
+    sources += [source] if source else []
     if code is not None:
         sources = [*sources_of(code), *sources]
         counted += texts(words_of(code, MOST_WORDS, LONGEST), N_SENTENCES, code)
     shares = _shares(counted)
-    alphabet = "".join(sorted([SPACE, *CHARACTERS, *shares][:MAX_BUILT_CHARACTERS]))
+    alphabet = "".join(sorted([SPACE, *CHARACTERS, *shares][:MAX_CHARACTERS]))
     nodes = build(counted, alphabet, order, most)
-    summary = _save(out, About(out.stem, alphabet, order, tuple(sources), _needed(shares)), nodes)
+    language = Language(About(out.stem, alphabet, order, tuple(sources), _needed(shares)), nodes)
+    language.save(out)
+    summary = f"{out}: {len(language):,} n-grams of up to {order} characters, of"
+    summary = "\n  ".join([summary, *sources])
     if held_out:
         bits = bits_a_character(load(out), held_out)
         summary += f"\n{bits:.2f} bits a character on {len(held_out):,} lines that were not counted"
@@ -134,29 +127,15 @@ def bits_a_character(language: Language, lines: Sequence[str]) -> float:
     return nats / max(n_characters, 1) / math.log(2)
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[IO[str]]:
-    """Open a text, packed or not; raise `DataError` where it cannot be read."""
+def _lines(file: Path) -> list[str]:
+    """Read the lines of a text, packed or not; raise `DataError` where it cannot be read."""
     opened: Any = {".gz": gzip.open, ".xz": lzma.open}.get(file.suffix, open)
     try:
         with opened(file, "rt", encoding="utf-8-sig") as text:
-            yield text
+            return list(text)
     except (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"cannot read {file}: {reason}") from None
-
-
-def _named(file: Path) -> str:
-    """Return the name of a source, and its digest."""
-    return f"{file.name}, sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
-
-
-def _save(out: Path, about: About, nodes: NDArray[Any]) -> str:
-    """Write a model to `out`, and return a summary."""
-    language = Language(about, nodes)
-    language.save(out)
-    summary = f"{out}: {len(language):,} n-grams of up to {about.order} characters, of"
-    return "\n  ".join([summary, *about.sources])
 
 
 def _needed(shares: Mapping[str, float]) -> str:
@@ -192,34 +171,23 @@ def build(
     Raises:
         DataError: the alphabet or the order exceeds what a key holds, or there is no text.
     """
-    bits = _key_bits(characters, order)
-    levels: list[Level] = []
-    for keys, seen in _counted(texts, characters, order, bits):
-        below: Any = -math.log(len(characters))
-        if levels:
-            below = levels[-1].log_p[np.searchsorted(levels[-1].keys, _suffixes(keys, bits))]
-        log_p = _smoothed(keys >> bits, seen, np.exp(below))
-        levels.append(Level(keys, log_p, seen * (log_p - below)))
-    return trie(_pruned(levels, bits, most), bits)
-
-
-def _key_bits(characters: str, order: int) -> int:
-    """Return the bits of a character in a key: 7 for up to 127 characters, so that order 9 fits.
-
-    Raises `DataError` if n-grams of `order` do not fit.
-    """
     n = len(set(characters))
     if SPACE not in characters or not 2 <= n <= MAX_CHARACTERS:
         raise DataError(f"{n} characters, expected 2..{MAX_CHARACTERS} with the space among them")
-    bits = max(7, n.bit_length())
-    highest = KEY_BITS // bits
-    if not 2 <= order <= highest:
-        raise DataError(f"order is {order}, allowed with {n} characters: 2..{highest}")
-    return bits
+    if not 2 <= order <= MAX_ORDER:
+        raise DataError(f"order is {order}, allowed: 2..{MAX_ORDER}")
+    levels: list[Level] = []
+    for keys, seen in _counted(texts, characters, order):
+        below: Any = -math.log(len(characters))
+        if levels:
+            below = levels[-1].log_p[np.searchsorted(levels[-1].keys, _suffixes(keys))]
+        log_p = _smoothed(keys >> BITS, seen, np.exp(below))
+        levels.append(Level(keys, log_p, seen * (log_p - below)))
+    return trie(_pruned(levels, most))
 
 
 def _counted(
-    texts: Iterable[tuple[str, float]], characters: str, order: int, bits: int
+    texts: Iterable[tuple[str, float]], characters: str, order: int
 ) -> list[tuple[Keys, Floats]]:
     """Return the n-grams of each length and how often they were seen, the shortest first.
 
@@ -242,7 +210,7 @@ def _counted(
     for offset in range(order):
         code = codes[offset : offset + len(points)]
         within &= code > 0
-        keys <<= bits
+        keys <<= BITS
         keys |= code * within
     ranks = np.argsort(keys)
     keys, seen = keys[ranks], weights[ranks].astype(np.float64)
@@ -251,9 +219,9 @@ def _counted(
     for _ in range(order):
         first = np.flatnonzero(np.diff(keys, prepend=-1))
         keys, seen = keys[first], np.add.reduceat(seen, first)
-        if (whole := (keys & ((1 << bits) - 1)) > 0).any():
+        if (whole := (keys & ((1 << BITS) - 1)) > 0).any():
             counts.insert(0, (keys[whole], seen[whole]))
-        keys = keys >> bits
+        keys = keys >> BITS
     singles = np.zeros(len(characters))  # every character of the alphabet has a node
     singles[counts[0][0] - 1] = counts[0][1]
     singles[characters.index(SPACE)] -= starts  # which are only contexts
@@ -274,13 +242,13 @@ def _smoothed(contexts: Keys, seen: Floats, below: Floats) -> Floats:
     return smoothed
 
 
-def _suffixes(keys: Keys, bits: int) -> Keys:
+def _suffixes(keys: Keys) -> Keys:
     """Return n-grams without their first characters."""
-    top = bits * ((int(keys[-1]).bit_length() - 1) // bits)
+    top = BITS * ((int(keys[-1]).bit_length() - 1) // BITS)
     return keys & ((1 << top) - 1)
 
 
-def _pruned(levels: list[Level], bits: int, most: int) -> list[Level]:
+def _pruned(levels: list[Level], most: int) -> list[Level]:
     """Return the n-grams that gain most, and all single characters.
 
     An n-gram is worth as much as the best of those that begin or end with it, which need it.
@@ -291,7 +259,7 @@ def _pruned(levels: list[Level], bits: int, most: int) -> list[Level]:
     if sum(len(level.keys) for level in levels[1:]) <= room:
         return levels
     for shorter, longer in reversed(list(pairwise(levels[1:]))):
-        for part in (longer.keys >> bits, _suffixes(longer.keys, bits)):
+        for part in (longer.keys >> BITS, _suffixes(longer.keys)):
             np.maximum.at(shorter.gains, np.searchsorted(shorter.keys, part), longer.gains)
     gains = np.concatenate([level.gains for level in levels[1:]])
     least = np.partition(gains, -room - 1)[-room - 1]
@@ -302,11 +270,11 @@ def _pruned(levels: list[Level], bits: int, most: int) -> list[Level]:
     return pruned
 
 
-def trie(levels: list[Level], bits: int) -> NDArray[Any]:
+def trie(levels: list[Level]) -> NDArray[Any]:
     """Return the nodes of a trie, in the order of n-grams' lengths and keys, between root and end.
 
     The first level holds every character, and the n-grams of each other level begin and end with
-    n-grams of the level before. `bits` are those of a character in a key.
+    n-grams of the level before.
     """
     levels = [level for level in levels if len(level.keys)]
     offsets = np.cumsum([1, *(len(level.keys) for level in levels)])
@@ -315,13 +283,13 @@ def trie(levels: list[Level], bits: int) -> NDArray[Any]:
     nodes["children"][0] = 1
     parts = [nodes[start:end] for start, end in pairwise(offsets)]
     for part, level in zip(parts, levels, strict=True):
-        part["character"] = (level.keys & ((1 << bits) - 1)) - 1
+        part["character"] = (level.keys & ((1 << BITS) - 1)) - 1
         part["log_p"] = np.maximum(level.log_p, LOWEST)
     for length, (lower, level) in enumerate(pairwise(levels), 1):
-        suffixes = np.searchsorted(lower.keys, _suffixes(level.keys, bits))
+        suffixes = np.searchsorted(lower.keys, _suffixes(level.keys))
         parts[length]["suffix"] = offsets[length - 1] + suffixes
-        parents, contexts = parts[length - 1], np.searchsorted(lower.keys, level.keys >> bits)
-        parents["children"] = offsets[length] + np.searchsorted(level.keys, lower.keys << bits)
+        parents, contexts = parts[length - 1], np.searchsorted(lower.keys, level.keys >> BITS)
+        parents["children"] = offsets[length] + np.searchsorted(level.keys, lower.keys << BITS)
         # Probabilities in the file's precision, so that their sums are still 1.
         stored = (p.astype(NODE["log_p"]) for p in (level.log_p, lower.log_p[suffixes]))
         remaining, remaining_below = (
@@ -330,62 +298,3 @@ def trie(levels: list[Level], bits: int) -> NDArray[Any]:
         )
         parents["back_off"] = np.log(remaining / remaining_below)
     return nodes
-
-
-def convert_arpa(path: Path, out: Path) -> str:
-    """Convert a model of characters in ARPA's format, packed or not, and return a summary.
-
-    Raises `DataError` for another format, a model of words, or one that is too large.
-    """
-    ngrams = defaultdict[int, dict[tuple[str, ...], float]](dict)  # by length
-    for ngram, log_p in _arpa_ngrams(path):
-        ngrams[len(ngram)][ngram] = log_p
-    tokens = [token for (token,) in ngrams[1]]
-    space = next((name for name in SPACES if name in tokens), None)
-    if space is None:
-        raise DataError(f"{path} has no token for the space, expected one of {' '.join(SPACES)}")
-    if words := [token for token in tokens if len(token) > 1 and token != space]:
-        raise DataError(f"{path} has the token {words[0][:MAX_SHOWN]!r}, expected characters")
-    characters = {token: SPACE if token == space else token for token in tokens}
-    alphabet = "".join(sorted(characters.values()))
-    codes = {token: 1 + alphabet.index(character) for token, character in characters.items()}
-    bits, levels = _key_bits(alphabet, len(ngrams)), []
-    for length, log_p_of in ngrams.items():
-        shorter, keyed = ngrams.get(length - 1), {}
-        for ngram, log_p in log_p_of.items():
-            if shorter and not (ngram[:-1] in shorter and ngram[1:] in shorter):
-                raise DataError(f"{path} has {' '.join(ngram)!r} but not both of its parts")
-            keyed[reduce(lambda key, token: key << bits | codes[token], ngram, 0)] = log_p
-        keys = np.array(sorted(keyed), np.int64)
-        log_ps = np.array([keyed[key] for key in keys.tolist()])
-        levels.append(Level(keys, log_ps, np.zeros(len(keys))))
-    nodes = trie(levels, bits)
-    # The nodes begin with the root and all single characters.
-    shares = dict(zip(alphabet, np.exp(nodes["log_p"][1:].astype(float)).tolist(), strict=False))
-    about = About(out.stem, alphabet, len(levels), (_named(path),), _needed(shares))
-    return _save(out, about, nodes)
-
-
-def _arpa_ngrams(path: Path) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Yield the n-grams of an ARPA file, short ones first, and their log-probabilities in nats."""
-    length = 0
-    with _opened(path) as file:
-        for number, line in enumerate(map(str.strip, file), 1):
-            if heading := HEADING.fullmatch(line):
-                length += 1
-                if int(heading[1]) != length:
-                    raise DataError(f"{path}, line {number}: {length}-grams are expected first")
-            elif length and line and not line.startswith("\\"):
-                try:
-                    log_p, *tokens = float(line.split()[0]) * math.log(10), *line.split()[1:]
-                except ValueError:
-                    log_p, tokens = math.nan, []
-                # The last may be a back-off weight.
-                if not log_p <= 0 or len(tokens) not in (length, length + 1):
-                    raise DataError(
-                        f"{path}, line {number}: {line[:MAX_SHOWN]!r} is no {length}-gram"
-                    )
-                if LEFT_OUT.isdisjoint(tokens[:length]):
-                    yield tuple(tokens[:length]), log_p
-    if not length:
-        raise DataError(f"{path} is no ARPA file: it has no \\1-grams:")

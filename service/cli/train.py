@@ -38,7 +38,6 @@ SOURCES: Final = "folder with the files that the recipe reads, at any depth: "
 INK: Final = "your own labelled ink: .jsonl, .inkml or a folder of them"
 NEXT: Final = {  # what one does with what was made
     "digits": "inkstream evaluate digits --checkpoint {made}",
-    "teacher": "inkstream train digits --teacher {run}",
     "lines": "inkstream evaluate lines --checkpoint {made}",
     "hand": "inkstream serve --models {made}",
 }
@@ -104,41 +103,24 @@ def run_options(task: str, data: str) -> Callable[[Command], Command]:
 
 
 @train.command()
-@click.option(
-    "--teacher", "teachers", type=PATH, multiple=True,
-    help="run folder of a teacher; may be repeated",
-)  # fmt: skip
 @click.option("--init", type=PATH, help=INIT)
 @click.option("--sources", type=PATH, help=f"{SOURCES}pen-digits.jsonl.xz, unipen-train.tar.xz")
 @run_options("digits", IMAGES)
 def digits(**options: Any) -> int:
-    """Train the causal LSTM that is served; without --teacher it trains a teacher first.
+    """Train the causal LSTM that is served, after a net that sees whole images and teaches it.
 
-    Without --sources it learns from the images alone. With --init and no --teacher the initial net
-    is the teacher. The time of the teacher counts towards --minutes, and only a finished run makes
-    a model.
+    Without --sources it learns from the images alone. With --init the initial net is the teacher.
+    The time of the teacher counts towards --minutes, and only a finished run makes a model.
 
     \b
     Examples:
       inkstream train digits --sources data/
       inkstream train digits --init digits --epochs 8 --learning-rate 0.001 --run runs/on
-      inkstream train digits --seed 1 --run runs/seed1 --teacher runs/digits/teacher
+      inkstream train digits --sources data/ --seed 1 --run runs/seed1
       inkstream train digits --data my_letters/ --teacher-share 0 --held-out 200 --epochs 10 \\
           --run runs/letters
     """
     return _train("digits", options)
-
-
-@train.command()
-@run_options("teacher", IMAGES)
-def teacher(**options: Any) -> int:
-    """Train a convolutional net that sees the whole image, for `train digits` to learn from.
-
-    \b
-    Example:
-      inkstream train teacher --run runs/teacher --minutes 20
-    """
-    return _train("teacher", options)
 
 
 @train.command()
@@ -228,9 +210,7 @@ def _train(task: str, options: dict[str, Any]) -> int:
             during = " while its teacher was trained" if of_teacher else ""
             result.missing = f"the trained model: the time was over{during}"
             return TIME_IS_OVER
-        result.complete(
-            made, next_command=NEXT[task].format(made=shlex.quote(str(made)), run=quoted)
-        )
+        result.complete(made, next_command=NEXT[task].format(made=shlex.quote(str(made))))
     return 0
 
 
@@ -263,7 +243,6 @@ def _interruptible() -> Iterator[None]:
     help="a UTF-8 text, .txt or .txt.xz; may be repeated",
 )
 @click.option("--source", help="what the texts are and their licence, for the model's description")
-@click.option("--arpa", type=PATH, help="convert a character model in ARPA format, e.g. KenLM's")
 @click.option(
     "--text-weight",
     "weight",
@@ -284,7 +263,6 @@ def _interruptible() -> Iterator[None]:
 def language(
     *,
     files: tuple[Path, ...],
-    arpa: Path | None,
     name: str,
     no_words: bool,
     out: Path | None,
@@ -298,22 +276,16 @@ def language(
       inkstream train language --language french --text french.txt.xz --most 200000
       inkstream train language --language pl --out runs/polish.ngrams
       inkstream train language --text letters.txt --out runs/mine.ngrams
-      inkstream train language --arpa kenlm.arpa.gz --out runs/kenlm.ngrams
       inkstream recognize line.png --language runs/mine.ngrams
     """
     from inkstream.model.data.synthesis.word_lists import FURTHER, LANGUAGES, code_of
-    from inkstream.model.training.ngrams import convert_arpa, train_language
+    from inkstream.model.training.ngrams import train_language
 
     code = code_of(name)
     out = out or RUNS / f"{(LANGUAGES | FURTHER)[code]}.ngrams"
-    if arpa is not None and files:
-        raise click.UsageError("--arpa and --text exclude each other")
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
     with outcome(f"the language model {out}") as result:
-        if arpa is not None:
-            click.echo(convert_arpa(arpa, out))
-        else:
-            code_or_none = None if no_words else code
-            click.echo(train_language(files, code=code_or_none, out=out, **options))
+        code_or_none = None if no_words else code
+        click.echo(train_language(files, code=code_or_none, out=out, **options))
         following = f"inkstream recognize line.png --language {shlex.quote(str(out))}"
         result.complete(out, next_command=following)

@@ -44,7 +44,7 @@ QUICK = dataclasses.replace(
 def trainer(run: Path, config: DigitsConfig = SMALL, **options: object) -> training.Trainer:
     run_options = RunOptions(run=run, threads=1, **options)  # type: ignore[arg-type]  # several fields' values
     torch.manual_seed(0)
-    return training.Trainer(config, run_options, DigitsTask(config, builders.excerpt(400), ()))
+    return training.Trainer(config, run_options, DigitsTask(config, builders.excerpt(400)))
 
 
 def assert_same(first: Path, second: Path) -> None:
@@ -267,19 +267,19 @@ def test_stopping_while_the_teacher_is_trained_changes_nothing(
             assert epochs(stopped.run / part) == [1]
 
 
-def test_a_teacher_must_be_a_run_of_a_teacher_with_the_same_labels(tmp_path: Path) -> None:
+def test_a_run_to_begin_with_must_be_of_the_task_and_have_the_same_labels(tmp_path: Path) -> None:
     teacher = dataclasses.replace(TEACHER, epochs=1, held_out=100)
     training.train(teacher, RunOptions(run=tmp_path / "teacher"))
-    other = trainer(tmp_path / "digits")
-    other.folder.record({}, other.network)
-    config = dataclasses.replace(SMALL, teacher_share=0.5)
-    with pytest.raises(DataError, match="digits holds a run of digits, expected one of teacher"):
-        DigitsTask(config, builders.excerpt(400), [tmp_path / "digits"])
+    with pytest.raises(DataError, match="teacher holds a run of teacher, expected one of digits"):
+        initial_net(tmp_path / "teacher", "digits")
+    (tmp_path / "teacher" / "network.safetensors").unlink()
     with pytest.raises(DataError, match=r"has no network\.safetensors: train it first"):
-        DigitsTask(config, builders.excerpt(400), [tmp_path])
+        initial_net(tmp_path / "teacher", "teacher")
     letters = dataclasses.replace(builders.excerpt(400), labels=tuple("abcdefghij"))
+    network = ColumnLSTM(builders.config())
+    initial = TrainedNet(builders.DIGITS, network.state_dict(), "digest")
     with pytest.raises(DataError, match=r"a given net has the labels 0 1 .* the data have a b"):
-        DigitsTask(config, letters, [tmp_path / "teacher"])
+        DigitsTask(SMALL, letters, None, initial)
 
 
 def test_a_run_begins_with_the_weights_of_another_which_teach_it(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_a_teacher_that_agrees_on_no_digit_is_learned_from(tmp_path: Path) -> No
     losses = {}
     for share in (0.0, 1.0):
         config = dataclasses.replace(SMALL, features=12, units=16, teacher_share=share)
-        task = DigitsTask(config, builders.excerpt(400), (), initial)
+        task = DigitsTask(config, builders.excerpt(400), None, initial)
         losses[share] = task.loss(0, 0).item()
     assert losses[1.0] < 0.5 * losses[0.0]  # the net is its own teacher, not that of the labels
 
@@ -331,7 +331,7 @@ def test_initial_weights_of_another_net_are_refused(
     initial = initial_net(other.path, "digits")
     config = dataclasses.replace(SMALL, features=12, units=16)
     with pytest.raises(DataError, match=text):
-        DigitsTask(config, builders.excerpt(400), (), initial)
+        DigitsTask(config, builders.excerpt(400), None, initial)
 
 
 def test_a_transcriber_is_refused_as_initial_weights() -> None:

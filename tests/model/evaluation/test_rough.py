@@ -179,7 +179,7 @@ def test_the_validation_images_are_those_that_training_holds_out(
     whole = builders.excerpt(400)
     monkeypatch.setattr("inkstream.model.data.sources.mnist.load", lambda part, folder: whole)
     monkeypatch.setattr("inkstream.model.evaluation.digits.DigitsConfig", lambda: config)
-    held_out = DigitsTask(config, whole, ()).validation
+    held_out = DigitsTask(config, whole).validation
     np.testing.assert_array_equal(images("validation").columns, held_out.columns)
     assert images("test") is whole
 

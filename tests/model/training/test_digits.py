@@ -32,7 +32,7 @@ ANSWERS = torch.from_numpy(IMAGES.answers)
 
 def task(**options: float) -> DigitsTask:
     torch.manual_seed(0)
-    return DigitsTask(dataclasses.replace(SMALL, **options), builders.excerpt(400), ())  # type: ignore[arg-type]  # several fields' values
+    return DigitsTask(dataclasses.replace(SMALL, **options), builders.excerpt(400))  # type: ignore[arg-type]  # several fields' values
 
 
 def test_looks_are_drawn_for_each_image_and_repeat_with_their_seed() -> None:
@@ -81,7 +81,7 @@ def test_the_teacher_answers_the_plain_image(monkeypatch: pytest.MonkeyPatch) ->
     blank = ColumnLSTM(builders.config())
     initial = TrainedNet(builders.DIGITS, blank.state_dict(), "digest")
     config = dataclasses.replace(SMALL, rough=1.0, teacher_share=1.0)
-    taught = DigitsTask(config, builders.excerpt(400), (), initial)
+    taught = DigitsTask(config, builders.excerpt(400), None, initial)
     with torch.no_grad():
         expected: torch.Tensor = (blank(COLUMNS)[0][:, -1] / config.temperature).softmax(1)
     softened = taught._softened(COLUMNS)
@@ -127,7 +127,7 @@ def test_pen_digits_join_the_images_and_validate_by_source() -> None:
         part: {"pen": PenDigits(excerpt.take(np.array(span)), np.arange(30), "digest")}
         for part, span in spans.items()
     }
-    made = DigitsTask(SMALL, builders.excerpt(400), (), pen=pen)
+    made = DigitsTask(SMALL, builders.excerpt(400), pen=pen)
     assert len(made.answers) == 300 + 30
     assert made.description["data_digest"] != task().description["data_digest"]
     errors = made.validate(made.network)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 COMMANDS: Final = tuple(cli.COMMANDS)
 HELP_COMMANDS: Final = [  # every command with a help of its own
     *(["serve"], ["recognize"], ["stream"], ["models"], ["bench"], ["train"], ["evaluate"]),
-    *(["train", name] for name in ("digits", "teacher", "lines", "hand", "language")),
+    *(["train", name] for name in ("digits", "lines", "hand", "language")),
     *(["evaluate", name] for name in ("digits", "lines", "ink", "language", "pages")),
     *(["data"], ["data", "unipen"], ["data", "ink"]),
     *(
