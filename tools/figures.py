@@ -302,6 +302,11 @@ def _summary() -> str:
             "`make evaluate`",
         ),
         (
+            "digits as strokes by unseen writers: " + "; ".join(digits["pen"]),
+            "; ".join(f"{own['accuracy_after']['28']:.2%}" for own in digits["pen"].values()),
+            "`inkstream evaluate digits --pen FILE`",
+        ),
+        (
             f"{lines['words']['pieces']:,} words by unseen writers: CER; exact match",
             cer(lines["words"]),
             "`inkstream evaluate lines`",

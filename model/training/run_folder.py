@@ -37,7 +37,7 @@ CURVE: Final = "curve.png"  # of them
 FLOAT32_FOLDER: Final = "float32"  # the same net in 32-bit numbers, the reference
 TEACHER_FOLDER: Final = "teacher"  # the run of a classifier's teacher
 MAX_SHOWN: Final = 60  # characters of a value in a message
-VERSION: Final = "9"  # of the recipe; a retrained net with other figures gets another one
+VERSION: Final = "10"  # of the recipe; a retrained net with other figures gets another one
 
 
 class RunFolder:
