@@ -34,7 +34,9 @@ def test_block_capitals_without_small_letters_fill_the_frame() -> None:
     def fill_rows(labels: str) -> list[bool]:
         """Return for each word of at least two of these letters whether it fills the rows."""
         of_letters = [line for line in lines if {*line.label} <= {*labels} and len(line.label) > 1]
-        return [bool(np.ptp(np.flatnonzero(line.columns[:, :32].any(0))) > 28) for line in of_letters]
+        return [
+            bool(np.ptp(np.flatnonzero(line.columns[:, :32].any(0))) > 28) for line in of_letters
+        ]
 
     assert 0.25 < np.mean(fill_rows(string.ascii_uppercase)) < 0.75
     without_descenders = fill_rows("abcdefhiklmnorstuvwxz")
