@@ -304,7 +304,7 @@ def _summary() -> str:
         (
             "digits as strokes by unseen writers: " + "; ".join(digits["pen"]),
             "; ".join(f"{own['accuracy_after']['28']:.2%}" for own in digits["pen"].values()),
-            "`make evaluate ARGS=\"--pen FILE\"`",
+            '`make evaluate ARGS="--pen FILE"`',
         ),
         (
             f"{lines['words']['pieces']:,} words by unseen writers: CER; exact match",
