@@ -301,11 +301,7 @@ def _summary() -> str:
             f"{digits['accuracy_after']['16']:.2%}; {digits['accuracy']:.2%}",
             "`make evaluate`",
         ),
-        (
-            "digits as strokes by unseen writers: " + "; ".join(digits["pen"]),
-            "; ".join(f"{own['accuracy_after']['28']:.2%}" for own in digits["pen"].values()),
-            "`make evaluate ARGS=\"--pen FILE\"`",
-        ),
+        *_pen_row(digits["pen"]),
         (
             f"{lines['words']['pieces']:,} words by unseen writers: CER; exact match",
             cer(lines["words"]),
@@ -378,6 +374,17 @@ def _workers() -> str:
         f"{one['answered_per_s']:,.0f} a second; the load, on the same cores, takes "
         f"{two['load_cores']:.2f} and {one['load_cores']:.2f} of a core)"
     )
+
+
+def _pen_row(pen: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the row on digits as strokes; none if they were not measured."""
+    if not pen:
+        return []
+    accuracies = (f"{figures['accuracy_after']['28']:.2%}" for figures in pen.values())
+    command = '`make evaluate ARGS="--pen FILE"`'
+    return [
+        (f"digits as strokes by unseen writers: {'; '.join(pen)}", "; ".join(accuracies), command)
+    ]
 
 
 def _pens() -> str:
