@@ -28,7 +28,12 @@ REPORTS = ROOT / "docs" / "reports"
 BENCH = REPORTS / "bench" / installed_version()
 SIDES = ("words", "lines")
 ROUGH = ("digits", "lines")  # models that are also measured on rough columns
-KINDS = ("digits", "lines", "pages", "ruled", "wills", "language", "ink")
+# The kind of each report by its folder.
+PAPER = {"german-words": "wills", "registers": "wills", "wills": "wills"}
+KINDS = {
+    **{name: name for name in ("digits", "lines", "pages", "ruled", "letters", "language", "ink")},
+    **PAPER,
+}
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "model" / "weights" / "MODEL_CARD.md",
@@ -57,6 +62,7 @@ def figures() -> dict[str, str]:
         "start parts": f"\n{_start_parts()}",
         "figures": f"\n{(REPORTS / 'digits' / 'figures.md').read_text()}",
         "lines": f"\n{(REPORTS / 'lines' / 'figures.md').read_text()}",
+        "paper": f"\n{_paper()}",
         "people": f"\n{report.figures('lines', _load('lines/report.json'), 'people')}",
         "pad": f"\n{_pad()}",
         "language": f"\n{(REPORTS / 'language' / 'figures.md').read_text()}",
@@ -286,6 +292,8 @@ def _summary() -> str:
         if count.sent == "ink":
             ink_counts.setdefault(_of_whom(count), []).append([*count.writers])
 
+    german = _load("german-words/report.json")
+
     def speed(below: str) -> str:
         (title,) = (each.title for each in compare.RATIOS if each.name == f"stream_1 / {below}")
         runs = (by_title[title] for by_title in ratios_by_model.values())
@@ -321,6 +329,13 @@ def _summary() -> str:
             f"CER of {baseline}, which sees the whole image: words; lines",
             "; ".join(f"{baseline_errors[kind]['cer']:.1%}" for kind in ("words", "text")),
             "`inkstream evaluate lines --baselines`",
+        ),
+        (
+            f"{german['lines']} German words on paper by unseen writers: CER; with `german`",
+            "; ".join(
+                f"{reader['cer_accents']['cer']:.1%}" for reader in german["readers"].values()
+            ),
+            "`inkstream evaluate wills german-words.tar --language german`",
         ),
         (
             f"CER of real French pages on ruled paper; with the French model; of {baseline}",
@@ -374,6 +389,27 @@ def _workers() -> str:
         f"{one['answered_per_s']:,.0f} a second; the load, on the same cores, takes "
         f"{two['load_cores']:.2f} and {one['load_cores']:.2f} of a core)"
     )
+
+
+def _paper() -> str:
+    """Return how lines on real paper are read, by source."""
+    rows = []
+    for folder in PAPER:
+        found = _load(f"{folder}/report.json")
+        language = found["language"]
+        greedy, guided = (
+            found["readers"][reader]["cer_accents"]
+            for reader in ("inkstream", f"inkstream with {language}")
+        )
+        name = f"{found['source']} ([report](../../docs/reports/{folder}/figures.md))"
+        rows.append((name, f"{found['writers']}; {found['lines']:,}", *map(_cer, (greedy, guided))))
+    return table(("source", "test writers; lines", "CER", "CER with its language"), rows)
+
+
+def _cer(figures: dict[str, Any]) -> str:
+    """Return a CER with its 95 % interval."""
+    low, high = figures["bootstrap"]["interval"]
+    return f"{figures['cer']:.1%} ({100 * low:.1f} to {high:.1%})"
 
 
 def _pen_row(pen: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -512,8 +548,11 @@ def of_shipped() -> dict[str, dict[str, float]]:
 
 def rendered() -> dict[Path, str]:
     """Return what the reports' JSON renders to: tables of figures and documents, by path."""
-    contents = {kind: _load(f"{kind}/report.json") for kind in KINDS}
-    tables = {REPORTS / kind / "figures.md": report.figures(kind, contents[kind]) for kind in KINDS}
+    contents = {folder: _load(f"{folder}/report.json") for folder in KINDS}
+    tables = {
+        REPORTS / folder / "figures.md": report.figures(kind, contents[folder])
+        for folder, kind in KINDS.items()
+    }
     for name in ROUGH:
         folder = REPORTS / name / "rough"
         rough = _load(f"{name}/rough/report.json")
