@@ -34,7 +34,7 @@ RAY_INSTALLED := $(VENV)/.ray-installed
 AUDIT := $(VENV)/audit
 
 .DEFAULT_GOAL := help
-.PHONY: run lint check test test-ray train evaluate bench hostile audit region simulate chaos soak footprint languages nets pad figures release docker docker-test clean help
+.PHONY: run lint check test test-ray train evaluate bench hostile audit simulate chaos soak footprint languages nets pad figures release docker docker-test clean help
 
 # Another server on this port would answer in the place of ours, so the port must be free. Ours has a
 # session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
@@ -100,9 +100,6 @@ hostile: $(FULL) ## Attack a server: each kind of attack, and for 15 minutes mes
 # A package that PyPI's list cannot be asked about fails it too (--strict).
 audit: $(AUDIT) ## Look for known vulnerabilities of the versions in constraints.txt
 	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt $(ARGS)
-
-region: $(FULL) ## Simulate a region's day: waits, refusals, machines; report.json, region.png
-	$(BIN)/python -m tools.region $(ARGS)
 
 simulate: $(FULL) ## Run 100,000 simulated histories of broken connections and servers
 	$(BIN)/python -m tools.simulate --histories 100000 $(ARGS)

@@ -21,7 +21,6 @@ from inkstream.service.bench import compare, history, sizes, training, writers
 from inkstream.service.bench.pens import PENS
 from inkstream.service.cli import archive
 from inkstream.service.settings import Settings
-from tools import scaling
 
 ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "docs" / "reports"
@@ -37,10 +36,7 @@ KINDS = {
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "model" / "weights" / "MODEL_CARD.md",
-    *(
-        ROOT / "docs" / f"{name}.md"
-        for name in ("digits", "language", "pad", "rough", "scaling", "speed")
-    ),
+    *(ROOT / "docs" / f"{name}.md" for name in ("digits", "language", "pad", "rough", "speed")),
 )
 
 
@@ -75,14 +71,11 @@ def figures() -> dict[str, str]:
         "server cpu": f"\n{_server_cpu(_compared())}",
         "writers": f"\n{_writers(_counted())}",
         "pens": _pens(),
-        "workers": _workers(),
         "archive": _archive(),
         "archive parts": f"\n{_archive_parts()}",
         "sizes": f"\n{_sizes()}",
         "training": _training(),
         "training rounds": f"\n{_training_rounds()}",
-        "scaling figures": f"\n{scaling.figures_table(scaling.Measured.read())}",
-        "scaling needs": f"\n{scaling.needs_table(scaling.Measured.read())}",
     }
 
 
@@ -377,18 +370,6 @@ def _summary() -> str:
         ),
     ]
     return table(("what", "measured", "command"), rows)
-
-
-def _workers() -> str:
-    """Return what one and two workers read, and the load's share of a core."""
-    found = _load("workers.json")
-    one, two = found["medians"].values()
-    return (
-        f"two workers read {found['ratio']:.2f} times as many columns as one on "
-        f"{found['machine']['cores']} cores ({two['answered_per_s']:,.0f} and "
-        f"{one['answered_per_s']:,.0f} a second; the load, on the same cores, takes "
-        f"{two['load_cores']:.2f} and {one['load_cores']:.2f} of a core)"
-    )
 
 
 def _paper() -> str:

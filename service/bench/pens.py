@@ -1,9 +1,10 @@
 """Write as people write: what a pen sends, and when, for any number of writers.
 
 `pens.json` is measured: how fast pens of UNIPEN's donors write and sample, how long they pause
-between strokes (`python -m tools.pens`), and strokes of one line. Each writer writes lines of one
-to three such texts with one of these pens. Points are sent as the writing pad sends them: at once
-when the pen comes down and when it is lifted, between these in pieces, 20 to 60 a second by writer.
+between strokes (`python -m tools.pens` of commit 6ab60da3), and strokes of one line. Each writer
+writes lines of one to three such texts with one of these pens. Points are sent as the writing pad
+sends them: at once when the pen comes down and when it is lifted, between these in pieces, 20 to 60
+a second by writer.
 Everything follows from the writer's number.
 
 A message is due when its last point is written: its answer is late by all that follows.

@@ -86,8 +86,9 @@ SHARP_S: Final = re.compile(
 NO_SHARP_S: Final = re.compile(".*(ssance|suisse|^isses|neuss|[dk]r?eiss[tp]|preiss|diesseit)")
 OUT: Final = re.compile("(.*aus)(s(?!er|en).+)")  # aus-sehen, but außer and außen
 
-# Nouns of the German Wiktionary (CC BY-SA 4.0): `tools/german_nouns.py` makes the list. Behind some
-# stands a question mark: they are other words too, and so often nouns (an estimate).
+# Nouns of the German Wiktionary (CC BY-SA 4.0); `tools/german_nouns.py` of commit 6ab60da3 made
+# the list. Behind some stands a question mark: they are other words too, and so often nouns (an
+# estimate).
 GERMAN_NOUNS: Final = Path(__file__).parent / "german_nouns.txt.gz"
 # A word with one of these endings is a noun, if it is no form of an adjective.
 NOUN: Final = re.compile(

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 PAGE = "/v1/page"
 REFUSALS = {"over_limit": 413, "bad_image": 415}  # and never `unreadable`
 MAX_GROWTH_BYTES = 400_000_000  # of the server, for one page
-TIMEOUT_S = 120  # far more than any takes; `python -m tools.hard_pages` measures how much it is
+TIMEOUT_S = 120  # far more than any takes
 
 
 def check(answer: httpx.Response, image: NDArray[np.uint8]) -> None:
