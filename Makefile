@@ -28,8 +28,6 @@ NPM_INSTALL := npm install --no-save --no-audit --no-fund --silent --prefix
 GENERATORS := 'typescript@^5.9' '@types/node@>=22' '@hey-api/openapi-ts@^0.95' openapi-fetch openapi-typescript
 BASE := $(VENV)/.base-installed
 FULL := $(VENV)/.full-installed
-PEERS := $(VENV)/peers
-PEERS_INSTALLED := $(VENV)/.peers-installed
 RAY_INSTALLED := $(VENV)/.ray-installed
 AUDIT := $(VENV)/audit
 
@@ -78,21 +76,16 @@ train: $(FULL) ## Train the digits model (ARGS="--minutes 30 --device cuda")
 evaluate: $(FULL) ## Measure the digits model: report.json and plots
 	$(BIN)/inkstream evaluate digits --out docs/reports/digits $(ARGS)
 
-# Servers of models have an environment of their own: their packages pin other versions than ours.
-bench: $(FULL) $(PEERS_INSTALLED) ## Measure speed beside other servers and bounds, and count writers
+bench: $(FULL) ## Measure speed beside bounds and plain servers, and count writers
 	folder=docs/reports/bench/$$($(BIN)/inkstream --version | cut -d' ' -f2); \
 	measure() { $(BIN)/inkstream bench $$2 --json $$folder/$$1.json; }; \
 	measure_and_draw() { measure $$1 "$$2 --plot $$folder/$$1.png"; }; \
 	mkdir -p $$folder \
-	&& measure_and_draw compare 'compare --peers $(PEERS)/bin/python $(ARGS)' \
+	&& measure_and_draw compare 'compare $(ARGS)' \
 	&& measure_and_draw writers-lines 'writers' \
 	&& measure_and_draw writers-lines-english 'writers --language english' \
 	&& measure_and_draw writers-lines-columns 'writers --columns' \
-	&& measure_and_draw writers-digits 'writers --model digits' \
-	&& measure archive 'archive' \
-	&& measure sizes-lines 'sizes' \
-	&& measure sizes-digits 'sizes --model digits' \
-	&& $(BIN)/inkstream bench history docs/reports/bench --out docs/reports/bench/history.png
+	&& measure_and_draw writers-digits 'writers --model digits'
 
 hostile: $(FULL) ## Attack a server: each kind of attack, and for 15 minutes messages that are nearly right
 	HOSTILE_S=$(or $(SECONDS),450) $(BIN)/pytest -n 0 -s tests/hostile $(ARGS)
@@ -182,10 +175,3 @@ $(RAY_INSTALLED): $(FULL)
 $(AUDIT):
 	@$(PYTHON) -m venv $(AUDIT)
 	@$(AUDIT)/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
-
-$(PEERS_INSTALLED): $(BASE)
-	@echo 'Installing servers to compare with into $(PEERS) (once)'
-	@$(PYTHON) -m venv $(PEERS)
-	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet \
-	    . litserve bentoml 'ray[serve]'
-	@touch $@

@@ -12,14 +12,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from inkstream.model.checkpoint import FIGURES, find, read
 from inkstream.model.evaluation import report
 from inkstream.service import installed_version
-from inkstream.service.bench import compare, history, sizes, training, writers
-from inkstream.service.bench.pens import PENS
-from inkstream.service.cli import archive
+from inkstream.service.bench import compare, writers
 from inkstream.service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -70,12 +66,6 @@ def figures() -> dict[str, str]:
         "bench": f"\n{_ratios(_compared())}",
         "server cpu": f"\n{_server_cpu(_compared())}",
         "writers": f"\n{_writers(_counted())}",
-        "pens": _pens(),
-        "archive": _archive(),
-        "archive parts": f"\n{_archive_parts()}",
-        "sizes": f"\n{_sizes()}",
-        "training": _training(),
-        "training rounds": f"\n{_training_rounds()}",
     }
 
 
@@ -86,13 +76,13 @@ def _load(name: str) -> dict[str, Any]:
 
 def _compared() -> list[compare.Report]:
     """Return the runs of `bench compare`, one or several from different hours."""
-    paths = sorted(BENCH.glob(history.COMPARE))
+    paths = sorted(BENCH.glob("compare*.json"))
     return [compare.Report.model_validate_json(path.read_text()) for path in paths]
 
 
 def _counted() -> list[writers.Report]:
     """Return the runs of `bench writers`."""
-    paths = sorted(BENCH.glob(history.WRITERS))
+    paths = sorted(BENCH.glob("writers*.json"))
     return [writers.Report.model_validate_json(path.read_text()) for path in paths]
 
 
@@ -181,76 +171,6 @@ def _writers(counts: Sequence[writers.Report]) -> str:
         "to",
         "server CPU, us a message",
     )
-    return table(heads, rows)
-
-
-def _archive() -> str:
-    """Return how fast an archive is read."""
-    report = archive.Report.model_validate_json((BENCH / "archive.json").read_text())
-    rates = [report.pages / seconds for seconds in report.all_cores_s]
-    low, middle, high = min(report.ratios), median(report.ratios), max(report.ratios)
-    return (
-        f"{median(rates):.1f} pages of {archive.LINES_OF_A_PAGE} lines a second with"
-        f" {median(report.busy_cores):.2f} of {report.machine['cores']} cores busy:"
-        f" {middle:.2f} times ({low:.2f} to {high:.2f}) as long as the parts divided by the cores"
-    )
-
-
-def _archive_parts() -> str:
-    """Return the parts of reading a page as a table."""
-    report = archive.Report.model_validate_json((BENCH / "archive.json").read_text())
-    rows = [
-        (archive.TITLES[part], f"{1000 * median(seconds) / report.pages:.1f}")
-        for part, seconds in report.parts_s.items()
-    ]
-    return table(("part, in one process", "ms a page"), rows)
-
-
-def _sizes() -> str:
-    """Return what larger nets would take as a table."""
-    rows = []
-    for name in ROUGH:
-        report = sizes.Report.model_validate_json((BENCH / f"sizes-{name}.json").read_text())
-        for net in report.nets:
-            times = (f"{median(rounds):.1f}" for rounds in net.column_us.values())
-            rows.append(
-                (f"`{name}`", f"{net.units}", f"{net.parameters:,}", f"{net.file_mb:.1f}", *times)
-            )
-    streams = (f"us a column, {batch} at once" for batch in report.nets[0].column_us)
-    return table(("kind of", "units", "parameters", "MB", *streams), rows)
-
-
-def _training() -> str:
-    """Return what the trainer was measured with."""
-    report = training.Report.model_validate_json((BENCH / "training.json").read_text())
-    return (
-        f"{report.machine['cores']} cores of {report.machine['processor']}; a run takes"
-        f" {report.chosen} there by itself, and the loader alone takes {report.loader_s:.2f} s a"
-        " step"
-    )
-
-
-def _training_rounds() -> str:
-    """Return how fast the trainer is as a table."""
-    report = training.Report.model_validate_json((BENCH / "training.json").read_text())
-    rows = []
-    for precision, rounds in report.rounds.items():
-        ratio = median(each.columns_per_s / each.products_per_s for each in rounds)
-        rows.append(
-            (
-                precision,
-                f"{median(each.step_s for each in rounds):.2f}",
-                f"{median(each.columns_per_s for each in rounds):,.0f}",
-                f"{median(each.products_per_s for each in rounds):,.0f}",
-                f"{ratio:.2f}",
-                f"{median(each.waited for each in rounds):.1%}",
-                f"{median(each.useful for each in rounds):.0%}",
-            )
-        )
-    heads = (
-        "precision", "s a step", "useful columns a second", "through the bare products", "ratio",
-        "waits for the loader", "of its columns useful",
-    )  # fmt: skip
     return table(heads, rows)
 
 
@@ -402,21 +322,6 @@ def _pen_row(pen: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [
         (f"digits as strokes by unseen writers: {'; '.join(pen)}", "; ".join(accuracies), command)
     ]
-
-
-def _pens() -> str:
-    """Return what the bench's pens are like: medians, and between which tenths they lie."""
-    pens = json.loads(PENS.read_text())
-    points_per_s, rows_per_s = zip(*pens["pens"], strict=True)
-    parts = []
-    for values, unit, digits in (
-        (points_per_s, "points a second", 0),
-        (rows_per_s, "rows a second on paper, of the frame's 32", 0),
-        (pens["gaps_s"], "s between strokes", 2),
-    ):
-        low, middle, high = (f"{each:.{digits}f}" for each in np.quantile(values, (0.1, 0.5, 0.9)))
-        parts.append(f"{middle} {unit} ({low} to {high})")
-    return f"{len(points_per_s)} pens; median and 10 to 90 %: {'; '.join(parts)}"
 
 
 def _of_whom(count: writers.Report) -> str:

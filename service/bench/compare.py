@@ -4,7 +4,6 @@ Everything is measured in rounds, so that other load hits all alike.
 """
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -34,7 +33,6 @@ from inkstream.service.bench.processes import (
 from inkstream.service.bench.writers import WARM_UP_S
 
 NO_TORCH: Final = "The afternoon server was left out: torch is not installed."
-NOT_INSTALLED: Final = "{} was left out: not installed for {} (--peers names an interpreter)."
 ONE_RESULT: Final = '{"type":"configure","results":"message"}'
 SEVERAL: Final = {"n_columns": MESSAGE_COLUMNS}
 INK: Final = {"writers": "ink", "warm_up_s": WARM_UP_S}
@@ -48,13 +46,9 @@ WORKLOADS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "echo_1": ("echo", {}),
     "afternoon_1": ("afternoon", {}),
     "afternoon_16": ("afternoon", SEVERAL),
-    "litserve_1": ("litserve", {"protocol": "http"}),
-    "bentoml_1": ("bentoml", {}),
-    "ray_1": ("ray", {}),
     "stream_ink": ("inkstream", INK),
     "before_ink": ("before", INK),
 }
-EXISTING: Final = {"litserve": "LitServe", "bentoml": "BentoML", "ray": "Ray Serve"}
 PACED: Final = ("stream_1", "before_1", "echo_1", "afternoon_1")  # whose latency is measured
 WITH_INK: Final = ("stream_ink", "before_ink")
 # A server that has no time left spends on a message what one comes for, however cheap it is.
@@ -75,12 +69,8 @@ TITLES: Final[Mapping[str, str]] = {
     "echo_1": "echo through FastAPI, 1 column",
     "afternoon_1": "afternoon server, 1 column",
     "afternoon_16": "afternoon server, 16 columns, 1 result",
-    "litserve_1": "LitServe, 1 column",
-    "bentoml_1": "BentoML, 1 column",
-    "ray_1": "Ray Serve, 1 column",
     "stream_ink": "WebSocket, ink, a message",
     "before_ink": "earlier version, ink, a message",
-    "existing_1": "best of LitServe, BentoML, Ray Serve",
 }
 OURS: Final = ("engine", "stream")  # how names of what this project runs begin
 
@@ -114,7 +104,6 @@ RATIOS: Final = (
     Ratio("stream_16_message", "engine_16_message", {"transcriber": "> 0.75"}),
     Ratio("stream_1", "afternoon_1", {"classifier": "> 30", "transcriber": "> 30"}),
     Ratio("stream_16_message", "afternoon_16"),
-    Ratio("stream_1", "existing_1", {"classifier": "> 4", "transcriber": "> 4"}),
     Ratio("stream_1", "before_1"),
     Ratio("stream_1", "before_1", of="server_us"),
     Ratio("stream_ink", "before_ink", of="server_us"),
@@ -216,7 +205,6 @@ def compare(
     rounds: int,
     paced_per_s: float,
     before: Path | None = None,
-    peers: str = sys.executable,
 ) -> Report:
     """Measure everything for `seconds`, `rounds` times; raise `LoadError` if a server fails.
 
@@ -228,24 +216,23 @@ def compare(
         rounds: each measures everything once.
         paced_per_s: columns a second of each session where latency is measured.
         before: folder of a checkout of an earlier version, which is measured too.
-        peers: the interpreter that runs servers of models.
     """
     if before is not None and not (before / "inkstream").is_dir():
         raise LoadError(f"{before} has no folder inkstream, expected a checkout")
-    installed, skipped = _installed(peers)
+    skipped = []
     names = ["inkstream", *(["before"] if before else []), "echo"]
     if find_spec("torch") is None:
-        skipped.insert(0, NO_TORCH)
+        skipped.append(NO_TORCH)
     else:
         names.append("afternoon")
     measured: dict[str, Figures] = {}
     for model in models:
         metadata = checkpoint.read(checkpoint.find(model)).metadata
-        run = _Run(model, metadata, sessions, writers, seconds, paced_per_s, before, peers)
-        measured[metadata.name] = run.measure(names, list(installed), rounds)
+        run = _Run(model, metadata, sessions, writers, seconds, paced_per_s, before)
+        measured[metadata.name] = run.measure(names, rounds)
     return Report(
         version=installed_version(),
-        machine=describe_machine() | installed,
+        machine=describe_machine(),
         sessions=sessions,
         writers=writers,
         seconds=seconds,
@@ -253,22 +240,6 @@ def compare(
         models=measured,
         skipped=skipped,
     )
-
-
-def _installed(python: str) -> tuple[dict[str, str], list[str]]:
-    """Return the versions of the servers of models that an interpreter has, and what it lacks."""
-    script = (
-        "import json, sys; from importlib.metadata import distributions;"
-        "print(json.dumps({d.name.lower(): d.version for d in distributions()}))"
-    )
-    try:
-        output = subprocess.check_output([python, "-c", script], text=True)  # noqa: S603
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise LoadError(f"{python} is no Python interpreter that runs: {error}") from None
-    packages: dict[str, str] = json.loads(output)
-    found = {name: packages[name] for name in EXISTING if name in packages}
-    missing = [title for name, title in EXISTING.items() if name not in found]
-    return found, [NOT_INSTALLED.format(title, python) for title in missing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,14 +253,9 @@ class _Run:
     seconds: float
     paced_per_s: float  # columns of each session
     before: Path | None
-    peers: str
 
-    def measure(self, names: list[str], existing: list[str], rounds: int) -> Figures:
-        """Measure everything in each round, in changing order, so that no server is always first.
-
-        `names` are servers that run all the time; `existing` run only while they are measured,
-        because some of them are never idle.
-        """
+    def measure(self, names: list[str], rounds: int) -> Figures:
+        """Measure everything in each round, each time in the other order."""
         metadata = self.metadata
         title = f"{metadata.name} {metadata.version} ({metadata.parameters:,} parameters)"
         figures = Figures(model=title, kind=metadata.config.kind)
@@ -300,7 +266,7 @@ class _Run:
                 (self._put_ink if name in WITH_INK else self._put_closed, name) for name in served
             ]
             steps += [(self._put_paced, name) for name in PACED if name in served]
-            length = rounds * (1 + len(steps) + len(existing))
+            length = rounds * (1 + len(steps))
             label = f"measuring {metadata.name}"
             bar = click.progressbar(length=length, label=label, file=sys.stderr)
             stack.enter_context(bar)
@@ -312,13 +278,6 @@ class _Run:
                 for put_load, name in steps[:: -1 if number % 2 else 1]:
                     put_load(name, servers[WORKLOADS[name][0]], figures)
                     bar.update(1)
-                for name in existing:
-                    with self._serving(name) as server:
-                        self._put_closed(f"{name}_1", server, figures)
-                    bar.update(1)
-        if existing:
-            rates = [figures.rates[f"{name}_1"] for name in existing]
-            figures.rates["existing_1"] = [max(each) for each in zip(*rates, strict=True)]
         return figures
 
     def _serving(self, name: str) -> AbstractContextManager[Server]:
@@ -326,8 +285,7 @@ class _Run:
             return serving(self.model)
         if name == "before" and self.before is not None:
             return serving(self.model, root=self.before)
-        python = self.peers if name in EXISTING else sys.executable
-        return serving_peer(name, self.model, python)
+        return serving_peer(name, self.model)
 
     def _load(self, name: str, server: Server) -> Load:
         return Load(
@@ -336,8 +294,7 @@ class _Run:
             column_height=self.metadata.config.column_height,
             kind=self.metadata.config.kind,
             seconds=self.seconds,
-            # The others have several processes, which take turns.
-            server_pid=None if WORKLOADS[name][0] in EXISTING else server.pid,
+            server_pid=server.pid,
             **WORKLOADS[name][1],
         )
 

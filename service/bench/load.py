@@ -2,8 +2,8 @@
 
 A client library costs more a message than the server under test. So this is the part of RFC 6455
 that a client needs to send messages and count answers; the mask is a constant, so that each message
-is framed once. Servers that have no WebSockets get the same messages by HTTP. Each connection comes
-from an address of 127.0.0.0/8 of its own, since a server has work for each client address.
+is framed once. Each connection comes from an address of 127.0.0.0/8 of its own, since a server has
+work for each client address.
 
 A load is closed, each connection's next message follows its answer, or open: messages are sent when
 they are due, whatever the server does. A time is counted from when a message was due, not from when
@@ -18,12 +18,10 @@ import base64
 import gc
 import heapq
 import itertools
-import json
 import os
 import secrets
 import sys
 import time
-from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,7 +62,6 @@ class Load(BaseModel):
 
     port: int
     connections: int = 64
-    protocol: Literal["websocket", "http"] = "websocket"
     n_columns: int = 1  # in one message
     column_height: int = 28
     n_results: int = 1  # that answer one message
@@ -93,7 +90,7 @@ class Measured(BaseModel):
 
 
 class Connection(asyncio.Protocol):
-    """One connection that sends messages and counts their answers.
+    """A WebSocket that sends messages and counts their answers: results, of ink pongs.
 
     `open` is done when it may send; `failure`, of all connections, gets the first error.
     """
@@ -107,15 +104,29 @@ class Connection(asyncio.Protocol):
         self._failure = failure
         self._is_closed_loop = load.messages_per_s is None and not load.writers
         self._missing = load.n_results  # of the oldest message on its way
+        self._answer = PONG_MESSAGE if load.writers == "ink" else RESULT
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Ask for the upgrade."""
         self._transport = cast(asyncio.Transport, transport)
+        key = base64.b64encode(secrets.token_bytes(16)).decode()
+        self._transport.write(
+            f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{self._load.port}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
+        )
 
-    @abstractmethod
     def data_received(self, data: bytes) -> None:
-        """Count the answers in what came."""
+        """Count the results in what came."""
+        data = self._rest + data
+        if not self.open.done():
+            head, end, data = data.partition(b"\r\n\r\n")
+            if not end:
+                self._rest = head
+                return
+            self._upgraded(head)
+        self._rest = data[self._frames(data) :]
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail: the server should not close a connection before the load ends."""
@@ -144,32 +155,6 @@ class Connection(asyncio.Protocol):
     def _fail(self, message: str) -> None:
         if not self._failure.done():
             self._failure.set_exception(LoadError(message))
-
-
-class WebSocketConnection(Connection):
-    """A WebSocket; results answer its messages, pongs those of ink."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the upgrade."""
-        super().connection_made(transport)
-        self._answer = PONG_MESSAGE if self._load.writers == "ink" else RESULT
-        key = base64.b64encode(secrets.token_bytes(16)).decode()
-        self._transport.write(
-            f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{self._load.port}\r\n"
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
-        )
-
-    def data_received(self, data: bytes) -> None:
-        """Count the results in what came."""
-        data = self._rest + data
-        if not self.open.done():
-            head, end, data = data.partition(b"\r\n\r\n")
-            if not end:
-                self._rest = head
-                return
-            self._upgraded(head)
-        self._rest = data[self._frames(data) :]
 
     def _upgraded(self, head: bytes) -> None:
         status = head.partition(b"\r\n")[0].decode("latin-1")
@@ -208,33 +193,6 @@ class WebSocketConnection(Connection):
         return position
 
 
-class HttpConnection(Connection):
-    """A connection of HTTP/1.1 that is kept open; each response answers a request."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin: nothing comes before the first request."""
-        super().connection_made(transport)
-        self.open.set_result(None)
-
-    def data_received(self, data: bytes) -> None:
-        """Count the responses in what came."""
-        data = self._rest + data
-        head, end, body = data.partition(b"\r\n\r\n")
-        while end and not self._failure.done():
-            status, *fields = head.decode("latin-1").lower().split("\r\n")
-            headers = dict(field.split(": ", 1) for field in fields)
-            length = int(headers["content-length"])
-            if len(body) < length:
-                break
-            if " 200 " not in f"{status} ":
-                self._fail(f"the server answered {status!r}, expected 200")
-                break
-            self._count()
-            data = body[length:]
-            head, end, body = data.partition(b"\r\n\r\n")
-        self._rest = data
-
-
 def frame(kind: int, payload: bytes) -> bytes:
     """Return a whole frame of a client; `kind` is its first byte."""
     length = len(payload)
@@ -251,23 +209,6 @@ def ink(n_columns: int, column_height: int) -> bytes:
     return (rng.integers(1, 256, drawn.shape, np.uint8) * drawn).tobytes()
 
 
-def request(load: Load, session: int) -> bytes:
-    """Return the HTTP request of a message: JSON, as servers of models take it by default."""
-    columns = base64.b64encode(ink(load.n_columns, load.column_height)).decode()
-    body = json.dumps({"session": session, "columns": columns})
-    return (
-        f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{load.port}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-    )
-
-
-def _connection(load: Load, number: int, failure: asyncio.Future[None]) -> Connection:
-    if load.protocol == "http":
-        return HttpConnection(load, request(load, number), failure)
-    message = frame(BINARY, ink(load.n_columns, load.column_height))
-    return WebSocketConnection(load, message, failure)
-
-
 def address_of(number: int) -> str:
     """Return the address that a connection comes from; on Linux all of 127.0.0.0/8 is local."""
     return f"127.1.{number // 250}.{number % 250 + 1}"
@@ -278,10 +219,11 @@ async def put(load: Load) -> Measured:
     loop = asyncio.get_running_loop()
     failure: asyncio.Future[None] = loop.create_future()
     due = list(_due(load))  # before the load begins, which then costs less
+    message = frame(BINARY, ink(load.n_columns, load.column_height))
     connections: list[Connection] = []
     try:
         for number in range(load.connections):
-            connection = _connection(load, number, failure)
+            connection = Connection(load, message, failure)
             await loop.create_connection(
                 lambda: connection,  # noqa: B023
                 "127.0.0.1",

@@ -27,13 +27,6 @@ STOP_TIMEOUT_S: Final = 20.0
 POLL_S: Final = 0.05
 MAX_SESSIONS: Final = 10_000  # of the server under test
 PACKAGES: Final = ("inkstream", "numpy", "onnxruntime", "fastapi", "uvicorn", "uvloop", "torch")
-PEERS: Final = {  # the module of each in `peers`, with its first arguments
-    "echo": ("uvicorn_apps", "echo"),
-    "afternoon": ("uvicorn_apps", "afternoon"),
-    "litserve": ("litserve_api",),
-    "bentoml": ("bentoml_service",),
-    "ray": ("ray_deployment",),
-}
 ISOLATED: Final = ("-P",)  # the package is that of PYTHONPATH, not one in the working folder
 ROOT: Final = Path(inkstream.__file__).parent.parent  # where Python finds this package
 
@@ -154,11 +147,10 @@ def await_workers(port: int, count: int) -> None:
 
 
 @contextmanager
-def serving_peer(name: str, model: str, python: str = sys.executable) -> Iterator[Server]:
-    """Start one of `PEERS` with an interpreter, wait until it listens, and stop it at the end."""
+def serving_peer(name: str, model: str) -> Iterator[Server]:
+    """Start a server of `peers`, wait until it listens, and stop it at the end."""
     port = free_port()
-    module, *arguments = PEERS[name]
-    command = [python, *ISOLATED, "-m", f"inkstream.service.bench.peers.{module}", *arguments]
+    command = [sys.executable, *ISOLATED, "-m", "inkstream.service.bench.peers", name]
     with _running(name, [*command, model, str(port)], port, ROOT) as server:
         yield server
 

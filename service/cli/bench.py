@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import click
 
-from inkstream.service.cli import LINES, PATH, outcome, this_command
+from inkstream.service.cli import LINES, outcome, this_command
 
 FILE: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
 FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -50,9 +49,6 @@ def bench() -> None:
     Examples:
       inkstream bench compare     columns a second, beside bounds and other servers
       inkstream bench writers     how many people can write at once
-      inkstream bench archive     pages a second, over all cores
-      inkstream bench sizes       what a larger net would cost
-      inkstream bench training    columns a second of the trainer
     """
 
 
@@ -78,26 +74,20 @@ def bench() -> None:
     help="columns a second of each session where latency is measured",
 )
 @click.option("--before", type=FOLDER, help="checkout of an earlier version, to measure it too")
-@click.option(
-    "--peers",
-    default=sys.executable,
-    show_default="this one",
-    help="Python with inkstream's packages and litserve, bentoml and ray[serve], or some of these",
-)
 @JSON
 @PLOT
 def compare(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None:
     """Measure the service beside its bounds and other servers, all in one run.
 
     Bounds: the matrix products of a step, ONNX Runtime, the engine without sockets. Other servers:
-    an echo through FastAPI on the same uvicorn, a simple server with PyTorch, LitServe, BentoML and
-    Ray Serve. What is not installed is left out. Each session comes from an address of its own.
+    an echo through FastAPI on the same uvicorn, and a simple server with PyTorch, which is left out
+    without PyTorch. Each session comes from an address of its own.
 
     \b
     Examples:
       inkstream bench compare
       inkstream bench compare --model lines --rounds 5 --json bench.json --plot bench.png
-      inkstream bench compare --peers peers/bin/python --before ../inkstream-0.1
+      inkstream bench compare --before ../inkstream-0.1
     """
     _check_plot(plot_path)
     from inkstream.service.bench.compare import compare, draw
@@ -144,82 +134,6 @@ def writers(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None
     from inkstream.service.bench.writers import count, draw
 
     _show(lambda: count(**plan), json_path, plot_path, draw)
-
-
-@bench.command()
-@click.option("--folder", type=FOLDER, help="folder of pages  [default: made-up ones]")
-@click.option(
-    "--pages", "n_pages", default=24, type=click.IntRange(1, 1000), help="number of made-up pages"
-)
-@click.option("--language", default="", help="name of a language model to read with")
-@ROUNDS
-@JSON
-def archive(json_path: Path | None, **plan: Any) -> None:
-    """Measure how many pages a second are read over all cores, beside the sum of the parts.
-
-    \b
-    Examples:
-      inkstream bench archive
-      inkstream bench archive --folder scans/ --language english --json archive.json
-    """
-    from inkstream.service.cli.archive import measure
-
-    _show(lambda: measure(**plan), json_path)
-
-
-@bench.command()
-@click.option("--model", default=LINES, help="name or path of a model")
-@SESSIONS
-@SECONDS
-@ROUNDS
-@JSON
-def sizes(json_path: Path | None, **plan: Any) -> None:
-    """Measure what nets with 2 and 4 times the parameters would take a column (train extra).
-
-    \b
-    Example:
-      inkstream bench sizes --model digits
-    """
-    from inkstream.service.bench.sizes import measure
-
-    _show(lambda: measure(**plan), json_path)
-
-
-@bench.command()
-@click.option("--data", type=PATH, help="your own labelled ink  [default: UNIPEN]")
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="to compute on"
-)
-@ROUNDS
-@JSON
-def training(json_path: Path | None, **plan: Any) -> None:
-    """Measure how fast lines are trained, beside the bare matrix products (train extra).
-
-    \b
-    Examples:
-      inkstream bench training
-      inkstream bench training --data ink.jsonl --device cuda
-    """
-    from inkstream.service.bench.training import measure
-
-    _show(lambda: measure(**plan), json_path)
-
-
-@bench.command()
-@click.argument("folder", type=FOLDER)
-@click.option("--out", type=FILE, required=True, help="image file")
-def history(folder: Path, out: Path) -> None:
-    """Draw the figures of all versions in FOLDER: VERSION/compare.json, VERSION/writers*.json.
-
-    \b
-    Example:
-      inkstream bench history reports/ --out history.png
-    """
-    from inkstream.service.bench.history import draw
-
-    _check_plot(out)
-    draw(folder, out)
-    click.echo(f"written: {out}")
 
 
 def _check_plot(path: Path | None) -> None:

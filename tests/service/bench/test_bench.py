@@ -1,13 +1,10 @@
 """The bench reports every measurement, and a load counts complete and late answers."""
 
 import asyncio
-import dataclasses
 import itertools
 import json
 import math
 import socket
-import time
-import venv
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,25 +15,20 @@ from click.testing import CliRunner
 from inkstream.model.config import Kind
 from inkstream.model.export import weight_shapes
 from inkstream.model.runtime import Runtime
-from inkstream.model.training.config import LINES
-from inkstream.service.bench import compare, history, kernels, sizes, training, writers
+from inkstream.service.bench import compare, kernels, writers
 from inkstream.service.bench.compare import Report
 from inkstream.service.bench.load import (
     MASK,
     Connection,
-    HttpConnection,
     Load,
     LoadError,
     Measured,
-    WebSocketConnection,
     frame,
     ink,
     put,
 )
-from inkstream.service.bench.parts import Parts
 from inkstream.service.bench.pens import Sent, column_messages, ink_messages
 from inkstream.service.bench.processes import ROOT, serving_peer
-from inkstream.service.cli import archive
 from inkstream.service.cli.main import cli
 from inkstream.service.protocol.server_messages import Error, Flushed
 from inkstream.service.settings import Settings
@@ -70,7 +62,7 @@ def text_frame(payload: bytes) -> bytes:
 
 def connected(load: Load) -> tuple[Connection, RecordingTransport, asyncio.Future[None]]:
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    connection = WebSocketConnection(load, b"message", failure)
+    connection = Connection(load, b"message", failure)
     transport = RecordingTransport()
     connection.connection_made(transport)
     return connection, transport, failure
@@ -120,23 +112,6 @@ async def test_pongs_answer_the_ink_of_a_writer() -> None:
     assert not connection.answered
     connection.data_received(text_frame(b'{"type":"pong","id":null}'))
     assert [due_s for due_s, _ in connection.answered] == [1.0]
-
-
-@pytest.mark.parametrize("n_bytes", [1, 100_000])
-async def test_responses_of_http_are_counted_in_chunks_of_any_size(n_bytes: int) -> None:
-    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    connection = HttpConnection(Load(port=1, protocol="http"), b"request", failure)
-    transport = RecordingTransport()
-    connection.connection_made(transport)
-    connection.send(0.0)
-    stream = 2 * b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-    for start in range(0, len(stream), n_bytes):
-        connection.data_received(stream[start : start + n_bytes])
-    assert len(connection.answered) == 2
-    assert transport.written == [b"request"] * 3
-    connection.data_received(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n")
-    with pytest.raises(LoadError, match="500"):
-        failure.result()
 
 
 async def stalling_server(stall_s: float) -> asyncio.Server:
@@ -316,9 +291,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """Run one short bench of a tiny net and of the shipped one for lines."""
     folder = tmp_path_factory.mktemp("bench")
     path = builders.checkpoint(folder / "tiny.onnx").path
-    venv.create(folder / "empty", symlinks=True)  # without other servers, whatever is installed
     options = ["--model", str(path), "--model", "lines", "--before", str(ROOT)]
-    options += ["--peers", str(folder / "empty" / "bin" / "python")]
     options += ["--sessions", "8", "--writers", "4", "--seconds", "0.2", "--rounds", "1"]
     options += ["--json", str(folder / "bench.json"), "--plot", str(folder / "bench.png")]
     result = CliRunner().invoke(cli, ["bench", "compare", *options])
@@ -329,12 +302,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 def test_every_measurement_is_in_figures_and_text(report: Bench) -> None:
     whole, text, _ = report
-    existing = {f"{name}_1" for name in compare.EXISTING} | {"existing_1"}
     assert len(whole.models) == 2
     for figures in whole.models.values():
-        assert set(figures.rates) == set(compare.TITLES) - existing - set(compare.WITH_INK)
+        assert set(figures.rates) == set(compare.TITLES) - set(compare.WITH_INK)
         assert all(rate > 0 for rates in figures.rates.values() for rate in rates)
-        assert set(figures.server_us) == set(compare.WORKLOADS) - existing
+        assert set(figures.server_us) == set(compare.WORKLOADS)
         assert set(figures.latencies) == set(compare.PACED)
         assert set(figures.ink) == set(compare.WITH_INK)
     assert "stream_1 / echo_1" in text
@@ -357,30 +329,12 @@ def test_the_plot_is_a_picture(report: Bench) -> None:
     assert (report[2] / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_servers_that_are_not_installed_are_named(report: Bench) -> None:
-    assert "LitServe was left out: not installed" in report[1]
-
-
-def test_the_best_existing_server_is_found_in_each_round() -> None:
-    rates = {"stream_1": [40.0, 40.0], "existing_1": [10.0, 20.0]}
-    figures = compare.Figures(model="tiny", kind="classifier", rates=rates)
-    assert [(ratio.name, values) for ratio, values in figures.ratios()] == [
-        ("stream_1 / existing_1", [4.0, 2.0])
-    ]
-
-
 def test_a_server_that_cannot_start_ends_the_bench(tmp_path: Path) -> None:
     with (
         pytest.raises(LoadError, match=r"echo ended with 1 before it listened: .*absent\.onnx"),
         serving_peer("echo", str(tmp_path / "absent.onnx")),
     ):
         pass
-
-
-def test_an_interpreter_that_is_none_is_refused() -> None:
-    result = CliRunner().invoke(cli, ["bench", "compare", "--peers", "/absent/python"])
-    assert isinstance(result.exception, LoadError)
-    assert "/absent/python is no Python interpreter" in str(result.exception)
 
 
 def test_the_service_is_faster_than_an_afternoon_server(report: Bench) -> None:
@@ -438,125 +392,3 @@ def test_a_load_that_takes_most_of_a_core_is_warned_of() -> None:
     )
     assert "the load took 90% of a core" in counted.text()
     assert "8 writers of lines with english" in counted.text()
-
-
-# Parts, archives
-
-
-def test_what_a_part_spends_in_another_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    now_s = 0.0
-    monkeypatch.setattr(time, "perf_counter", lambda: now_s)
-
-    class Work:
-        def outer(self) -> None:
-            nonlocal now_s
-            now_s += 1
-            self.inner()
-            now_s += 2
-
-        def inner(self) -> None:
-            nonlocal now_s
-            now_s += 10
-
-    parts = Parts()
-    parts.add("outer", Work, "outer")
-    parts.add("inner", Work, "inner")
-    Work().outer()
-    Work().outer()
-    assert parts.seconds == {"inner": 20, "outer": 6}
-
-
-def test_an_archive_is_read_over_all_cores_and_part_by_part(tmp_path: Path) -> None:
-    folder, out = tmp_path / "pages", tmp_path / "archive.json"
-    archive.make_pages(folder, 2)
-    options = ["--folder", str(folder), "--rounds", "1", "--json", str(out)]
-    result = CliRunner().invoke(cli, ["bench", "archive", *options])
-    assert result.exit_code == 0, result.output
-    report = archive.Report(**json.loads(out.read_text("utf-8")))
-    assert report.pages == 2
-    assert report.parts_s.keys() == archive.TITLES.keys()
-    assert all(seconds > 0 for (seconds,) in report.parts_s.values())
-    whole_s, parts_s = report.all_cores_s[0], sum(s for (s,) in report.parts_s.values())
-    assert report.ratios[0] >= whole_s / parts_s
-    assert f"{2 / whole_s:.2f} pages a second" in result.output
-
-
-def test_a_folder_without_pages_is_an_error(tmp_path: Path) -> None:
-    result = CliRunner().invoke(cli, ["bench", "archive", "--folder", str(tmp_path)])
-    assert isinstance(result.exception, LoadError)
-    assert "no image" in str(result.exception)
-
-
-# Larger nets, training
-
-
-@pytest.mark.parametrize("kind", ["classifier", "transcriber"])
-def test_larger_nets_have_more_parameters_and_are_measured(kind: Kind, tmp_path: Path) -> None:
-    path, out = tmp_path / "small.onnx", tmp_path / "sizes.json"
-    if kind == "classifier":
-        builders.checkpoint(path, units=32)
-    else:
-        builders.line_checkpoint(path, units=32, features=32, channels=(16, 32, 32))
-    options = ["--model", str(path), "--sessions", "4", "--seconds", "0.1", "--rounds", "2"]
-    result = CliRunner().invoke(cli, ["bench", "sizes", *options, "--json", str(out)])
-    assert result.exit_code == 0, result.output
-    report = sizes.Report(**json.loads(out.read_text("utf-8")))
-    first, *others = report.nets
-    for factor, net in zip(sizes.FACTORS[1:], others, strict=True):
-        assert 0.6 < net.parameters / first.parameters / factor < 1.3
-        assert f"{net.parameters:,}" in result.output
-    for net in report.nets:
-        assert net.column_us.keys() == {1, 4}
-        assert all(us > 0 for rounds in net.column_us.values() for us in rounds)
-        assert len(net.column_us[4]) == 2
-
-
-def test_the_trainer_is_measured_beside_its_products(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small = dataclasses.replace(
-        LINES, layers=1, units=16, channels=4, column_height=16, columns=300, made=0, images=0
-    )
-    monkeypatch.setattr(training, "LINES", small)
-    ink, out = tmp_path / "ink.jsonl", tmp_path / "training.json"
-    zigzag = [[20 * x, 30 * (x % 2)] for x in range(12)]
-    pieces = [
-        {"strokes": [[[x + n, y + n % 7] for x, y in zigzag]], "label": "ab" * (1 + n % 3)}
-        for n in range(40)
-    ]
-    ink.write_text("\n".join(map(json.dumps, pieces)), "utf-8")
-    options = ["--data", str(ink), "--rounds", "3", "--json", str(out)]
-    result = CliRunner().invoke(cli, ["bench", "training", *options])
-    assert result.exit_code == 0, result.output
-    report = training.Report(**json.loads(out.read_text("utf-8")))
-    assert report.rounds.keys() == {"float32", "bfloat16"}
-    assert report.loader_s > 0
-    for rounds in report.rounds.values():
-        for measured in rounds:
-            assert measured.columns_per_s > 0
-            assert 0.3 < measured.useful <= 1
-            assert 0 <= measured.waited < 1
-        # other work on the machine may slow the products of one round, hardly those of each
-        assert min(each.columns_per_s / each.products_per_s for each in rounds) < 1
-
-
-# History
-
-
-def test_the_history_draws_every_version(report: Bench, tmp_path: Path) -> None:
-    for version in ("0.9.0", "0.10.0"):
-        (tmp_path / version).mkdir()
-        whole = report[0].model_copy(update={"version": version})
-        (tmp_path / version / "compare.json").write_text(whole.model_dump_json(), "utf-8")
-    ratios, _ = history.read(tmp_path)
-    line = next(iter(ratios.values()))
-    assert list(line) == ["0.9.0", "0.10.0"]
-    out = tmp_path / "history.png"
-    result = CliRunner().invoke(cli, ["bench", "history", str(tmp_path), "--out", str(out)])
-    assert result.exit_code == 0, result.output
-    assert out.read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_folder_without_reports_has_no_history(tmp_path: Path) -> None:
-    with pytest.raises(LoadError, match="has no reports"):
-        history.read(tmp_path)
