@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     __version__: str
     from inkstream.model.preprocess.columns import digit_columns, line_columns
     from inkstream.model.recognizer import Recognition, Recognizer, Result, State, Stream, load
-    from inkstream.service.client import connect, connect_sync
+    from inkstream.service.client.stream import connect, connect_sync
 
 __all__ = [
     "Recognition",

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
-from inkstream.service.metrics import Metrics
+from inkstream.service.observe.metrics import Metrics
 from inkstream.service.protocol.errors import (
     ClientFullError,
     ForwardedError,

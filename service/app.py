@@ -14,8 +14,8 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.access import Access, Sessions
 from inkstream.service.engine import Engine
 from inkstream.service.loading import LanguagesOnDemand, Loading
-from inkstream.service.metrics import Metrics
-from inkstream.service.page_workers import PageWorkers
+from inkstream.service.observe.metrics import Metrics
+from inkstream.service.page_workers.pool import PageWorkers
 from inkstream.service.rest import work
 from inkstream.service.rest.routes import ABOUT, add_rest
 from inkstream.service.sealing import Sealer, random_key

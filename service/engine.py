@@ -31,8 +31,8 @@ from inkstream.model.errors import InkstreamError
 from inkstream.model.preprocess.ink import taken_by
 from inkstream.model.preprocess.strokes import PORTION_PATH
 from inkstream.model.runtime import Runtime
-from inkstream.service.logs import Logger, get_logger
-from inkstream.service.metrics import Metrics
+from inkstream.service.observe.logs import Logger, get_logger
+from inkstream.service.observe.metrics import Metrics
 from inkstream.service.session import (
     INK_DUE,
     MESSAGE_PATH,

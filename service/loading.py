@@ -13,7 +13,7 @@ from inkstream.model.decoding import ngrams
 from inkstream.model.decoding.ngrams import Language, LanguageFile
 from inkstream.model.errors import DataError, InkstreamError
 from inkstream.model.runtime import Runtime
-from inkstream.service.logs import get_logger
+from inkstream.service.observe.logs import get_logger
 from inkstream.service.settings import ALL, Settings
 
 log = get_logger()

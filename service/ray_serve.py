@@ -26,10 +26,10 @@ from pydantic import BaseModel, Field
 from ray import serve
 
 from inkstream.model.errors import ConfigError, InkstreamError
-from inkstream.service import logs
 from inkstream.service.app import create_app
-from inkstream.service.listeners import listen, raise_descriptor_limit, warn_if_open_to_all
-from inkstream.service.server import SPARE_DESCRIPTORS, Config, Server
+from inkstream.service.observe import logs
+from inkstream.service.server.listeners import listen, raise_descriptor_limit, warn_if_open_to_all
+from inkstream.service.server.run import SPARE_DESCRIPTORS, Config, Server
 from inkstream.service.service import Service
 from inkstream.service.settings import SECRETS, Settings
 

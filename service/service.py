@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from inkstream.model.config import Kind
 from inkstream.service.access import Access, Sessions
 from inkstream.service.engine import Engine
-from inkstream.service.metrics import Metrics
-from inkstream.service.page_workers import PageWorkers
+from inkstream.service.observe.metrics import Metrics
+from inkstream.service.page_workers.pool import PageWorkers
 from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits, ModelInfo
 from inkstream.service.session import Options, Session, SessionModel

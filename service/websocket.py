@@ -17,8 +17,8 @@ from urllib.parse import parse_qs
 import structlog
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service.http_errors import error_response
-from inkstream.service.logs import get_logger
+from inkstream.service.observe.logs import get_logger
+from inkstream.service.observe.tracing import TRACEPARENT, trace_of
 from inkstream.service.protocol import errors
 from inkstream.service.protocol.server_messages import (
     PATH,
@@ -28,9 +28,9 @@ from inkstream.service.protocol.server_messages import (
     ServerMessage,
     encode,
 )
+from inkstream.service.rest.errors import error_response
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import Close, Effect, Options, Restore
-from inkstream.service.tracing import TRACEPARENT, trace_of
 
 DIRECT: Final = "inkstream.direct"  # in the state of ASGI's scope: weak, of a `DirectConnection`
 PAUSE_FROM: Final = 512  # a client is paused once so many messages wait for the engine or for it

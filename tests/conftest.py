@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.service import logs
+from inkstream.service.observe import logs
 from tests.helpers import builders
 
 # Choose another one by --hypothesis-profile. No deadline: a busy machine is no failure.

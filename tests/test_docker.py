@@ -21,7 +21,7 @@ import pytest
 
 from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.image import read_image
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
 from inkstream.service.web import WEB
 from tests.helpers import builders
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from inkstream.service.metrics import Metrics
+from inkstream.service.observe.metrics import Metrics
 from tests.helpers.command_line import ROOT
 from tools import dashboard
 

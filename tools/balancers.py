@@ -43,7 +43,7 @@ from inkstream.service.bench.processes import (
     environment,
     free_port,
 )
-from inkstream.service.client import connect
+from inkstream.service.client.stream import connect
 from inkstream.service.sealing import random_key
 from tools.chaos import Heard, quantiles, read_again, write
 from tools.writing import RESET, compare, differences

@@ -29,7 +29,7 @@ import numpy as np
 from inkstream.model.plots import ACCENT, WRONG, new_axes, save
 from inkstream.service.bench.pens import Sent, ink_messages
 from inkstream.service.bench.processes import await_workers, describe_machine, serving
-from inkstream.service.client import AsyncStream, connect
+from inkstream.service.client.stream import AsyncStream, connect
 from inkstream.service.protocol.errors import StoppingError
 from tools.writing import RESET, Line, Writer, compare, differences, workers_of
 

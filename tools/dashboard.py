@@ -15,7 +15,7 @@ from typing import Any, Final
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
-from inkstream.service.metrics import Metrics
+from inkstream.service.observe.metrics import Metrics
 
 DASHBOARD: Final = Path(__file__).parent.parent / "docker" / "observability" / "dashboard.json"
 SCHEMA_VERSION: Final = 39  # of the dashboard's format: Grafana 11 and newer take it

@@ -78,7 +78,7 @@ def ink() -> Fuzzed:
 
 def frames() -> Fuzzed:
     """Bytes on a WebSocket after its handshake."""
-    from inkstream.service.frames import WebSocketConnection
+    from inkstream.service.server.frames import WebSocketConnection
     from tests.helpers.mutations import Mutator
     from tests.service.server.test_connections import opened
 

@@ -29,7 +29,7 @@ from websockets.exceptions import WebSocketException
 from inkstream.model import checkpoint
 from inkstream.model.errors import InkstreamError
 from inkstream.service.bench.pens import Sent, column_messages, ink_messages
-from inkstream.service.client import AsyncStream, connect
+from inkstream.service.client.stream import AsyncStream, connect
 from tests.helpers.raw_http import BAD_HANDSHAKES, HANDSHAKE
 from tools.invalid_messages import INVALID_MESSAGES
 from tools.writing import RESET, Line, Writer, compare

@@ -25,7 +25,7 @@ from inkstream.model.data.ink_set import TEXT, WORDS
 from inkstream.model.data.sources import unipen
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.metrics import errors
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
 from tests.helpers.pad_page import (
     ROW_HEIGHT,
     Pad,

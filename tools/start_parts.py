@@ -27,7 +27,7 @@ IMPORTS = {
     "FastAPI": "fastapi",
     "uvicorn, uvloop, websockets": "uvicorn.protocols.websockets.websockets_sansio_impl",
     "cryptography": "cryptography.hazmat.primitives.ciphers.aead",
-    "the rest of the service": "inkstream.service.server",
+    "the rest of the service": "inkstream.service.server.run",
 }
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from inkstream.service.client import AsyncStream
+from inkstream.service.client.stream import AsyncStream
 from inkstream.service.protocol.server_messages import Event, Revised, Word, is_like
-from inkstream.service.supervisor import MODULE
+from inkstream.service.server.supervisor import MODULE
 
 RESET = '{"type":"reset"}'  # ends a line
 Key = tuple[bool, int]  # whether an event is a word, and its id

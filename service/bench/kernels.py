@@ -24,7 +24,7 @@ from inkstream.model.preprocess.ink import taken_by
 from inkstream.model.runtime import Runtime
 from inkstream.service.bench.load import ink
 from inkstream.service.engine import Engine
-from inkstream.service.metrics import Metrics
+from inkstream.service.observe.metrics import Metrics
 from inkstream.service.protocol.server_messages import Result
 from inkstream.service.session import Effect, Session, SessionModel
 from inkstream.service.settings import Settings

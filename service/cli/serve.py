@@ -61,7 +61,7 @@ def serve(print_settings: bool, **flags: str | bool | None) -> None:
         return
     use_one_thread()
     if settings.workers > 1:
-        from inkstream.service.supervisor import supervise
+        from inkstream.service.server.supervisor import supervise
 
         supervise(lambda: Settings.load(**given))
         return
@@ -69,7 +69,7 @@ def serve(print_settings: bool, **flags: str | bool | None) -> None:
     from inkstream.service.loading import Loading
 
     loading = Loading(settings)  # while the server is imported
-    from inkstream.service.server import serve as serve_until_stopped
+    from inkstream.service.server.run import serve as serve_until_stopped
 
     gc.freeze()
     gc.enable()

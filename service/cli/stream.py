@@ -59,7 +59,7 @@ def stream(
     from inkstream.model.preprocess.columns import SHIPPED, kind_for
     from inkstream.service.cli.files import holds_ink
     from inkstream.service.cli.terminal import show
-    from inkstream.service.client import connect_sync
+    from inkstream.service.client.stream import connect_sync
     from inkstream.service.protocol.errors import ModelUnknownError, NoConnectionError
 
     if pace is not None and math.isnan(pace):

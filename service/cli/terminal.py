@@ -22,8 +22,8 @@ from inkstream.model.errors import DataError, InkstreamError
 from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.ink import flatten, framed, rasterise, stroke_columns
 from inkstream.service.cli.files import holds_ink, pieces
-from inkstream.service.client import Stream
-from inkstream.service.conversation import Result
+from inkstream.service.client.conversation import Result
+from inkstream.service.client.stream import Stream
 from inkstream.service.protocol.server_messages import Event, Letter, Ready, Spelling, Word
 
 Columns = NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink

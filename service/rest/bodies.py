@@ -19,8 +19,9 @@ from starlette.requests import Request
 from inkstream.model.config import Kind, ModelConfig
 from inkstream.model.errors import ImageError, ImageSizeError, InkstreamError
 from inkstream.model.pages import Page
-from inkstream.service.logs import get_logger
-from inkstream.service.page_workers import UNREADABLE
+from inkstream.service.observe.logs import get_logger
+from inkstream.service.page_workers.pool import UNREADABLE
+from inkstream.service.page_workers.turns import Turns
 from inkstream.service.protocol.errors import (
     IdleError,
     MessageError,
@@ -35,7 +36,6 @@ from inkstream.service.rest.rendering import Rendering
 from inkstream.service.rest.requests import address_of, while_connected
 from inkstream.service.rest.work import Job, Outcome, pack, unpack
 from inkstream.service.service import RunningModel, Service
-from inkstream.service.turns import Turns
 
 MAX_HELD_BODIES: Final = 4  # of the largest size: the memory that all bodies together may take
 MAX_CLIENT_HELD_BODIES: Final = 2

@@ -14,11 +14,11 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.responses import PlainTextResponse
 
 from inkstream.service import installed_version
-from inkstream.service.http_errors import ErrorBody
 from inkstream.service.pages import Page, PageColumns
 from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS
 from inkstream.service.rest.answers import Classification, Recognition, Transcription
+from inkstream.service.rest.errors import ErrorBody
 
 Responses = dict[int | str, dict[str, Any]]
 Extra = dict[str, Any]  # keyword arguments of a FastAPI route

@@ -30,15 +30,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inkstream.model.config import Kind
 from inkstream.model.errors import InkstreamError
 from inkstream.service import installed_version
-from inkstream.service.http_errors import (
-    REQUEST_ID_HEADER,
-    UNKNOWN_PARAMETER,
-    add_error_handlers,
-    error_response,
-    request_id_of,
-)
-from inkstream.service.logs import get_logger
-from inkstream.service.metrics import CONTENT_TYPE, Metrics
+from inkstream.service.observe.logs import get_logger
+from inkstream.service.observe.metrics import CONTENT_TYPE, Metrics
+from inkstream.service.observe.tracing import TRACEPARENT, trace_of
 from inkstream.service.pages import columns_of
 from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS, StoppingError, ValueRefusedError
@@ -50,12 +44,18 @@ from inkstream.service.rest.answers import (
 )
 from inkstream.service.rest.bodies import BodyReader
 from inkstream.service.rest.encoding import Encoder
+from inkstream.service.rest.errors import (
+    REQUEST_ID_HEADER,
+    UNKNOWN_PARAMETER,
+    add_error_handlers,
+    error_response,
+    request_id_of,
+)
 from inkstream.service.rest.inputs import JSON
 from inkstream.service.rest.recognition import recognize, recognize_page
 from inkstream.service.rest.rendering import PageForm, Rendering
 from inkstream.service.rest.requests import address_of, while_connected
 from inkstream.service.service import RunningModel, Service
-from inkstream.service.tracing import TRACEPARENT, trace_of
 
 ABOUT: Final[dict[str, Any]] = openapi.ABOUT | dict.fromkeys(
     ("openapi_url", "docs_url", "redoc_url")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from inkstream.model.errors import InkstreamError
 from inkstream.model.pages import Page
-from inkstream.service.page_worker import serve
+from inkstream.service.page_workers.worker import serve
 from inkstream.service.protocol.errors import OverLimitError
 from inkstream.service.rest.inputs import Input, Task, read
 from inkstream.service.rest.rendering import Rendering, render

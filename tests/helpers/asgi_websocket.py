@@ -10,7 +10,7 @@ from typing import Any
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.decoding.ngrams import Language
 from inkstream.service.access import Access, Sessions
-from inkstream.service.page_workers import PageWorkers
+from inkstream.service.page_workers.pool import PageWorkers
 from inkstream.service.rest import work
 from inkstream.service.sealing import Sealer, random_key
 from inkstream.service.service import RunningModel, Service

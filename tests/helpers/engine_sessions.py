@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
 from inkstream.service.engine import Engine
-from inkstream.service.metrics import Metrics
+from inkstream.service.observe.metrics import Metrics
 from inkstream.service.protocol.server_messages import Limits, ServerMessage
 from inkstream.service.session import Close, Effect, Restore, Session, SessionModel
 from tests.helpers.single_session import LIMITS

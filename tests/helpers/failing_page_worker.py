@@ -3,7 +3,7 @@
 from typing import Any, Final
 from unittest import mock
 
-from inkstream.service.page_worker import serve
+from inkstream.service.page_workers.worker import serve
 from inkstream.service.rest.work import work
 
 SECRET: Final = "internal secret"

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from inkstream.service.client import AsyncStream, connect
+from inkstream.service.client.stream import AsyncStream, connect
 from tests.helpers.builders import columns as some_columns
 from tests.helpers.command_line import ROOT
 from tests.helpers.engine_sessions import DEADLINE_S

@@ -3,7 +3,7 @@
 import os
 import time
 
-from inkstream.service.page_worker import serve
+from inkstream.service.page_workers.worker import serve
 
 
 def obey(order: bytes, body: bytes) -> bytes:

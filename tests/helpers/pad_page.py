@@ -21,7 +21,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from inkstream.service.client import Stream, connect_sync
+from inkstream.service.client.stream import Stream, connect_sync
 from tests.helpers.command_line import EXAMPLES
 from tests.helpers.running_server import Running
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from inkstream.service.app import create_app
-from inkstream.service.listeners import listen
-from inkstream.service.server import Config, Server
+from inkstream.service.server.listeners import listen
+from inkstream.service.server.run import Config, Server
 from inkstream.service.service import Service
 from inkstream.service.settings import Settings
 from tests.helpers import builders

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from inkstream.service.watchdog import INTERVAL_S, LOGGED_S
+from inkstream.service.observe.watchdog import INTERVAL_S, LOGGED_S
 from tests.helpers.neighbours import Neighbours
 from tests.helpers.pauses import Pauses
 from tests.helpers.target import Target

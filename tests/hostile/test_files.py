@@ -11,7 +11,7 @@ import pytest
 
 from inkstream.model.checkpoint import WEIGHTS_FOLDER, find, read, sealed
 from inkstream.model.decoding.ngrams import FORMAT, NODE
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
 from tests.helpers import builders
 from tests.helpers.command_line import inkstream, one_line
 from tests.helpers.target import Target

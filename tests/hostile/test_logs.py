@@ -12,8 +12,8 @@ from http.client import HTTPConnection
 import httpx
 import pytest
 
-from inkstream.service.client import connect_sync
-from inkstream.service.logs import MAX_WAITING
+from inkstream.service.client.stream import connect_sync
+from inkstream.service.observe.logs import MAX_WAITING
 from tests.helpers import builders, hard_metadata
 from tests.helpers.command_line import INKSTREAM, ROOT
 from tests.helpers.engine_sessions import DEADLINE_S

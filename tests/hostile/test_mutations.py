@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from inkstream.service.page_workers import IDLE_S
+from inkstream.service.page_workers.pool import IDLE_S
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.mutations import Mutator, client_frame
 from tests.helpers.raw_websocket import CLOSE, TEXT, RawClient

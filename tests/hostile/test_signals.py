@@ -15,7 +15,7 @@ from functools import partial
 import pytest
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
 from inkstream.service.settings import LAST_S
 from tests.helpers import builders
 from tests.helpers.command_line import ROOT
@@ -123,7 +123,7 @@ def test_a_stop_under_an_attack_keeps_its_time(name: str) -> None:
 
 BLOCKED = """
 import asyncio, sys, time
-from inkstream.service import server
+from inkstream.service.server import run as server
 from inkstream.service.loading import Loading
 from inkstream.service.settings import Settings
 

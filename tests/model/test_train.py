@@ -25,7 +25,7 @@ from inkstream.model.training.config import TEACHER, DigitsConfig, RunOptions
 from inkstream.model.training.digits import DigitsTask
 from inkstream.model.training.initial import TrainedNet, initial_net
 from inkstream.model.training.run_folder import CONFIGURATION, METRICS, STATE, network_weights
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
 from tests.helpers import builders
 from tests.helpers.running_server import server
 

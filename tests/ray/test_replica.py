@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from inkstream.model.errors import ConfigError
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
 from inkstream.service.settings import Settings
 
 KEY = "of thirty-two characters or more"

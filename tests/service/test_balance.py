@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inkstream.service.balance import Balance
+from inkstream.service.server.balance import Balance
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from inkstream.service import connections
 from inkstream.service.access import network_of
-from inkstream.service.connections import (
+from inkstream.service.observe.metrics import Metrics
+from inkstream.service.server import connections
+from inkstream.service.server.connections import (
     MAX_LOGGED,
     Connections,
     Peer,
 )
-from inkstream.service.metrics import Metrics
 from inkstream.service.settings import Settings
 
 
@@ -134,7 +134,7 @@ async def test_the_first_step_of_a_turn_takes_of_its_time_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now_s = 0.0
-    monkeypatch.setattr("inkstream.service.connections.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("inkstream.service.server.connections.time.monotonic", lambda: now_s)
     peer, done = admitted(some()), list[int]()
 
     def step(number: int) -> None:

@@ -11,7 +11,7 @@ from inkstream.model.decoding.ngrams import About, Language
 from inkstream.model.errors import ConfigError, InkstreamError
 from inkstream.model.training.ngrams import build
 from inkstream.service.app import create_app
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
 from inkstream.service.loading import LanguagesOnDemand, Loading
 from inkstream.service.settings import Settings
 from tests.helpers import builders

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inkstream.service import logs
+from inkstream.service.observe import logs
 
 
 @pytest.fixture(autouse=True)

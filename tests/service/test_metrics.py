@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from inkstream.service.metrics import Metrics
+from inkstream.service.observe.metrics import Metrics
 
 
 def samples(metrics: Metrics) -> dict[str, float]:

@@ -13,7 +13,7 @@ from inkstream.model.data.batches import LineSample
 from inkstream.model.evaluation.digits import predictor
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.reader import Reader
-from inkstream.service.client import connect
+from inkstream.service.client.stream import connect
 from inkstream.service.protocol.server_messages import Event
 from tests.helpers import builders
 from tests.helpers.http import client_of

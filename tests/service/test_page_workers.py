@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service import logs, page_workers
-from inkstream.service.page_workers import PageWorkers
+from inkstream.service.observe import logs
+from inkstream.service.page_workers import pool as page_workers
+from inkstream.service.page_workers.pool import PageWorkers
 from inkstream.service.protocol.errors import (
     OverLimitError,
     ServerFullError,

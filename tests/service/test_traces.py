@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
 from inkstream.service.sealing import random_key
 from tests.helpers.engine_sessions import DEADLINE_S
 from tools.balancers import LOOPBACK, Replica

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inkstream.service.tracing import trace_of
+from inkstream.service.observe.tracing import trace_of
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 FOUND = {"trace_id": TRACE, "span_id": SPAN}

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from inkstream.service.page_workers.turns import LONG_WORK_MEMORY_S, Turns
 from inkstream.service.protocol.errors import ServerFullError
-from inkstream.service.turns import LONG_WORK_MEMORY_S, Turns
 
 
 class Work:

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from inkstream.service import logs, watchdog
-from inkstream.service.frames import WebSocketConnection
-from inkstream.service.metrics import Metrics
-from inkstream.service.watchdog import Watchdog
+from inkstream.service.observe import logs, watchdog
+from inkstream.service.observe.metrics import Metrics
+from inkstream.service.observe.watchdog import Watchdog
+from inkstream.service.server.frames import WebSocketConnection
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.raw_websocket import frame
 from tests.service.server.test_connections import opened

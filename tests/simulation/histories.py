@@ -22,8 +22,9 @@ from unittest.mock import patch
 import tenacity
 
 from inkstream.model.runtime import Runtime
-from inkstream.service import client, engine, websocket
-from inkstream.service.conversation import Result
+from inkstream.service import engine, websocket
+from inkstream.service.client import stream as client
+from inkstream.service.client.conversation import Result
 from inkstream.service.protocol.server_messages import Event
 from inkstream.service.settings import Settings
 from tests.helpers import builders

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from inkstream.service.client import AsyncStream
-from inkstream.service.conversation import Done, Flushed, LineEnd, Result
+from inkstream.service.client.conversation import Done, Flushed, LineEnd, Result
+from inkstream.service.client.stream import AsyncStream
 from inkstream.service.protocol.errors import MessageError
 from inkstream.service.protocol.server_messages import Event, ResetDone, Revised, Rewound, Word
 

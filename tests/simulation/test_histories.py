@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.conversation import KeptLine
+from inkstream.service.client.conversation import KeptLine
 from tests.simulation import histories, network
 from tests.simulation.histories import HistoryError
 

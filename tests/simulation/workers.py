@@ -15,8 +15,8 @@ from typing import Any, Final
 from inkstream.model.runtime import Runtime
 from inkstream.service.access import Access, Sessions
 from inkstream.service.engine import Engine
-from inkstream.service.metrics import Metrics
-from inkstream.service.page_workers import PageWorkers
+from inkstream.service.observe.metrics import Metrics
+from inkstream.service.page_workers.pool import PageWorkers
 from inkstream.service.rest import work
 from inkstream.service.sealing import Sealer
 from inkstream.service.service import RunningModel, Service

@@ -12,7 +12,7 @@ from inkstream.service.cli.terminal import (
     event_line,
     sure_since,
 )
-from inkstream.service.conversation import Result
+from inkstream.service.client.conversation import Result
 from inkstream.service.protocol.server_messages import (
     Character,
     Letter,

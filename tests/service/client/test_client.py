@@ -12,8 +12,8 @@ import pytest
 
 from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
-from inkstream.service.client import connect, connect_sync
-from inkstream.service.conversation import WINDOW_COLUMNS
+from inkstream.service.client.conversation import WINDOW_COLUMNS
+from inkstream.service.client.stream import connect, connect_sync
 from inkstream.service.protocol.errors import (
     ClientFullError,
     IdleError,
@@ -261,7 +261,7 @@ def test_the_client_needs_only_websockets_pydantic_and_tenacity() -> None:
         [
             sys.executable,
             "-c",
-            "import inkstream.service.client, sys;"
+            "import inkstream.service.client.stream, sys;"
             "print(*{name.split('.')[0] for name in sys.modules})",
         ],
         capture_output=True,

@@ -16,8 +16,8 @@ from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.recognizer import Recognizer, load
 from inkstream.service.cli.terminal import HIDE_CURSOR, SHOW_CURSOR
-from inkstream.service.client import Stream, connect, connect_sync
-from inkstream.service.conversation import CHUNK_COLUMNS, Result
+from inkstream.service.client.conversation import CHUNK_COLUMNS, Result
+from inkstream.service.client.stream import Stream, connect, connect_sync
 from inkstream.service.protocol.errors import ColumnsError, InkError
 from inkstream.service.protocol.server_messages import Event, Letter
 from tests.helpers import builders

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from inkstream.service import client
-from inkstream.service.client import connect_sync
-from inkstream.service.conversation import Result
+from inkstream.service.client import stream as client
+from inkstream.service.client.conversation import Result
+from inkstream.service.client.stream import connect_sync
 from inkstream.service.protocol.server_messages import Result as ResultMessage
 from inkstream.service.protocol.server_messages import ServerMessage, encode
 from tests.helpers.single_session import LIMITS, SessionClient, uninterrupted

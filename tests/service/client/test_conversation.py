@@ -13,14 +13,14 @@ from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service.client import connect_sync
-from inkstream.service.conversation import (
+from inkstream.service.client.conversation import (
     CHUNK_COLUMNS,
     Conversation,
     Exchange,
     Io,
     stream_url,
 )
+from inkstream.service.client.stream import connect_sync
 from inkstream.service.protocol.columns import python_columns
 from inkstream.service.protocol.errors import (
     ColumnsError,

@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from inkstream.service import client
-from inkstream.service.client import Stream, connect_sync
+from inkstream.service.client import stream as client
+from inkstream.service.client.stream import Stream, connect_sync
 from tests.helpers import builders
 from tests.helpers.cutting_proxy import Cut, cutting_proxy
 from tests.helpers.running_server import Running, server

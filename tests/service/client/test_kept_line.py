@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from inkstream.service import conversation
-from inkstream.service.conversation import Conversation, Io, KeptLine
+from inkstream.service.client import conversation
+from inkstream.service.client.conversation import Conversation, Io, KeptLine
 from inkstream.service.protocol.errors import NotResumableError
 from inkstream.service.protocol.server_messages import (
     Configured,

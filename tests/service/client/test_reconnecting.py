@@ -21,9 +21,9 @@ from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service import client
-from inkstream.service.client import connect, connect_sync, retry_after_s
-from inkstream.service.conversation import Conversation
+from inkstream.service.client import stream as client
+from inkstream.service.client.conversation import Conversation
+from inkstream.service.client.stream import connect, connect_sync, retry_after_s
 from inkstream.service.protocol.errors import (
     MEANINGS,
     NoConnectionError,

@@ -22,7 +22,7 @@ from inkstream.service.engine import (
     StateTable,
     in_turns,
 )
-from inkstream.service.logs import get_logger
+from inkstream.service.observe.logs import get_logger
 from inkstream.service.protocol.server_messages import (
     Error,
     Flushed,

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from inkstream.model.errors import InkstreamError, InputError
-from inkstream.service import app, client, session
+from inkstream.service import app, session
 from inkstream.service.cli import main as cli
+from inkstream.service.client import stream as client
 from inkstream.service.protocol.errors import MEANINGS, MessageError, ServiceError
 
 MODULES = (app, cli, client, session)  # importing them defines every error

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
 from tests.helpers import builders
 from tests.helpers.http import PNG, client_of, error
 from tests.helpers.running_server import Running, server

@@ -17,7 +17,7 @@ from inkstream.model.metrics import is_mark
 from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.recognizer import Recognizer
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
 from inkstream.service.pages import answer_of
 from inkstream.service.protocol.errors import OverLimitError
 from inkstream.service.rest.bodies import SMALL_PATH_PIXELS

@@ -17,8 +17,8 @@ from inkstream.model.checkpoint import WEIGHTS_FOLDER
 from inkstream.model.metrics import errors
 from inkstream.model.pages import find_page
 from inkstream.model.recognizer import Recognizer
-from inkstream.service import logs
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
+from inkstream.service.observe import logs
 from inkstream.service.pages import ALTO_TYPE, HOCR_TYPE, Page, PageColumns
 from inkstream.service.rest import work
 from tests.helpers import failing_page_worker

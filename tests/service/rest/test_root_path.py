@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
 from tests.helpers.path_proxy import proxy
 from tests.helpers.running_server import server
 

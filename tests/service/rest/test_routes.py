@@ -16,8 +16,8 @@ from PIL import Image
 
 from inkstream.model.preprocess.columns import digit_columns
 from inkstream.model.runtime import Runtime
-from inkstream.service import logs
-from inkstream.service.client import connect_sync
+from inkstream.service.client.stream import connect_sync
+from inkstream.service.observe import logs
 from inkstream.service.rest.bodies import BodyReader
 from tests.helpers import builders
 from tests.helpers.http import AS_PNG, PNG, client_of, error, wait_for_no_sessions

@@ -24,11 +24,11 @@ from websockets.protocol import State
 from websockets.sync.client import connect
 from websockets.uri import parse_uri
 
-from inkstream.service.connections import Connections
-from inkstream.service.frames import RECEIVE_BYTES, WebSocketConnection
-from inkstream.service.http_connection import HttpConnection
-from inkstream.service.metrics import Metrics
-from inkstream.service.server import Config
+from inkstream.service.observe.metrics import Metrics
+from inkstream.service.server.connections import Connections
+from inkstream.service.server.frames import RECEIVE_BYTES, WebSocketConnection
+from inkstream.service.server.http_connection import HttpConnection
+from inkstream.service.server.run import Config
 from inkstream.service.settings import Settings
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.raw_http import HANDSHAKE
@@ -153,8 +153,8 @@ def cut(draw: st.DataObject, stream: bytes) -> list[bytes]:
 @pytest.fixture(autouse=True)
 def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give clients all the time that a busy machine may take; tests of turns take it back."""
-    monkeypatch.setattr("inkstream.service.frames.FIRST_FRAMES_S", 3600.0)
-    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 3600.0)
+    monkeypatch.setattr("inkstream.service.server.frames.FIRST_FRAMES_S", 3600.0)
+    monkeypatch.setattr("inkstream.service.server.frames.FRAMES_S", 3600.0)
 
 
 @given(
@@ -236,7 +236,7 @@ async def test_only_the_newest_ping_is_answered_once_writing_need_not_wait() -> 
 async def test_frames_beyond_the_time_of_a_turn_wait_for_the_next_and_keep_their_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("inkstream.service.frames.FRAMES_S", 0.0)
+    monkeypatch.setattr("inkstream.service.server.frames.FRAMES_S", 0.0)
     sent = [bytes([number]) for number in range(50)]
     async with opened(WebSocketConnection, direct=True) as peer:
         peer.connection.data_received(b"".join(map(frame, sent[:40])) + frame(sent[40])[:3])
@@ -273,7 +273,7 @@ async def test_a_read_that_comes_late_in_a_turn_waits_for_the_next(
     one = frame(b"one")
     async with opened(WebSocketConnection, direct=True) as peer:
         peer.connection.data_received(one[:n_early])
-        monkeypatch.setattr("inkstream.service.frames.FIRST_FRAMES_S", 0.0)
+        monkeypatch.setattr("inkstream.service.server.frames.FIRST_FRAMES_S", 0.0)
         peer.connection.data_received(one[n_early:])
         peer.connection.data_received(frame(b"two"))
         assert peer.received == []
@@ -289,7 +289,7 @@ async def test_frames_of_a_client_that_are_not_whole_hold_no_more_than_is_allowe
     monkeypatch: pytest.MonkeyPatch, n_unread: int
 ) -> None:
     half = frame(b"x" * 40)[:20]
-    monkeypatch.setattr("inkstream.service.frames.MAX_UNREAD_BYTES", n_unread + len(half))
+    monkeypatch.setattr("inkstream.service.server.frames.MAX_UNREAD_BYTES", n_unread + len(half))
     async with opened(WebSocketConnection, direct=True) as peer:
         client = peer.connection.peer
         client.unread_bytes = n_unread  # of another connection
@@ -315,7 +315,7 @@ async def test_the_system_lets_a_session_send_little_ahead() -> None:
 async def test_a_connection_whose_request_waits_for_its_turn_is_not_read(
     monkeypatch: pytest.MonkeyPatch, request_sent: bytes
 ) -> None:
-    monkeypatch.setattr("inkstream.service.connections.STEPS_S", 0.0)
+    monkeypatch.setattr("inkstream.service.server.connections.STEPS_S", 0.0)
 
     async def app(_scope: Any, receive: Any, _send: Any) -> None:
         await receive()
@@ -371,8 +371,8 @@ async def test_an_answer_to_a_closed_connection_is_left_out(body: bytes) -> None
 async def test_clients_that_read_again_are_written_to_by_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("inkstream.service.connections.STEPS_S", 3600.0)
-    monkeypatch.setattr("inkstream.service.frames.WRITING_S", 3600.0)
+    monkeypatch.setattr("inkstream.service.server.connections.STEPS_S", 3600.0)
+    monkeypatch.setattr("inkstream.service.server.frames.WRITING_S", 3600.0)
     async with (
         opened(WebSocketConnection, direct=True) as first,
         opened(WebSocketConnection, direct=True) as second,
@@ -489,7 +489,7 @@ def test_a_session_that_ended_leaves_nothing_to_the_garbage_collector(tmp_path: 
 def test_slow_collections_of_garbage_are_rare(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inkstream.service.server.COLLECT_EVERY_S", 0.1)
+    monkeypatch.setattr("inkstream.service.server.run.COLLECT_EVERY_S", 0.1)
     begun: list[float] = []
 
     def slow(phase: str, info: dict[str, int]) -> None:

@@ -15,8 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from inkstream.service.http_connection import HttpConnection
-from inkstream.service.server import CLIENT_FAULTS, Config, Server
+from inkstream.service.server.http_connection import HttpConnection
+from inkstream.service.server.run import CLIENT_FAULTS, Config, Server
 from inkstream.service.settings import Settings
 
 METHODS: list[tuple[Any, str, list[str]]] = [  # overridden, with the names of their parameters

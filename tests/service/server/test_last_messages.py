@@ -83,7 +83,7 @@ def test_clients_that_take_nothing_do_not_delay_the_stop(
 def test_a_client_that_was_accepted_before_the_stop_may_still_ask(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inkstream.service.server.FIRST_REQUEST_S", DEADLINE_S)
+    monkeypatch.setattr("inkstream.service.server.run.FIRST_REQUEST_S", DEADLINE_S)
     with server(tmp_path, drain_timeout_s=0.3) as running, contextlib.ExitStack() as stack:
         asking, streaming = (stack.enter_context(connected(running.port)) for _ in range(2))
         while len(running.server.server_state.connections) < 2:

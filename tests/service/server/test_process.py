@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import ConfigError
-from inkstream.service.listeners import listen, raise_descriptor_limit
+from inkstream.service.server.listeners import listen, raise_descriptor_limit
 from inkstream.service.settings import Settings
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.single_session import INK, message
@@ -231,7 +231,7 @@ def test_serving_imports_no_training_packages(tiny: Checkpoint) -> None:
     script = """
 import os, signal, sys, threading
 from websockets.sync.client import connect
-from inkstream.service import server
+from inkstream.service.server import run as server
 from inkstream.service.loading import Loading
 from inkstream.service.settings import Settings
 

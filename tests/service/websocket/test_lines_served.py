@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
 
 from inkstream.model.recognizer import Recognizer
-from inkstream.service.client import connect
+from inkstream.service.client.stream import connect
 from tests.helpers import builders
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import message

@@ -11,7 +11,7 @@ import pytest
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from inkstream.service import logs
+from inkstream.service.observe import logs
 from inkstream.service.session import Effect, Session
 from inkstream.service.websocket import AT_ONCE, DIRECT, PAUSE_FROM
 from tests.helpers import builders

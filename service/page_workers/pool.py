@@ -15,10 +15,10 @@ from multiprocessing import Pipe
 from typing import Final
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service.logs import get_logger
+from inkstream.service.observe.logs import get_logger
+from inkstream.service.page_workers.turns import Turns
 from inkstream.service.protocol.errors import OverLimitError, StoppingError, UnreadableError
 from inkstream.service.settings import Settings, environment_without_settings
-from inkstream.service.turns import Turns
 
 WALL_S_PER_CPU_S: Final = 6  # that a request may take
 IDLE_S: Final = 10.0  # after which a worker ends: starting one takes half a second

@@ -10,8 +10,8 @@ import asyncio
 import time
 from typing import Final
 
-from inkstream.service.logs import get_logger
-from inkstream.service.metrics import Metrics
+from inkstream.service.observe.logs import get_logger
+from inkstream.service.observe.metrics import Metrics
 
 INTERVAL_S: Final = 0.01
 NOTED_S: Final = 0.005  # shorter stalls are not counted

@@ -34,7 +34,7 @@ from websockets.sync.client import connect as open_sync
 from websockets.typing import Subprotocol
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service.conversation import (
+from inkstream.service.client.conversation import (
     Conversation,
     Done,
     Exchange,

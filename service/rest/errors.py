@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service.logs import get_logger
-from inkstream.service.metrics import Metrics
+from inkstream.service.observe.logs import get_logger
+from inkstream.service.observe.metrics import Metrics
 from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS
 

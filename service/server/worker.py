@@ -1,4 +1,4 @@
-"""One of several processes that serve: `python -m inkstream.service.worker`, for the supervisor.
+"""One of several processes that serve, started by the supervisor as a module.
 
 Its arguments are its number, the folder that all workers share, the descriptor of its socket to the
 supervisor, and those of the listening sockets. It gets its settings from the supervisor.
@@ -33,7 +33,7 @@ def main(number: int, folder: Path, descriptor: int, *listeners: int) -> None:
         gc.disable()  # it would walk over what is imported and stays, again and again
         with ThreadPoolExecutor(1, initializer=os.nice, initargs=(NICENESS,)) as thread:
             settings, loading = thread.submit(_prepare, given).result()
-        from inkstream.service import worker_server  # noqa: PLC0415 - imported by the thread
+        from inkstream.service.server import worker_server  # noqa: PLC0415 - imported by the thread
 
         gc.freeze()
         gc.enable()
@@ -55,7 +55,7 @@ def _prepare(given: dict[str, Any]) -> "tuple[Settings, Loading | None]":
 
     settings = Settings.load(**given)
     loading = Loading(settings) if settings.threads == 1 else None
-    from inkstream.service import worker_server  # noqa: F401, PLC0415
+    from inkstream.service.server import worker_server  # noqa: F401, PLC0415
 
     return settings, loading
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Final
 
-from inkstream.service import memory
+from inkstream.service.observe import memory
 
 NICENESS: Final = 10  # the event loop goes first
 

@@ -17,14 +17,14 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from inkstream.service import logs, memory
 from inkstream.service.app import create_app
-from inkstream.service.balance import Balance
-from inkstream.service.connections import Acceptor, Connections, Peer
-from inkstream.service.frames import WebSocketConnection
-from inkstream.service.http_connection import HttpConnection
-from inkstream.service.listeners import listen, raise_descriptor_limit, warn_if_open_to_all
 from inkstream.service.loading import Loading
+from inkstream.service.observe import logs, memory
+from inkstream.service.server.balance import Balance
+from inkstream.service.server.connections import Acceptor, Connections, Peer
+from inkstream.service.server.frames import WebSocketConnection
+from inkstream.service.server.http_connection import HttpConnection
+from inkstream.service.server.listeners import listen, raise_descriptor_limit, warn_if_open_to_all
 from inkstream.service.service import Service
 from inkstream.service.settings import Settings
 

@@ -8,7 +8,7 @@ import socket
 from typing import Final
 
 from inkstream.model.errors import ConfigError
-from inkstream.service.logs import get_logger
+from inkstream.service.observe.logs import get_logger
 from inkstream.service.settings import Settings
 
 BACKLOG: Final = 2048  # connections that the kernel keeps until we accept them

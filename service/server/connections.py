@@ -17,11 +17,11 @@ from http import HTTPStatus
 from typing import Final
 
 from inkstream.service.access import network_of
-from inkstream.service.balance import Balance
-from inkstream.service.logs import get_logger
-from inkstream.service.metrics import Metrics
+from inkstream.service.observe.logs import get_logger
+from inkstream.service.observe.metrics import Metrics
+from inkstream.service.observe.watchdog import Watchdog
+from inkstream.service.server.balance import Balance
 from inkstream.service.settings import Settings
-from inkstream.service.watchdog import Watchdog
 
 ACCEPTS_A_TURN: Final = 16  # connections accepted before others get their turn of the event loop
 YIELD_S: Final = 0.005  # for which a connection is left to workers that have fewer

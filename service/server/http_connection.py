@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from inkstream.service.connections import REQUEST_S, Peer, refusal
-from inkstream.service.frames import WebSocketConnection
+from inkstream.service.server.connections import REQUEST_S, Peer, refusal
+from inkstream.service.server.frames import WebSocketConnection
 
 MAX_HEADER_BYTES: Final = 64 * 1024  # browsers and proxies stay below 32 KiB
 MAX_HEADERS: Final = 256  # with trailers

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from inkstream.model.errors import InkstreamError
-from inkstream.service import logs, metrics
-from inkstream.service.balance import Balance
 from inkstream.service.loading import Loading
-from inkstream.service.server import Config, Server, run
+from inkstream.service.observe import logs, metrics
+from inkstream.service.server.balance import Balance
+from inkstream.service.server.run import Config, Server, run
 from inkstream.service.service import Service
 from inkstream.service.settings import Settings
 

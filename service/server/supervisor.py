@@ -27,15 +27,15 @@ from typing import Final
 from pydantic import SecretStr
 
 from inkstream.model.errors import ConfigError, InkstreamError
-from inkstream.service import logs
 from inkstream.service.access import GOAWAY_SHARE
-from inkstream.service.balance import MOST_WORKERS, Balance
-from inkstream.service.listeners import listen, warn_if_open_to_all
-from inkstream.service.metrics import forget_gauges
+from inkstream.service.observe import logs
+from inkstream.service.observe.metrics import forget_gauges
 from inkstream.service.sealing import random_key
+from inkstream.service.server.balance import MOST_WORKERS, Balance
+from inkstream.service.server.listeners import listen, warn_if_open_to_all
 from inkstream.service.settings import LAST_S, Settings, environment_without_settings
 
-MODULE: Final = "inkstream.service.worker"
+MODULE: Final = "inkstream.service.server.worker"
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 START_S: Final = 120.0  # for a worker to serve; it takes about a second on an idle machine
 KILL_S: Final = 0.5  # after the time in which a worker ends by itself

@@ -16,7 +16,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]  # the mask in C
 
-from inkstream.service.connections import Peer
+from inkstream.service.server.connections import Peer
 from inkstream.service.settings import Settings
 from inkstream.service.websocket import DIRECT
 

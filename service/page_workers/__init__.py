@@ -1,0 +1,1 @@
+"""Processes for work that can run away: their pool, their inside, and turns of clients at them."""

@@ -1,0 +1,1 @@
+"""Sockets and processes: uvicorn, frames, connections, the drain, workers and their supervisor."""
