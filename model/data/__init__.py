@@ -1,0 +1,1 @@
+"""What nets are trained and measured on: sources, parts by writer, looks of paper, batches."""

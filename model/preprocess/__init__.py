@@ -1,0 +1,1 @@
+"""Images and strokes -> columns, the same way for training and for serving."""

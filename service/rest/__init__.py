@@ -1,0 +1,1 @@
+"""Whole images, strokes and pages by HTTP: routes, bodies, answers, their description."""

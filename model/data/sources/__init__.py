@@ -1,0 +1,1 @@
+"""Read what people wrote: a file for each kind of data."""

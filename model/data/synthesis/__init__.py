@@ -1,0 +1,1 @@
+"""Make up words and lines from the letters that people wrote."""
