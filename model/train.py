@@ -154,7 +154,7 @@ def choose_device(config: TrainingConfig, options: RunOptions) -> tuple[torch.de
     """Return the device of a run, and whether its products are computed in bfloat16.
 
     On processors with AVX-512 BF16 but without AMX they can take longer than those of 32 bits
-    (docs/experiments/network.md).
+    (docs/experiments.md).
     """
     has_cuda = torch.cuda.is_available()
     if options.device == "cuda" and not has_cuda:

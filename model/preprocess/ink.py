@@ -62,7 +62,7 @@ FLAT_WAY: Final = 1.3
 FLAT_FRAME: Final = 0.7
 # Ink is read worse that fills less of its rows than this share of what it should, or of which more
 # than such a part of the rows lies beyond them. A word may have small letters alone, and fill no
-# more by right; ink so many times as wide as high has others too: docs/experiments/frames.md.
+# more by right; ink so many times as wide as high has others too: docs/experiments.md.
 LEAST_FILLED: Final = 2 / 3
 LEAST_FILLED_LONG: Final = 0.9
 LONG: Final = 8
