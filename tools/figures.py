@@ -23,11 +23,11 @@ REPORTS = ROOT / "docs" / "reports"
 BENCH = REPORTS / "bench" / installed_version()
 SIDES = ("words", "lines")
 ROUGH = ("digits", "lines")  # models that are also measured on rough columns
+PAPER = ("german-words", "registers", "wills")  # folders of reports on lines on real paper
 # The kind of each report by its folder.
-PAPER = {"german-words": "wills", "registers": "wills", "wills": "wills"}
 KINDS = {
     **{name: name for name in ("digits", "lines", "pages", "ruled", "letters", "language", "ink")},
-    **PAPER,
+    **dict.fromkeys(PAPER, "wills"),
 }
 DOCUMENTS = (
     ROOT / "README.md",
@@ -213,8 +213,7 @@ def _summary() -> str:
         return "; ".join(f"{over_runs(of_model)[0]:.2f} times" for of_model in runs)
 
     def cer(figures: dict[str, Any]) -> str:
-        low, high = figures["bootstrap"]["all"]["interval"]
-        return f"{figures['cer']:.1%} ({100 * low:.1f} to {high:.1%}); {figures['exact_match']:.1%}"
+        return f"{_cer(figures, figures['bootstrap']['all'])}; {figures['exact_match']:.1%}"
 
     rows = [
         (
@@ -246,7 +245,8 @@ def _summary() -> str:
         (
             f"{german['lines']} German words on paper by unseen writers: CER; with `german`",
             "; ".join(
-                f"{reader['cer_accents']['cer']:.1%}" for reader in german["readers"].values()
+                f"{german['readers'][name]['cer_accents']['cer']:.1%}"
+                for name in ("inkstream", "inkstream with german")
             ),
             "`inkstream evaluate wills german-words.tar --language german`",
         ),
@@ -296,20 +296,24 @@ def _paper() -> str:
     """Return how lines on real paper are read, by source."""
     rows = []
     for folder in PAPER:
-        found = _load(f"{folder}/report.json")
-        language = found["language"]
-        greedy, guided = (
-            found["readers"][reader]["cer_accents"]
-            for reader in ("inkstream", f"inkstream with {language}")
+        paper = _load(f"{folder}/report.json")
+        rows.append(
+            (
+                f"{paper['source']} ([report](../../docs/reports/{folder}/figures.md))",
+                f"{paper['writers']}; {paper['lines']:,}",
+                *(
+                    _cer(reader["cer_accents"], reader["cer_accents"]["bootstrap"])
+                    for name, reader in paper["readers"].items()
+                    if name.startswith("inkstream")
+                ),
+            )
         )
-        name = f"{found['source']} ([report](../../docs/reports/{folder}/figures.md))"
-        rows.append((name, f"{found['writers']}; {found['lines']:,}", *map(_cer, (greedy, guided))))
     return table(("source", "test writers; lines", "CER", "CER with its language"), rows)
 
 
-def _cer(figures: dict[str, Any]) -> str:
+def _cer(figures: dict[str, Any], bootstrap: dict[str, Any]) -> str:
     """Return a CER with its 95 % interval."""
-    low, high = figures["bootstrap"]["interval"]
+    low, high = bootstrap["interval"]
     return f"{figures['cer']:.1%} ({100 * low:.1f} to {high:.1%})"
 
 
