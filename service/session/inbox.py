@@ -15,9 +15,7 @@ from inkstream.service.protocol.client_messages import Configure, Ink
 from inkstream.service.protocol.errors import InkError, Ref, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits
 
-BURST_S: Final = 5  # tokens of so many seconds may be spent at once
 PATTERN_COST: Final = 50  # the dearest pattern takes as long as so many ordinary messages
-POINT_WEIGHT: Final = 4  # a point takes the memory of so many columns
 CONTROL_WEIGHT: Final = 64  # a message counts as so many columns: all may be answered at once
 
 
@@ -89,9 +87,9 @@ class Inbox:
         return len(self._queue)
 
     def spend(self, cost: int) -> None:
-        """Spend tokens; `max_control_per_s` come a second, those of `BURST_S` wait at most."""
+        """Spend tokens; `max_control_per_s` come a second, those of five seconds wait at most."""
         seconds = cost / self._limits.max_control_per_s
-        self.paid_s = max(self.newest_s - BURST_S, self.paid_s) + seconds
+        self.paid_s = max(self.newest_s - 5, self.paid_s) + seconds
 
     def add_columns(self, data: bytes) -> None:
         """Queue the columns of one binary message."""
@@ -112,7 +110,7 @@ class Inbox:
             case PackedColumns():
                 weight, cost = len(message.data) // self._column_size, 0
             case Ink():
-                weight += POINT_WEIGHT * check_points(message, limits)
+                weight += 4 * check_points(message, limits)  # the memory of four columns each
             case Configure():
                 weight += check_hints(message, limits)
                 cost = 1 if message.pattern is None else PATTERN_COST

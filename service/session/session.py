@@ -53,9 +53,6 @@ from inkstream.service.session.outputs import Close, Effect, Restore, Showing, S
 from inkstream.service.session.revisions import Revisions
 from inkstream.service.session.snapshot import SavedSession, decode, encode
 
-MAX_RUN_COST: Final = 256  # of one portion, in greedy columns: 16 columns of a beam, 6 ms
-NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1
-RESUME_BYTES: Final = 1024  # at most, of a message `resume` without its snapshot
 _EVENTS: Final = TypeAdapter(list[messages.Event])
 
 
@@ -65,51 +62,30 @@ class State(IntEnum):
     NEW, OPEN, RUN_DUE, RUNNING, INK_DUE, CLOSED = range(6)
 
 
-class Transition(IntEnum):
-    """What happens to a session."""
-
-    OPEN = 0
-    RECEIVE = 1  # a frame came, or the server is about to stop
-    NEED_RUN = 2  # a message needs columns run
-    NEED_INK = 3  # a message needs strokes drawn
-    TAKE = 4  # columns went to the engine
-    STEP = 5  # their scores came back
-    DRAW = 6  # strokes were drawn
-
-
-NEW, OPEN, RUN_DUE, RUNNING, INK_DUE, CLOSED = State
-# Looking up a member of an Enum takes 50 ns; these are needed for every column.
-RECEIVE, TAKE, STEP = Transition.RECEIVE, Transition.TAKE, Transition.STEP
-
-
 class IllegalTransitionError(InkstreamError):
     """The caller did what the session's state does not allow; nothing was changed."""
 
 
-class Row(dict[Transition, State]):
-    """What may happen in a state, and which state follows; all else raises the error."""
+NEW, OPEN, RUN_DUE, RUNNING, INK_DUE, CLOSED = State
+# What may happen in each state, and which state follows. Columns go to the engine (TAKE), and their
+# scores come back (STEP). A session may be closed in any state; what comes afterwards is dropped.
+TRANSITIONS: Final[dict[State, dict[str, State]]] = {
+    NEW: {"OPEN": OPEN},
+    OPEN: {"RECEIVE": OPEN, "NEED_RUN": RUN_DUE, "NEED_INK": INK_DUE, "TAKE": RUNNING},
+    RUN_DUE: {"RECEIVE": RUN_DUE, "TAKE": RUNNING},
+    RUNNING: {"RECEIVE": RUNNING, "STEP": OPEN},
+    INK_DUE: {"RECEIVE": INK_DUE, "DRAW": OPEN},
+    CLOSED: dict.fromkeys(("RECEIVE", "TAKE", "STEP", "DRAW"), CLOSED),
+}
 
-    def __init__(self, state: State, **cells: State) -> None:
-        super().__init__({Transition[name]: cell for name, cell in cells.items()})
-        self.state = state
 
-    def __missing__(self, transition: Transition) -> State:
-        allowed = ", ".join(possible.name for possible in self)
-        raise IllegalTransitionError(
-            f"{transition.name} in state {self.state.name}, allowed: {allowed}"
-        )
-
-
-ROWS: Final = (
-    Row(NEW, OPEN=OPEN),
-    Row(OPEN, RECEIVE=OPEN, NEED_RUN=RUN_DUE, NEED_INK=INK_DUE, TAKE=RUNNING),
-    Row(RUN_DUE, RECEIVE=RUN_DUE, TAKE=RUNNING),
-    Row(RUNNING, RECEIVE=RUNNING, STEP=OPEN),
-    Row(INK_DUE, RECEIVE=INK_DUE, DRAW=OPEN),
-    # A session may be closed in any state. What comes afterwards is dropped.
-    Row(CLOSED, RECEIVE=CLOSED, TAKE=CLOSED, STEP=CLOSED, DRAW=CLOSED),
-)
-TRANSITIONS: Final = {row.state: row for row in ROWS}
+def after(state: State, transition: str) -> State:
+    """Return the state that follows; raise `IllegalTransitionError` where none does."""
+    transitions = TRANSITIONS[state]
+    if transition not in transitions:
+        allowed = ", ".join(transitions)
+        raise IllegalTransitionError(f"{transition} in state {state.name}, allowed: {allowed}")
+    return transitions[transition]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +181,7 @@ class Session:
 
     def open(self) -> list[Effect]:
         """Begin; return `ready`."""
-        self.state = TRANSITIONS[self.state][Transition.OPEN]
+        self.state = after(self.state, "OPEN")
         info = self.model.info
         model = messages.ServedModel(
             name=info.name, version=info.version, kind=info.kind, digest=self.model.digest
@@ -216,7 +192,7 @@ class Session:
 
     def receive(self, frame: str | bytes, now_s: float) -> list[Effect]:
         """Take one frame, text or columns, that came at `now_s`; return what is due at once."""
-        self.state = TRANSITIONS[self.state][RECEIVE]
+        self.state = after(self.state, "RECEIVE")
         if self.state is CLOSED:
             return []
         inbox, size, limits = self.inbox, self._given_size, self.model.limits
@@ -224,7 +200,7 @@ class Session:
         message: Control
         try:
             if isinstance(frame, str):
-                message = parse_client(frame, limits.most_parts, limits.most_objects)
+                message = parse_client(frame, limits.max_parts, limits.max_objects)
                 if isinstance(message, requests.Columns):
                     rows, max_columns = message.columns, limits.max_message_columns
                     data = unpack_columns(rows, size, max_columns, message.id)
@@ -244,7 +220,7 @@ class Session:
 
     def goaway(self, time_left_s: float) -> list[Effect]:
         """Tell the client that the server is about to stop."""
-        self.state = TRANSITIONS[self.state][RECEIVE]
+        self.state = after(self.state, "RECEIVE")
         if self.state is CLOSED:
             return []
         time_left_ms = round(time_left_s * 1000)
@@ -271,13 +247,13 @@ class Session:
         They end where a state is kept, where a line ends, and before another message, and are no
         more than their decoder reads in good time.
         """
-        state = TRANSITIONS[self.state][TAKE]
+        state = after(self.state, "TAKE")
         line = self._line
         n_columns = self.ready_columns()
         if n_columns > 1:
             to_kept = KEPT_SPACING - line.column % KEPT_SPACING
             to_limit = max(1, self._max_columns - line.column)
-            in_time = MAX_RUN_COST // line.decoder.column_cost
+            in_time = 256 // line.decoder.column_cost  # 16 columns of a beam take 6 ms
             n_columns = min(max_columns, n_columns, in_time, to_kept, to_limit)
         if n_columns <= 0:
             return None
@@ -315,7 +291,7 @@ class Session:
 
         `shown` is what the results of its picked columns show, from `shown_of`.
         """
-        self.state = TRANSITIONS[self.state][STEP]
+        self.state = after(self.state, "STEP")
         if self.state is CLOSED:
             return []
         if self._work is not None:
@@ -332,7 +308,7 @@ class Session:
 
     def draw(self) -> list[Effect]:
         """Go on with the message whose `ink_due` is drawn."""
-        self.state = TRANSITIONS[self.state][Transition.DRAW]
+        self.state = after(self.state, "DRAW")
         if self.state is not CLOSED:
             self._go_on()
         return self._advanced()
@@ -392,8 +368,7 @@ class Session:
         else:
             self._work = work
             is_ink = isinstance(self._due, InkChanges)
-            need = Transition.NEED_INK if is_ink else Transition.NEED_RUN
-            self.state = TRANSITIONS[self.state][need]
+            self.state = after(self.state, "NEED_INK" if is_ink else "NEED_RUN")
 
     def _answer(self, message: Control) -> Work:
         """Do what a message asks for; raise an `InputError` if it cannot be done."""
@@ -421,7 +396,7 @@ class Session:
             case _:
                 yield from self._flush()
                 self._send([self._with_answer(messages.Done, id=message.id)])
-                self._effects.append(Close(NORMAL_CLOSURE, "end"))
+                self._effects.append(Close(1000, "end"))
                 self.close()
 
     def _configure(self, options: Options) -> None:
@@ -491,7 +466,6 @@ class Session:
         line = self._line
         changes = self._ink.changes(ink, line.oldest, line.column)
         self.inbox.spend(changes.cost - 1)
-        changes.prepare(self.model.config.column_size)
         if not changes.is_drawn:
             for stroke in ink.strokes:
                 stroke.points.clear()  # the pieces have them, in an eighth of the memory
@@ -583,7 +557,7 @@ class Session:
 
     def _flush(self) -> Work:
         """Read the ink that is left, then blank columns until the net holds nothing back."""
-        if (held_back := self._ink.rest()) is not None:
+        if (held_back := self._ink.held_back()) is not None:
             yield from self._read_ink(*held_back)
         if not self._line.decoder.settled:
             _, events = yield from self._read_blank(self._line.decoder.flush_columns)
@@ -620,7 +594,8 @@ class Session:
             sent=[event.model_dump() for event in self._revisions.sent.values()],
         )
         blob = model.seals.seal(encode(saved), self._client, model.limits.resume_lifetime_s)
-        if len(blob) <= model.limits.max_frame_bytes - RESUME_BYTES:
+        # The message `resume` that brings it back has at most 1024 bytes beside it.
+        if len(blob) <= model.limits.max_frame_bytes - 1024:
             self._effects.append(messages.Snapshot(messages=self._n_processed, blob=blob))
 
     def _resume(self, message: requests.Resume) -> Work:
