@@ -70,7 +70,6 @@ class Inbox:
         # Not taken yet; a control message counts as some. At the limit, read no more of the client.
         self.waiting_columns = 0
         self.head_columns = 0  # at the head, up to the next control message
-        self.begun_columns = 0  # of these, the last ones of a message of which some were taken
         # An entry is one message: columns, or another with its weight (ink perhaps as it came).
         self._queue: deque[bytes | tuple[Control | str, int]] = deque()
         self._n_controls = 0  # in the queue
@@ -83,7 +82,7 @@ class Inbox:
 
     @property
     def n_messages(self) -> int:
-        """Messages in the queue, with one of which some columns were taken."""
+        """Messages in the queue."""
         return len(self._queue)
 
     def spend(self, cost: int) -> None:
@@ -155,44 +154,22 @@ class Inbox:
             return requests.parse_client(message, len(message), len(message))
         return message
 
-    def peek(self, n_columns: int) -> bytes:
-        """Return the first columns, at most `head_columns` of them, and leave them in the queue."""
-        size, data = n_columns * self._column_size, b""
-        for message in cast(Iterator[bytes], iter(self._queue)):
-            data += message[: size - len(data)]
-            if len(data) == size:
-                break
-        return data
+    def take_columns(self, n_columns: float) -> tuple[bytes, list[int]]:
+        """Remove messages of columns from the head, whole ones, until they have so many columns.
 
-    def up_to_message(self, n_columns: int) -> int:
-        """Return how many of `n_columns` end with a message; all of them if none does."""
-        size, end = n_columns * self._column_size, 0
-        for message in cast(Iterator[bytes], iter(self._queue)):
-            if end == size or end + len(message) > size:
-                break
-            end += len(message)
-        return end // self._column_size or n_columns
-
-    def take(self, n_columns: int) -> tuple[bytes, list[int]]:
-        """Remove the first columns, at most `head_columns`; return them, and which end messages."""
-        self.waiting_columns -= n_columns
-        self.head_columns -= n_columns
-        size = n_columns * self._column_size
+        Returns their columns, and after how many of them each message ends.
+        """
+        size = self._column_size
         data = cast(bytes, self._queue.popleft())
-        self.begun_columns = 0
-        if len(data) == size:  # the usual case: one message of one column
-            return data, [n_columns - 1]
-        ends = [len(data) // self._column_size - 1]
-        while len(data) < size:
+        ends = [len(data) // size]
+        while ends[-1] < n_columns and ends[-1] < self.head_columns:
             data += cast(bytes, self._queue.popleft())
-            ends.append(len(data) // self._column_size - 1)
-        self.begun_columns = ends[-1] + 1 - n_columns
-        if self.begun_columns:
-            ends.pop()
-            self._queue.appendleft(data[size:])
-        return data[:size], ends
+            ends.append(len(data) // size)
+        self.waiting_columns -= ends[-1]
+        self.head_columns -= ends[-1]
+        return data, ends
 
     def clear(self) -> None:
         """Remove everything."""
         self._queue.clear()
-        self.waiting_columns = self.head_columns = self.begun_columns = self._n_controls = 0
+        self.waiting_columns = self.head_columns = self._n_controls = 0

@@ -27,7 +27,7 @@ CELLS = [
     for transition, cell in zip(HEADER, row[1:], strict=True)
 ]
 INK = message("ink", strokes=[{"points": [(3.0, 4.0), (9.0, 8.0)]}], height=16.0)
-PORTION = Portion(bytes(16), n_columns=1, cost=1, picked=[0], n_messages=1)
+PORTION = Portion(bytes(16), n_columns=1, cost=1, picked=[0])
 CALLS: list[tuple[str, Callable[[Session, Runtime], object]]] = [
     ("OPEN", lambda session, net: session.open()),
     ("RECEIVE", lambda session, net: session.receive(LINE_INK, 0.0)),
