@@ -47,10 +47,8 @@ from inkstream.service.session import (
 )
 
 ROOM: Final = 1024  # rows of the state table; once all are in use, it is copied to a larger one
-MORE_ROWS: Final = 16  # come into use at once
 INKING_S: Final = 0.002  # for handing out ink that is drawn, in one turn
 ANSWERING_S: Final = 0.004  # for handing scores out in one turn, and what waits behind them
-MAX_CLIENT_COLUMNS: Final = 32  # of one client in a run, if there are several clients: 1 ms
 # Ink of fewer sessions than this waits for more, up to this time after the newest turn with work:
 # to draw and to read the ink of one takes nearly as long as that of many.
 GATHERED_SESSIONS: Final = 32
@@ -81,8 +79,8 @@ class StateTable:
             n_rows = len(self.rows)
             if n_rows == len(self._room):
                 self._room = np.concatenate([self._room, np.zeros_like(self._room)])
-            self.rows = self._room[: n_rows + MORE_ROWS]
-            self.free = list(range(n_rows, n_rows + MORE_ROWS))
+            self.rows = self._room[: n_rows + 16]
+            self.free = list(range(n_rows, n_rows + 16))
         row = self.free.pop()
         self.rows[row] = 0
         return row
@@ -340,7 +338,7 @@ class Engine:
         sessions = Counter([member.client for member in members])
         share = self._max_columns // max(1, len(sessions))
         if len(self._clients) > 1:
-            share = min(share, MAX_CLIENT_COLUMNS)
+            share = min(share, 32)  # columns, which take 1 ms
         return {client: max(1, min(at_most, share // n)) for client, n in sessions.items()}
 
     def _run(self, batch: list[EngineSession], *, hold: bool) -> None:

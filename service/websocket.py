@@ -36,7 +36,6 @@ DIRECT: Final = "inkstream.direct"  # in the state of ASGI's scope: weak, of a `
 PAUSE_FROM: Final = 512  # a client is paused once so many messages wait for the engine or for it
 MERGE_FROM: Final = 256  # from here on a result takes the place of a result before it
 AT_ONCE: Final = 64  # messages of the outbox that are written at once: about 20 kB
-REQUEST_ID_BYTES: Final = 8
 ABNORMAL: Final = 1006  # RFC 6455, 7.4.1: the connection was lost without a close
 
 AsgiEvent = MutableMapping[str, Any]
@@ -316,7 +315,7 @@ class StreamEndpoint:
 
         A browser's script sees messages and closing codes, but no HTTP status.
         """
-        request_id = secrets.token_hex(REQUEST_ID_BYTES)
+        request_id = secrets.token_hex(8)
         self._service.metrics.refused(error.code)
         log.info("session refused", request=request_id, code=error.code)
         meaning = errors.MEANINGS[error.code]

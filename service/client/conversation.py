@@ -29,13 +29,11 @@ from inkstream.service.protocol.errors import (
 )
 from inkstream.service.protocol.strokes import portions, python_height, python_strokes
 
-SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 OPTIONS: Final = tuple(
     name for name in messages.Configured.model_fields if name not in ("type", "seq", "id")
 )
 CHUNK_COLUMNS: Final = 64  # in one message: answers begin while the others are still being sent
 WINDOW_COLUMNS: Final = 128  # sent and not yet answered: no queue on the way ever fills
-SNAPSHOT_COLUMNS: Final = 512  # between two snapshots, unless the program chooses otherwise
 MAX_KEPT_BYTES: Final = 8 * 1024 * 1024  # of messages of a line
 RESUME_ID: Final = "resume"  # of `resume` and its pings; ids of the program's messages are numbers
 
@@ -193,7 +191,7 @@ class Conversation:
         self.ready = yield from self._open()
         self._line.digest = self.ready.model.digest
         if self._reconnects:
-            yield self._message("configure", snapshot_columns=SNAPSHOT_COLUMNS)
+            yield self._message("configure", snapshot_columns=512)
 
     def _columns(self, columns: Any) -> Exchange[Result]:
         """Send columns, at most a window of them unanswered at any time, and give their results."""
@@ -464,10 +462,11 @@ def stream_url(url: str, model: str | None) -> str:
 
     Raises `ValueRefusedError` if `url` is no address of a server.
     """
+    schemes = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
     with suppress(ValueError):  # raised for wrong brackets or ports
         parts = urlsplit(url)
-        if parts.scheme in SCHEMES and parts.netloc and parts.port != 0:
+        if parts.scheme in schemes and parts.netloc and parts.port != 0:
             path = parts.path.rstrip("/").removesuffix(messages.PATH) + messages.PATH
             query = dict(parse_qsl(parts.query)) | ({} if model is None else {"model": model})
-            return urlunsplit((SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))
+            return urlunsplit((schemes[parts.scheme], parts.netloc, path, urlencode(query), ""))
     raise ValueRefusedError(f"url is {url!r}, expected one such as ws://127.0.0.1:8000")

@@ -55,11 +55,9 @@ from inkstream.service.protocol.errors import (
 )
 
 ANSWER_S: Final = 10.0  # how long each answer may take while a connection is opened
-CLOSE_S: Final = 1.0  # how long the server may take to close too: a lost connection never does
 FIRST_WAIT_S: Final = 0.05  # at most, before the second attempt to reconnect; then doubled
 LONGEST_WAIT_S: Final = 5.0  # at most, unless the server asks for more
 GAP_S: Final = 60.0  # from the loss of a connection to the last attempt
-RETRIED: Final = LOSSES | {"too_many_sessions"}  # the lost one may still be counted
 
 Results = TypeVar("Results")
 
@@ -144,7 +142,7 @@ class _Stream(Conversation, Generic[Results]):
             "subprotocols": [Subprotocol(messages.PROTOCOL)],
             "compression": None,  # deflate takes longer than it saves on so few bytes
             "open_timeout": ANSWER_S,
-            "close_timeout": CLOSE_S,
+            "close_timeout": 1.0,  # a lost connection is never closed by the server
             "additional_headers": {} if key is None else {"Authorization": f"Bearer {key}"},
         }
 
@@ -193,8 +191,9 @@ class _Stream(Conversation, Generic[Results]):
     def _reconnect(self, reason: InkstreamError) -> Waiting[None]:
         """Try to resume, with exponential backoff and full jitter."""
         waits_s: list[float] = []
+        retried = LOSSES | {"too_many_sessions"}  # the lost one may still be counted
         attempts = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda error: getattr(error, "code", "") in RETRIED),
+            retry=tenacity.retry_if_exception(lambda error: getattr(error, "code", "") in retried),
             wait=_wait_s,
             stop=tenacity.stop_before_delay(GAP_S),
             sleep=waits_s.append,

@@ -5,8 +5,7 @@ what is allowed. `columns` checks columns, which come in binary frames too. The 
 docs/protocol.md.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -34,9 +33,6 @@ from inkstream.service.protocol.errors import (
 )
 from inkstream.service.protocol.strokes import HEIGHT_ALLOWED, Height, Points, strokes_fault
 
-CLIENT_TYPES: Final = (
-    *("columns", "ink", "configure", "rewind", "flush", "reset", "ping", "end", "resume"),
-)
 MAX_REF_CHARACTERS: Final = 128  # an id is echoed: it stays far smaller than a message
 MAX_REF: Final = 2**53 - 1  # the largest whole number that a browser keeps exactly
 ID_ALLOWED: Final = (
@@ -44,8 +40,6 @@ ID_ALLOWED: Final = (
 )
 WHOLE_ALLOWED: Final = "a whole number from 0 to 2**53 - 1"
 LEAST_SPACING: Final = 64  # columns between two snapshots: each takes as long as some columns
-MOST_PARTS: Final = 16_384  # arrays and objects of one message, where no limits are known
-MOST_OBJECTS: Final = 4096  # among them: an object takes four times as long to read
 ALLOWED: Final = {  # in each field but columns and strokes
     "id": ID_ALLOWED,
     "undo": ID_ALLOWED,
@@ -240,32 +234,28 @@ class Resume(ClientMessage):
     """The newest snapshot's blob: then only the messages follow that it does not cover."""
 
 
+_KINDS = Columns | Ink | Configure | Rewind | Flush | Reset | Ping | End | Resume
+CLIENT_TYPES: Final = tuple(kind.__name__.lower() for kind in get_args(_KINDS))
 CLIENT: Final[TypeAdapter[ClientMessage]] = TypeAdapter(
-    Annotated[
-        Columns | Ink | Configure | Rewind | Flush | Reset | Ping | End | Resume,
-        Field(discriminator="type"),
-    ]
+    Annotated[_KINDS, Field(discriminator="type")]
 )
 
-_validate_json: Final[Callable[[str | bytes], ClientMessage]] = CLIENT.validator.validate_json
 
-
-def parse_client(
-    text: str, most_parts: int = MOST_PARTS, most_objects: int = MOST_OBJECTS
-) -> ClientMessage:
+def parse_client(text: str, max_parts: int = 16_384, max_objects: int = 4096) -> ClientMessage:
     """Read one text frame; raise a `MessageError` that says what came and what is allowed.
 
-    More arrays and objects than `most_parts`, or more objects than `most_objects`, are refused
-    before they are read: each takes far longer than the three bytes in which it comes.
+    More arrays and objects than `max_parts`, or more objects than `max_objects`, are refused
+    before they are read: each takes far longer than the three bytes in which it comes, and an
+    object four times as long as an array.
     """
     n_objects = text.count("{")
     n_parts = text.count("[") + n_objects
-    if n_parts > most_parts:
-        raise MessageError(f"{n_parts} arrays and objects in one message, allowed: {most_parts}")
-    if n_objects > most_objects:
-        raise MessageError(f"{n_objects} objects in one message, allowed: {most_objects}")
+    if n_parts > max_parts:
+        raise MessageError(f"{n_parts} arrays and objects in one message, allowed: {max_parts}")
+    if n_objects > max_objects:
+        raise MessageError(f"{n_objects} objects in one message, allowed: {max_objects}")
     try:
-        return _validate_json(text)
+        return CLIENT.validator.validate_json(text)  # type: ignore[no-any-return]
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
     if fault["type"] == "json_invalid":

@@ -5,7 +5,7 @@ All become bytes, H for each column, or raise a `ColumnsError` that names the fi
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -13,27 +13,19 @@ from inkstream.service.protocol.errors import ColumnsError, Ref, described
 
 Rows = list[list[Annotated[int, Field(ge=0, le=255)]]]  # [n, H]
 
-MAX_REPR: Final = 40  # characters of a faulty value that an error quotes
-
 
 def unpack_columns(
-    message: bytes | list[list[int]], height: int, most: int, ref: Ref = None
+    message: bytes | list[list[int]], height: int, max_columns: int, ref: Ref = None
 ) -> bytes:
-    """Return the columns of one message of a stream, from 1 to `most`."""
-    if not isinstance(message, bytes):
-        if isinstance(message, list):
-            _check_number(len(message), most, ref)  # before any of them
-        return json_columns(message, height, ref)
-    n_columns, rest = divmod(len(message), height)
-    if rest or not message:
-        raise ColumnsError(f"{len(message)} bytes, expected {height} for each column", ref)
-    _check_number(n_columns, most, ref)
-    return message
-
-
-def _check_number(n_columns: int, most: int, ref: Ref) -> None:
-    if n_columns > most:
-        raise ColumnsError(f"{n_columns} columns in one message, allowed: 1..{most}", ref)
+    """Return the columns of one message of a stream, from 1 to `max_columns`."""
+    n_columns = len(message) if isinstance(message, list) else 0
+    if isinstance(message, bytes):
+        n_columns, excess_bytes = divmod(len(message), height)
+        if excess_bytes or not message:
+            raise ColumnsError(f"{len(message)} bytes, expected {height} for each column", ref)
+    if n_columns > max_columns:  # none of them was looked at
+        raise ColumnsError(f"{n_columns} columns in one message, allowed: 1..{max_columns}", ref)
+    return message if isinstance(message, bytes) else json_columns(message, height, ref)
 
 
 def json_columns(columns: Any, height: int, ref: Ref = None) -> bytes:
@@ -65,7 +57,7 @@ def python_columns(columns: Any, height: int) -> bytes:
 
 def shortened(value: Any) -> str:
     """Return the beginning of a value as Python writes it."""
-    return f"{value!r:.{MAX_REPR}}"
+    return f"{value!r:.40}"
 
 
 def _joined(
@@ -87,8 +79,8 @@ def _joined(
             with suppress(TypeError, ValueError):
                 rows.append(bytes(row))
                 continue
-        place, pixel = next(pair for pair in enumerate(row) if not _is_pixel(pair[1]))
-        got = f"pixel {place} of column {number} is {describe(pixel)}"
+        index, pixel = next(pair for pair in enumerate(row) if not _is_pixel(pair[1]))
+        got = f"pixel {index} of column {number} is {describe(pixel)}"
         raise ColumnsError(f"{got}, allowed: whole numbers 0..255", ref)
     return b"".join(rows)
 

@@ -5,9 +5,7 @@ import inspect
 import sys
 from functools import cache
 from itertools import pairwise
-from typing import Any, Final
-
-PACKAGE: Final = __name__.partition(".")[0]
+from typing import Any
 
 
 def describe(schema: dict[str, Any], model: type) -> None:
@@ -17,9 +15,9 @@ def describe(schema: dict[str, Any], model: type) -> None:
     made (`use_attribute_docstrings`), and that is a good part of the time to import the service.
     """
     fields = schema.get("properties", {})
-    for own in reversed(model.__mro__):
-        if own.__module__.partition(".")[0] == PACKAGE:
-            texts = _texts(own.__module__).get(own.__name__, {})
+    for kind in reversed(model.__mro__):
+        if kind.__module__.startswith("inkstream."):
+            texts = _texts(kind.__module__).get(kind.__name__, {})
             for name in fields.keys() & texts.keys():
                 fields[name]["description"] = texts[name]
 
@@ -29,14 +27,14 @@ def _texts(module: str) -> dict[str, dict[str, str]]:
     """Return the texts below the fields of a module's classes, by class and field."""
     tree = ast.parse(inspect.getsource(sys.modules[module]))
     return {
-        own.name: {
+        kind.name: {
             field.target.id: inspect.cleandoc(str(text.value.value))
-            for field, text in pairwise(own.body)
+            for field, text in pairwise(kind.body)
             if isinstance(field, ast.AnnAssign)
             and isinstance(field.target, ast.Name)
             and isinstance(text, ast.Expr)
             and isinstance(text.value, ast.Constant)
         }
-        for own in tree.body
-        if isinstance(own, ast.ClassDef)
+        for kind in tree.body
+        if isinstance(kind, ast.ClassDef)
     }

@@ -19,8 +19,6 @@ from inkstream.model.errors import (
 
 Ref = int | str | None  # the `id` that a client gave to one of its messages
 
-MAX_QUOTED: Final = 40  # characters of a faulty value that an error quotes
-
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -156,10 +154,13 @@ CLOSINGS: Final = {  # closing codes beside those of `MEANINGS`; RFC 6455, 7.4.1
     1009: OverLimitError,
     1012: StoppingError,
 }
-RESUMED_CLOSINGS: Final = frozenset((1001, 1011, 1012, 1013, 4408, 4440))
 LOSSES: Final = {  # codes of errors that end a connection, and not the line
     "no_connection",
-    *(code for code, meaning in MEANINGS.items() if meaning.closing in RESUMED_CLOSINGS),
+    *(
+        code
+        for code, meaning in MEANINGS.items()
+        if meaning.closing in (1001, 1011, 1012, 1013, 4408, 4440)
+    ),
 }
 
 
@@ -174,9 +175,9 @@ def described(value: Any) -> str:
 
 
 def quoted(value: Any) -> str:
-    """Return the beginning of a value that came as JSON, as JSON."""
+    """Return the first 40 characters of a value that came as JSON, as JSON."""
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}..."
+    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 def error_of(code: str, message: str) -> InkstreamError:

@@ -15,21 +15,12 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from inkstream.model.config import Kind
-from inkstream.service.protocol.client_messages import (
-    SCHEMA,
-    Id,
-    Message,
-    Results,
-)
+from inkstream.service.protocol.client_messages import SCHEMA, Id, Message, Results
 from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS, JsonError, described
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
 PATH: Final = "/v1/stream"  # of the WebSocket
-FRAME_BYTES: Final = 1024  # of a message of columns beside these: its type, and an id in escapes
-PIXEL_BYTES: Final = 5  # of a pixel as JSON at most: three digits, a comma and a blank
-PARTS_OF_A_MESSAGE: Final = 64  # arrays and objects beside columns, strokes and texts
-NEGLIGIBLE: Final = 0.01  # of a confidence: it tells no other reading
 
 Pair = tuple[str, float]  # a label and its probability
 
@@ -118,20 +109,22 @@ class Limits(BaseModel):
 
     def of_columns(self, column_height: int) -> Self:
         """Return the limits of a model: a message has no more columns than fit into it as JSON."""
-        fitting = (self.max_frame_bytes - FRAME_BYTES) // (PIXEL_BYTES * column_height + 2)
-        most = max(1, min(self.max_message_columns, fitting))
-        return self.model_copy(update={"max_message_columns": most})
+        # A pixel takes up to 5 bytes: three digits, a comma and a blank; the type of the message
+        # and its id, which may be in escapes, take up to 1024.
+        n_fitting = (self.max_frame_bytes - 1024) // (5 * column_height + 2)
+        max_columns = max(1, min(self.max_message_columns, n_fitting))
+        return self.model_copy(update={"max_message_columns": max_columns})
 
     @property
-    def most_parts(self) -> int:
+    def max_parts(self) -> int:
         """Arrays and objects in one text message: enough for all that one may bring."""
         columns_or_points = self.max_message_columns + self.max_message_points
-        return self.most_objects + columns_or_points + self.max_ink_strokes
+        return self.max_objects + columns_or_points + self.max_ink_strokes
 
     @property
-    def most_objects(self) -> int:
-        """Objects in one text message: strokes, and braces in its texts."""
-        return PARTS_OF_A_MESSAGE + self.max_ink_strokes + self.max_hint_characters
+    def max_objects(self) -> int:
+        """Objects in one text message: strokes, braces in its texts, and 64 for all else."""
+        return 64 + self.max_ink_strokes + self.max_hint_characters
 
 
 class ServedModel(Message):
@@ -272,10 +265,11 @@ Event = Letter | Word
 
 
 def is_like(before: Event, after: Event) -> bool:
-    """Return whether an event need not be told in place of the one that had its id."""
+    """Return whether an event need not be sent in place of the one that had its id."""
     ignored = {"confidence": 0.0, "alternatives": (), "seq": None}
-    is_close = abs(before.confidence - after.confidence) < NEGLIGIBLE
-    return is_close and before.model_copy(update=ignored) == after.model_copy(update=ignored)
+    return abs(before.confidence - after.confidence) < 0.01 and before.model_copy(
+        update=ignored
+    ) == after.model_copy(update=ignored)
 
 
 class Configured(Numbered):
@@ -455,7 +449,6 @@ ServerMessage = (
     | Error
     | Done
 )
-NUMBERED: Final = (Result, Numbered)
 _JSON: Final = msgspec.json.Encoder()  # a tenth of the time that pydantic takes
 SERVER: Final[TypeAdapter[ServerMessage]] = TypeAdapter(
     Annotated[ServerMessage, Field(discriminator="type")]

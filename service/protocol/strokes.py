@@ -19,7 +19,6 @@ Height = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 MAX_STROKES: Final = 8192  # of one body: twenty pages, and read in good time
 POINT_BYTES: Final = 54  # as JSON at most: two numbers of 24, brackets, commas and blanks
-FRAME_BYTES: Final = 2048  # at most, of a message of ink without its strokes; nearly all for `undo`
 HEIGHT_ALLOWED: Final = "a number above 0, or null"
 _STROKES: Final = TypeAdapter(Annotated[list[Points], FailFast()])
 _HEIGHT: Final = TypeAdapter(Height | None)
@@ -85,12 +84,12 @@ def python_strokes(strokes: Any) -> list[dict[str, Any]]:
         if "points" not in fields:
             raise InkError(f"stroke {number} has no points")
         points = []
-        for place, point in enumerate(_listed(fields["points"], f"stroke {number}", "points")):
+        for index, point in enumerate(_listed(fields["points"], f"stroke {number}", "points")):
             try:
                 x, y = point
                 points.append((float(x), float(y)))
             except (TypeError, ValueError):
-                raise InkError(_point_fault(place, number, shortened(point))) from None
+                raise InkError(_point_fault(index, number, shortened(point))) from None
         made.append(fields | {"points": points})
     return made
 
@@ -112,14 +111,14 @@ def portions(
     A stroke that is too long continues under its id, or, if it has none, as another stroke that
     begins where it ended: the ink is the same.
     """
-    most = min(max_points, (max_bytes - FRAME_BYTES) // POINT_BYTES)
+    # A message without its strokes takes up to 2048 bytes, nearly all of them for `undo`.
+    room = max_room = min(max_points, (max_bytes - 2048) // POINT_BYTES)
     portion: list[dict[str, Any]] = []
-    room = most
     for stroke in strokes:
         points, overlap = stroke["points"], 1 if stroke.get("id") is None else 0
         # A stroke without its points takes the room of so many points.
         head = 1 + len(json.dumps(stroke | {"points": [], "last": False})) // POINT_BYTES
-        size = max(most - head, 2)
+        size = max(max_room - head, 2)
         for start in range(0, max(len(points) - overlap, 1), size - overlap):
             part = stroke | {"points": points[start : start + size]}
             if not overlap and start + size < len(points):
@@ -127,7 +126,7 @@ def portions(
             cost = head + len(part["points"])
             if portion and (cost > room or len(portion) == max_strokes):
                 yield portion
-                portion, room = [], most
+                portion, room = [], max_room
             portion.append(part)
             room -= cost
     yield portion

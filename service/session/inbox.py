@@ -15,9 +15,7 @@ from inkstream.service.protocol.client_messages import Configure, Ink
 from inkstream.service.protocol.errors import InkError, Ref, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits
 
-BURST_S: Final = 5  # tokens of so many seconds may be spent at once
 PATTERN_COST: Final = 50  # the dearest pattern takes as long as so many ordinary messages
-POINT_WEIGHT: Final = 4  # a point takes the memory of so many columns
 CONTROL_WEIGHT: Final = 64  # a message counts as so many columns: all may be answered at once
 
 
@@ -72,7 +70,6 @@ class Inbox:
         # Not taken yet; a control message counts as some. At the limit, read no more of the client.
         self.waiting_columns = 0
         self.head_columns = 0  # at the head, up to the next control message
-        self.begun_columns = 0  # of these, the last ones of a message of which some were taken
         # An entry is one message: columns, or another with its weight (ink perhaps as it came).
         self._queue: deque[bytes | tuple[Control | str, int]] = deque()
         self._n_controls = 0  # in the queue
@@ -85,13 +82,13 @@ class Inbox:
 
     @property
     def n_messages(self) -> int:
-        """Messages in the queue, with one of which some columns were taken."""
+        """Messages in the queue."""
         return len(self._queue)
 
     def spend(self, cost: int) -> None:
-        """Spend tokens; `max_control_per_s` come a second, those of `BURST_S` wait at most."""
+        """Spend tokens; `max_control_per_s` come a second, those of five seconds wait at most."""
         seconds = cost / self._limits.max_control_per_s
-        self.paid_s = max(self.newest_s - BURST_S, self.paid_s) + seconds
+        self.paid_s = max(self.newest_s - 5, self.paid_s) + seconds
 
     def add_columns(self, data: bytes) -> None:
         """Queue the columns of one binary message."""
@@ -112,7 +109,7 @@ class Inbox:
             case PackedColumns():
                 weight, cost = len(message.data) // self._column_size, 0
             case Ink():
-                weight += POINT_WEIGHT * check_points(message, limits)
+                weight += 4 * check_points(message, limits)  # the memory of four columns each
             case Configure():
                 weight += check_hints(message, limits)
                 cost = 1 if message.pattern is None else PATTERN_COST
@@ -157,44 +154,22 @@ class Inbox:
             return requests.parse_client(message, len(message), len(message))
         return message
 
-    def peek(self, n_columns: int) -> bytes:
-        """Return the first columns, at most `head_columns` of them, and leave them in the queue."""
-        size, data = n_columns * self._column_size, b""
-        for message in cast(Iterator[bytes], iter(self._queue)):
-            data += message[: size - len(data)]
-            if len(data) == size:
-                break
-        return data
+    def take_columns(self, n_columns: float) -> tuple[bytes, list[int]]:
+        """Remove messages of columns from the head, whole ones, until they have so many columns.
 
-    def up_to_message(self, n_columns: int) -> int:
-        """Return how many of `n_columns` end with a message; all of them if none does."""
-        size, end = n_columns * self._column_size, 0
-        for message in cast(Iterator[bytes], iter(self._queue)):
-            if end == size or end + len(message) > size:
-                break
-            end += len(message)
-        return end // self._column_size or n_columns
-
-    def take(self, n_columns: int) -> tuple[bytes, list[int]]:
-        """Remove the first columns, at most `head_columns`; return them, and which end messages."""
-        self.waiting_columns -= n_columns
-        self.head_columns -= n_columns
-        size = n_columns * self._column_size
+        Returns their columns, and after how many of them each message ends.
+        """
+        size = self._column_size
         data = cast(bytes, self._queue.popleft())
-        self.begun_columns = 0
-        if len(data) == size:  # the usual case: one message of one column
-            return data, [n_columns - 1]
-        ends = [len(data) // self._column_size - 1]
-        while len(data) < size:
+        ends = [len(data) // size]
+        while ends[-1] < n_columns and ends[-1] < self.head_columns:
             data += cast(bytes, self._queue.popleft())
-            ends.append(len(data) // self._column_size - 1)
-        self.begun_columns = ends[-1] + 1 - n_columns
-        if self.begun_columns:
-            ends.pop()
-            self._queue.appendleft(data[size:])
-        return data[:size], ends
+            ends.append(len(data) // size)
+        self.waiting_columns -= ends[-1]
+        self.head_columns -= ends[-1]
+        return data, ends
 
     def clear(self) -> None:
         """Remove everything."""
         self._queue.clear()
-        self.waiting_columns = self.head_columns = self.begun_columns = self._n_controls = 0
+        self.waiting_columns = self.head_columns = self._n_controls = 0

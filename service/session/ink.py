@@ -32,8 +32,6 @@ MESSAGE_PATH: Final = 2048
 # Pixels of strokes that may still change: all of them may have to be drawn when one is undone.
 MAX_KEPT_PATH: Final = 24 * MAX_PATH
 NEVER_WIPED: Final = drawing.MAX_COLUMNS + 1  # no ink reaches this column
-MAX_SPANS: Final = 16  # of a stroke in one letter; if there are more, one span covers them all
-MAX_SPANNED: Final = 128  # strokes that one event names: twice as many as a long word has
 BEGUN_AGAIN: Final = "after a reset or a rewind to column 0"  # when the other kind may follow
 
 StrokeKey = int | str | tuple[int]  # a stroke's id; those without one are numbered
@@ -107,7 +105,19 @@ class InkChanges:
     beneath: Drawn | None = None  # the ink of other strokes on the columns of the undone one
 
     def prepare(self, column_size: int) -> None:
-        """Find out what is to be drawn; a column has so many bytes."""
+        """Check the pieces, and find out what is to be drawn; a column has so many bytes.
+
+        Raises `InkError` if the pen's path is too long, or reaches where nothing is drawn.
+        """
+        path = sum([piece.path for piece in self.pieces])
+        if not path <= MAX_PATH:  # NaN does not pass either
+            got = f"the pen goes {path:g} pixels"
+            raise InkError(f"{got}, allowed in one message: {MAX_PATH}", self.ink.id)
+        try:
+            for piece in self.pieces:
+                drawing.check_bounds(*piece.bounds)
+        except InputError as error:
+            raise InkError(str(error), self.ink.id) from error
         for piece in self.pieces:
             self._add(piece.runs(), piece.cost)
         if self.undone is not None and self.undone.touches(*self.undone.columns):
@@ -144,18 +154,6 @@ class InkChanges:
         if start < end:
             here = beneath[start - first : end - first]
             np.maximum(here, ink.ink[start - ink.first :][: len(here)], out=here)
-
-    def check(self) -> None:
-        """Raise `InkError` if the pen's path is too long, or reaches where nothing is drawn."""
-        path = sum([piece.path for piece in self.pieces])
-        if not path <= MAX_PATH:  # NaN does not pass either
-            got = f"the pen goes {path:g} pixels"
-            raise InkError(f"{got}, allowed in one message: {MAX_PATH}", self.ink.id)
-        try:
-            for piece in self.pieces:
-                drawing.check_bounds(*piece.bounds)
-        except InputError as error:
-            raise InkError(str(error), self.ink.id) from error
 
     @property
     def cost(self) -> int:
@@ -268,7 +266,7 @@ class LineInk:
         changes = InkChanges(ink, strokes, pieces, undone, frame, refits=False)
         if ink.fit and not oldest:
             changes = self._fitted(changes)
-        changes.check()
+        changes.prepare(self._model.config.column_size)
         return changes
 
     def _frame_of(self, ink: Ink) -> Frame | None:
@@ -367,8 +365,8 @@ class LineInk:
             if got > maximum:
                 raise InkError(f"{name.format(got)}, allowed: up to {maximum}", ink.id)
 
-    def rest(self) -> tuple[int, bytes] | None:
-        """Return what `draw` returns, for columns that were held back; None if there are none."""
+    def held_back(self) -> tuple[int, bytes] | None:
+        """Return what `draw` returns, for columns that wait for the pen; None if there are none."""
         if self._canvas.n_taken >= self._canvas.n_columns:
             return None
         start, columns = self._canvas.take(everything=True)
@@ -424,11 +422,11 @@ class LineInk:
         ]
         near.sort(key=itemgetter(slice(3)))
         spans: list[Span] = []
-        for _, _, key, stroke in near[:MAX_SPANNED]:
-            places = np.floor(stroke.points[:, 0])
-            inside = (places >= start) & (places < min(end, stroke.wiped_from))
+        for _, _, key, stroke in near[:128]:  # a long word has half as many strokes
+            columns = np.floor(stroke.points[:, 0])
+            inside = (columns >= start) & (columns < min(end, stroke.wiped_from))
             edges = np.flatnonzero(np.diff(inside, prepend=False, append=False)).tolist()
-            if len(edges) > 2 * MAX_SPANS:
+            if len(edges) > 32:  # more than 16 spans: one covers them all
                 edges = [edges[0], edges[-1]]
             pairs = zip(edges[::2], edges[1::2], strict=True)
             spans += [Span(id=key, start=first, end=after) for first, after in pairs]

@@ -21,10 +21,6 @@ from inkstream.model.decoding.base import PAPER, Allowed, Decoded, Decoder, Even
 # rewind may go back 512 columns keeps 95 kB, and a rewind costs at most one run of 32 columns.
 KEPT_SPACING: Final = 32
 
-# Ink goes back often, and seldom far: the pen returns for a crossbar or a dot, or a loop reaches
-# back. So a line of ink keeps the states after its newest runs too.
-MAX_KEPT_BETWEEN: Final = 8  # states between those of the spacing
-
 State = NDArray[np.uint8]  # [D]
 
 
@@ -143,8 +139,11 @@ class Line:
             return
         kept.append(KeptState(self.column, state.copy(), self.ink_end, self.decoder))
         self.decoder = self.decoder.copy()  # faster than the one that was copied
+        # Ink goes back often, and seldom far: the pen returns for a crossbar or a dot, or a loop
+        # reaches back. So of a line of ink the eight newest states between those of the spacing
+        # are kept too.
         between = [i for i, before in enumerate(kept) if i and before.column % KEPT_SPACING]
-        if len(between) > MAX_KEPT_BETWEEN:
+        if len(between) > 8:
             for piece in kept.pop(between[0]).pieces:
                 _add(kept[between[0] - 1].pieces, piece)
         oldest = self.oldest

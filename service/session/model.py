@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from inkstream.model.checkpoint import Metadata
 from inkstream.model.config import ModelConfig
@@ -13,8 +13,6 @@ from inkstream.service.protocol.server_messages import Limits, ModelInfo
 # A part of each model's digest: it rises whenever a release of the service answers otherwise with
 # the same weights, or packs its snapshots in another way.
 ANSWERS: Final = "3"
-
-NOTHING: Final = MappingProxyType[str, Any]({})
 
 
 class Seals(Protocol):
@@ -43,8 +41,8 @@ class SessionModel:
         cls,
         metadata: Metadata,
         limits: Limits,
-        languages: Mapping[str, Language] = NOTHING,
-        metrics: Mapping[str, float] = NOTHING,
+        languages: Mapping[str, Language] = MappingProxyType({}),
+        metrics: Mapping[str, float] = MappingProxyType({}),
         *,
         digest: str = "",
         seals: Seals | None = None,

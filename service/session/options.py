@@ -15,8 +15,6 @@ from inkstream.service.session.line import Line
 from inkstream.service.session.model import SessionModel
 
 HINTS: Final = ("language", "words", "context", "pattern")  # fields of `Configured`
-NOTHING: Final = Configured()
-FIRST_TOP_K: Final = 5  # of a transcriber: of a hundred labels the others are next to impossible
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,8 +28,9 @@ class Options:
     def first(cls, model: SessionModel) -> "Options":
         """Return the options of a session before any `configure`."""
         info = model.info
-        is_line = info.kind == "transcriber"
-        in_force = Configured(top_k=min(FIRST_TOP_K, len(info.labels)) if is_line else None)
+        # Of the hundred labels of a transcriber all but five are next to impossible.
+        top_k = min(5, len(info.labels)) if info.kind == "transcriber" else None
+        in_force = Configured(top_k=top_k)
         return cls(in_force, decoder_for(model, in_force))
 
     @classmethod
@@ -102,7 +101,7 @@ def decoder_for(model: SessionModel, chosen: Configured) -> Decoder:
     if name is not None and (language := model.languages.get(name)) is None:
         allowed = ", ".join(["null", *model.languages])
         raise ValueRefusedError(f"language is {name[:MAX_SHOWN]!r}, allowed: {allowed}")
-    given = [name for name in HINTS if getattr(chosen, name) != getattr(NOTHING, name)]
+    given = [name for name in HINTS if getattr(chosen, name) != getattr(Configured(), name)]
     if model.config.kind == "classifier" and given:
         raise ValueRefusedError(
             f"`{given[0]}` needs a model that reads lines; {model.info.name} reads one character"

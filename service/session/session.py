@@ -7,11 +7,12 @@ state, read again from there, and send nothing that the client has heard (`_go_b
 a snapshot all use it. A client that has lost its connection sends the line's messages again, and
 gets only the answers whose numbers follow the newest one that it has heard (`_number`).
 
-All that a client sends waits in one inbox, faulty messages included. New columns go to the engine
-at once. Any other message is processed by a generator, which yields where it needs the engine: for
-columns that are to be run (`Due`), or strokes that are to be drawn (`InkChanges`). Meanwhile what
-comes waits, so every message is answered in its turn, and no clock, lock or task is needed.
-Between two messages a session is plain data beside its model.
+All that a client sends waits in one inbox, faulty messages included. A message is processed by a
+generator, which yields where it needs the engine: for columns that are to be run (`Due`), or
+strokes that are to be drawn (`InkChanges`). Columns that have come in several messages by the time
+that the engine asks for them are processed together. Meanwhile what comes waits, so every message
+is answered in its turn, and no clock, lock or task is needed. Between two messages a session is
+plain data beside its model.
 
     NEW      not opened yet
     OPEN     waits for messages; the engine may take new columns
@@ -53,9 +54,6 @@ from inkstream.service.session.outputs import Close, Effect, Restore, Showing, S
 from inkstream.service.session.revisions import Revisions
 from inkstream.service.session.snapshot import SavedSession, decode, encode
 
-MAX_RUN_COST: Final = 256  # of one portion, in greedy columns: 16 columns of a beam, 6 ms
-NORMAL_CLOSURE: Final = 1000  # RFC 6455, 7.4.1
-RESUME_BYTES: Final = 1024  # at most, of a message `resume` without its snapshot
 _EVENTS: Final = TypeAdapter(list[messages.Event])
 
 
@@ -65,60 +63,40 @@ class State(IntEnum):
     NEW, OPEN, RUN_DUE, RUNNING, INK_DUE, CLOSED = range(6)
 
 
-class Transition(IntEnum):
-    """What happens to a session."""
-
-    OPEN = 0
-    RECEIVE = 1  # a frame came, or the server is about to stop
-    NEED_RUN = 2  # a message needs columns run
-    NEED_INK = 3  # a message needs strokes drawn
-    TAKE = 4  # columns went to the engine
-    STEP = 5  # their scores came back
-    DRAW = 6  # strokes were drawn
-
-
-NEW, OPEN, RUN_DUE, RUNNING, INK_DUE, CLOSED = State
-# Looking up a member of an Enum takes 50 ns; these are needed for every column.
-RECEIVE, TAKE, STEP = Transition.RECEIVE, Transition.TAKE, Transition.STEP
-
-
 class IllegalTransitionError(InkstreamError):
     """The caller did what the session's state does not allow; nothing was changed."""
 
 
-class Row(dict[Transition, State]):
-    """What may happen in a state, and which state follows; all else raises the error."""
-
-    def __init__(self, state: State, **cells: State) -> None:
-        super().__init__({Transition[name]: cell for name, cell in cells.items()})
-        self.state = state
-
-    def __missing__(self, transition: Transition) -> State:
-        allowed = ", ".join(possible.name for possible in self)
-        raise IllegalTransitionError(
-            f"{transition.name} in state {self.state.name}, allowed: {allowed}"
-        )
-
-
-ROWS: Final = (
-    Row(NEW, OPEN=OPEN),
-    Row(OPEN, RECEIVE=OPEN, NEED_RUN=RUN_DUE, NEED_INK=INK_DUE, TAKE=RUNNING),
-    Row(RUN_DUE, RECEIVE=RUN_DUE, TAKE=RUNNING),
-    Row(RUNNING, RECEIVE=RUNNING, STEP=OPEN),
-    Row(INK_DUE, RECEIVE=INK_DUE, DRAW=OPEN),
-    # A session may be closed in any state. What comes afterwards is dropped.
-    Row(CLOSED, RECEIVE=CLOSED, TAKE=CLOSED, STEP=CLOSED, DRAW=CLOSED),
-)
-TRANSITIONS: Final = {row.state: row for row in ROWS}
+NEW, OPEN, RUN_DUE, RUNNING, INK_DUE, CLOSED = State
+# What may happen in each state, and which state follows. Columns go to the engine (TAKE), and their
+# scores come back (STEP). A session may be closed in any state; what comes afterwards is dropped.
+TRANSITIONS: Final[dict[State, dict[str, State]]] = {
+    NEW: {"OPEN": OPEN},
+    OPEN: {"RECEIVE": OPEN, "NEED_RUN": RUN_DUE, "NEED_INK": INK_DUE, "TAKE": RUNNING},
+    RUN_DUE: {"RECEIVE": RUN_DUE, "TAKE": RUNNING},
+    RUNNING: {"RECEIVE": RUNNING, "STEP": OPEN},
+    INK_DUE: {"RECEIVE": INK_DUE, "DRAW": OPEN},
+    CLOSED: dict.fromkeys(("RECEIVE", "TAKE", "STEP", "DRAW"), CLOSED),
+}
 
 
-@dataclass(frozen=True, slots=True)
+def after(state: State, transition: str) -> State:
+    """Return the state that follows; raise `IllegalTransitionError` where none does."""
+    try:
+        return TRANSITIONS[state][transition]
+    except KeyError:
+        got, allowed = f"{transition} in state {state.name}", ", ".join(TRANSITIONS[state])
+        raise IllegalTransitionError(f"{got}, allowed: {allowed}") from None
+
+
+@dataclass(slots=True, eq=False)
 class Due:
     """Columns that a message needs run; the engine takes some or all of them."""
 
     data: bytes  # pixels, one column after another
-    is_new: bool = False  # whether the message brings them, so that they have results
-    is_last: bool = True  # whether the message ends with them
+    # After how many of them the messages that bring them end; None: they are read again, or blank
+    # columns of a flush, and have no results.
+    ends: Sequence[int] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -130,7 +108,6 @@ class Portion:
     cost: int  # the time that decoding them takes, in columns of a greedy decoder
     picked: Sequence[int] = ()  # which of them get a result
     ends_line: bool = False  # whether the line ends with them
-    n_messages: int = 0  # messages of columns that end within it
 
     @property
     def columns(self) -> NDArray[np.uint8]:
@@ -205,7 +182,7 @@ class Session:
 
     def open(self) -> list[Effect]:
         """Begin; return `ready`."""
-        self.state = TRANSITIONS[self.state][Transition.OPEN]
+        self.state = after(self.state, "OPEN")
         info = self.model.info
         model = messages.ServedModel(
             name=info.name, version=info.version, kind=info.kind, digest=self.model.digest
@@ -216,7 +193,7 @@ class Session:
 
     def receive(self, frame: str | bytes, now_s: float) -> list[Effect]:
         """Take one frame, text or columns, that came at `now_s`; return what is due at once."""
-        self.state = TRANSITIONS[self.state][RECEIVE]
+        self.state = after(self.state, "RECEIVE")
         if self.state is CLOSED:
             return []
         inbox, size, limits = self.inbox, self._given_size, self.model.limits
@@ -224,7 +201,7 @@ class Session:
         message: Control
         try:
             if isinstance(frame, str):
-                message = parse_client(frame, limits.most_parts, limits.most_objects)
+                message = parse_client(frame, limits.max_parts, limits.max_objects)
                 if isinstance(message, requests.Columns):
                     rows, max_columns = message.columns, limits.max_message_columns
                     data = unpack_columns(rows, size, max_columns, message.id)
@@ -244,7 +221,7 @@ class Session:
 
     def goaway(self, time_left_s: float) -> list[Effect]:
         """Tell the client that the server is about to stop."""
-        self.state = TRANSITIONS[self.state][RECEIVE]
+        self.state = after(self.state, "RECEIVE")
         if self.state is CLOSED:
             return []
         time_left_ms = round(time_left_s * 1000)
@@ -271,42 +248,32 @@ class Session:
         They end where a state is kept, where a line ends, and before another message, and are no
         more than their decoder reads in good time.
         """
-        state = TRANSITIONS[self.state][TAKE]
-        line = self._line
-        n_columns = self.ready_columns()
+        state = after(self.state, "TAKE")
+        if self.state is OPEN and self.inbox.head_columns:
+            self._due = Due(*self._next_columns(max_columns))
+        line, due, size = self._line, self._due, self._ink.column_size
+        if not isinstance(due, Due):
+            return None
+        n_columns = len(due.data) // size
         if n_columns > 1:
             to_kept = KEPT_SPACING - line.column % KEPT_SPACING
             to_limit = max(1, self._max_columns - line.column)
-            in_time = MAX_RUN_COST // line.decoder.column_cost
+            in_time = 256 // line.decoder.column_cost  # 16 columns of a beam take 6 ms
             n_columns = min(max_columns, n_columns, in_time, to_kept, to_limit)
-        if n_columns <= 0:
-            return None
         self.state = state
-        return self._portion(n_columns)
-
-    def _portion(self, n_columns: int) -> Portion:
-        """Return the first columns that wait: so many, or fewer where the line ends before."""
-        due, inbox, size = self._due, self.inbox, self._ink.column_size
-        cost = self._line.decoder.column_cost
-        if isinstance(due, Due) and not due.is_new:
-            return Portion(due.data[: n_columns * size], n_columns, n_columns * cost)
-        if due is None and self._n_unsaved + n_columns >= self._snapshot_spacing:
-            n_columns = inbox.up_to_message(n_columns)  # a snapshot is taken between messages
         ends_line = False
-        if self._line_end_columns and not self._ink.has_strokes:  # blank columns do not end ink
-            data = due.data[: n_columns * size] if isinstance(due, Due) else inbox.peek(n_columns)
-            n_columns, ends_line = self.options.until_line_end(data, self._line, size)
-        if isinstance(due, Due):
-            data = due.data[: n_columns * size]
-            message_ends = [n_columns - 1] if due.is_last and len(data) == len(due.data) else []
-        else:
-            data, message_ends = inbox.take(n_columns)
-        picked: Sequence[int] = range(n_columns)
-        if self._results == "none":
-            picked = ()
-        elif self._results == "message":
-            picked = sorted({*message_ends, n_columns - 1}) if ends_line else message_ends
-        return Portion(data, n_columns, n_columns * cost, picked, ends_line, len(message_ends))
+        picked: Sequence[int] = ()
+        if due.ends is not None:
+            if self._line_end_columns and not self._ink.has_strokes:  # blank columns do not end ink
+                data = due.data[: n_columns * size]
+                n_columns, ends_line = self.options.until_line_end(data, line, size)
+            if self._results == "column":
+                picked = range(n_columns)
+            elif self._results == "message":
+                ends = {end for end in due.ends if end <= n_columns}
+                picked = [end - 1 for end in sorted(ends | ({n_columns} if ends_line else set()))]
+        data = due.data[: n_columns * size]
+        return Portion(data, n_columns, n_columns * line.decoder.column_cost, picked, ends_line)
 
     def step(
         self, portion: Portion, scores: Scores, state: NDArray[np.uint8], shown: Sequence[Shown]
@@ -315,24 +282,25 @@ class Session:
 
         `shown` is what the results of its picked columns show, from `shown_of`.
         """
-        self.state = TRANSITIONS[self.state][STEP]
+        self.state = after(self.state, "STEP")
         if self.state is CLOSED:
             return []
-        if self._work is not None:
-            self._go_on(Ran(portion, scores, state, shown))
-        else:
-            self._n_processed += portion.n_messages
-            self._bad_in_a_row, self._may_resume = 0, False
+        due = self._due
+        assert isinstance(due, Due)
+        if self._work is None and not portion.ends_line and len(portion.data) == len(due.data):
+            # Of the usual case, columns that are run at once, a generator would be a third.
+            self._due, self._bad_in_a_row = None, 0
             self._read(portion, scores, state, shown)
-            if portion.ends_line:
-                rest_columns = self.inbox.begun_columns
-                self._work = self._end_line(self._n_processed + (rest_columns > 0), rest_columns)
-                self._go_on()
+        else:
+            if self._work is None and due.ends is not None:
+                self._work = self._read_new(due.data, due.ends)
+                next(self._work)
+            self._go_on(Ran(portion, scores, state, shown))
         return self._advanced()
 
     def draw(self) -> list[Effect]:
         """Go on with the message whose `ink_due` is drawn."""
-        self.state = TRANSITIONS[self.state][Transition.DRAW]
+        self.state = after(self.state, "DRAW")
         if self.state is not CLOSED:
             self._go_on()
         return self._advanced()
@@ -346,19 +314,16 @@ class Session:
         """
         inbox = self.inbox
         while self.state is OPEN:
-            if self._n_unsaved >= self._snapshot_spacing and not inbox.begun_columns:
+            if self._n_unsaved >= self._snapshot_spacing:
                 if self._seq >= self._heard:  # else the client has a newer snapshot
                     self._take_snapshot()
                 self._n_unsaved = 0
             if (message := inbox.next_control()) is None:
                 break
             self._begin(message)
-        if inbox.head_columns and self.state is OPEN:
-            try:
-                self._check_length()
-            except errors.OverLimitError as error:
-                self._index, self._ref = self._n_processed, None
-                self._send_error(error, fatal=True)
+        if inbox.head_columns and self._line.column >= self._max_columns and self.state is OPEN:
+            self._work = self._read_new(*self._next_columns(1))
+            self._go_on()  # it fails at once
         effects, self._effects = self._effects, []
         return effects
 
@@ -374,6 +339,18 @@ class Session:
             self._n_processed += 1
         self._work = self._answer(message)
         self._go_on()
+
+    def _next_columns(self, max_columns: int) -> tuple[bytes, list[int]]:
+        """Take the messages of columns at the inbox's head, whose processing begins.
+
+        They are as many as have `max_columns`, or fewer where a snapshot is due before. Returns
+        their columns, and after how many of them each message ends.
+        """
+        to_snapshot = max(1, self._snapshot_spacing - self._n_unsaved)
+        data, ends = self.inbox.take_columns(min(max_columns, to_snapshot))
+        self._ref, self._may_resume = None, False
+        self._n_processed += len(ends)
+        return data, ends
 
     def _go_on(self, ran: Ran | None = None) -> None:
         """Go on with the message that is processed, until it needs the engine again."""
@@ -392,8 +369,7 @@ class Session:
         else:
             self._work = work
             is_ink = isinstance(self._due, InkChanges)
-            need = Transition.NEED_INK if is_ink else Transition.NEED_RUN
-            self.state = TRANSITIONS[self.state][need]
+            self.state = after(self.state, "NEED_INK" if is_ink else "NEED_RUN")
 
     def _answer(self, message: Control) -> Work:
         """Do what a message asks for; raise an `InputError` if it cannot be done."""
@@ -404,7 +380,7 @@ class Session:
                 yield from self._write(message)
             case PackedColumns(data, ref):
                 self._ink.check_columns(ref)
-                yield from self._read_new(data)
+                yield from self._read_new(data, [len(data) // self._given_size])
             case requests.Configure():
                 self._configure(self.options.changed(message, self.model))
                 self._send([self.options.in_force])
@@ -421,7 +397,7 @@ class Session:
             case _:
                 yield from self._flush()
                 self._send([self._with_answer(messages.Done, id=message.id)])
-                self._effects.append(Close(NORMAL_CLOSURE, "end"))
+                self._effects.append(Close(1000, "end"))
                 self.close()
 
     def _configure(self, options: Options) -> None:
@@ -468,30 +444,31 @@ class Session:
         else:
             self._send(made)
 
-    def _read_new(self, data: bytes, *, is_last: bool = True) -> Work:
-        """Read columns that a message brings; `is_last` says whether they are its last ones."""
-        while data:
-            self._check_length()
-            ran: Ran = yield Due(data, is_new=True, is_last=is_last)
-            data = data[len(ran.portion.data) :]
-            self._read(*ran)
-            if ran.portion.ends_line:
-                rest_columns = len(data) // self._given_size
-                yield from self._end_line(self._n_processed, rest_columns)
-                if data:  # they are the first message of the next line
-                    self._index, self._n_processed = 0, 1
+    def _read_new(self, data: bytes, ends: Sequence[int]) -> Work:
+        """Read columns that messages bring; `ends` are the numbers of columns that end them.
 
-    def _check_length(self) -> None:
-        """Raise `OverLimitError` if the line has all the columns that it may have."""
-        if self._line.column >= self._max_columns:
-            raise errors.OverLimitError(f"a line has {self._max_columns} columns at most")
+        The line's messages that were processed include all of these.
+        """
+        while data:
+            self._index = self._n_processed - len(ends)
+            if self._line.column >= self._max_columns:
+                raise errors.OverLimitError(f"a line has {self._max_columns} columns at most")
+            ran: Ran = yield Due(data, ends)
+            self._read(*ran)
+            n_read = ran.portion.n_columns
+            ends_left = [end - n_read for end in ends if end > n_read]
+            if ran.portion.ends_line:
+                rest_columns = 0 if n_read in ends else ends_left[0]
+                n_messages = self._n_processed - len(ends_left) + (rest_columns > 0)
+                yield from self._end_line(n_messages, rest_columns)
+                self._n_processed = len(ends_left)  # what follows belongs to the next line
+            data, ends = data[len(ran.portion.data) :], ends_left
 
     def _write(self, ink: requests.Ink) -> Work:
         """Have the strokes of a message drawn, and read the columns that they bring or change."""
         line = self._line
         changes = self._ink.changes(ink, line.oldest, line.column)
         self.inbox.spend(changes.cost - 1)
-        changes.prepare(self.model.config.column_size)
         if not changes.is_drawn:
             for stroke in ink.strokes:
                 stroke.points.clear()  # the pieces have them, in an eighth of the memory
@@ -505,19 +482,19 @@ class Session:
         Nothing is sent about replaced columns until the new ones have been read.
         """
         line, size = self._line, self._ink.column_size
+        n_columns = len(data) // size
         if not refits and start == line.column:
-            yield from self._read_new(data)
+            yield from self._read_new(data, [n_columns])
             return
-        until = min(line.column, start + len(data) // size)
+        n_again = min(line.column - start, n_columns)
         yield from self._go_back(start)
         revised = self._with_answer(messages.Revised, column=start, frame=self._ink.fitted)
         withdrawn = self._revisions.withdraw(revised)
-        n_again = (until - start) * size
         self._held = []
-        yield from self._read_new(data[:n_again], is_last=n_again == len(data))
+        yield from self._read_new(data[: n_again * size], [n_columns])
         again, self._held = self._held, None
         self._number(self._revisions.differences(revised, withdrawn, again))
-        yield from self._read_new(data[n_again:])
+        yield from self._read_new(data[n_again * size :], [n_columns - n_again])
 
     def _end_line(self, n_messages: int, rest_columns: int) -> Work:
         """End the line; the last `rest_columns` of its `n_messages` begin the next line."""
@@ -583,7 +560,7 @@ class Session:
 
     def _flush(self) -> Work:
         """Read the ink that is left, then blank columns until the net holds nothing back."""
-        if (held_back := self._ink.rest()) is not None:
+        if (held_back := self._ink.held_back()) is not None:
             yield from self._read_ink(*held_back)
         if not self._line.decoder.settled:
             _, events = yield from self._read_blank(self._line.decoder.flush_columns)
@@ -620,7 +597,8 @@ class Session:
             sent=[event.model_dump() for event in self._revisions.sent.values()],
         )
         blob = model.seals.seal(encode(saved), self._client, model.limits.resume_lifetime_s)
-        if len(blob) <= model.limits.max_frame_bytes - RESUME_BYTES:
+        # The message `resume` that brings it back has at most 1024 bytes beside it.
+        if len(blob) <= model.limits.max_frame_bytes - 1024:
             self._effects.append(messages.Snapshot(messages=self._n_processed, blob=blob))
 
     def _resume(self, message: requests.Resume) -> Work:

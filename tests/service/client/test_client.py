@@ -15,7 +15,6 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.client.conversation import WINDOW_COLUMNS
 from inkstream.service.client.stream import connect, connect_sync
 from inkstream.service.protocol.errors import (
-    ClientFullError,
     IdleError,
     ModelUnknownError,
     NoConnectionError,
@@ -49,17 +48,6 @@ def test_every_column_gets_its_result_in_order(running: Running, net: Runtime) -
     assert results[-1].label == str(np.argmax(probabilities[-1]))
 
 
-async def test_the_asynchronous_client_gets_the_same_results(
-    running: Running, net: Runtime
-) -> None:
-    columns = builders.columns(300, seed=1)
-    async with connect(running.url) as stream:
-        results = [result async for result in stream.send(columns)]
-    assert [result.column for result in results] == list(range(300))
-    probabilities = [list(result.probabilities.values()) for result in results]
-    np.testing.assert_allclose(probabilities, uninterrupted(net, columns.tobytes()), atol=1e-5)
-
-
 async def test_two_streams_of_one_program_are_independent(running: Running, net: Runtime) -> None:
     async def last(seed: int) -> list[float]:
         async with connect(running.url) as stream:
@@ -88,22 +76,6 @@ def test_bytes_buffers_arrays_and_lists_are_the_same_columns(running: Running, k
     ]
 
 
-def test_no_columns_give_no_results(running: Running) -> None:
-    with connect_sync(running.url) as stream:
-        assert list(stream.send(b"")) == []
-
-
-def test_a_send_left_early_does_not_affect_the_next(running: Running) -> None:
-    columns = builders.columns(40)
-    with connect_sync(running.url) as stream:
-        for result in stream.send(columns):
-            if result.column == 3:
-                break
-        after = list(stream.send(columns[:2]))
-        assert [result.column for result in after] == [40, 41]
-        assert stream.flush().columns == 42
-
-
 def test_leaving_a_send_early_sends_no_more_than_a_window(running: Running) -> None:
     with connect_sync(running.url) as stream:
         next(iter(stream.send(builders.columns(2_000))))
@@ -111,34 +83,6 @@ def test_leaving_a_send_early_sends_no_more_than_a_window(running: Running) -> N
 
 
 # Control messages
-
-
-def test_flush_gives_the_label_and_the_number_of_columns(running: Running) -> None:
-    with connect_sync(running.url) as stream:
-        assert (stream.flush().label, stream.flush().columns) == (None, 0)
-        *_, last = stream.send(builders.columns(9))
-        flushed = stream.flush()
-    assert (flushed.label, flushed.columns) == (last.label, 9)
-
-
-def test_rewind_withdraws_columns(running: Running) -> None:
-    columns = builders.columns(60)
-    with connect_sync(running.url) as stream:
-        before = list(stream.send(columns))
-        assert stream.rewind(20).column == 20
-        again = list(stream.send(columns[20:]))
-    assert [result.column for result in again] == list(range(20, 60))
-    for old, new in zip(before[20:], again, strict=True):
-        assert old.probabilities == pytest.approx(new.probabilities, abs=1e-5)
-
-
-def test_reset_begins_again_at_column_0(running: Running) -> None:
-    with connect_sync(running.url) as stream:
-        first = list(stream.send(builders.columns(7)))
-        stream.reset()
-        second = list(stream.send(builders.columns(7)))
-    assert [result.probabilities for result in first] == [result.probabilities for result in second]
-    assert [result.column for result in second] == list(range(7))
 
 
 def test_configure_answers_with_the_values_in_force(running: Running) -> None:
@@ -159,14 +103,6 @@ def test_a_line_that_ends_by_itself_goes_on_at_column_0(running: Running) -> Non
         assert [result.column for result in results] == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
         assert [result.column for result in stream.send(ink)] == [3, 4, 5]
         assert stream.flush().columns == 6
-
-
-def test_ping_and_end_are_answered(running: Running) -> None:
-    with connect_sync(running.url) as stream:
-        stream.ping()
-        list(stream.send(builders.columns(5)))
-        done = stream.end()
-    assert done.columns == 5
 
 
 def test_after_the_end_a_call_is_refused_at_once(running: Running) -> None:
@@ -240,14 +176,6 @@ def test_a_full_server_is_a_typed_error(tmp_path: Path) -> None:
     with server(tmp_path, max_sessions=1) as running, connect_sync(running.url):  # noqa: SIM117
         with pytest.raises(ServerFullError), connect_sync(running.url):
             pass
-
-
-async def test_too_many_sessions_of_one_client_are_a_typed_error(tmp_path: Path) -> None:
-    with server(tmp_path, max_sessions_per_client=1) as running:
-        async with connect(running.url):
-            with pytest.raises(ClientFullError):
-                async with connect(running.url):
-                    pass
 
 
 def test_an_address_without_a_server_is_an_error_of_one_line() -> None:

@@ -15,7 +15,6 @@ from PIL import Image
 from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.recognizer import Recognizer, load
-from inkstream.service.cli.terminal import HIDE_CURSOR, SHOW_CURSOR
 from inkstream.service.client.conversation import CHUNK_COLUMNS, Result
 from inkstream.service.client.stream import Stream, connect, connect_sync
 from inkstream.service.protocol.errors import ColumnsError, InkError
@@ -153,14 +152,6 @@ def test_a_long_line_that_other_weights_read_again_comes_once_and_is_withdrawn(
 # Ink
 
 
-def test_strokes_get_the_results_of_their_columns(stream: Stream, reader: Recognizer) -> None:
-    results = list(stream.ink([WAVE], 160))
-    results += stream.ink([BAR], 160)
-    assert [result.column for result in results] == list(range(len(results)))
-    flushed = stream.flush()
-    assert flushed.text == reader.read(rasterised(WAVE, BAR)).text
-
-
 def test_a_late_stroke_yields_new_results_for_changed_columns(
     stream: Stream, reader: Recognizer
 ) -> None:
@@ -227,18 +218,6 @@ def test_fitted_small_ink_is_read_like_large_ink(running: Running) -> None:
         list(stream.ink([small - (0, frame.top)], frame.height, pause=True))
         assert stream.flush().text == fitted != ""
         assert abs(len(fitted or "") - len(expected or "")) <= 3
-
-
-def test_results_of_a_send_left_early_do_not_come_later(stream: Stream) -> None:
-    for _ in stream.ink([WAVE[:50]], 160):
-        break
-    results = list(stream.ink([BAR], 160))
-    assert results[0].column == 46  # the columns before were read after the first stroke
-
-
-def test_ink_that_is_refused_is_a_typed_error(stream: Stream) -> None:
-    with pytest.raises(InkError, match="x is from"):
-        list(stream.ink([[(-5, 3)]], 160))
 
 
 def test_an_error_is_raised_by_the_call_that_caused_it(stream: Stream) -> None:
@@ -313,15 +292,6 @@ def test_stream_draws_ink_in_a_terminal(running: Running, tmp_path: Path) -> Non
         assert process.wait(60) == 0
 
 
-@pytest.mark.slow
-def test_stream_reads_ink_with_a_classifier_too(running: Running, tmp_path: Path) -> None:
-    ink = tmp_path / "a.inkml"
-    ink.write_text("<ink><trace>5 0, 0 50, 9 90</trace></ink>")
-    done = run_here("stream", ink, "--url", running.url, "--model", "tiny")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "after 28 columns" in done.stdout
-
-
 @pytest.mark.parametrize(
     ("content", "text"),
     [
@@ -339,16 +309,6 @@ def test_stream_names_invalid_ink(
     done = run_here("stream", tmp_path / "a.jsonl", *args)
     assert done.returncode == 1
     assert text in one_line(done.stderr)
-
-
-@pytest.mark.slow
-def test_stream_draws_a_line_in_a_terminal(running: Running, picture: Path) -> None:
-    args = ["stream", picture, "--url", running.url, "--model", "tiny_lines", "--pace", 0]
-    with terminal(*args) as (process, end):
-        text = read_all(end)
-        assert process.wait(60) == 0
-    assert "▀" in text
-    assert text.index(HIDE_CURSOR) < text.index(SHOW_CURSOR)
 
 
 @pytest.mark.slow

@@ -1,16 +1,12 @@
-"""The client's conversation without a server, and with servers that fail or break the protocol."""
+"""The client's conversation without a server."""
 
 import json
 import re
-import threading
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import pytest
-from websockets.sync.server import ServerConnection, serve
-from websockets.typing import Subprotocol
 
 from inkstream.model.errors import InkstreamError
 from inkstream.service.client.conversation import (
@@ -20,7 +16,6 @@ from inkstream.service.client.conversation import (
     Io,
     stream_url,
 )
-from inkstream.service.client.stream import connect_sync
 from inkstream.service.protocol.columns import python_columns
 from inkstream.service.protocol.errors import (
     ColumnsError,
@@ -275,68 +270,3 @@ def run(exchange: Exchange[Any], *received: ServerMessage) -> tuple[list[Any], l
             else:
                 (sent if isinstance(step, str | bytes) else given).append(step)
     return given, sent
-
-
-connecting = partial(connect_sync, reconnect=False)
-
-
-def server_with(handler: Any) -> tuple[Any, str]:
-    """Start a WebSocket server with this handler; return it and its address."""
-    websocket_server = serve(handler, "127.0.0.1", 0, subprotocols=[Subprotocol("inkstream.v1")])
-    threading.Thread(target=websocket_server.serve_forever).start()
-    return websocket_server, f"ws://127.0.0.1:{websocket_server.socket.getsockname()[1]}"
-
-
-def test_a_lost_connection_is_a_typed_error() -> None:
-    def vanish(socket: ServerConnection) -> None:
-        socket.send(READY)
-        socket.recv()
-        socket.socket.close()
-
-    websocket_server, url = server_with(vanish)
-    try:
-        with pytest.raises(NoConnectionError, match="broke off"), connecting(url) as stream:
-            list(stream.send(bytes(28)))
-    finally:
-        websocket_server.shutdown()
-
-
-def test_an_error_before_the_close_is_raised() -> None:
-    def refuse(socket: ServerConnection) -> None:
-        socket.send(READY)
-        socket.send('{"type":"error","code":"over_limit","message":"enough","fatal":true}')
-        socket.close(4413)
-
-    websocket_server, url = server_with(refuse)
-    try:
-        with pytest.raises(OverLimitError, match="enough"), connecting(url) as stream:
-            list(stream.send(bytes(28)))
-    finally:
-        websocket_server.shutdown()
-
-
-def test_a_server_with_another_protocol_is_a_typed_error() -> None:
-    websocket_server, url = server_with(lambda socket: socket.send('{"type":"pong"}'))
-    try:
-        with pytest.raises(ServiceError, match="expected ready"), connecting(url):
-            pass
-    finally:
-        websocket_server.shutdown()
-
-
-def test_goaway_is_available_to_the_program() -> None:
-    def leave(socket: ServerConnection) -> None:
-        socket.send(READY)
-        socket.send('{"type":"goaway","reason":"stopping","time_left_ms":5000}')
-        socket.recv()
-        socket.send('{"type":"pong","id":1}')
-
-    websocket_server, url = server_with(leave)
-    try:
-        with connecting(url) as stream:
-            assert stream.going_away is None
-            stream.ping()
-            assert stream.going_away is not None
-            assert stream.going_away.time_left_ms == 5_000
-    finally:
-        websocket_server.shutdown()

@@ -28,6 +28,7 @@ from inkstream.service.protocol.errors import (
     MEANINGS,
     NoConnectionError,
     NotResumableError,
+    OverLimitError,
     StoppingError,
     UnauthorizedError,
     error_of,
@@ -170,14 +171,6 @@ def test_a_broken_connection_is_replaced_and_the_call_answered() -> None:
         assert stream.reconnected.attempts == 1
 
 
-async def test_the_asynchronous_client_does_the_same() -> None:
-    with scripted(vanish, answer) as url:
-        async with connect(url) as stream:
-            await stream.ping()
-            await stream.ping()
-            assert stream.reconnected is not None
-
-
 def test_nothing_is_answered_after_done() -> None:
     resumed: list[str] = []
 
@@ -215,12 +208,49 @@ def test_an_error_is_followed_by_another_connection_like_its_close(code: str) ->
     assert talk.can_resume(error_of(code, "x")) == (MEANINGS[code].closing in LISTED)
 
 
-def test_without_reconnect_the_error_is_raised() -> None:
-    with scripted(vanish, answer) as url, connect_sync(url, reconnect=False) as stream:
+def fail_with(*sent: ServerMessage) -> Script:
+    """Return a script that says this, and is over when the client has sent something."""
+
+    def script(socket: ServerConnection) -> None:
+        say(socket, *sent)
+        socket.recv()
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "text"),
+    [
+        (vanish, NoConnectionError, "broke off"),
+        (
+            fail_with(READY, Error(code="over_limit", message="enough", fatal=True)),
+            OverLimitError,
+            "enough",
+        ),
+        (fail_with(Pong(id=1)), NoConnectionError, "began with pong, expected ready"),
+    ],
+)
+def test_without_reconnect_the_error_is_raised(
+    script: Script, kind: type[InkstreamError], text: str
+) -> None:
+    def ping(url: str) -> None:
+        with connect_sync(url, reconnect=False) as stream:
+            for _ in range(3):
+                stream.ping()
+
+    with scripted(script, answer) as url, pytest.raises(kind, match=text):
+        ping(url)
+
+
+def test_without_reconnect_goaway_is_available_to_the_program() -> None:
+    def leave(socket: ServerConnection) -> None:
+        say(socket, READY, GOAWAY, Pong(id=1))
+        socket.recv()
+
+    with scripted(leave) as url, connect_sync(url, reconnect=False) as stream:
+        assert stream.going_away is None
         stream.ping()
-        stream.ping()
-        with pytest.raises(NoConnectionError, match="broke off"):
-            stream.ping()
+        assert stream.going_away == GOAWAY
 
 
 def test_a_server_that_asks_for_a_pause_gets_it() -> None:
@@ -253,18 +283,6 @@ def test_after_the_longest_gap_the_error_says_what_was_tried(
         stream.ping()
         said = r"broke off; tried \d+ times in 0\.3 s to go on elsewhere, at last: .* status 503"
         with pytest.raises(NoConnectionError, match=said):
-            stream.ping()
-
-
-def test_a_session_that_fails_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(socket: ServerConnection) -> None:
-        answer(socket, 2)
-        socket.close(1011)  # also where it fails because of the message that is sent again
-
-    monkeypatch.setattr(client, "GAP_S", 0.3)
-    with scripted(crash) as url, connect_sync(url) as stream:
-        stream.ping()
-        with pytest.raises(NoConnectionError, match="tried"):
             stream.ping()
 
 

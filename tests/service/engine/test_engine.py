@@ -37,7 +37,6 @@ from tests.helpers.single_session import (
     all_probabilities,
     message,
     results,
-    types_of,
     uninterrupted,
 )
 
@@ -90,15 +89,6 @@ async def test_a_session_is_answered_alone_and_among_63_others_to_the_bit(name: 
     )  # scores, not rounded
 
 
-async def test_the_net_runs_on_the_event_loop(net: Net) -> None:
-    async with running(net) as engine:
-        for seed in range(3):
-            client = EngineClient(engine, net)
-            client.send(line(3, seed))
-            await client.wait_for(3)
-    assert net.threads == {threading.get_ident()}
-
-
 # Batches
 
 
@@ -122,6 +112,7 @@ async def test_sessions_whose_columns_come_in_one_turn_of_the_event_loop_share_a
         for client in clients:
             await client.wait_for(1)
     assert metrics.runs == [(5, 5)]
+    assert net.threads == {threading.get_ident()}  # the event loop's
 
 
 async def test_a_run_takes_no_more_sessions_than_its_limit_and_the_oldest_first(net: Net) -> None:
@@ -361,19 +352,6 @@ def test_a_full_table_of_states_grows_and_keeps_each_state() -> None:
     assert table.rows[kept].tolist() == [[row % 255 + 1] * 3 for row in kept]
 
 
-async def test_a_closed_session_is_run_no_more(net: Net) -> None:
-    metrics = RecordingMetrics()
-    async with running(net, metrics=metrics) as engine:
-        client = EngineClient(engine, net)
-        client.send(INK, message("end"), INK)
-        messages = await client.wait_for(2)
-        other = EngineClient(engine, net)
-        other.send(INK)
-        await other.wait_for(1)
-    assert types_of(messages) == ["result", "done"]
-    assert metrics.runs == [(1, 1), (1, 1)]
-
-
 async def test_an_engine_that_has_stopped_sends_no_answers(net: Net) -> None:
     async with running(net) as engine:
         client = EngineClient(engine, net)
@@ -381,17 +359,6 @@ async def test_an_engine_that_has_stopped_sends_no_answers(net: Net) -> None:
         engine.stop()
         await asyncio.sleep(0)  # lets callbacks of the event loop run
         assert len(client.received) == 1
-
-
-async def test_a_flush_of_a_fresh_session_needs_no_run(net: Net) -> None:
-    metrics = RecordingMetrics()
-    async with running(net, metrics=metrics) as engine:
-        client = EngineClient(engine, net)
-        client.send(message("flush", id=7))
-        messages = await client.wait_for(1)
-    assert isinstance(messages[0], Flushed)
-    assert (messages[0].id, messages[0].columns, messages[0].label) == (7, 0, None)
-    assert metrics.runs == []
 
 
 # Clients

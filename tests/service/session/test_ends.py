@@ -16,7 +16,6 @@ from tests.helpers.single_session import (
     error_in,
     message,
     only,
-    results,
     step_alone,
     types_of,
 )
@@ -70,18 +69,6 @@ def test_a_client_that_was_silent_may_send_those_of_five_seconds_again(net: Runt
     assert client.paused_s == 0
     client.send(*[message("ping")] * 2, interval_s=0.0)
     assert client.paused_s == pytest.approx(0.1)
-
-
-def test_control_messages_at_the_allowed_rate_and_columns_at_any_rate_never_pause(
-    net: Runtime,
-) -> None:
-    client = SessionClient(net)
-    for _ in range(500):
-        client.send(message("ping"), interval_s=0.1)
-        client.send(INK, message("columns", columns=[[0] * 28]), interval_s=0.0)
-        assert client.paused_s == 0
-    client.drain()
-    assert len(results(client.new_messages())) == 1000
 
 
 @pytest.mark.slow

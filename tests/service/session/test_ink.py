@@ -14,7 +14,6 @@ from tests.helpers.single_session import (
     LIMITS,
     LINE_INK,
     SessionClient,
-    all_probabilities,
     error_in,
     message,
     results,
@@ -34,17 +33,6 @@ def ink(*strokes: Stroke, height: float = HEIGHT, **fields: Any) -> str:
 
 
 # As columns
-
-
-def test_ink_is_read_like_its_columns(line_net: Runtime) -> None:
-    columns = rasterised(DOWN, WAVE, FAR).tobytes()
-    expected = SessionClient(line_net).ask(columns, message("flush"))
-    messages = SessionClient(line_net).ask(ink(DOWN), ink(WAVE, FAR), message("flush"))
-    assert [each.column for each in results(messages)] == list(range(len(results(expected))))
-    assert texts(messages) == texts(expected)
-    np.testing.assert_allclose(all_probabilities(messages), all_probabilities(expected), atol=1e-5)
-    assert types_of(messages) == types_of(expected)
-    assert messages[-1] == expected[-1]
 
 
 def test_columns_that_the_pen_still_touches_wait_until_it_has_left_them(line_net: Runtime) -> None:
@@ -153,13 +141,6 @@ def test_strokes_in_any_order_and_at_any_speed_are_read_as_if_written_at_once(
 
 
 # Rewind and reset
-
-
-def test_a_reset_begins_an_empty_line(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(DOWN, WAVE), message("reset"))
-    messages = client.ask(ink(FAR, height=320.0), message("flush"))
-    assert (results(messages)[0].seq, results(messages)[0].column) == (1, 0)
 
 
 @pytest.mark.parametrize(

@@ -82,26 +82,6 @@ def test_a_line_of_ink_that_goes_back_little_is_found_again() -> None:
         assert columns_of(pieces) == pixels(line.column, column)
 
 
-def test_the_oldest_column_within_reach_stays_through_rewinds() -> None:
-    line = begun(50)
-    read(line, 200)
-    go_back(line, 160)
-    assert line.oldest == 150
-    read(line, 10)
-    assert line.oldest == 150
-    read(line, 60)
-    assert line.oldest == 180
-
-
-def test_a_new_line_begins_with_nothing() -> None:
-    line = begun(50)
-    read(line, 200)
-    line.begin(ClassifierDecoder("ab"))
-    assert line.oldest == 0
-    read(line, 5)
-    assert line.go_back(3) == (None, [pixels(0, 3)])
-
-
 def test_changes_between_columns_are_read_again_in_order() -> None:
     line = begun(100)
     read(line, 40)
@@ -116,15 +96,6 @@ def test_changes_between_columns_are_read_again_in_order() -> None:
     assert go_back(line, 45) == expected[:-1]
     assert go_back(line, 44) == [*expected[:3], pixels(40, 44)]
     assert go_back(line, 39) == [pixels(32, 39)]
-
-
-def test_changes_at_the_column_of_a_kept_state_are_read_again_after_it() -> None:
-    line = begun(100)
-    flush(line)
-    read(line, 64)
-    flush(line)
-    assert go_back(line, 64) == [BLANK_COLUMNS]
-    assert go_back(line, 0) == [BLANK_COLUMNS]
 
 
 def test_of_consecutive_changes_the_last_is_kept() -> None:

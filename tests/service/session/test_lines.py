@@ -1,28 +1,16 @@
 """A session of a transcriber: results with text, events that are final, flushes, many lines."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import (
     Configured,
-    Done,
-    Event,
     Flushed,
-    LineEnd,
-    Ready,
-    ResetDone,
-    Result,
     Word,
 )
-from inkstream.service.session import Close
 from tests.helpers.single_session import (
-    LINE_BLANK,
     LINE_INK,
     SessionClient,
     error_in,
@@ -35,43 +23,10 @@ from tests.helpers.single_session import (
     results,
     text_of,
     texts,
-    types_of,
     words_in,
 )
 
-
-def test_ready_names_the_kind_of_model(line_net: Runtime) -> None:
-    ready = only(SessionClient(line_net).new_messages())
-    assert isinstance(ready, Ready)
-    assert (ready.model.kind, ready.column_height) == ("transcriber", 16)
-    assert ready.labels == tuple(" abc.")
-
-
 # Results and events
-
-
-def test_every_column_gets_a_result_with_the_text_so_far(line_net: Runtime) -> None:
-    messages = SessionClient(line_net).ask(line(60))
-    assert texts(messages) == read_by_decoder(line_net, line(60))[0]
-    assert [each.column for each in results(messages)] == list(range(60))
-    for result in results(messages):
-        assert result.letter_end is not None
-        assert 0 <= result.letter_end <= 1
-        probabilities = [p for _, p in result.probabilities]
-        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
-        assert probabilities == sorted(probabilities, reverse=True)
-
-
-def test_events_come_before_the_result_of_the_column_that_decided_them(line_net: Runtime) -> None:
-    messages = SessionClient(line_net).ask(line(200))
-    assert len(letters_in(messages)) > 20
-    assert len(words_in(messages)) > 5
-    column = -1
-    for each in messages:
-        if isinstance(each, Result):
-            column = each.column
-        elif isinstance(each, Event):
-            assert each.column == column + 1
 
 
 def test_the_events_spell_the_text(line_net: Runtime) -> None:
@@ -82,22 +37,6 @@ def test_the_events_spell_the_text(line_net: Runtime) -> None:
     assert [each.id for each in letters] == list(range(len(letters)))
     assert [each.id for each in words] == list(range(len(words)))
     assert {each.char for each in letters if each.mark} == {"."}
-
-
-@given(cuts=st.lists(st.integers(1, 149)), run=st.integers(1, 64))
-def test_messages_do_not_depend_on_how_columns_are_split(
-    exact_net: Runtime, cuts: list[int], run: int
-) -> None:
-    whole = SessionClient(exact_net).ask(line(150), message("flush"))
-    client = SessionClient(exact_net)
-    client.new_messages()
-    for start, end in pairwise([16 * cut for cut in sorted({0, 150, *cuts})]):
-        client.send(line(150)[start:end])
-        client.step(run)
-    client.send(message("flush"))
-    while client.step(run):
-        pass
-    assert client.new_messages() == whole
 
 
 def test_columns_of_next_to_no_ink_are_paper_for_letters_too(line_net: Runtime) -> None:
@@ -163,42 +102,3 @@ def test_a_flush_decides_everything_at_the_newest_column_and_is_no_part_of_the_l
     assert [each.column for each in results(again)] == [41, 42, 43]
     assert text_of(again).startswith(expected)  # a new word has begun, and no space is added
     assert all(each.start >= 41 for each in events_in(again))
-
-
-def test_a_flush_without_columns_is_answered_with_no_text(line_net: Runtime) -> None:
-    flushed = only(SessionClient(line_net).ask(message("flush")))
-    assert flushed == Flushed(columns=0, text="", seq=1)
-
-
-def test_a_line_that_ends_by_itself_is_flushed_before_the_next_begins(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(message("configure", line_end_columns=3))
-    columns = LINE_INK * 21 + LINE_BLANK * 3
-    messages = client.ask(columns + line(20, seed=1))
-    index = types_of(messages).index("line_end")
-    text = read_by_decoder(line_net, columns)[1]
-    seq = index + 2  # after `configured`
-    assert messages[index] == LineEnd(columns=24, text=text, messages=2, rest_columns=20, seq=seq)
-    assert text.split() == [each.text for each in words_in(messages[:index])]
-    assert texts(messages[index:]) == read_by_decoder(line_net, line(20, seed=1))[0]
-
-
-def test_a_reset_drops_undecided_letters(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    messages = client.ask(line(30), message("reset", id="r"), line(30))
-    index = types_of(messages).index("reset_done")
-    assert messages[index] == ResetDone(id="r", seq=index + 1)
-    assert messages[index + 1 :] == messages[:index]
-
-
-def test_done_counts_the_last_line_without_withdrawn_events(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(line(60), message("flush"), message("reset"))
-    before = client.ask(line(60, seed=1), line(20), message("rewind", column=60))
-    *last, done = client.ask(message("end"))
-    standing = [each for each in events_in(before) if each.column < 60] + events_in(last)
-    assert isinstance(done, Done)
-    assert (done.letters, done.words) == (len(letters_in([*standing])), len(words_in([*standing])))
-    text = read_by_decoder(line_net, line(60, seed=1))[1]
-    assert (done.text, done.columns, types_of(last).count("flushed")) == (text, 60, 0)
-    assert client.close == Close(1000, "end")

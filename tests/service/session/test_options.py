@@ -4,17 +4,12 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.decoding.hints import Hints
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Configured
 from tests.helpers.single_session import (
     LANGUAGES,
-    LINE_BLANK,
-    LINE_INK,
     LITTLE,
     SessionClient,
     error_in,
@@ -24,7 +19,6 @@ from tests.helpers.single_session import (
     read_by_decoder,
     text_of,
     texts,
-    types_of,
     words_in,
 )
 
@@ -51,59 +45,6 @@ def test_a_line_is_read_with_the_options_set_before_it(
     assert texts(messages) == expected
     assert text_of(messages) == final
     assert " ".join(word.text for word in words_in(messages)) == final.strip()
-
-
-@pytest.mark.parametrize("ends_by_itself", [True, False])
-@pytest.mark.parametrize(("options", "hints"), HINTED)
-def test_options_set_within_a_line_hold_from_the_next_line_on(
-    line_net: Runtime, options: dict[str, Any], hints: Hints, ends_by_itself: bool
-) -> None:
-    client = SessionClient(line_net, languages=LANGUAGES)
-    begun, going_on = line(40), line(60)[40 * 16 :] + LINE_INK + LINE_BLANK * 6
-    if ends_by_itself:
-        client.ask(message("configure", line_end_columns=6))
-    messages = client.ask(begun, message("configure", **options), going_on)
-    assert texts(messages)[:67] == read_by_decoder(line_net, begun + going_on)[0]
-    if ends_by_itself:
-        assert "line_end" in types_of(messages)
-    else:
-        client.ask(message("reset"))
-    for seed in (1, 2):  # and all lines after it
-        messages = client.ask(line(90, seed))
-        assert texts(messages) == read_by_decoder(line_net, line(90, seed), hints)[0]
-        client.ask(message("reset"))
-
-
-@pytest.mark.parametrize(("options", "hints"), HINTED)
-def test_null_and_empty_values_remove_hints(
-    line_net: Runtime, options: dict[str, Any], hints: Hints
-) -> None:
-    client = SessionClient(line_net, languages=LANGUAGES)
-    client.ask(message("configure", **options))
-    nothing: dict[str, Any] = {"language": None, "words": [], "context": "", "pattern": None}
-    assert only(client.ask(message("configure", **nothing))) == Configured(top_k=5, seq=2)
-    assert texts(client.ask(line(90))) == read_by_decoder(line_net, line(90))[0]
-
-
-@given(
-    column=st.integers(20, 120), piece=st.integers(1, 40), number=st.integers(0, len(HINTED) - 1)
-)  # fmt: skip
-def test_after_a_rewind_a_line_goes_on_as_if_nothing_else_had_come(
-    tiny_lines: Checkpoint, column: int, piece: int, number: int
-) -> None:
-    options, hints = HINTED[number]
-    net = Runtime(tiny_lines)
-    client = SessionClient(net, languages=LANGUAGES)
-    client.ask(message("configure", **options))
-    columns = line(120)
-    n_bytes = piece * 16
-    client.ask(*(columns[at : at + n_bytes] for at in range(0, len(columns), n_bytes)))
-    client.ask(message("configure", language=None), message("rewind", column=column))
-    following = line(70, seed=5)
-    messages = client.ask(following, message("flush"))
-    expected, final = read_by_decoder(net, columns[: column * 16] + following, hints)
-    assert texts(messages, newest=expected[column - 1]) == expected[column:]
-    assert text_of(messages) == final
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,10 @@ from tests.helpers.frames import ink
 from tests.helpers.resuming import Frame, SnapshotClient, numbered
 from tests.helpers.single_session import (
     SessionClient,
-    line,
     message,
-    read_by_decoder,
     results,
     text_after,
     text_of,
-    texts,
-    types_of,
 )
 from tests.service.session.test_numbers import conversations
 
@@ -60,24 +56,6 @@ def test_a_result_in_place_of_others_has_what_they_had(
         merged, before = result if merged is None else result.after(merged), text
     assert merged is not None
     assert text_after(all_texts[0], merged) == before
-
-
-def test_the_results_option_says_how_many_there_are_and_changes_nothing_else(
-    exact_net: Runtime,
-) -> None:
-    frames: list[Frame] = [line(40), line(60, seed=1), message("flush")]
-    every = SessionClient(exact_net).ask(*frames)
-    expected, _ = read_by_decoder(exact_net, line(40) + line(60, seed=1))
-    assert texts(every) == expected
-    for chosen, columns in (("column", range(100)), ("message", [39, 99]), ("none", [])):
-        client = SessionClient(exact_net)
-        client.ask(message("configure", results=chosen))
-        messages = client.ask(*frames)
-        assert [each.column for each in results(messages)] == [*columns]
-        assert texts(messages) == [expected[column] for column in columns]
-        others = [each for each in types_of(messages) if each != "result"]
-        assert others == [each for each in types_of(every) if each != "result"]
-        assert text_of(messages) == text_of(every)
 
 
 def test_a_message_of_ink_has_one_result_even_where_it_changes_columns(exact_net: Runtime) -> None:

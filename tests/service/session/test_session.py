@@ -8,13 +8,10 @@ import pytest
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import (
     Configured,
-    Done,
     Error,
-    Flushed,
     LineEnd,
     Pong,
     Ready,
-    ResetDone,
     Rewound,
 )
 from inkstream.service.session import Close
@@ -38,31 +35,20 @@ from tests.helpers.single_session import (
 SHORT = LIMITS.model_copy(update={"max_line_columns": 50})
 
 
-def test_ready_describes_model_and_limits(net: Runtime) -> None:
-    ready = only(SessionClient(net, digest="of the model").new_messages())
-    assert isinstance(ready, Ready)
-    assert (ready.protocol, ready.session) == ("inkstream.v1", "test")
-    model = ready.model
-    assert (model.name, model.kind, model.digest) == ("tiny", "classifier", "of the model")
-    assert (ready.labels, ready.column_height) == (tuple("0123456789"), 28)
-    assert ready.limits == LIMITS
+def test_ready_describes_model_and_limits(net: Runtime, line_net: Runtime) -> None:
+    for runtime, kind, labels, height in (
+        (net, "classifier", "0123456789", 28),
+        (line_net, "transcriber", " abc.", 16),
+    ):
+        ready = only(SessionClient(runtime, digest="of the model").new_messages())
+        assert isinstance(ready, Ready)
+        assert (ready.protocol, ready.session) == ("inkstream.v1", "test")
+        assert (ready.model.name, ready.model.digest) == (runtime.metadata.name, "of the model")
+        assert (ready.model.kind, ready.labels) == (kind, tuple(labels))
+        assert (ready.column_height, ready.limits) == (height, LIMITS)
 
 
 # Columns
-
-
-def test_every_column_gets_the_result_of_an_uninterrupted_run(net: Runtime) -> None:
-    columns = builders.columns(75)
-    ways: list[list[str | bytes]] = [
-        [columns.tobytes()],
-        [column.tobytes() for column in columns],
-        [message("columns", columns=columns.tolist())],
-    ]
-    for frames in ways:
-        messages = SessionClient(net).ask(*frames)
-        assert [each.column for each in results(messages)] == list(range(75))
-        expected = uninterrupted(net, columns.tobytes())
-        np.testing.assert_allclose(all_probabilities(messages), expected, atol=1e-5)
 
 
 def test_the_engine_gets_no_more_columns_than_it_asks_for(net: Runtime) -> None:
@@ -72,7 +58,6 @@ def test_the_engine_gets_no_more_columns_than_it_asks_for(net: Runtime) -> None:
     portion = client.session.take(4)
     assert portion is not None
     assert portion.columns.shape == (4, 28)
-    assert client.session.inbox.waiting_columns == 6
     assert client.session.ready_columns() == 0  # until these are answered
 
 
@@ -134,15 +119,6 @@ def test_one_column_too_many_in_a_line_is_fatal_after_all_its_results(
 # Order
 
 
-def test_answers_come_in_the_order_of_the_messages(net: Runtime) -> None:
-    messages = SessionClient(net).ask(
-        INK, message("ping", id=1), INK, "nonsense", message("flush", id=2), INK, message("reset")
-    )
-    assert types_of(messages) == [
-        *("result", "pong", "result", "error", "flushed", "result", "reset_done"),
-    ]
-
-
 def test_messages_wait_while_columns_are_being_run_and_else_are_answered_at_once(
     net: Runtime,
 ) -> None:
@@ -175,39 +151,7 @@ def test_a_rewind_goes_back_as_far_as_announced_and_no_further(net: Runtime) -> 
     assert rewound == Rewound(id="r", column=200, label=label, seq=303)
 
 
-def test_a_reset_begins_a_line_and_its_numbers_at_0(net: Runtime) -> None:
-    messages = SessionClient(net).ask(INK * 3, message("reset", id="r"), INK * 2)
-    assert messages[3] == ResetDone(id="r", seq=4)
-    assert [(each.seq, each.column) for each in results(messages[4:])] == [(1, 0), (2, 1)]
-
-
-def test_end_sums_up_the_last_line_and_closes(net: Runtime) -> None:
-    client = SessionClient(net)
-    frames: list[str | bytes] = [INK * 3, message("reset"), INK * 2, message("end", id="e")]
-    messages = client.ask(*frames, INK, message("ping"), "nonsense")
-    label = str(uninterrupted(net, INK * 2)[-1].argmax())
-    assert messages[-1] == Done(id="e", columns=2, label=label, seq=3)
-    assert types_of(messages) == [*["result"] * 3, "reset_done", *["result"] * 2, "done"]
-    assert client.close == Close(1000, "end")
-    assert client.session.state.name == "CLOSED"
-    assert client.session.ready_columns() == client.session.inbox.waiting_columns == 0
-
-
 # Configure, and line ends
-
-
-def test_configure_answers_with_all_values_in_force(net: Runtime) -> None:
-    client = SessionClient(net)
-    assert only(client.ask(message("configure", id="a"))) == Configured(id="a", seq=1)
-    configured = only(client.ask(message("configure", top_k=3, results="message")))
-    assert configured == Configured(top_k=3, results="message", seq=2)
-    messages = client.ask(message("configure", top_k=None, characters="147"), INK, message("flush"))
-    assert messages[0] == Configured(results="message", characters="147", seq=3)
-    probabilities = dict(results(messages)[0].probabilities)
-    assert list(probabilities) == ["1", "4", "7"]
-    assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
-    assert isinstance(messages[-1], Flushed)
-    assert messages[-1].label == max(probabilities, key=probabilities.__getitem__)
 
 
 @pytest.mark.parametrize(

@@ -84,12 +84,6 @@ def test_ink_is_read_like_the_columns_that_it_makes(
 # Parts, and ids
 
 
-def test_the_number_1_and_the_text_1_are_different_ids(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    messages = client.ask(ink(piece(1, WAVE)), ink(piece("1", FAR)), message("flush"))
-    assert {span["id"] for event in final_events(messages) for span in event["strokes"]} == {1, "1"}
-
-
 @pytest.mark.parametrize(
     ("pieces", "text"),
     [

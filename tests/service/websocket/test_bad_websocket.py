@@ -1,7 +1,7 @@
-"""Malformed messages through a real socket, beside a session whose results must stay correct.
+"""Malformed messages and refused clients through a real socket.
 
-Each gets an error that names what came and what is allowed, or the close that RFC 6455 or the
-protocol requires; no other session is disturbed, and the server stays ready.
+Each gets an error that names what came and what is allowed, or the close that the protocol
+requires. `test_conformance` has the faults for which RFC 6455 lets a server close.
 """
 
 import json
@@ -17,35 +17,16 @@ from websockets.typing import Subprotocol
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.runtime import Runtime
-from tests.helpers import builders
-from tests.helpers.raw_websocket import TEXT, RawClient, frame
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import INK, message, uninterrupted
 
 PROTOCOL = Subprotocol("inkstream.v1")
-N_HEALTHY = 24  # columns of the healthy session
 
 
 @pytest.fixture(scope="module")
 def running(tiny: Checkpoint) -> Iterator[Running]:
     with server(tiny.path.parent) as running:
         yield running
-
-
-@asynccontextmanager
-async def beside_a_healthy_session(running: Running, tiny: Checkpoint) -> AsyncIterator[None]:
-    """Run the block in the middle of another session, and check that session's results."""
-    columns = builders.columns(N_HEALTHY, seed=5)
-    results = []
-    async with connect(running.url) as healthy:
-        await healthy.recv()
-        for number, column in enumerate(columns):
-            if number == N_HEALTHY // 2:
-                yield
-            await healthy.send(column.tobytes())
-            results.append(json.loads(await healthy.recv()))
-    probabilities = np.array([[p for _, p in result["probabilities"]] for result in results])
-    assert np.abs(probabilities - uninterrupted(Runtime(tiny), columns.tobytes())).max() < 1e-5
 
 
 @asynccontextmanager
@@ -87,7 +68,7 @@ BAD: list[tuple[str | bytes, str, str]] = [
 async def test_invalid_messages_get_errors_and_the_stream_goes_on(
     running: Running, tiny: Checkpoint
 ) -> None:
-    async with beside_a_healthy_session(running, tiny), session(running) as stream:
+    async with session(running) as stream:
         await stream.send(INK)
         await stream.recv()
         for index, (bad, code, text) in enumerate(BAD, 1):
@@ -103,60 +84,7 @@ async def test_invalid_messages_get_errors_and_the_stream_goes_on(
     assert np.abs([p for _, p in result["probabilities"]] - expected).max() < 1e-5
 
 
-async def test_too_many_bad_messages_close_the_stream(running: Running, tiny: Checkpoint) -> None:
-    async with beside_a_healthy_session(running, tiny), session(running) as stream:
-        for _ in range(running.service.limits.max_bad_messages):
-            await stream.send(b"x")
-        assert await closing_code_of(stream) == 4400
-
-
-# Faults that the WebSocket layer closes: `test_conformance` has all of them
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        (frame(bytes(10 * 1024 * 1024)), 1009),
-        (frame(b"\xff\xfe", TEXT), 1007),
-        (b"\x82\x01x", 1002),  # without a mask
-    ],
-    ids=["too large", "no UTF-8", "no mask"],
-)
-async def test_a_frame_that_is_not_allowed_closes_its_connection_alone(
-    running: Running, tiny: Checkpoint, data: bytes, code: int
-) -> None:
-    async with beside_a_healthy_session(running, tiny):
-        with RawClient(running.port) as client:
-            client.read()
-            with suppress(ConnectionError):  # the server may close before all is written
-                client.send(data)
-            assert client.read()[:2] == code.to_bytes(2)
-
-
 # Refused clients
-
-
-@pytest.mark.parametrize(
-    ("query", "headers", "code", "status"),
-    [
-        ("?model=klingon", {}, "unknown_model", 404),
-        ("", {"Origin": "https://evil.example"}, "forbidden_origin", 403),
-    ],
-)
-async def test_a_refused_client_gets_the_reason(
-    running: Running, tiny: Checkpoint, query: str, headers: dict[str, str], code: str, status: int
-) -> None:
-    async with beside_a_healthy_session(running, tiny):
-        with pytest.raises(InvalidStatus) as caught:
-            await connect(running.url + query, additional_headers=headers)
-        assert caught.value.response.status_code == status
-        assert json.loads(caught.value.response.body)["error"]["code"] == code
-        async with connect(
-            running.url + query, additional_headers=headers, subprotocols=[PROTOCOL]
-        ) as stream:
-            error = json.loads(await stream.recv())
-            assert (error["code"], error["fatal"]) == (code, True)
-            assert await closing_code_of(stream) == 4000 + status
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/streams", "/v1/recognize", "/web", "/web/pad/app.js"])

@@ -53,17 +53,6 @@ async def test_the_subprotocol_is_chosen_whenever_it_is_offered(
     assert client.events[0] == {"type": "websocket.accept", "subprotocol": chosen}
 
 
-async def test_an_empty_text_is_a_bad_message_like_any_other(tiny: Checkpoint) -> None:
-    async with serving(tiny) as (service, _):
-        client = AsgiClient(service)
-        client.send("", INK)
-        error, result = await client.wait_for(2)
-        client.vanish()
-        await client.wait_for_end()
-    assert (error["code"], error["fatal"]) == ("bad_json", False)
-    assert result["type"] == "result"
-
-
 async def test_an_internal_error_ends_only_its_session(
     tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -459,21 +448,6 @@ async def test_a_client_that_was_paused_until_its_deadline_has_time_to_go_on(
 
 
 # Leaving
-
-
-@pytest.mark.parametrize("before", [(), (INK,), (b"x" * 27,)])
-async def test_a_lost_connection_is_no_longer_counted(
-    tiny: Checkpoint, before: tuple[bytes, ...]
-) -> None:
-    metrics = RecordingMetrics()
-    async with serving(tiny, metrics) as (service, _):
-        client = AsgiClient(service)
-        await client.wait_for(0)
-        client.send(*before)
-        client.vanish()
-        await client.wait_for_end()
-        assert len(service.sessions) == 0
-    assert metrics.connected == [1, 0]
 
 
 async def test_a_connection_lost_before_it_is_accepted_is_no_longer_counted(
