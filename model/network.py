@@ -4,7 +4,7 @@ The LSTM is Hochreiter and Schmidhuber's (Neural Computation 9(8), 1997) with th
 Gers et al. (2000). Answer t depends on columns 0..t alone, so the same weights read a whole image
 at once or one column at a time: `forward` takes a state and returns the state after.
 
-This file and `export.py`, which writes the same nets as ONNX graphs, are all that one edits to
+This file and `graphs/nets.py`, which describes the same nets as ONNX graphs, are what one edits to
 change an architecture: shapes of weights and states are asked of the nets.
 """
 
