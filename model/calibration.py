@@ -19,10 +19,6 @@ from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.metrics import matches
 from inkstream.model.reader import has_letter_ends, letter_positions
 
-LEAST, MOST = 0.2, 5.0  # temperatures that are looked at
-STEPS: Final = 40  # of the golden-section search: the interval shrinks to 1e-8 of its width
-GOLDEN: Final = (np.sqrt(5) - 1) / 2
-GRID: Final = tuple(np.geomspace(0.5, 3.0, 19).tolist())  # temperatures in steps of a tenth
 ENOUGH: Final = 1000  # answers or letters from which a temperature can be fitted
 LEAST_PROBABILITY: Final = 1e-6  # counted for an answer that was given as impossible
 
@@ -46,9 +42,10 @@ def fit_temperature(scores: Floats, answers: NDArray[np.int64]) -> float:
         logs = log_softmax(scores / np.exp(log_temperature))
         return -float(logs[np.arange(len(answers)), answers].mean())
 
-    low, high = np.log(LEAST), np.log(MOST)
-    for _ in range(STEPS):
-        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    golden = (np.sqrt(5) - 1) / 2
+    low, high = np.log(0.2), np.log(5.0)
+    for _ in range(40):  # the interval shrinks to 1e-8 of its width
+        left, right = high - golden * (high - low), low + golden * (high - low)
         low, high = (low, right) if cross_entropy(left) < cross_entropy(right) else (left, high)
     return float(np.exp((low + high) / 2))
 
@@ -106,8 +103,8 @@ def fit_line_temperatures(
 
 
 def _least(loss: Callable[[float], float]) -> float:
-    """Return the temperature of the grid with the least loss."""
-    return float(GRID[int(np.argmin([loss(temperature) for temperature in GRID]))])
+    """Return the temperature with the least loss; neighbours differ by a tenth."""
+    return float(min(np.geomspace(0.5, 3.0, 19).tolist(), key=loss))
 
 
 def _letters_nll(
@@ -115,16 +112,16 @@ def _letters_nll(
 ) -> float:
     """Return the mean negative log-likelihood of letters being correct or not, by confidence."""
     decoder, losses = GreedyDecoder(config.labels, config.flush_columns), [np.empty(0)]
-    for own, line in zip(scores, lines, strict=True):
-        symbols = own[:, :-1] / np.float32(temperature)
+    for line_scores, line in zip(scores, lines, strict=True):
+        symbols = line_scores[:, :-1] / np.float32(temperature)
         symbols -= np.log(np.exp(symbols).sum(1, keepdims=True))
-        tempered = np.concatenate([symbols, own[:, -1:]], 1)
+        tempered = np.concatenate([symbols, line_scores[:, -1:]], 1)
         events = decode_line(decoder.copy(), tempered, line.columns)
         letters = [event for event in events if isinstance(event, Letter)]
         confidence = np.array([letter.confidence for letter in letters])
         correct = np.zeros(len(letters), bool)
         text = "".join(letter.char for letter in letters)
-        correct[[place for place, _ in matches(text, line.label.replace(" ", ""))]] = True
+        correct[[index for index, _ in matches(text, line.label.replace(" ", ""))]] = True
         given = np.where(correct, confidence, 1 - confidence)
         losses.append(-np.log(np.maximum(given, LEAST_PROBABILITY)))
     return float(np.concatenate(losses).mean())
@@ -133,10 +130,10 @@ def _letters_nll(
 def _ends_nll(scores: Sequence[Scores], lines: Sequence[LineSample], temperature: float) -> float:
     """Return the mean negative log-likelihood of letter ends, over all steps of lines with ends."""
     losses = []
-    for own, line in zip(scores, lines, strict=True):
+    for line_scores, line in zip(scores, lines, strict=True):
         if not has_letter_ends(line):
             continue
-        log_probability = own[STEP_COLUMNS - 1 :: STEP_COLUMNS, -1].astype(np.float64)
+        log_probability = line_scores[STEP_COLUMNS - 1 :: STEP_COLUMNS, -1].astype(np.float64)
         odds = log_probability - np.log(np.maximum(-np.expm1(log_probability), LEAST_PROBABILITY))
         ended = np.zeros(len(odds), bool)
         steps = line.ends[letter_positions(line.label)].astype(np.int64) // STEP_COLUMNS + END_DELAY

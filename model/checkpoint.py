@@ -38,18 +38,13 @@ SUFFIX: Final = ".onnx"
 WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
 FIGURES: Final = WEIGHTS_FOLDER / "figures.json"
 METADATA_KEY: Final = "inkstream"
-MOST_BYTES: Final = (1 << 31) - 1  # of a file: protobuf holds no more
-
-_PRODUCER: Final = b"\x12\x09inkstream"  # field 2 of a ModelProto
+MAX_BYTES: Final = (1 << 31) - 1  # of a file: protobuf holds no more
 _DIGEST_LENGTH: Final = 64
 # The protobuf of the last property, up to its value: field 14 of a ModelProto, a message of 84
 # bytes whose field 1 is the key, of 16 bytes, and whose field 2 is the digest, of 64.
 _SEAL: Final = b"\x72\x54\x0a\x10inkstream.sha256\x12\x40"
 
-NO_FOLDER: Final = os.devnull + "/none"
-MOST_METADATA: Final = 1 << 20  # characters
-MOST_SHOWN: Final = 300  # characters of an error of ONNX Runtime
-FATAL: Final = 4  # of ONNX Runtime's log, which goes to standard error
+MAX_METADATA: Final = 1 << 20  # characters
 # What ONNX Runtime raises for a model that it cannot run; they share no base but Exception.
 MODEL_ERRORS: Final = (
     ort_errors.Fail,
@@ -92,8 +87,8 @@ class Metadata:
     def from_json(cls, text: str) -> "Metadata":
         """Read `to_json`'s text; raise `CheckpointError` if it is anything else."""
         try:
-            if len(text) > MOST_METADATA:
-                raise ValueError(f"{len(text)} characters, allowed: up to {MOST_METADATA}")
+            if len(text) > MAX_METADATA:
+                raise ValueError(f"{len(text)} characters, allowed: up to {MAX_METADATA}")
             values = msgspec.json.decode(text)
             for name, readable in (("format", FORMAT), ("opset", OPSET)):
                 if values[name] != readable:
@@ -150,23 +145,23 @@ def find(name_or_path: str | Path, folder: Path | None = None) -> Path:
             raise CheckpointError(f"no such file: {path}")
         return path
     folders = [WEIGHTS_FOLDER] if folder is None else [folder, WEIGHTS_FOLDER]
-    for place in folders:
-        if (file := place / f"{name_or_path}{SUFFIX}").is_file():
+    for models in folders:
+        if (file := models / f"{name_or_path}{SUFFIX}").is_file():
             return file
     if path.is_dir():
         return _only_model(path)
-    known = sorted({file.stem for place in folders for file in place.glob(f"*{SUFFIX}")})
+    known = sorted({file.stem for models in folders for file in models.glob(f"*{SUFFIX}")})
     raise CheckpointError(f"no model {str(name_or_path)!r}, known: {', '.join(known) or 'none'}")
 
 
 def _only_model(folder: Path) -> Path:
     """Return the model of a folder; raise `CheckpointError` if there is none, or more than one."""
-    found = sorted(folder.glob(f"*{SUFFIX}"))
-    if not found:
+    models = sorted(folder.glob(f"*{SUFFIX}"))
+    if not models:
         raise CheckpointError(f"no model in {folder}: a training run writes it when it is finished")
-    if len(found) > 1:
-        raise CheckpointError(f"{folder} holds {len(found)} models: name one, such as {found[0]}")
-    return found[0]
+    if len(models) > 1:
+        raise CheckpointError(f"{folder} holds {len(models)} models: name one, such as {models[0]}")
+    return models[0]
 
 
 def read(path: Path, kind: Kind | None = None, threads: int = 1) -> Checkpoint:
@@ -181,7 +176,7 @@ def read(path: Path, kind: Kind | None = None, threads: int = 1) -> Checkpoint:
         CheckpointError: it says what is wrong with the file.
     """
     try:
-        content = read_whole(path, MOST_BYTES)
+        content = read_whole(path, MAX_BYTES)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     try:
@@ -202,14 +197,14 @@ def _verify(content: bytes) -> None:
     """Raise `CheckpointError` unless the file is sealed and its digest is that of its bytes."""
     seal_start = len(content) - _DIGEST_LENGTH - len(_SEAL)
     if seal_start < 0 or content[seal_start:-_DIGEST_LENGTH] != _SEAL:
-        if _PRODUCER in content[:32]:
+        if b"\x12\x09inkstream" in content[:32]:  # field 2 of a ModelProto: its producer
             raise CheckpointError("its end is missing or damaged: copy or download it again")
         raise CheckpointError(f"not an inkstream checkpoint, it starts with {content[:16]!r}")
     expected = content[-_DIGEST_LENGTH:]
-    found = hashlib.sha256(memoryview(content)[:seal_start]).hexdigest().encode()
-    if found != expected:
+    digest = hashlib.sha256(memoryview(content)[:seal_start]).hexdigest()
+    if digest.encode() != expected:
         raise CheckpointError(
-            f"damaged: SHA-256 is {found[:16].decode()}..., "
+            f"damaged: SHA-256 is {digest[:16]}..., "
             f"expected {expected[:16].decode('ascii', 'replace')}...: copy or download it again"
         )
 
@@ -240,11 +235,12 @@ def load_graph(
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     # The digest of a checkpoint covers no other file, so its weights may not lie in one.
     options.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", str(weights_folder or NO_FOLDER)
+        "session.model_external_initializers_file_folder_path",
+        str(weights_folder or f"{os.devnull}/none"),
     )
     if weights_folder is not None:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    options.log_severity_level = FATAL  # what else it writes, the error says too
+    options.log_severity_level = 4  # only fatal errors: what else it writes, ours say too
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except MODEL_ERRORS as error:
@@ -255,7 +251,7 @@ def load_graph(
 
 def one_line(error: Exception) -> str:
     """Return what an error of ONNX Runtime says, without its line breaks and shortened."""
-    return " ".join(str(error).split())[:MOST_SHOWN]
+    return " ".join(str(error).split())[:300]
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:

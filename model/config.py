@@ -10,14 +10,10 @@ from inkstream.model.errors import ConfigError
 
 Kind = Literal["classifier", "transcriber"]
 
-KINDS: Final = get_args(Kind)
-MAX_COLUMN_HEIGHT: Final = 256  # one byte a pixel: a column stays far below one network packet
 MAX_UNITS: Final = 2048
 MAX_LAYERS: Final = 8
 MAX_CONTEXT: Final = 16
 MAX_CHANNELS: Final = 512
-MAX_CONVOLUTIONS: Final = 4
-MAX_FLUSH_COLUMNS: Final = 64
 
 OPSET: Final = 18  # of the operators of its graph
 
@@ -30,8 +26,6 @@ END_DELAY: Final = 2  # steps from a letter's last one to the score that it has 
 # Of a column that tells where the pen went.
 DRAWN_PLANES: Final = 3  # of H bytes: ink; right or left; down or up
 SEEN_PLANES: Final = 5  # that its net sees
-
-_OPTIONAL: Final = {"channels", "flush_columns", "directions"}  # that older checkpoints lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +47,22 @@ class ModelConfig:
     directions: bool = False  # whether a transcriber sees where the pen goes
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ConfigError(f"kind is {self.kind!r}, allowed: {', '.join(KINDS)}")
+        if self.kind not in get_args(Kind):
+            raise ConfigError(f"kind is {self.kind!r}, allowed: {', '.join(get_args(Kind))}")
         if len(self.labels) < 2:
             raise ConfigError(f"{len(self.labels)} labels, expected at least 2")
         if len(set(self.labels)) != len(self.labels) or "" in self.labels:
             raise ConfigError("labels must be distinct and not empty")
-        for name, most in (
-            ("column_height", MAX_COLUMN_HEIGHT),
+        for name, maximum in (
+            ("column_height", 256),  # a column stays far below one network packet
             ("context", MAX_CONTEXT),
             ("features", MAX_UNITS),
             ("layers", MAX_LAYERS),
             ("units", MAX_UNITS),
         ):
             value = getattr(self, name)
-            if not 1 <= value <= most:
-                raise ConfigError(f"{name} is {value}, allowed: 1..{most}")
+            if not 1 <= value <= maximum:
+                raise ConfigError(f"{name} is {value}, allowed: 1..{maximum}")
         if self.kind == "transcriber":
             self._check_transcriber()
         elif self.channels or self.flush_columns or self.directions:
@@ -76,18 +70,16 @@ class ModelConfig:
 
     def _check_transcriber(self) -> None:
         """Raise `ConfigError` unless the convolutions fit the rows."""
-        if not 1 <= len(self.channels) <= MAX_CONVOLUTIONS:
-            raise ConfigError(f"{len(self.channels)} convolutions, allowed: 1..{MAX_CONVOLUTIONS}")
+        if not 1 <= len(self.channels) <= 4:
+            raise ConfigError(f"{len(self.channels)} convolutions, allowed: 1..4")
         for channels in self.channels:
             if not 1 <= channels <= MAX_CHANNELS:
                 raise ConfigError(f"channels are {channels}, allowed: 1..{MAX_CHANNELS}")
         halvings = 2 ** len(self.channels)
         if self.column_height % halvings:
             raise ConfigError(f"column_height is {self.column_height}, no multiple of {halvings}")
-        if not 0 <= self.flush_columns <= MAX_FLUSH_COLUMNS or self.flush_columns % STEP_COLUMNS:
-            raise ConfigError(
-                f"flush_columns is {self.flush_columns}, allowed: 0..{MAX_FLUSH_COLUMNS}, even"
-            )
+        if self.flush_columns not in range(0, 65, STEP_COLUMNS):
+            raise ConfigError(f"flush_columns is {self.flush_columns}, allowed: 0..64, even")
         if self.features != self.units:
             raise ConfigError(f"features are {self.features}, expected as many as units")
         if any(len(label) != 1 for label in self.labels):
@@ -122,6 +114,7 @@ class ModelConfig:
         names = {field.name for field in dataclasses.fields(cls)}
         if unknown := values.keys() - names:
             raise ConfigError(f"unknown dimensions: {', '.join(sorted(unknown))}")
-        if missing := names - values.keys() - _OPTIONAL:
+        # Older checkpoints lack the last three.
+        if missing := names - values.keys() - {"channels", "flush_columns", "directions"}:
             raise ConfigError(f"missing dimensions: {', '.join(sorted(missing))}")
         return msgspec.convert(values, cls)

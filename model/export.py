@@ -11,7 +11,6 @@ lookup: `weights_of`.
 `scores` are calibrated log-probabilities (temperature scaling: Guo et al., ICML 2017).
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,10 @@ from inkstream.model.checkpoint import METADATA_KEY, Checkpoint, Metadata, seale
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import CheckpointError
 from inkstream.model.files import write_whole
-from inkstream.model.graphs.float32 import float32_model
-from inkstream.model.graphs.int8 import Ranges, dequantised, int8_model
+from inkstream.model.graphs.float32 import Float32Net
+from inkstream.model.graphs.int8 import Int8Net, Ranges, dequantised
+from inkstream.model.graphs.nets import Weights
 from inkstream.model.network import empty_net
-
-Weights = Mapping[str, NDArray[np.float32]]
 
 
 def export(path: Path, weights: Weights, metadata: Metadata, ranges: Ranges | None = None) -> None:
@@ -46,9 +44,9 @@ def export(path: Path, weights: Weights, metadata: Metadata, ranges: Ranges | No
     _check_weights(weights, metadata.config)
     config, temperatures = metadata.config, metadata.temperatures
     if ranges is None:
-        model = float32_model(config, weights, temperatures)
+        model = Float32Net(config, weights, temperatures).model()
     else:
-        model = int8_model(config, weights, temperatures, ranges)
+        model = Int8Net(config, weights, temperatures, ranges).model()
     model.metadata_props.add(key=METADATA_KEY, value=metadata.to_json())
     write_whole(path, sealed(model.SerializeToString(deterministic=True)))
 

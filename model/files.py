@@ -7,18 +7,18 @@ import stat
 from pathlib import Path
 
 
-def read_whole(path: Path, most_bytes: int) -> bytes:
+def read_whole(path: Path, max_bytes: int) -> bytes:
     """Return the bytes of a regular file; they stay the same whatever becomes of the file.
 
     Its kind and size are checked before memory is taken: a pipe or a device may never end. Raises
-    `OSError`, also for a file that is of another kind or larger than `most_bytes`.
+    `OSError`, also for a file that is of another kind or larger than `max_bytes`.
     """
     with open(path, "rb", opener=_open_at_once) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        if status.st_size > most_bytes:
-            text = f"it has {status.st_size} bytes, allowed: up to {most_bytes}"
+        if status.st_size > max_bytes:
+            text = f"it has {status.st_size} bytes, allowed: up to {max_bytes}"
             raise OSError(errno.EFBIG, text, str(path))
         return file.read(status.st_size)
 

@@ -4,21 +4,18 @@ The LSTM is Hochreiter and Schmidhuber's (Neural Computation 9(8), 1997) with th
 Gers et al. (2000). Answer t depends on columns 0..t alone, so the same weights read a whole image
 at once or one column at a time: `forward` takes a state and returns the state after.
 
-This file and `export.py`, which writes the same nets as ONNX graphs, are all that one edits to
+This file and `graphs/nets.py`, which describes the same nets as ONNX graphs, are what one edits to
 change an architecture: shapes of weights and states are asked of the nets.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from inkstream.model.config import KERNEL_ROWS, KERNEL_STEPS, STEP_COLUMNS, ModelConfig
-
-FORGET_BIAS: Final = 1.0  # cells start by remembering: Jozefowicz et al., ICML 2015
 
 
 class CausalNet(nn.Module, ABC):
@@ -43,7 +40,9 @@ class CausalNet(nn.Module, ABC):
         if state is None:
             state = next(self.parameters()).new_zeros(batch, self.state_size)
         parts = torch.split(state, list(map(math.prod, self.state_shapes)), 1)
-        return [part.view(batch, *own) for part, own in zip(parts, self.state_shapes, strict=True)]
+        return [
+            part.view(batch, *shape) for part, shape in zip(parts, self.state_shapes, strict=True)
+        ]
 
 
 def _join_state(parts: Sequence[Tensor]) -> Tensor:
@@ -52,12 +51,12 @@ def _join_state(parts: Sequence[Tensor]) -> Tensor:
 
 
 def set_forget_bias(lstm: nn.LSTM) -> None:
-    """Let the cells of every layer start by remembering."""
+    """Let the cells of every layer start by remembering: Jozefowicz et al., ICML 2015."""
     forget = slice(lstm.hidden_size, 2 * lstm.hidden_size)  # gates stand as i, f, g, o
     with torch.no_grad():
         for name, bias in lstm.named_parameters():
             if name.startswith("bias"):  # two of a layer, which are added
-                bias[forget] = FORGET_BIAS if name.startswith("bias_ih") else 0.0
+                bias[forget] = 1.0 if name.startswith("bias_ih") else 0.0
 
 
 class ColumnLSTM(CausalNet):
@@ -189,18 +188,17 @@ class LineLSTM(CausalNet):
         rng = rng if self.training else None
         *earlier, hidden, cell = self._split_state(state, len(columns))
         after: list[Tensor] = []
-        rows = self.config.column_height
-        planes = columns.reshape(*columns.shape[:2], -1, rows)  # [B, T, planes, H]
-        maps = planes.permute(0, 2, 3, 1)
+        steps, rows = columns, self.config.column_height
         for convolution, past in zip(self.convolutions, earlier, strict=True):
-            order = (0, 3, 2, 1) if after else (0, 3, 1, 2)  # [B, 2, rows, C]; or planes first
-            sizes = [maps.shape[axis] for axis in order]
-            past_steps = past.view(sizes[0], KERNEL_STEPS - 1, *sizes[2:])
-            back = (0, 3, 2, 1) if after else (0, 2, 3, 1)
-            maps = torch.cat([past_steps.permute(back), maps], 3)  # two columns more
+            padded = torch.cat([past.view(len(past), KERNEL_STEPS - 1, -1), steps], 1)
+            after.append(padded[:, 1 - KERNEL_STEPS :])
+            if convolution is self.convolutions[0]:  # rows lie in planes; behind it, maps in rows
+                maps = padded.view(*padded.shape[:2], -1, rows).permute(0, 2, 3, 1)
+            else:
+                maps = padded.view(*padded.shape[:2], rows, -1).permute(0, 3, 2, 1)
             maps = maps.contiguous(memory_format=torch.channels_last)
-            after.append(maps[..., 1 - KERNEL_STEPS :].permute(order))
-            maps = torch.relu(convolution(maps))  # [B, C, rows, T/2]
+            maps = torch.relu(convolution(maps))  # [B, C, rows / 2, T/2]
+            steps, rows = maps.permute(0, 3, 2, 1).flatten(2), rows // 2
         steps = maps.permute(0, 3, 1, 2).flatten(2)  # [B, T/2, C * rows]
         steps = torch.relu(self.norm(self.features(steps)))
         cells = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,6 @@ from inkstream.model.decoding.base import (
 from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.metrics import Figures, errors
 from inkstream.model.runtime import Runtime
-
-STREAMS: Final = 64  # lines in a batch, at most
-COLUMNS_AT_ONCE: Final = 100_000  # of a batch, padding included: bounds the memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +48,9 @@ class Reading:
 
 def reading_errors(readings: Sequence[Reading]) -> Figures:
     """Return the CER and the share of exact matches."""
-    return errors([each.text for each in readings], [each.line.label for each in readings])
+    return errors(
+        [reading.text for reading in readings], [reading.line.label for reading in readings]
+    )
 
 
 def has_letter_ends(line: LineSample) -> bool:
@@ -87,18 +86,18 @@ class Reader:
         readings: list[list[Reading]] = [[] for _ in decoders]
         for batch in batches(lines):
             scores = self.scores(batch)
-            for own, decoder in zip(readings, decoders, strict=True):
-                own += [_reading(decoder, *each) for each in zip(batch, scores, strict=True)]
+            for decoder_readings, decoder in zip(readings, decoders, strict=True):
+                decoder_readings.extend(map(partial(_reading, decoder), batch, scores))
         return readings
 
     def scores(self, lines: Sequence[LineSample]) -> list[Scores]:
         """Return the scores [T + flush_columns, S] of each line and its flush columns."""
-        found = []
+        of_lines = []
         for batch in batches(lines):
             initial = self.runtime.initial_state(len(batch))
             scores, _ = self.runtime.run(self._padded(batch), initial)
-            found += [scores[: self._length(line), index] for index, line in enumerate(batch)]
-        return found
+            of_lines += [scores[: self._length(line), index] for index, line in enumerate(batch)]
+        return of_lines
 
     def read_in_portions(
         self, batch: Sequence[LineSample], sizes: Iterator[int]
@@ -112,13 +111,17 @@ class Reader:
             portion = columns[first : first + next(sizes)]
             scores, state = self.runtime.run(portion, state)
             for index, line in enumerate(batch):
-                own = line.columns[first : first + len(portion)]
-                beyond = scores[len(own) : max(self._length(line) - first, 0), index]
-                if len(own):
-                    events[index] += decoders[index].step(scores[: len(own), index], own).events
+                columns_of_line = line.columns[first : first + len(portion)]
+                n = len(columns_of_line)
+                beyond = scores[n : max(self._length(line) - first, 0), index]
+                if n:
+                    decoded = decoders[index].step(scores[:n, index], columns_of_line)
+                    events[index] += decoded.events
                 events[index] += decoders[index].flush(beyond, last=False)
             first += len(portion)
-        return [own + decoder.flush() for own, decoder in zip(events, decoders, strict=True)]
+        return [
+            decided + decoder.flush() for decided, decoder in zip(events, decoders, strict=True)
+        ]
 
     def _length(self, line: LineSample) -> int:
         """Return the columns of a line, its flush columns included."""
@@ -134,19 +137,20 @@ class Reader:
 
 
 def batches(
-    lines: Sequence[LineSample], most_columns: int = COLUMNS_AT_ONCE
+    lines: Sequence[LineSample], max_columns: int = 100_000
 ) -> Iterator[Sequence[LineSample]]:
-    """Split lines into batches of at most `most_columns`, padding included, in their order."""
-    start = 0
-    while start < len(lines):
-        end, widest = start, 0
-        while end < min(len(lines), start + STREAMS):
-            widest = max(widest, len(lines[end].columns))
-            if end > start and (end + 1 - start) * widest > most_columns:
-                break
-            end += 1
-        yield lines[start:end]
-        start = end
+    """Split lines into batches of at most 64, in their order.
+
+    A batch has at most `max_columns`, padding included, which bounds the memory.
+    """
+    start, widest = 0, 0
+    for index, line in enumerate(lines):
+        n, widest = index - start, max(widest, len(line.columns))
+        if n == 64 or (n and (n + 1) * widest > max_columns):
+            yield lines[start:index]
+            start, widest = index, len(line.columns)
+    if lines:
+        yield lines[start:]
 
 
 def _reading(decoder: Decoder, line: LineSample, scores: Scores) -> Reading:

@@ -63,20 +63,20 @@ class State:
     @classmethod
     def load(cls, path: str | Path) -> "State":
         """Read what `save` wrote; raise `InputError` for anything else, `OSError` for no file."""
-        magic, _, rest = Path(path).read_bytes().partition(b"\n")
+        magic, _, sealed = Path(path).read_bytes().partition(b"\n")
         if magic != _MAGIC:
-            starts = f"it starts with {magic[:20]!r}, expected {_MAGIC!r}"
-            raise InputError(f"{path} is no saved state: {starts}")
-        digest, _, content = rest.partition(b"\n")
-        if digest != _digest(content):
-            raise InputError(f"{path} is a damaged state: its digest does not match")
+            raise InputError(
+                f"{path} is no saved state: it starts with {magic[:20]!r}, expected {_MAGIC!r}"
+            )
+        digest, _, content = sealed.partition(b"\n")
         try:
+            if digest != _digest(content):
+                raise ValueError("its digest does not match")
             row, columns, model, decoder = msgpack.decode(content, type=_SAVED)
+            if columns < 0:
+                raise ValueError(f"columns is {columns}, expected a number from 0 on")
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise InputError(f"{path} is a damaged state: {error}") from error
-        if columns < 0:
-            got = f"columns is {columns}"
-            raise InputError(f"{path} is a damaged state: {got}, expected a number from 0 on")
         return cls(_frozen(np.frombuffer(row, np.uint8)), columns, model, decoder)
 
 
@@ -264,20 +264,20 @@ class Recognizer:
         n_groups = min(self.threads, len(lines))
         if n_groups < 2:
             return self._read_together(lines)
-        by_length = sorted(range(len(lines)), key=lambda place: len(lines[place]))
+        by_length = sorted(range(len(lines)), key=lambda index: len(lines[index]))
         groups = [by_length[first::n_groups] for first in range(n_groups)]  # alike in length
         with ThreadPoolExecutor(n_groups) as pool:
-            parts = [[lines[place] for place in group] for group in groups]
-            read = zip(chain(*groups), chain(*pool.map(self._read_together, parts)), strict=True)
-            answers = dict(read)
-        return [answers[place] for place in range(len(lines))]
+            parts = [[lines[index] for index in group] for group in groups]
+            answers = chain(*pool.map(self._read_together, parts))
+            of_index = dict(zip(chain(*groups), answers, strict=True))
+        return [of_index[index] for index in range(len(lines))]
 
     def _read_together(self, lines: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
         """Read lines in one batch, each with the blank columns that flush it behind it."""
         blank = _blank(self._decoder, self._runtime.config)
         ended = [np.concatenate([line, blank]) for line in lines]
         scores, _ = self._runtime.run_ragged(ended, self._runtime.initial_state(len(lines)))
-        return [self._recognition(*own) for own in zip(lines, scores, strict=True)]
+        return list(map(self._recognition, lines, scores))
 
     def _recognition(self, columns: NDArray[np.uint8], scores: NDArray[np.float32]) -> Recognition:
         """Return the answer for columns [T, H] and their scores [T + flush_columns, S]."""
@@ -353,11 +353,9 @@ def _pixels(column: ArrayLike, config: ModelConfig) -> NDArray[np.uint8]:
         raise InputError(f"column is not an array of numbers: {error}") from error
     if pixels.shape not in {(size,) for size in _sizes(config)}:
         raise InputError(f"column has shape {pixels.shape}, expected ({config.column_height},)")
-    if pixels.dtype == np.uint8:
-        return taken_by(config, pixels)
     if pixels.dtype.kind not in "ui" or pixels.min() < 0 or pixels.max() > 255:
         raise InputError(f"column holds {pixels.dtype}, expected whole numbers 0..255")
-    return taken_by(config, pixels.astype(np.uint8))
+    return taken_by(config, pixels.astype(np.uint8, copy=False))
 
 
 def _blank(decoder: Decoder, config: ModelConfig) -> NDArray[np.uint8]:

@@ -9,7 +9,6 @@ of a pair repeats the scores before it; before any step all is blank.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -24,21 +23,7 @@ Columns = NDArray[np.uint8]  # [T, B, bytes of a column], 0 = paper, 255 = ink
 
 IMPROBABLE: Final = -30.0  # log-probability of all but the blank before the first step
 
-_TYPES: Final[dict[str, np.dtype[Any]]] = {
-    "tensor(uint8)": np.dtype(np.uint8),
-    "tensor(float)": np.dtype(np.float32),
-}
-_WAITS: Final = -2  # place in a state of whether a column waits
-_ANSWERED: Final = -1  # place of whether there were scores before
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A part of a stream's state: one input of the graph."""
-
-    name: str  # of the input; the output is called `{name}_after`
-    kind: np.dtype[Any]
-    place: slice  # of its bytes in a state
+_TYPES: Final = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
 
 class Runtime:
@@ -52,22 +37,29 @@ class Runtime:
         self.metadata = checkpoint.metadata
         self.config = config = checkpoint.metadata.config
         self._session = checkpoint.session
-        self._parts = self._checked_parts(checkpoint.path.name)
-        self._outputs = ["scores", *(f"{part.name}_after" for part in self._parts)]
-        own = self._parts[-1].place.stop
-        self.state_size = own  # D
+        parts = self._checked_parts(checkpoint.path.name)
+        self._inputs = [name for name, *_ in parts]
+        self._outputs = ["scores", *(f"{name}_after" for name in self._inputs)]
         if config.step_columns > 1:
-            self._newest = slice(own, own + 4 * config.n_scores)
-            self._held = slice(self._newest.stop, self._newest.stop + config.column_size)
-            self.state_size = self._held.stop + 2
+            parts += [
+                ("newest", np.float32, (config.n_scores,)),
+                ("held", np.uint8, (config.column_size,)),
+                ("waits", np.uint8, ()),
+                ("answered", np.uint8, ()),
+            ]
             self._before_any = np.full(config.n_scores, IMPROBABLE, np.float32)
             self._before_any[0] = 0  # blank, and no letter's end
+        self._layout = np.dtype(parts)
+        self.state_size = self._layout.itemsize  # D
         self._try(checkpoint.path.name)
 
-    def _checked_parts(self, name: str) -> list[_Part]:
-        """Return the parts of the net's state; raise `CheckpointError` for another graph."""
+    def _checked_parts(self, name: str) -> list[tuple[str, Any, tuple[int, ...]]]:
+        """Return name, type and shape of the inputs that make up a stream's state.
+
+        Raises `CheckpointError` for another graph.
+        """
         config = self.config
-        found, given = (
+        inputs, outputs = (
             {value.name: (value.type, list(value.shape)) for value in values}
             for values in (self._session.get_inputs(), self._session.get_outputs())
         )
@@ -75,17 +67,15 @@ class Runtime:
             "columns": ("tensor(uint8)", ["T", "B", config.step_columns * config.column_size]),
             "scores": ("tensor(float)", ["T", "B", config.n_scores]),
         }
-        states = {part: value for part, value in found.items() if part != "columns"}
-        parts, start = [], 0
+        parts: list[tuple[str, Any, tuple[int, ...]]] = []
+        states = {part: value for part, value in inputs.items() if part != "columns"}
         for part, (kind, shape) in states.items():
             expected |= {part: (kind, ["B", shape[-1]]), f"{part}_after": (kind, ["B", shape[-1]])}
             if kind in _TYPES and isinstance(shape[-1], int):
-                stop = start + shape[-1] * _TYPES[kind].itemsize
-                parts.append(_Part(part, _TYPES[kind], slice(start, stop)))
-                start = stop
-        if found | given != expected or not parts or len(parts) < len(states):
+                parts.append((part, _TYPES[kind], (shape[-1],)))
+        if inputs | outputs != expected or not parts or len(parts) < len(states):
             raise CheckpointError(
-                f"{name}: the graph takes and gives {found | given}, expected {expected}"
+                f"{name}: the graph takes and gives {inputs | outputs}, expected {expected}"
             )
         return parts
 
@@ -135,18 +125,18 @@ class Runtime:
             return self._run_strided(columns, state)
         return self._run_net(columns, state)
 
+    def _fields(self, state: States) -> NDArray[Any]:
+        """Return states [..., D] as records [...] of their parts, in the same memory."""
+        return state.view(self._layout)[..., 0]
+
     def _run_net(self, columns: Columns, state: States) -> tuple[Scores, States]:
         """Read steps [T, B, .] in each of B streams; what is in a state beside the net's stays."""
-        inputs: dict[str, NDArray[Any]] = {
-            part.name: np.ascontiguousarray(state[:, part.place]).view(part.kind)
-            for part in self._parts
-        }
+        after = state.copy()
+        streams = self._fields(after)
+        inputs = {name: np.ascontiguousarray(streams[name]) for name in self._inputs}
         scores, *parts = self._session.run(self._outputs, {"columns": columns, **inputs})
-        after = np.empty_like(state)
-        for part, values in zip(self._parts, parts, strict=True):
-            after[:, part.place] = values.view(np.uint8)
-        own = self._parts[-1].place.stop
-        after[:, own:] = state[:, own:]
+        for name, values in zip(self._inputs, parts, strict=True):
+            streams[name] = values
         return scores, after
 
     def run_ragged(
@@ -168,7 +158,7 @@ class Runtime:
             raise InputError(
                 f"{len(columns)} streams, {len(state)} states: expected one each, not 0"
             )
-        lengths = {len(own) for own in columns}
+        lengths = {len(stream) for stream in columns}
         if 0 in lengths:
             raise InputError("a stream has 0 columns, expected at least 1")
         if len(lengths) == 1:
@@ -182,25 +172,23 @@ class Runtime:
         self, steps: Sequence[NDArray[np.uint8]], state: States
     ) -> tuple[list[NDArray[np.float32]], States]:
         """Read steps [n_i, .] in each of B streams, n_i at least 0; return scores [n_i, S] each."""
-        lengths = [len(own) for own in steps]
-        parts: list[list[NDArray[np.float32]]] = [[] for _ in steps]
-        after = state.copy()
-        start = 0
+        lengths = [len(stream) for stream in steps]
+        scores = [np.empty((length, self.config.n_scores), np.float32) for length in lengths]
+        after, start = state.copy(), 0
         for end in sorted({*lengths} - {0}):
             running = [i for i, length in enumerate(lengths) if length >= end]
             together = _side_by_side([steps[i][start:end] for i in running])
-            scores, after[running] = self._run_net(together, after[running])
-            for place, i in enumerate(running):
-                parts[i].append(scores[:, place])
+            answers, after[running] = self._run_net(together, after[running])
+            for row, i in enumerate(running):
+                scores[i][start:end] = answers[:, row]
             start = end
-        none = np.empty((0, self.config.n_scores), np.float32)
-        return [np.concatenate([none, *own]) for own in parts], after
+        return scores, after
 
     # The stride adapter: columns one by one for a net that takes several a step
 
     def _run_strided(self, columns: Columns, state: States) -> tuple[Scores, States]:
         """Read columns as `run` does: streams with a column waiting, or without, or both."""
-        waits = state[:, _WAITS] > 0
+        waits = self._fields(state)["waits"] > 0
         if waits.all() or not waits.any():
             return self._run_alike(columns, state, waiting=bool(waits[0]))
         scores, after = self._run_ragged_strided(list(columns.swapaxes(0, 1)), state)
@@ -213,32 +201,30 @@ class Runtime:
 
         Columns that wait go before those of their streams.
         """
-        stride = self.config.step_columns
-        waits = (state[:, _WAITS] > 0).tolist()
+        stride, before = self.config.step_columns, self._fields(state)
+        waits = before["waits"].tolist()
         whole = [
-            np.concatenate([row[None, self._held], own]) if waiting else own
-            for own, row, waiting in zip(columns, state, waits, strict=True)
+            np.concatenate([held[None], stream]) if waiting else stream
+            for stream, held, waiting in zip(columns, before["held"], waits, strict=True)
         ]
-        n_steps = [len(own) // stride for own in whole]
+        n_steps = [len(stream) // stride for stream in whole]
         steps = [
-            own[: n * stride].reshape(n, stride * own.shape[1])
-            for own, n in zip(whole, n_steps, strict=True)
+            stream[: n * stride].reshape(n, stride * stream.shape[1])
+            for stream, n in zip(whole, n_steps, strict=True)
         ]
-        answers, after = self._run_steps(steps, state)
-        newest = self._newest_scores(state)
-        scores = []
-        for i, (own, n, answered) in enumerate(zip(whole, n_steps, answers, strict=True)):
-            rest = len(own) - n * stride
-            after[i, self._held] = own[-1] if rest else 0
-            after[i, _WAITS] = rest
+        answers, states_after = self._run_steps(steps, state)
+        newest, after, scores = self._newest_scores(state), self._fields(states_after), []
+        for i, (stream, n, answered) in enumerate(zip(whole, n_steps, answers, strict=True)):
+            n_waiting = len(stream) - n * stride
+            after["held"][i] = stream[-1] if n_waiting else 0
+            after["waits"][i] = n_waiting
             if n:
-                after[i, self._newest] = answered[-1:].view(np.uint8)
-                after[i, _ANSWERED] = 1
+                after["newest"][i], after["answered"][i] = answered[-1], 1
             # The first column of a step repeats the scores before it.
             known = np.concatenate([newest[i : i + 1], answered])
             first = 1 if waits[i] else 0  # of these columns among `whole`
-            scores.append(known[(np.arange(first, len(own)) + 1) // stride])
-        return scores, after
+            scores.append(known[(np.arange(first, len(stream)) + 1) // stride])
+        return scores, states_after
 
     def _run_alike(
         self, columns: Columns, state: States, *, waiting: bool
@@ -247,33 +233,35 @@ class Runtime:
         n_columns, batch, size = columns.shape
         stride = self.config.step_columns
         if waiting:
-            columns = np.concatenate([state[None, :, self._held], columns])  # [T + 1, B, .]
-        n_steps, rest = divmod(len(columns), stride)
+            columns = np.concatenate([self._fields(state)["held"][None], columns])  # [T + 1, B, .]
+        n_steps, n_waiting = divmod(len(columns), stride)
+        answers, states_after = np.empty((0, batch, self.config.n_scores), np.float32), state.copy()
         if n_steps:
             whole = columns[: n_steps * stride].reshape(n_steps, stride, batch, size)
             steps = whole.swapaxes(1, 2).reshape(n_steps, batch, stride * size)
-            answers, after = self._run_net(steps, state)  # [n_steps, B, S]
-            after[:, self._newest] = np.ascontiguousarray(answers[-1]).view(np.uint8)
-            after[:, _ANSWERED] = 1
-        else:
-            answers, after = np.empty((0, batch, self.config.n_scores), np.float32), state.copy()
-        after[:, self._held] = columns[-1] if rest else 0
-        after[:, _WAITS] = rest
+            answers, states_after = self._run_net(steps, state)  # [n_steps, B, S]
+        after = self._fields(states_after)
+        if n_steps:
+            after["newest"], after["answered"] = answers[-1], 1
+        after["held"] = columns[-1] if n_waiting else 0
+        after["waits"] = n_waiting
         if waiting and n_columns == 1:
-            return answers, after
+            return answers, states_after
         if not waiting:  # the first column repeats the scores before it
             answers = np.concatenate([self._newest_scores(state)[None], answers])
         step_of_column = (np.arange(n_columns) + (not waiting)) // stride
-        return answers[step_of_column], after
+        return answers[step_of_column], states_after
 
     def _newest_scores(self, state: States, rows: Any = ...) -> Scores:
         """Return the scores [..., S] of the newest step of each stream."""
-        newest = np.ascontiguousarray(state[rows, self._newest]).view(np.float32)
-        return np.where(state[rows, _ANSWERED:] > 0, newest, self._before_any)
+        streams = self._fields(state)[rows]
+        return np.where(streams["answered"][..., None] > 0, streams["newest"], self._before_any)
 
     def begins_step(self, state: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Whether the next columns of streams, states [..., D], only wait for their partners."""
-        begins: NDArray[np.bool_] = (state[..., _WAITS] == 0) & (self.config.step_columns > 1)
+        if self.config.step_columns == 1:
+            return np.zeros(state.shape[:-1], np.bool_)
+        begins: NDArray[np.bool_] = self._fields(state)["waits"] == 0
         return begins
 
     def hold(self, column: NDArray[np.uint8], state: NDArray[np.uint8], rows: Any = ...) -> Scores:
@@ -282,8 +270,9 @@ class Runtime:
         `state` [..., D], or its `rows`, become those after the column. Returns the scores
         [..., 1, S]: those before it.
         """
-        state[rows, self._held] = column
-        state[rows, _WAITS] = 1
+        streams = self._fields(state)
+        streams["held"][rows] = column
+        streams["waits"][rows] = 1
         return self._newest_scores(state, rows)[..., None, :]
 
 

@@ -46,8 +46,6 @@ from inkstream.model.training.run_folder import (
 )
 
 THREADS: Final = torch.get_num_threads()  # torch's own choice, before a run divides them
-SAVE_EVERY_S: Final = 300  # seconds of work that a crash may cost at most
-HEADS: Final = ("head", "ends")  # prefixes of the weights of either net's last layers
 
 Task = ImageTask | LinesTask  # its net, batches, losses, validation and result
 
@@ -70,9 +68,9 @@ def train(config: TrainingConfig, options: RunOptions) -> Path | None:
     keep_options(config, options)
     teacher = None
     if isinstance(config, DigitsConfig) and config.teacher_share and options.init is None:
-        own = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
+        shared = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
         first = dataclasses.replace(options, run=options.run / TEACHER_FOLDER)
-        if train_net(dataclasses.replace(TEACHER, **own), first, deadline) is None:
+        if train_net(dataclasses.replace(TEACHER, **shared), first, deadline) is None:
             return None
         teacher = finished_run(first.run, TEACHER.task)
     return train_net(config, options, deadline, teacher)
@@ -137,7 +135,8 @@ def make_optimisers(
     hidden: list[Tensor] = []
     others: list[Tensor] = []
     for name, weight in network.named_parameters():
-        is_hidden = has_muon and weight.ndim == 2 and not name.startswith(HEADS)
+        is_head = name.startswith(("head", "ends"))
+        is_hidden = has_muon and weight.ndim == 2 and not is_head
         (hidden if is_hidden else others).append(weight)
     groups = [
         {"params": [weight for weight in others if weight.ndim > 1], "weight_decay": decay},
@@ -173,7 +172,7 @@ class Trainer:
         n_threads = options.threads or THREADS
         # Shards are computed side by side, where there are threads for that.
         torch.set_num_threads(max(1, n_threads // task.n_shards))
-        self.config, self.options, self.task = config, options, task
+        self.config, self.task = config, task
         self.device, self.bfloat16 = choose_device(config, options)
         self.network = task.network.to(self.device)
         self.parameters = list(self.network.parameters())
@@ -212,7 +211,7 @@ class Trainer:
                     self.finish_round(loss, bar)
                 if received:
                     break
-                if time.monotonic() - saved > SAVE_EVERY_S:
+                if time.monotonic() - saved > 300:  # seconds of work that a crash costs at most
                     self.save()
                     saved = time.monotonic()
             self.save()
@@ -277,8 +276,8 @@ class Trainer:
         tensors, self.step = self.folder.load()
         states: dict[int, Any] = defaultdict(lambda: defaultdict(dict))
         for path in [path for path in tensors if path.startswith("optimiser.")]:
-            _, of, index, name = path.split(".")
-            states[int(of)][int(index)][name] = tensors.pop(path)
+            _, optimiser_index, index, name = path.split(".")
+            states[int(optimiser_index)][int(index)][name] = tensors.pop(path)
         load_weights(self.saved, tensors, self.folder.path / STATE)
         for number, optimiser in enumerate(self.optimisers):
             optimiser.load_state_dict(optimiser.state_dict() | {"state": states[number]})

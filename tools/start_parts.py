@@ -77,7 +77,7 @@ def main() -> None:
     for name in settings.models:
         path = checkpoint.find(name)
         laps.skip()
-        content = read_whole(path, checkpoint.MOST_BYTES)
+        content = read_whole(path, checkpoint.MAX_BYTES)
         laps.end(f"{name}: read")
         hashlib.sha256(content).hexdigest()
         laps.end(f"{name}: digest")

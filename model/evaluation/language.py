@@ -32,7 +32,7 @@ from inkstream.model.evaluation.streaming import latency, least_s, letter_calibr
 from inkstream.model.metrics import Figures, bootstrap
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 from inkstream.model.reader import Reader, Reading, reading_errors
-from inkstream.model.training.ngrams import LONGEST, MOST_WORDS
+from inkstream.model.training.ngrams import LONGEST, MAX_WORDS
 
 SEPARATORS: Final = "./-"
 # Patterns of dates with a separator: their shape, and their valid values.
@@ -76,7 +76,7 @@ def report(
         "sources": language.about.sources,
         "part": part,
     }
-    known = words_of("en", MOST_WORDS, LONGEST)
+    known = words_of("en", MAX_WORDS, LONGEST)
     for kind, category in KINDS.items():
         indices = pieces.indices(category)
         groups = {
@@ -186,7 +186,7 @@ def closed(written: Sequence[str], labels: Sequence[str], size: int) -> tuple[st
     if len(written) > size:
         raise ConfigError(f"a list of {size} words cannot hold {len(written)}")
     spelt = set(labels)
-    frequent = (word for word in words_of("en", MOST_WORDS, LONGEST) if spelt.issuperset(word))
+    frequent = (word for word in words_of("en", MAX_WORDS, LONGEST) if spelt.issuperset(word))
     return tuple(dict.fromkeys([*written, *frequent]))[:size]
 
 

@@ -11,15 +11,12 @@ from typing import Any, Final
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
-from inkstream.model.config import OPSET, STEP_COLUMNS, ModelConfig
+from inkstream.model.config import OPSET
 
-IR_VERSION: Final = 9  # of the file; ONNX Runtime 1.16 and newer read it
 TO_THE_END: Final = np.iinfo(np.int64).max
-CONTRIBUTED: Final = "com.microsoft"  # operators of ONNX Runtime that ONNX lacks
-NORM_EPSILON: Final = 1e-5  # torch's, of a layer normalisation
-TYPES: Final = {np.dtype(np.uint8): TensorProto.UINT8, np.dtype(np.float32): TensorProto.FLOAT}
+CONTRIBUTED: Final = "com.microsoft"  # domain of the operators of ONNX Runtime that ONNX lacks
 
 Value = tuple[str, Any, tuple[str | int, ...]]  # name, type and shape of an input or an output
 
@@ -115,74 +112,14 @@ class Graph:
             ),
             producer_name="inkstream",
             opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIBUTED, 1)],
-            ir_version=IR_VERSION,
+            ir_version=9,  # ONNX Runtime 1.16 and newer read it
         )
         onnx.checker.check_model(model)
         return model
 
 
-def seen_columns(graph: Graph, config: ModelConfig) -> str:
-    """Return the columns of a run as the net sees them, uint8 [T, B, .]: see `seen_by`."""
-    if not config.directions:
-        return "columns"
-    rows = config.column_height
-    apart = graph.reshape("columns", 0, 0, STEP_COLUMNS, config.column_size)
-    ink, ways = graph.split(apart, [rows, config.column_size - rows], 3)
-    sizes = graph.add("BitwiseAnd", ways, graph.constant(np.uint8(0xFE)))
-    is_back = graph.add("BitwiseAnd", ways, graph.constant(np.uint8(1)))
-    is_back = graph.add("Cast", is_back, to=TensorProto.BOOL)
-    back = graph.add("Where", is_back, sizes, graph.constant(np.uint8(0)))
-    seen = graph.add("Concat", ink, sizes, back, axis=3)
-    return graph.reshape(seen, 0, 0, STEP_COLUMNS * config.seen_size)
-
-
-def convolution_windows(
-    graph: Graph, config: ModelConfig, index: int, shifted: Sequence[str], paper: str
-) -> str:
-    """Return what a transcriber's convolution multiplies, [T, B, rows / 2, 4 * steps * C].
-
-    A window is four rows and begins at every second one: two pairs of rows, one behind the other.
-
-    Args:
-        graph: to which the operators are added.
-        config: of the net.
-        index: of the convolution.
-        shifted: what each step sees, [T, B, .] each, oldest first.
-        paper: the number that stands for no ink, which goes around the rows.
-    """
-    rows = config.column_height >> index
-    if index == 0:  # two columns a step: pixels of a row, in the order of columns and planes
-        apart = [graph.reshape(step, 0, 0, -1, rows) for step in shifted]
-        seen = [graph.add("Transpose", step, perm=(0, 1, 3, 2)) for step in apart]
-    else:
-        seen = [graph.reshape(step, 0, 0, rows, -1) for step in shifted]
-    around = graph.add("Concat", *seen, axis=3)  # [T, B, rows, columns or steps * C]
-    around = graph.add("Pad", around, graph.integers(1, 1), paper, graph.integers(2))
-    pairs = graph.reshape(around, 0, 0, rows // 2 + 1, -1)
-    upper, lower = graph.slice(pairs, 0, -1, 2), graph.slice(pairs, 1, rows, 2)
-    return graph.add("Concat", upper, lower, axis=3)
-
-
-def convolution_matrix(graph: Graph, config: ModelConfig, index: int) -> str:
-    """Return a convolution's weight [C after, C, 4, steps] as a matrix [4 * steps * C, C after]."""
-    turned = graph.add("Transpose", f"convolutions.{index}.weight", perm=(2, 3, 1, 0))
-    return graph.reshape(turned, -1, config.channels[index])
-
-
-def columns_since_ink(graph: Graph, pixels: str, before: str) -> tuple[str, str]:
-    """Count columns since the first ink, that one included: at each [T, B, 1], at last [1, B, 1].
-
-    `before` [1, B, 1] counts those of earlier runs: the first ink has come where it is above 0.
-    """
-    first_axis = graph.integers(0)
-    ink = graph.add("ReduceMax", pixels, graph.integers(2))  # [T, B, 1]
-    ink = graph.add("Add", graph.add("CumSum", ink, first_axis), before)  # > 0 from first ink on
-    count = graph.add("Add", graph.add("CumSum", graph.add("Sign", ink), first_axis), before)
-    return count, graph.slice(count, -1, TO_THE_END)
-
-
 def _infos(values: Sequence[Value]) -> list[onnx.ValueInfoProto]:
     return [
-        helper.make_tensor_value_info(name, TYPES[np.dtype(kind)], shape)
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape)
         for name, kind, shape in values
     ]

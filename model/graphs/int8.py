@@ -21,9 +21,8 @@ graph.
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -33,28 +32,15 @@ from onnx import TensorProto
 
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import ConfigError
-from inkstream.model.graphs.base import (
-    CONTRIBUTED,
-    NORM_EPSILON,
-    Graph,
-    Value,
-    columns_since_ink,
-    convolution_matrix,
-    convolution_windows,
-    seen_columns,
-)
-from inkstream.model.network import empty_net
+from inkstream.model.graphs.base import CONTRIBUTED, Graph, Value
+from inkstream.model.graphs.nets import Factor, Floats, Net, Weights
 
 WEIGHT_LIMIT: Final = 63  # of a weight's integer, either way
 BYTE: Final = 255  # the greatest, for what is never negative
-MIDDLE: Final = 128  # the byte that stands for 0 where there are negative numbers
-EITHER_WAY: Final = 127  # bytes above it and below
+MIDDLE: Final = np.uint8(128)  # the byte that stands for 0 where there are negative numbers
+N_EITHER_WAY: Final = 127  # bytes above it, and as many below
 LARGEST_HIDDEN: Final = 1.0  # hidden states are in (-1, 1)
-GATES: Final = (0, 1, 3, 2)  # input, forget, output, cell among torch's i, f, cell, o
 SCALE: Final = "{}.scale"  # name of a weight's scale
-
-Floats = NDArray[np.float32]
-Weights = Mapping[str, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +56,6 @@ class Ranges:
     def __post_init__(self) -> None:
         if not all(0 < value < math.inf for value in (*self.convolutions, *self.layers)):
             raise ConfigError(f"ranges are {self}, expected positive numbers")
-
-
-def is_product(name: str) -> bool:
-    """Whether weights of this name take part in a product: neither a bias nor a norm's."""
-    return "weight" in name and not name.startswith("norm.")
 
 
 def quantised(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
@@ -94,14 +75,6 @@ def dequantised(arrays: Mapping[str, NDArray[Any]], names: Sequence[str]) -> dic
     }
 
 
-def int8_model(
-    config: ModelConfig, weights: Weights, temperatures: Sequence[float], ranges: Ranges
-) -> onnx.ModelProto:
-    """Return the graph of a net."""
-    net = _Transcriber if config.kind == "transcriber" else _Classifier
-    return net(config, weights, temperatures, ranges).model()
-
-
 @dataclass(frozen=True, slots=True)
 class _Layer:
     """A linear layer: its weight as a matrix [n, m], scales [m] and bias [m]."""
@@ -111,177 +84,162 @@ class _Layer:
     bias: str  # "" is none
 
 
-@dataclass(frozen=True, slots=True)
-class _Bytes:
-    """Numbers as bytes: (byte - zero) * scale."""
-
-    values: str
-    scale: float
-    zero: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What comes out of a run: scores [T, B, S] and the parts of the state after."""
-
-    scores: str
-    seen: list[str]  # [1, B, .] each
-    hidden: str  # [B, L * U]
-    cells: list[str]  # [B, .] each
-
-
-class _Net(ABC):
-    """The graph of one net."""
-
-    adds_inputs: bool  # whether each LSTM layer adds its output to its input
+class Int8Net(Net):
+    """The graph of a net of bytes."""
 
     def __init__(
         self, config: ModelConfig, weights: Weights, temperatures: Sequence[float], ranges: Ranges
     ) -> None:
-        self.config = config
-        self.temperatures = temperatures
         self.ranges = ranges
-        self.graph = graph = Graph()
-        for name, value in weights.items():
-            if is_product(name):
-                integers, scales = quantised(value)
-                graph.initialiser(name, integers)
-                graph.initialiser(SCALE.format(name), scales)
-            else:
-                graph.initialiser(name, value)
-        rows = np.arange(4 * config.units).reshape(4, config.units)
-        self._gate_order = graph.constant(rows[list(GATES)].ravel())
-        n_convolutions = len(config.channels) or 1
-        shapes = empty_net(config).state_shapes
-        self._seen = [[math.prod(own[1:])] * own[0] for own in shapes[:n_convolutions]]
-        self._hidden = math.prod(shapes[n_convolutions])
-        self._cells = [config.units] * config.layers
-        self._cells += [math.prod(own) for own in shapes[n_convolutions + 2 :]]
+        super().__init__(config, weights, temperatures)
+        # Our order of gates is input, forget, output, cell; torch's is i, f, cell, o.
+        gates = np.arange(4 * config.units).reshape(4, config.units)[[0, 1, 3, 2]]
+        self.gate_order = self.graph.constant(gates.ravel())
+        self.n_hidden = config.layers * config.units
 
-    def model(self) -> onnx.ModelProto:
-        """Return the whole graph."""
+    def add_weight(self, name: str, value: Floats) -> None:
+        if "weight" in name and not name.startswith("norm."):  # it takes part in a product
+            integers, scales = quantised(value)
+            self.graph.initialiser(name, integers)
+            self.graph.initialiser(SCALE.format(name), scales)
+        else:
+            self.graph.initialiser(name, value)
+
+    def begin(self) -> tuple[list[str], list[str]]:
         config, graph = self.config, self.graph
-        sizes = [*(size for own in self._seen for size in own), self._hidden]
-        *convolutions, hidden = graph.split("seen", sizes, 1)
-        seen = [graph.add("Unsqueeze", part, graph.integers(0)) for part in convolutions]
-        read = self.read(
-            [[seen.pop(0) for _ in own] for own in self._seen],
-            self._from_zero(hidden),
-            graph.split("cells", self._cells, 1),
+        *earlier, hidden = graph.split("seen", [*self.earlier_sizes, self.n_hidden], 1)
+        parts = [graph.add("Unsqueeze", part, graph.integers(0)) for part in earlier]
+        hidden = self._from_zero(graph, hidden)
+        self.hidden = graph.split(hidden, [config.units] * config.layers, 1)
+        n_counts = 0 if self.is_transcriber else 1
+        cells = graph.split("cells", [config.units] * config.layers + [1] * n_counts, 1)
+        self.cells = cells[: config.layers]
+        counts = cells[config.layers :]
+        return parts, [graph.add("Unsqueeze", count, graph.integers(0)) for count in counts]
+
+    def finish(self, earlier: list[str], counts: list[str]) -> onnx.ModelProto:
+        config, graph = self.config, self.graph
+        parts, of_counts = (
+            [graph.add("Squeeze", part, graph.integers(0)) for part in steps]
+            for steps in (earlier, counts)
         )
-        parts = [graph.add("Squeeze", part, graph.integers(0)) for part in read.seen]
-        graph.add("Concat", *parts, self._from_zero(read.hidden), axis=1, output="seen_after")
-        graph.add("Concat", *read.cells, axis=1, output="cells_after")
+        hidden = self._from_zero(graph, self.hidden[0])
+        graph.add("Concat", *parts, hidden, axis=1, output="seen_after")
+        graph.add("Concat", *self.cells, *of_counts, axis=1, output="cells_after")
         n_bytes = config.step_columns * config.column_size
-        of_seen, of_cells = ("B", sum(sizes)), ("B", sum(self._cells))
+        seen = np.uint8, ("B", sum(self.earlier_sizes) + self.n_hidden)
+        cells = np.float32, ("B", self.n_hidden + len(counts))
         return graph.model(
             config.kind,
             inputs=[
-                ("columns", np.uint8, ("T", "B", n_bytes)),
-                ("seen", np.uint8, of_seen),
-                ("cells", np.float32, of_cells),
+                ("columns", np.uint8, ("T", "B", n_bytes)), ("seen", *seen), ("cells", *cells),
             ],
             outputs=[
-                (read.scores, np.float32, ("T", "B", config.n_scores)),
-                ("seen_after", np.uint8, of_seen),
-                ("cells_after", np.float32, of_cells),
+                ("scores", np.float32, ("T", "B", config.n_scores)),
+                ("seen_after", *seen), ("cells_after", *cells),
             ],
-        )
+        )  # fmt: skip
 
-    @abstractmethod
-    def largest_input(self, layer: int) -> float:
-        """Return how large the input of an LSTM layer becomes, by its index."""
-
-    @abstractmethod
-    def read(self, seen: list[list[str]], hidden: str, cells: list[str]) -> _Read:
-        """Add the net, with the parts of a state [1, B, .], [B, L * U] and [B, .] each."""
-
-    def _from_zero(self, hidden: str) -> str:
+    def _from_zero(self, graph: Graph, hidden: str) -> str:
         """Return hidden states whose byte for 0 is 0 as ones where it is `MIDDLE`, or back."""
-        return self.graph.add("BitwiseXor", hidden, self.graph.constant(np.uint8(MIDDLE)))
+        return graph.add("BitwiseXor", hidden, graph.constant(MIDDLE))
 
     # Layers
 
-    def linear(self, name: str, matrix: str = "") -> _Layer:
-        """Return the layer of this name; `matrix` [n, m] is its weight's, transposed by default."""
+    def pixels(self, columns: str) -> Factor:
+        return Factor(columns, 1 / BYTE, np.uint8(0))
+
+    def factor(self, numbers: str, reader: int) -> Factor:
+        return self._as_bytes(self.graph, numbers, self._largest_input(reader))
+
+    def _largest_input(self, reader: int) -> float:
+        """Return how large the input of an LSTM layer, or of the heads behind all, becomes."""
+        return self.ranges.layers[reader] if self.is_transcriber else LARGEST_HIDDEN
+
+    def _as_bytes(self, graph: Graph, numbers: str, largest: float) -> Factor:
+        """Return numbers from minus `largest` to `largest` as bytes."""
+        scale = largest / N_EITHER_WAY
+        values = graph.add("QuantizeLinear", numbers, graph.constant(scale), graph.constant(MIDDLE))
+        return Factor(values, scale, MIDDLE)
+
+    def _layer(self, name: str, matrix: str) -> _Layer:
+        """Return the linear layer of this name; `matrix` [n, m] is its weight's, or ""."""
         weight = f"{name}.weight"
         matrix = matrix or self.graph.add("Transpose", weight, perm=(1, 0))
         return _Layer(matrix, self.graph.reshape(SCALE.format(weight), -1), f"{name}.bias")
 
-    def numbers(self, graph: Graph, inputs: _Bytes, layer: _Layer) -> str:
+    def product(self, inputs: Factor, name: str, matrix: str = "") -> str:
+        return self._product(self.graph, inputs, self._layer(name, matrix))
+
+    def _product(self, graph: Graph, inputs: Factor, layer: _Layer) -> str:
         """Return `inputs` [..., n] through a layer, as numbers [..., m]."""
-        scale, zero = graph.constant(inputs.scale), graph.constant(np.uint8(inputs.zero))
+        scale, zero = graph.constant(inputs.scale), graph.constant(inputs.zero)
         optional = ["", layer.bias] if layer.bias else []
         return graph.add(
             "MatMulIntegerToFloat", inputs.values, layer.matrix, scale, layer.scales, zero,
             *optional, domain=CONTRIBUTED,
         )  # fmt: skip
 
-    def rectified(self, inputs: _Bytes, layer: _Layer, size: int, largest: float) -> _Bytes:
-        """Return `inputs` [n_rows, n] through a layer and a ReLU, as bytes [n_rows, size].
-
-        The least byte stands for 0, so what is less becomes 0 by itself.
-        """
-        graph, scale = self.graph, largest / BYTE
-        scale_in, zero = graph.constant(inputs.scale), graph.constant(np.uint8(inputs.zero))
+    def rectified(
+        self, windows: Factor, index: int, size: int, name: str, matrix: str = ""
+    ) -> Factor:
+        # The least byte stands for 0, so what is less becomes 0 by itself.
+        graph, layer = self.graph, self._layer(name, matrix)
+        scale = self.ranges.convolutions[index] / BYTE
+        scale_in, zero = graph.constant(windows.scale), graph.constant(windows.zero)
         unit = graph.add("Mul", layer.scales, scale_in)  # of the sums, [m]
         bias = graph.add("Round", graph.add("Div", layer.bias, unit))
-        values = graph.add(
-            "QGemm", inputs.values, scale_in, zero, layer.matrix, layer.scales,
-            graph.constant(np.zeros(size, np.int8)),
+        n_outputs = self.config.channels[index] if self.is_transcriber else size
+        maps = graph.add(
+            "QGemm", graph.add("Flatten", windows.values, axis=-1), scale_in, zero,
+            layer.matrix, layer.scales, graph.constant(np.zeros(n_outputs, np.int8)),
             graph.add("Cast", bias, to=TensorProto.INT32),
             graph.constant(scale), graph.constant(np.uint8(0)),
             domain=CONTRIBUTED,
         )  # fmt: skip
-        return _Bytes(values, scale, 0)
+        shape = graph.add("Shape", "columns", end=2)  # T, B
+        shape = graph.add("Concat", shape, graph.integers(size), axis=0)
+        return Factor(graph.add("Reshape", maps, shape), scale, np.uint8(0))
 
-    def as_bytes(self, graph: Graph, values: str, largest: float, output: str = "") -> _Bytes:
-        """Return numbers from minus `largest` to `largest` as bytes."""
-        scale = largest / EITHER_WAY
-        parameters = graph.constant(scale), graph.constant(np.uint8(MIDDLE))
-        values = graph.add("QuantizeLinear", values, *parameters, output=output)
-        return _Bytes(values, scale, MIDDLE)
+    def log_sigmoid(self, numbers: str) -> str:
+        # `Softplus` has another last digit in a larger batch.
+        graph = self.graph
+        zero, axis = graph.constant(0.0), graph.integers(2)
+        pair = graph.add("Pad", numbers, graph.integers(0, 1), zero, axis)
+        return graph.slice(graph.add("LogSoftmax", pair, axis=2), 0, 1, 2)
 
     # LSTM layers
 
-    def lstm(
-        self, first: _Bytes, numbers: str, names: str, hidden: str, cells: list[str]
-    ) -> tuple[str, str, list[str]]:
-        """Return outputs [T, B, U] and the states after of all LSTM layers.
-
-        Args:
-            first: what the first layer reads, [T, B, n].
-            numbers: the same as numbers, if each layer adds its output to its input.
-            names: the pattern of the names of weights, such as "lstm.{layer}.{name}_l0".
-            hidden: [B, L * U].
-            cells: [B, U] of each layer.
-        """
+    def lstm(self, first: Factor, numbers: str, names: str) -> str:
         graph, config = self.graph, self.config
         units = ("B", config.units)
-        hiddens = graph.split(hidden, [config.units] * config.layers, 1)
         branches = {}
         for branch, run in (("then_branch", self._one_step), ("else_branch", self._all_steps)):
             body, inputs, outputs = graph.body(), first, numbers
-            after: list[tuple[str, str]] = []
+            hidden, cells = list[str](), list[str]()
             for i in range(config.layers):
                 of_inputs, of_hidden = self._lstm_layer(body, names, i)
                 if i:
-                    inputs = self.as_bytes(body, outputs, self.largest_input(i))
-                projected = self.numbers(body, inputs, of_inputs)  # [T, B, 4U]
-                more, *states = run(body, projected, hiddens[i], cells[i], of_hidden)
-                outputs = body.add("Add", outputs, more) if self.adds_inputs else more
-                after.append((states[0], states[1]))
-            hidden_after = body.add("Concat", *(own for own, _ in after), axis=1)
+                    inputs = self._as_bytes(body, outputs, self._largest_input(i))
+                projected = self._product(body, inputs, of_inputs)  # [T, B, 4U]
+                more, hidden_after, cell = run(
+                    body, projected, self.hidden[i], self.cells[i], of_hidden
+                )
+                outputs = body.add("Add", outputs, more) if self.is_transcriber else more
+                hidden.append(hidden_after)
+                cells.append(cell)
             values: list[Value] = [
                 (outputs, np.float32, ("T", *units)),
-                (hidden_after, np.uint8, ("B", self._hidden)),
-                *((own, np.float32, units) for _, own in after),
+                (body.add("Concat", *hidden, axis=1), np.uint8, ("B", self.n_hidden)),
+                *((cell, np.float32, units) for cell in cells),
             ]
             branches[branch] = body.as_body(branch, [], values)
         is_one = graph.add("Equal", graph.add("Shape", "columns", end=1), graph.integers(1))
-        n_values = 2 + config.layers
-        found = graph.several("If", is_one, outputs=n_values, **branches)
-        return found[0], found[1], found[2:]
+        outputs, hidden_of_all, *self.cells = graph.several(
+            "If", is_one, outputs=2 + config.layers, **branches
+        )
+        self.hidden = [hidden_of_all]  # [B, L * U]
+        return outputs
 
     def _lstm_layer(self, body: Graph, names: str, index: int) -> tuple[_Layer, _Layer]:
         """Return the two products of an LSTM layer: of its input, and of its hidden state.
@@ -290,17 +248,17 @@ class _Net(ABC):
         prepares weights for its products only where they are one level outside of them at most.
         """
         bias_ih, bias_hh, weight_ih, weight_hh = (
-            names.format(layer=index, name=own)
-            for own in ("bias_ih", "bias_hh", "weight_ih", "weight_hh")
+            names.format(layer=index, name=name)
+            for name in ("bias_ih", "bias_hh", "weight_ih", "weight_hh")
         )
-        biases = [body.add("Gather", own, self._gate_order) for own in (bias_ih, bias_hh)]
+        biases = [body.add("Gather", bias, self.gate_order) for bias in (bias_ih, bias_hh)]
         bias = body.add("Add", *biases)
         return self._gates(body, weight_ih, bias), self._gates(body, weight_hh, "")
 
     def _gates(self, body: Graph, weight: str, bias: str) -> _Layer:
-        """Return a layer whose outputs are gates, in the order of `GATES`."""
+        """Return a layer whose outputs are gates, in our order."""
         rows, scales = (
-            body.add("Gather", own, self._gate_order) for own in (weight, SCALE.format(weight))
+            body.add("Gather", array, self.gate_order) for array in (weight, SCALE.format(weight))
         )
         matrix = body.add("Transpose", rows, perm=(1, 0))
         return _Layer(matrix, body.reshape(scales, -1), bias)
@@ -318,7 +276,7 @@ class _Net(ABC):
     ) -> tuple[str, str, str]:
         """Return outputs [T, B, U], hidden state and cell [B, U] of one layer after T steps."""
         loop, units = body.body(), self.config.units
-        inputs = [body.name(each) for each in ("hidden", "cell", "now")]
+        inputs = [body.name(start) for start in ("hidden", "cell", "now")]
         output, *states = self._step(loop, inputs[2], inputs[0], inputs[1], layer)
         scan = loop.as_body(
             "step",
@@ -351,112 +309,11 @@ class _Net(ABC):
             layer: the weights of the hidden state.
         """
         units = self.config.units
-        before = _Bytes(hidden, LARGEST_HIDDEN / EITHER_WAY, MIDDLE)
-        gates = body.add("Add", of_inputs, self.numbers(body, before, layer))
+        before = Factor(hidden, LARGEST_HIDDEN / N_EITHER_WAY, MIDDLE)
+        gates = body.add("Add", of_inputs, self._product(body, before, layer))
         opened, new = body.split(gates, [3 * units, units], 1)
         take, keep, show = body.split(body.add("Sigmoid", opened), [units] * 3, 1)
         kept, taken = body.add("Mul", keep, cell), body.add("Mul", take, body.add("Tanh", new))
         cell = body.add("Add", kept, taken)
         output = body.add("Mul", show, body.add("Tanh", cell))
-        return output, self.as_bytes(body, output, LARGEST_HIDDEN).values, cell
-
-
-class _Transcriber(_Net):
-    """The graph of a `LineLSTM`, with the temperatures of labels and of letter ends.
-
-    A step reads two columns that lie one behind the other, the older one first.
-    """
-
-    adds_inputs = True
-
-    def largest_input(self, layer: int) -> float:
-        return self.ranges.layers[layer]
-
-    def read(self, seen: list[list[str]], hidden: str, cells: list[str]) -> _Read:
-        config, graph = self.config, self.graph
-        shape = graph.add("Shape", "columns", end=2)  # T, B
-        values, after = _Bytes(seen_columns(graph, config), 1 / BYTE, 0), list[str]()
-        for index, earlier in enumerate(seen):
-            shifted, kept = graph.delayed(values.values, earlier)
-            after += kept
-            values = self._convolution(index, shifted, values, shape)
-        # The maps lie row by row: weight [F, C * rows] as matrix [rows * C, F].
-        by_map = graph.reshape("features.weight", config.features, config.channels[-1], -1)
-        by_row = graph.add("Transpose", by_map, perm=(2, 1, 0))
-        matrix = graph.reshape(by_row, -1, config.features)
-        sequence = self.numbers(graph, values, self.linear("features", matrix))
-        norm = ("norm.weight", "norm.bias")
-        sequence = graph.add("LayerNormalization", sequence, *norm, axis=-1, epsilon=NORM_EPSILON)
-        sequence = graph.add("Relu", sequence)  # [T, B, U]
-        first = self.as_bytes(graph, sequence, self.largest_input(0))
-        names = "lstm.{layer}.{name}_l0"
-        sequence, hidden, cells = self.lstm(first, sequence, names, hidden, cells)
-        return _Read(self._heads(sequence), after, hidden, cells)
-
-    def _convolution(self, index: int, shifted: list[str], before: _Bytes, shape: str) -> _Bytes:
-        """Return one convolution of what each step sees, a list of [T, B, .], oldest first.
-
-        It is one matrix product over all steps, streams and rows.
-        """
-        graph, rows = self.graph, self.config.column_height >> index
-        name, channels = f"convolutions.{index}", self.config.channels[index]
-        paper = graph.constant(np.uint8(before.zero))
-        windows = convolution_windows(graph, self.config, index, shifted, paper)
-        matrix = convolution_matrix(graph, self.config, index)
-        flat = graph.add("Flatten", windows, axis=3)  # [T * B * rows / 2, .]
-        inputs = _Bytes(flat, before.scale, before.zero)
-        maps = self.rectified(
-            inputs, self.linear(name, matrix), channels, self.ranges.convolutions[index]
-        )
-        size = graph.integers(rows // 2 * channels)
-        values = graph.add("Reshape", maps.values, graph.add("Concat", shape, size, axis=0))
-        return _Bytes(values, maps.scale, maps.zero)
-
-    def _heads(self, sequence: str) -> str:
-        """Return scores [T, B, 1 + K + 1] of the last layer's outputs [T, B, U]."""
-        graph, largest = self.graph, self.ranges.layers[-1]
-        inputs = self.as_bytes(graph, sequence, largest)
-        labels, ends = (
-            graph.add("Div", self.numbers(graph, inputs, self.linear(name)), graph.constant(own))
-            for name, own in zip(("head", "ends"), map(float, self.temperatures), strict=True)
-        )
-        labels = graph.add("LogSoftmax", labels, axis=2)
-        # The logarithm of a sigmoid; `Softplus` has another last digit in a larger batch.
-        pair = graph.add("Pad", ends, graph.integers(0, 1), graph.constant(0.0), graph.integers(2))
-        ends = graph.slice(graph.add("LogSoftmax", pair, axis=2), 0, 1, 2)
-        return graph.add("Concat", labels, ends, axis=2, output="scores")
-
-
-class _Classifier(_Net):
-    """The graph of a `ColumnLSTM`, with a temperature for each count of columns."""
-
-    adds_inputs = False
-
-    def largest_input(self, layer: int) -> float:
-        return LARGEST_HIDDEN
-
-    def read(self, seen: list[list[str]], hidden: str, cells: list[str]) -> _Read:
-        config, graph = self.config, self.graph
-        *cells, since_ink = cells
-        windows, after = "columns", list[str]()
-        if seen[0]:
-            shifted, after = graph.delayed("columns", seen[0])
-            windows = graph.add("Concat", *shifted, axis=2)  # [T, B, context * H]
-        pixels = _Bytes(graph.add("Flatten", windows, axis=2), 1 / BYTE, 0)
-        features = self.rectified(
-            pixels, self.linear("convolution"), config.features, self.ranges.convolutions[0]
-        )
-        shape = graph.add("Shape", "columns", end=2)
-        shape = graph.add("Concat", shape, graph.integers(config.features), axis=0)
-        features = replace(features, values=graph.add("Reshape", features.values, shape))
-        sequence, hidden, cells = self.lstm(features, "", "lstm.{name}_l{layer}", hidden, cells)
-        ink = graph.add("Cast", "columns", to=TensorProto.FLOAT)
-        count, since_ink = columns_since_ink(graph, ink, graph.reshape(since_ink, 1, -1, 1))
-        last = graph.constant(float(len(self.temperatures) - 1))  # holds for all greater counts
-        index = graph.add("Cast", graph.add("Min", count, last), to=TensorProto.INT64)
-        of_counts = graph.constant(np.array(self.temperatures, np.float32))
-        outputs = self.as_bytes(graph, sequence, LARGEST_HIDDEN)
-        raw = self.numbers(graph, outputs, self.linear("head"))
-        raw = graph.add("Div", raw, graph.add("Gather", of_counts, index))
-        scores = graph.add("LogSoftmax", raw, output="scores", axis=2)
-        return _Read(scores, after, hidden, [*cells, graph.reshape(since_ink, -1, 1)])
+        return output, self._as_bytes(body, output, LARGEST_HIDDEN).values, cell

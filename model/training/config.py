@@ -22,10 +22,6 @@ Optimiser = Literal["adamw", "muon"]
 RECIPES: Final = Path(__file__).parent / "recipes"
 
 
-def _recipe(name: str) -> dict[str, Any]:
-    return tomllib.loads((RECIPES / f"{name}.toml").read_text())
-
-
 def number(default: float, least: float, most: float, help: str) -> Any:  # noqa: A002
     """Define a number of a configuration with its range, both ends allowed, and its help text."""
     metadata = {"least": least, "most": most, "help": help}
@@ -45,7 +41,10 @@ class TrainingConfig:
     units: int = number(256, 1, MAX_UNITS, "cells in each LSTM layer")
     dropout: float = number(0.25, 0, 0.9, "dropout between LSTM layers and before the head")
     # optimisation
-    optimiser: Optimiser = "adamw"  # of hidden matrices; AdamW updates the rest
+    optimiser: Optimiser = dataclasses.field(
+        default="adamw",
+        metadata={"help": "optimiser of the hidden matrices; AdamW updates the rest"},
+    )
     learning_rate: float = number(2.5e-3, 1e-7, 1, "highest learning rate")
     weight_decay: float = number(3e-3, 0, 1, "weight decay, on matrices only")
     warm_up: int = number(300, 1, 1_000_000, "first steps, while the rate rises: a fifth at most")
@@ -54,26 +53,24 @@ class TrainingConfig:
     ema: float = number(0.999, 0, 0.999999, "decay of the EMA weights, which are shipped")
     # execution
     seed: int = number(0, 0, 2**31 - 1, "random seed of weights, order, augmentation and dropout")
-    precision: Precision = "auto"  # of products; auto: bfloat16 on GPUs and with AMX
+    # `auto` is bfloat16 on GPUs and with AMX.
+    precision: Precision = dataclasses.field(
+        default="auto", metadata={"help": "number format of matrix products"}
+    )
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value, bounds = getattr(self, field.name), field.metadata
             if field.type is float:  # 5 and 5.0 must have one digest
                 object.__setattr__(self, field.name, float(value))
-            if bounds and not bounds["least"] <= value <= bounds["most"]:
+            if "least" in bounds and not bounds["least"] <= value <= bounds["most"]:
                 allowed = f"{bounds['least']:g}..{bounds['most']:g}"
                 raise ConfigError(f"{field.name} is {value}, allowed: {allowed}")
 
     @classmethod
     def of_recipe(cls, name: str) -> Self:
-        """Return the options of a recipe; raise `ConfigError` if this class lacks one of them."""
-        recipe = _recipe(name)
-        if unknown := recipe["options"].keys() - {field.name for field in dataclasses.fields(cls)}:
-            raise ConfigError(
-                f"{name}.toml has {', '.join(sorted(unknown))}, allowed: the options of"
-                f" `inkstream train {name} --help`, with _ for -"
-            )
+        """Return the options of a recipe; raise `ConfigError` for a value out of its range."""
+        recipe = read_recipe(name)
         return cls(task=recipe["task"], **recipe["options"])
 
     @property
@@ -126,6 +123,11 @@ class LinesConfig(TrainingConfig):
     western: float = number(0.5, 0, 1, "share of made-up texts in ten languages beside English")
 
 
+def read_recipe(name: str) -> dict[str, Any]:
+    """Return the task, the options and the source files of a recipe."""
+    return tomllib.loads((RECIPES / f"{name}.toml").read_text())
+
+
 def find_sources(name: str, folder: Path) -> dict[str, list[Path]]:
     """Find the files that a recipe reads, at any depth of `folder`; return them by kind.
 
@@ -133,19 +135,18 @@ def find_sources(name: str, folder: Path) -> dict[str, list[Path]]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder, expected one with the files of the recipe")
-    wanted: dict[str, list[str]] = _recipe(name)["sources"]
+    names_of_kind: dict[str, list[str]] = read_recipe(name)["sources"]
     files = {path.name: path for path in sorted(folder.rglob("*"))}
-    if missing := [file for names in wanted.values() for file in names if file not in files]:
+    if missing := [file for names in names_of_kind.values() for file in names if file not in files]:
         raise DataError(f"{folder} has no {', '.join(missing)}, which the recipe of {name} reads")
-    return {kind: [files[file] for file in names] for kind, names in wanted.items()}
+    return {kind: [files[file] for file in names] for kind, names in names_of_kind.items()}
 
 
 TEACHER: Final = DigitsConfig.of_recipe("teacher")  # of digits, before it
-LINES: Final = LinesConfig.of_recipe("lines")
 HAND: Final = LinesConfig.of_recipe("hand")
 PRESETS: Final[dict[str, TrainingConfig]] = {
     "digits": DigitsConfig.of_recipe("digits"),
-    "lines": LINES,
+    "lines": LinesConfig.of_recipe("lines"),
     "hand": HAND,
 }
 

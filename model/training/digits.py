@@ -33,20 +33,8 @@ from inkstream.model.training.initial import TrainedNet
 from inkstream.model.training.ranges import measured_ranges
 from inkstream.model.training.run_folder import FLOAT32_FOLDER, NETWORK, RunFolder, load_weights
 
-WIDTH: Final = 32  # channels of the teacher's first block; they double with each block
-
 SPLIT_SEED: Final = 0  # the validation images are the same for every seed of training
 VALIDATION_SEED: Final = 0  # of the looks of validation images
-LAST_COLUMNS: Final = 4  # half of the loss lies on these, where a whole digit is answered
-MAX_BEFORE: Final = 12  # blank columns before a digit in training
-MAX_AFTER: Final = 250  # after it: an answer must stay when nothing more is written
-# Share of the images that are not distorted. Distortion blurs: without any, the teacher read crisp
-# pen digits with three times the errors of slightly distorted ones.
-PLAIN: Final = 0.25
-CALM: Final = 0.07  # last share of the steps, in which distortion is weaker: test images have none
-CALM_DISTORTION: Final = 1 / 3  # of the strength, in these
-VALIDATED_AFTER: Final = (12, 16, 20)  # columns; and after all of them
-BLANKS_AFTER: Final = 10  # columns, so that answers stay calibrated when nothing more comes
 
 PenSets = Mapping[Part, Mapping[str, PenDigits]]  # of training and validation, by source
 NO_PEN: Final[PenSets] = {"train": {}, "validation": {}}
@@ -66,23 +54,17 @@ class Teacher(nn.Module):
 
     def __init__(self, n_labels: int) -> None:
         super().__init__()
-
-        def block(inputs: int, outputs: int) -> list[nn.Module]:
-            layers: list[nn.Module] = []
-            for channels in (inputs, outputs):
-                convolution = nn.Conv2d(channels, outputs, 3, padding=1, bias=False)
-                layers += [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
-            return layers
-
-        self.body = nn.Sequential(
-            *block(1, WIDTH),
-            nn.MaxPool2d(2),
-            *block(WIDTH, 2 * WIDTH),
-            nn.MaxPool2d(2),
-            *block(2 * WIDTH, 4 * WIDTH),
-        )
+        layers: list[nn.Module] = []
+        n_channels = 1
+        for n_outputs in (32, 64, 128):
+            for _ in range(2):
+                convolution = nn.Conv2d(n_channels, n_outputs, 3, padding=1, bias=False)
+                layers += [convolution, nn.BatchNorm2d(n_outputs), nn.ReLU(inplace=True)]
+                n_channels = n_outputs
+            layers.append(nn.MaxPool2d(2))
+        self.body = nn.Sequential(*layers[:-1])  # nothing is pooled behind the last block
         self.body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
-        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(4 * WIDTH, n_labels))
+        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(n_channels, n_labels))
 
     def forward(self, columns: Tensor) -> tuple[Tensor, None]:
         """Return scores [B, 1, K] of whole images, columns [B, T, H], and no state."""
@@ -96,7 +78,7 @@ def degraded(columns: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     Some images have rows of others as neighbours.
     """
     random, degradation, neighbours = np.random.default_rng(seed), Degradation(), list(columns)
-    looks = [degradation(own, random, neighbours) for own in columns]
+    looks = [degradation(image, random, neighbours) for image in columns]
     return np.array(looks, np.uint8).reshape(columns.shape)
 
 
@@ -117,10 +99,12 @@ class ImageTask:
         """
         self.config, self.network = config, network
         training, self.validation = dataset.split(config.held_out, SPLIT_SEED)
-        training = training.joined(own.images for own in pen["train"].values())
-        self.pen = {name: own.images for name, own in pen["validation"].items()}
+        training = training.joined(source.images for source in pen["train"].values())
+        self.pen = {name: source.images for name, source in pen["validation"].items()}
         self.others = dict(self.pen)  # what is validated after all columns
-        everything = dataset.joined(own.images for part in pen.values() for own in part.values())
+        everything = dataset.joined(
+            source.images for part in pen.values() for source in part.values()
+        )
         self.description = {
             "data": everything.name,
             "data_digest": everything.digest,
@@ -140,9 +124,11 @@ class ImageTask:
         order = torch.randperm(len(self.answers), generator=generator(config.seed, epoch))
         chosen = order[batch * config.batch : (batch + 1) * config.batch]
         columns = self.columns[chosen].to(device).float() / 255
-        calm = step >= (1 - CALM) * self.n_steps
-        strength = config.distortion * (CALM_DISTORTION if calm else 1)
-        is_plain = torch.rand(len(columns), generator=rng) < PLAIN
+        # Test images are not distorted, so the last steps distort less.
+        strength = config.distortion * (1 / 3 if step >= (1 - 0.07) * self.n_steps else 1)
+        # Distortion blurs: a teacher that saw distorted images alone read crisp pen digits with
+        # three times the errors of slightly distorted ones.
+        is_plain = torch.rand(len(columns), generator=rng) < 0.25
         moved = distorted(columns, strength, rng)
         columns = torch.where(is_plain.to(device)[:, None, None], columns, moved)
         return self._loss_of(columns, self.answers[chosen].to(device), rng)
@@ -168,10 +154,9 @@ class ImageTask:
         """Return the errors after some columns of the validation images."""
         answers = self.scores(network, self.validation.columns).argmax(2)  # [N, T]
         errors = (answers != self.validation.answers[:, None]).mean(0)
-        after = {*VALIDATED_AFTER, len(errors)}
-        held_out = {
-            f"after {k} columns": float(errors[k - 1]) for k in sorted(after) if k <= len(errors)
-        }
+        n_all = len(errors)
+        n_read = [*(n for n in (12, 16, 20) if n < n_all), n_all]
+        held_out = {f"after {n} columns": float(errors[n - 1]) for n in n_read}
         for name, images in self.others.items():
             answers = self.scores(network, images.columns)[:, -1].argmax(1)
             held_out[name] = float((answers != images.answers).mean())
@@ -213,8 +198,8 @@ class DigitsTask(ImageTask):
         self.others["rough"] = dataclasses.replace(self.validation, columns=rough)
         for net in filter(None, (teacher, initial)):
             if net.labels != dataset.labels:
-                given, needed = " ".join(net.labels), " ".join(dataset.labels)
-                raise DataError(f"a given net has the labels {given}, the data have {needed}")
+                known, needed = " ".join(net.labels), " ".join(dataset.labels)
+                raise DataError(f"a given net has the labels {known}, the data have {needed}")
         self.teacher: nn.Module | None = None
         if initial is not None:
             load_weights(network, initial.weights, "the initial net")
@@ -224,14 +209,15 @@ class DigitsTask(ImageTask):
             load_weights(self.teacher, teacher.weights, "the teacher")
         if self.teacher is not None:
             self.teacher.eval().requires_grad_(False)
-        for name, own in (("init", initial), ("teacher", teacher)):
-            self.description[name] = "" if own is None else own.digest
+        self.description["init"] = "" if initial is None else initial.digest
+        self.description["teacher"] = "" if teacher is None else teacher.digest
 
     def _loss_of(self, columns: Tensor, answers: Tensor, rng: torch.Generator) -> Tensor:
         targets = functional.one_hot(answers, len(self.network.config.labels)).float()
         softened = self._softened(columns)
-        before = blank_columns(MAX_BEFORE, self.config.blank_share, rng)
-        after = blank_columns(MAX_AFTER, self.config.blank_share, rng)
+        before = blank_columns(12, self.config.blank_share, rng)
+        # An answer must stay when nothing more is written.
+        after = blank_columns(250, self.config.blank_share, rng)
         columns = functional.pad(columns, (0, 0, before, after))  # [B, T, H]
         seen = ((columns.amax(2) > 0).cumsum(1) > 0).float()  # [B, T], 1 from the first ink on
         columns = self._degraded(columns, rng)
@@ -243,7 +229,8 @@ class DigitsTask(ImageTask):
             # The square keeps the gradient's size whatever the temperature: Hinton et al., 2015.
             loss = (1 - share) * loss + share * temperature**2 * soft
         running = (loss * seen).sum(1) / seen.sum(1).clamp(min=1)
-        mean: Tensor = 0.5 * (loss[:, -LAST_COLUMNS:].mean() + running.mean())
+        # Half of the loss lies on the last columns, where a whole digit is answered.
+        mean: Tensor = 0.5 * (loss[:, -4:].mean() + running.mean())
         return mean
 
     def _degraded(self, columns: Tensor, rng: torch.Generator) -> Tensor:
@@ -272,11 +259,12 @@ class DigitsTask(ImageTask):
         `inkstream evaluate` alone.
         """
         images = self.validation.joined(self.pen.values())
-        plain = np.pad(images.columns, ((0, 0), (0, BLANKS_AFTER), (0, 0)))
+        # Ten blank columns, so that answers stay calibrated when nothing more comes.
+        plain = np.pad(images.columns, ((0, 0), (0, 10), (0, 0)))
         columns = np.concatenate([plain, degraded(plain, VALIDATION_SEED)])
-        scores = self.scores(self.network, columns)  # [2 N, T + BLANKS_AFTER, K]
-        own = scores[: len(self.validation), images.columns.shape[1] - 1]
-        metrics = {"held_out_accuracy": float((own.argmax(1) == self.validation.answers).mean())}
+        scores = self.scores(self.network, columns)  # [2 N, T + 10, K]
+        read = scores[: len(self.validation), images.columns.shape[1] - 1].argmax(1)
+        metrics = {"held_out_accuracy": float((read == self.validation.answers).mean())}
         counts = columns_since_ink(columns)
         # Before its first ink there is nothing to read in a rough image either.
         known = np.concatenate([np.ones_like(counts[: len(images)]), columns_since_ink(plain)]) > 0

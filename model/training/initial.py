@@ -69,19 +69,19 @@ def like_of(label: str) -> str:
 
 
 def initial_weights(
-    initial: TrainedNet, own: Mapping[str, Tensor], new_labels: Sequence[str]
+    initial: TrainedNet, random: Mapping[str, Tensor], new_labels: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Return the initial weights for a net with the weights `own`, whose last labels are new.
+    """Return the initial weights for a net with `random` weights, whose last labels are new.
 
     The head's row of a new label is that of its like in the initial net, see `LIKE`, but rarer;
-    without one it is the row of `own`.
+    without one it stays random.
     """
     weights = dict(initial.weights)
     rows = {label: row for row, label in enumerate(initial.labels, 1)}  # 0 is the blank
     for name in ("head.weight", "head.bias"):
-        if weights[name].shape[1:] != own[name].shape[1:]:
+        if weights[name].shape[1:] != random[name].shape[1:]:
             continue  # `load_weights` refuses it
-        head = [*weights[name], *own[name][len(weights[name]) :]]
+        head = [*weights[name], *random[name][len(weights[name]) :]]
         for row, label in enumerate(new_labels, 1 + len(rows)):
             if like := rows.get(like_of(label)):
                 head[row] = head[like] - (RARER if name == "head.bias" else 0.0)

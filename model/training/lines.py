@@ -68,15 +68,7 @@ from inkstream.model.training.run_folder import FLOAT32_FOLDER, METRICS, RunFold
 
 N_SHARDS: Final = 2  # parts of a batch
 BUCKET_STEPS: Final = 8  # whose lines are bucketed together: a tenth of their columns is padding
-EAGER: Final = 0.35  # share of the framewise steps in which a symbol is the label from its ink on
-FADE: Final = 0.6  # share of the framewise steps after which CTC comes in
-FRAMEWISE_SHARE: Final = 0.4  # of a batch's columns: single characters are many in few columns
-VALIDATED: Final = {"characters": 600, "words": 400, "text": 60}  # pieces
-ROUGH: Final = "rough"  # validation words with the looks of real paper
-PLAIN: Final = "plain"  # the same without directions
 UNDIRECTED: Final = 0.4  # share of lines of plain ink without directions
-VALIDATION_SEED: Final = 0
-
 UNCHANGED: Final = (1.0, 1.0)  # temperatures of letters and of letter ends
 
 
@@ -121,11 +113,11 @@ class LinesTask:
             weights = initial_weights(initial, self.network.state_dict(), new)
             load_weights(self.network, weights, "the initial net (it must see directions)")
         self.description = {
-            "data": ", ".join([data.name, *(own.source.name for own in data.paper)]),
+            "data": ", ".join([data.name, *(paper.source.name for paper in data.paper)]),
             "data_digest": data.ink.digest,
             "letters_splits": [file.split_digest for file in data.letters],
-            "paper_digests": [own.digest for own in data.paper],
-            "paper_splits": [split.table_digest(own.parts) for own in data.paper],
+            "paper_digests": [paper.digest for paper in data.paper],
+            "paper_splits": [split.table_digest(paper.parts) for paper in data.paper],
             "labels": list(self.labels),
             "init": "" if initial is None else initial.digest,
         }
@@ -176,7 +168,7 @@ class LinesTask:
             ctc = ctc_loss(log_probabilities, batch, self._index, self.config.lateness)
             loss = loss + (1 - framewise) * ctc
         if framewise > 0:
-            eager = step < EAGER * self._framewise_steps
+            eager = step < 0.35 * self._framewise_steps
             of_steps = framewise_loss(log_probabilities, batch, self._index, eager=eager)
             loss = loss + framewise * of_steps
         return loss
@@ -190,7 +182,8 @@ class LinesTask:
         """Return the parts of several steps; those of one step have neighbouring widths."""
         rng = np.random.default_rng((self.config.seed, number))
         framewise = self._framewise(number * BUCKET_STEPS)
-        source, share = ("characters", FRAMEWISE_SHARE) if framewise == 1 else (None, 1.0)
+        # Single characters are many in few columns.
+        source, share = ("characters", 0.4) if framewise == 1 else (None, 1.0)
         lines: list[LineSample] = []
         for _ in range(BUCKET_STEPS):
             lines += self.batches.draw(rng, source, share)
@@ -203,10 +196,10 @@ class LinesTask:
         return [parts[N_SHARDS * index + shard] for index in order for shard in range(N_SHARDS)]
 
     def _framewise(self, step: int) -> float:
-        """Return the weight of the framewise loss: 1 at first, then down to 0, the rest is CTC."""
+        """Return the weight of the framewise loss beside CTC: 1 in 60 % of its steps, then less."""
         if step >= self._framewise_steps:
             return 0.0
-        return min(1.0, (1 - step / self._framewise_steps) / (1 - FADE))
+        return min(1.0, (1 - step / self._framewise_steps) / (1 - 0.6))
 
     @torch.no_grad()
     def final_network(self, average: nn.Module) -> nn.Module:
@@ -250,8 +243,10 @@ class LinesTask:
         with TemporaryDirectory() as scratch:
             reader = Reader(read(release(UNCHANGED, ranges, to=Path(scratch))))
         # Paper is read with twice the errors: it would make the letters of ink less confident.
-        paper = {own.source.key for own in self.data.paper}
-        ink = [line for name, own in self.validation.items() if name not in paper for line in own]
+        paper = {lines.source.key for lines in self.data.paper}
+        ink = [
+            line for name, lines in self.validation.items() if name not in paper for line in lines
+        ]
         before = UNCHANGED if self.initial is None else self.initial.temperatures
         temperatures = fit_line_temperatures(reader.scores(ink), ink, self.model_config, before)
         release(temperatures, None, to=folder.path / FLOAT32_FOLDER)
@@ -291,22 +286,23 @@ def paper_source(
     paper: Sequence[PaperLines], labels: Sequence[str], column_height: int
 ) -> SampleSource:
     """Return what draws a training line on real paper, of each source by its share."""
-    known, shares = set(labels), np.array([own.source.share for own in paper])
-    lines = []  # images and texts of each source
-    for own in paper:
-        pairs = list(zip(own.images, own.texts_in(labels), strict=True))
-        chosen = (pairs[at] for at in own.part("train").tolist())
-        lines.append([(image, text) for image, text in chosen if known.issuperset(text)])
+    known, shares = set(labels), np.array([lines.source.share for lines in paper])
+    pairs_of_source = []
+    for lines in paper:
+        texts = lines.texts_in(labels)
+        pairs = ((lines.images[at], texts[at]) for at in lines.part("train").tolist())
+        pairs_of_source.append([(image, text) for image, text in pairs if known.issuperset(text)])
 
     def draw(random: np.random.Generator) -> LineSample:
         while True:
             number = int(random.choice(len(paper), p=shares / shares.sum()))
-            image, text = lines[number][int(random.integers(len(lines[number])))]
-            to_columns, widths = paper[number].source.columns, paper[number].source.widths
+            pairs, source = pairs_of_source[number], paper[number].source
+            image, text = pairs[int(random.integers(len(pairs)))]
             with suppress(ImageError):  # pale ink may vanish where it is distorted
                 return draw_scan(
-                    image, text, column_height, random, to_columns=to_columns, widths=widths
-                )
+                    image, text, column_height, random,
+                    to_columns=source.columns, widths=source.widths,
+                )  # fmt: skip
 
     return draw
 
@@ -318,15 +314,16 @@ def validation_samples(data: LineData, config: ModelConfig) -> dict[str, list[Li
     real paper, whose texts have accents if the labels have them.
     """
     pieces, rows = InkPieces(data.ink, data.validation, config.labels), config.column_height
-    rng, rough_rng = np.random.default_rng(VALIDATION_SEED), np.random.default_rng(VALIDATION_SEED)
+    rng, rough_rng = np.random.default_rng(0), np.random.default_rng(0)
+    n_pieces = {"characters": 600, "words": 400, "text": 60}
     samples: dict[str, list[LineSample]] = {}
     for name, categories in SOURCES.items():
-        own = np.isin(pieces.categories, [CATEGORIES.index(c) for c in categories])
-        chosen = rng.permutation(np.flatnonzero(own))[: VALIDATED[name]].tolist()
+        of_source = np.isin(pieces.categories, [CATEGORIES.index(c) for c in categories])
+        chosen = rng.permutation(np.flatnonzero(of_source))[: n_pieces[name]].tolist()
         chosen.sort(key=lambda index: float(pieces.aspect[index]))
         samples[name] = [draw_piece(pieces, index, rows, directions=True) for index in chosen]
-    samples[ROUGH] = sorted(degraded(samples["words"], 1, rough_rng, rows), key=width)
-    samples[PLAIN] = sorted(without_directions(samples["words"], 1, rough_rng, rows), key=width)
+    samples["rough"] = sorted(degraded(samples["words"], 1, rough_rng, rows), key=width)
+    samples["plain"] = sorted(without_directions(samples["words"], 1, rough_rng, rows), key=width)
     for paper in data.paper:
         texts, indices = paper.texts_in(config.labels), paper.part("validation")
         every = math.ceil(len(indices) / 200)  # lines of a source, at most
@@ -348,9 +345,9 @@ def transcribe(network: nn.Module, samples: Sequence[LineSample], config: ModelC
         logits, end_logits, _ = network(seen.float() / 255)
         ends = functional.logsigmoid(end_logits).unsqueeze(2)
         scores = torch.cat([logits.log_softmax(2), ends], 2).cpu()
-        for own, columns, steps in zip(scores.numpy(), batch.columns, batch.steps, strict=True):
+        for line, columns, steps in zip(scores.numpy(), batch.columns, batch.steps, strict=True):
             decoder = GreedyDecoder(config.labels)
-            decoder.step(own[:steps].repeat(STEP_COLUMNS, 0), columns[: STEP_COLUMNS * steps])
+            decoder.step(line[:steps].repeat(STEP_COLUMNS, 0), columns[: STEP_COLUMNS * steps])
             decoder.flush()
             texts.append(decoder.text)
     return texts

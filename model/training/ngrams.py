@@ -36,7 +36,7 @@ BITS: Final = 7  # of a character in a key
 MAX_CHARACTERS: Final = (1 << BITS) - 1
 MAX_ORDER: Final = 9  # characters in 63 bits
 # Texts
-MOST_WORDS: Final = 300_000
+MAX_WORDS: Final = 300_000
 LONGEST: Final = 20  # letters
 N_SENTENCES: Final = 100_000
 HELD_OUT: Final = 50  # of so many lines of texts, one measures the model
@@ -87,7 +87,7 @@ def train_language(
     sources += [source] if source else []
     if code is not None:
         sources = [*sources_of(code), *sources]
-        counted += texts(words_of(code, MOST_WORDS, LONGEST), N_SENTENCES, code)
+        counted += texts(words_of(code, MAX_WORDS, LONGEST), N_SENTENCES, code)
     shares = _shares(counted)
     alphabet = "".join(sorted([SPACE, *CHARACTERS, *shares][:MAX_CHARACTERS]))
     nodes = build(counted, alphabet, order, most)

@@ -36,8 +36,6 @@ METRICS: Final = "metrics.jsonl"  # figures of each validation
 CURVE: Final = "curve.png"  # of them
 FLOAT32_FOLDER: Final = "float32"  # the same net in 32-bit numbers, the reference
 TEACHER_FOLDER: Final = "teacher"  # the run of a classifier's teacher
-MAX_SHOWN: Final = 60  # characters of a value in a message
-VERSION: Final = "10"  # of the recipe; a retrained net with other figures gets another one
 
 
 class RunFolder:
@@ -51,9 +49,7 @@ class RunFolder:
         self.path, self.configuration = path, configuration
         self.has_state = (path / STATE).is_file()
         if self.has_state:
-            before, same = read_configuration(path), configuration["config_digest"]
-            _refuse_changes(path, before["config"], configuration["config"])
-            _refuse_changes(path, before | {"config_digest": same}, configuration)
+            _refuse_changes(path, *map(_flat, (read_configuration(path), configuration)))
             return
         _write(path / CONFIGURATION, json.dumps(configuration, indent=2).encode())
         (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
@@ -117,7 +113,7 @@ class RunFolder:
         weights = _plain(network.state_dict())
         metadata = Metadata(
             name=self.configuration["config"]["task"],
-            version=VERSION,
+            version="10",  # of the recipe; a retrained net with other figures gets another one
             config=network.config,
             licence="Apache-2.0",
             data=self.configuration["data"],
@@ -158,10 +154,17 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.contiguous().cpu() for name, value in tensors.items()}
 
 
+def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options and what else decides the result, by name; the digest follows of them."""
+    others = {name: value for name, value in configuration.items() if name != "config_digest"}
+    options: dict[str, Any] = others.pop("config")
+    return options | others
+
+
 def _refuse_changes(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise `DataError` that names the values of the folder's run that are others now."""
+    """Raise `DataError` that names the changed values if there are some."""
     changes = [
-        f"{name} was {str(before.get(name))[:MAX_SHOWN]}, now {str(now.get(name))[:MAX_SHOWN]}"
+        f"{name} was {before.get(name)!s:.60}, now {now.get(name)!s:.60}"
         for name in {**before, **now}
         if before.get(name) != now.get(name)
     ]
@@ -192,14 +195,15 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: obje
         {name: [*value.shape] for name, value in tensors.items()}
         for tensors in (weights, network.state_dict())
     )
-    wrong = [
+    wrong_weights = [
         f"{name} is {given.get(name, 'missing')}, expected {expected.get(name, 'none')}"
         for name in {**expected, **given}
         if given.get(name) != expected.get(name)
     ]
-    if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise DataError(f"the weights of {source} are of another net: {'; '.join(wrong[:3])}{more}")
+    if wrong_weights:
+        first, n_more = "; ".join(wrong_weights[:3]), len(wrong_weights) - 3
+        more = f" and {n_more} more" if n_more > 0 else ""
+        raise DataError(f"the weights of {source} are of another net: {first}{more}")
     network.load_state_dict(weights)
 
 

@@ -23,24 +23,7 @@ from inkstream.model.training.config import (
 from inkstream.service.cli import PATH, Command, add_options, outcome
 
 RUNS: Final = Path("runs")
-TIME_IS_OVER: Final = 3  # exit code
-
-WORDS: Final = {  # for options that are no numbers
-    "optimiser": "optimiser of the hidden matrices; AdamW updates the rest",
-    "precision": "number format of matrix products",
-}
-IMAGES: Final = (
-    "a folder with one folder of images for each class, a CSV file of label and pixels, or a folder"
-    " of MNIST's IDX files  [default: MNIST, downloaded once]"
-)
-INIT: Final = "initial weights: a run folder, a model's name or a path"
-SOURCES: Final = "folder with the files that the recipe reads, at any depth: "
 INK: Final = "your own labelled ink: .jsonl, .inkml or a folder of them"
-NEXT: Final = {  # what one does with what was made
-    "digits": "inkstream evaluate digits --checkpoint {made}",
-    "lines": "inkstream evaluate lines --checkpoint {made}",
-    "hand": "inkstream serve --models {made}",
-}
 
 
 @click.group()
@@ -61,51 +44,62 @@ def train() -> None:
     """
 
 
-def run_options(task: str, data: str) -> Callable[[Command], Command]:
-    """Add the options of a run, and one for each field of the task's configuration."""
-    preset = PRESETS[task]
+def run_options(
+    task: str, data: str, sources: str = "", init: str | None = None
+) -> Callable[[Command], Command]:
+    """Add the options of a run, and one for each field of the task's configuration.
+
+    Args:
+        task: whose recipe has the defaults.
+        data: help text of `--data`.
+        sources: names of the files that the recipe reads; "" adds no `--sources`.
+        init: the initial weights by default.
+    """
     options = [
+        click.option(
+            "--init", type=PATH, default=init,
+            help="initial weights: a run folder, a model's name or a path",
+        ),
         click.option("--run", type=PATH, default=RUNS / task, help="run folder"),
         click.option("--resume", is_flag=True, help="continue the run in the run folder"),
         click.option("--data", type=PATH, help=data),
         click.option(
-            "--minutes",
-            type=click.FloatRange(0, min_open=True),
+            "--minutes", type=click.FloatRange(0, min_open=True),
             help="stop and save after so many minutes",
         ),
         click.option(
-            "--device",
-            type=click.Choice(typing.get_args(Device)),
-            default="auto",
+            "--device", type=click.Choice(typing.get_args(Device)), default="auto",
             help="device to compute on",
         ),
         click.option(
-            "--threads",
-            type=click.IntRange(0, 1024),
-            default=0,
-            show_default=False,
+            "--threads", type=click.IntRange(0, 1024), default=0, show_default=False,
             help="processor threads  [default: torch's choice]",
         ),
-    ]
-    for field in dataclasses.fields(preset):
-        flag, choices = "--" + field.name.replace("_", "-"), typing.get_args(field.type)
+    ]  # fmt: skip
+    if sources:
+        text = f"folder with the files that the recipe reads, at any depth: {sources}"
+        options.insert(1, click.option("--sources", type=PATH, help=text))
+    for field in dataclasses.fields(PRESETS[task]):
         if field.name != "task":
+            choices = typing.get_args(field.type)
             options.append(
                 click.option(
-                    flag,
+                    "--" + field.name.replace("_", "-"),
                     type=click.Choice(choices) if choices else field.type,
-                    default=getattr(preset, field.name),
-                    help=field.metadata.get("help", WORDS.get(field.name)),
+                    default=getattr(PRESETS[task], field.name),
+                    help=field.metadata["help"],
                 )
             )
-
     return add_options(options)
 
 
 @train.command()
-@click.option("--init", type=PATH, help=INIT)
-@click.option("--sources", type=PATH, help=f"{SOURCES}pen-digits.jsonl.xz, unipen-train.tar.xz")
-@run_options("digits", IMAGES)
+@run_options(
+    "digits",
+    "a folder with one folder of images for each class, a CSV file of label and pixels, or a folder"
+    " of MNIST's IDX files  [default: MNIST, downloaded once]",
+    "pen-digits.jsonl.xz, unipen-train.tar.xz",
+)
 def digits(**options: Any) -> int:
     """Train the causal LSTM that is served, after a net that sees whole images and teaches it.
 
@@ -124,14 +118,11 @@ def digits(**options: Any) -> int:
 
 
 @train.command()
-@click.option("--init", type=PATH, help=INIT)
-@click.option(
-    "--sources", type=PATH,
-    help=f"{SOURCES}unipen-train.tar.xz, wills.tar, german-words.tar, notaries.tar,"
-    " special-letters.jsonl.xz, characters.jsonl.xz",
-)  # fmt: skip
 @run_options(
-    "lines", f"{INK}; or UNIPEN's archive  [default: UNIPEN as `inkstream data unipen` read it]"
+    "lines",
+    f"{INK}; or UNIPEN's archive  [default: UNIPEN as `inkstream data unipen` read it]",
+    "unipen-train.tar.xz, wills.tar, german-words.tar, notaries.tar, special-letters.jsonl.xz,"
+    " characters.jsonl.xz",
 )
 def lines(**options: Any) -> int:
     """Train the causal model that reads lines of handwriting.
@@ -148,8 +139,7 @@ def lines(**options: Any) -> int:
 
 
 @train.command()
-@click.option("--init", type=PATH, default="lines", help=INIT)
-@run_options("hand", INK)
+@run_options("hand", INK, init="lines")
 def hand(**options: Any) -> int:
     """Adapt a model to one person's handwriting: some minutes, and a hundred words or more.
 
@@ -171,18 +161,17 @@ def hand(**options: Any) -> int:
 
 
 def _train(task: str, options: dict[str, Any]) -> int:
-    """Train a model, and say what was made."""
-    source = click.get_current_context().get_parameter_source
-    given = {name for name in options if source(name) is ParameterSource.COMMANDLINE}
-    folder: Path | None = options.pop("sources", None)
-    of_run = {field.name for field in dataclasses.fields(RunOptions)}
-    recipe = {name: value for name, value in options.items() if name not in of_run}
-    config: TrainingConfig = dataclasses.replace(PRESETS[task], **recipe)
-    run = RunOptions(**{name: value for name, value in options.items() if name in of_run})
+    """Train a model, and say what was made; return the exit code."""
     from inkstream.model.data.sources import unipen
     from inkstream.model.train import train as train_net
     from inkstream.model.training.run_folder import resumed, saved_state
 
+    source = click.get_current_context().get_parameter_source
+    given = {name for name in options if source(name) is ParameterSource.COMMANDLINE}
+    folder: Path | None = options.pop("sources", None)
+    of_run = {field.name for field in dataclasses.fields(RunOptions)} & options.keys()
+    run = RunOptions(**{name: options.pop(name) for name in of_run})
+    config: TrainingConfig = dataclasses.replace(PRESETS[task], **options)
     if folder is not None:
         if run.data is not None:
             raise click.UsageError("--data and --sources exclude each other")
@@ -195,7 +184,6 @@ def _train(task: str, options: dict[str, Any]) -> int:
         given |= {"pen", "paper", "letters"}
     if run.resume:
         config, run = resumed(config, run, given)
-    quoted = shlex.quote(str(run.run))
     with outcome("the trained model") as result:
         try:
             with _interruptible():
@@ -204,13 +192,15 @@ def _train(task: str, options: dict[str, Any]) -> int:
             state = saved_state(run.run)
             if state is not None:
                 result.made = [state]
-                result.next_command = f"inkstream train {task} --run {quoted} --resume"
+                path = shlex.quote(str(run.run))
+                result.next_command = f"inkstream train {task} --run {path} --resume"
         if made is None:
             of_teacher = state is not None and state.parent != run.run
             during = " while its teacher was trained" if of_teacher else ""
             result.missing = f"the trained model: the time was over{during}"
-            return TIME_IS_OVER
-        result.complete(made, next_command=NEXT[task].format(made=shlex.quote(str(made))))
+            return 3
+        following = "serve --models" if task == "hand" else f"evaluate {task} --checkpoint"
+        result.complete(made, next_command=f"inkstream {following} {shlex.quote(str(made))}")
     return 0
 
 
@@ -236,37 +226,24 @@ def _interruptible() -> Iterator[None]:
 
 @train.command()
 @click.option(
-    "--text",
-    "files",
-    type=PATH,
-    multiple=True,
+    "--text", "files", type=PATH, multiple=True,
     help="a UTF-8 text, .txt or .txt.xz; may be repeated",
-)
+)  # fmt: skip
 @click.option("--source", help="what the texts are and their licence, for the model's description")
 @click.option(
-    "--text-weight",
-    "weight",
-    type=click.FloatRange(0, 1e9, min_open=True),
-    default=10.0,
+    "--text-weight", "weight", type=click.FloatRange(0, 1e9, min_open=True), default=10.0,
     help="weight of a line of --text, beside words",
-)
+)  # fmt: skip
 @click.option(
-    "--language",
-    "name",
-    default="english",
+    "--language", "name", default="english",
     help="language whose words and made-up sentences are counted, by name or code: french, pl, ...",
-)
+)  # fmt: skip
 @click.option("--no-words", is_flag=True, help="count the lines of --text alone")
 @click.option("--order", type=click.IntRange(2, 9), default=9, help="characters in an n-gram")
 @click.option("--most", type=click.IntRange(1000), default=1_000_000, help="n-grams to keep")
 @click.option("--out", type=PATH, help="  [default: runs/LANGUAGE.ngrams]")
 def language(
-    *,
-    files: tuple[Path, ...],
-    name: str,
-    no_words: bool,
-    out: Path | None,
-    **options: Any,
+    *, files: tuple[Path, ...], name: str, no_words: bool, out: Path | None, **options: Any
 ) -> None:
     """Count the characters of a language, for a model that reads lines.
 

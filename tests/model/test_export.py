@@ -6,7 +6,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import numpy_helper
 
 from inkstream.model import checkpoint as checkpoints
 from inkstream.model.checkpoint import Checkpoint, find
@@ -27,19 +26,6 @@ def test_weights_are_read_unchanged(tmp_path: Path, of: ModelConfig) -> None:
     assert list(taken) == list(weights)
     for name, value in weights.items():
         np.testing.assert_array_equal(taken[name], value)
-
-
-@pytest.mark.parametrize("of", CONFIGS, ids=lambda of: of.kind)
-def test_the_initialisers_carry_the_names_of_the_state_dict(
-    tmp_path: Path, of: ModelConfig
-) -> None:
-    net = ColumnLSTM(of) if of.kind == "classifier" else LineLSTM(of)
-    weights = {name: value.numpy() for name, value in net.state_dict().items()}
-    export(tmp_path / "net.onnx", weights, builders.metadata(of, (1.0, 1.0)))
-    graph = onnx.load(tmp_path / "net.onnx").graph
-    arrays = {value.name: numpy_helper.to_array(value) for value in graph.initializer}
-    for name, value in weights.items():
-        np.testing.assert_array_equal(arrays[name], value)
 
 
 @pytest.mark.parametrize("name", ["digits", "lines"])

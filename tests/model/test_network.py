@@ -35,19 +35,6 @@ def test_scores_and_state_do_not_depend_on_how_columns_are_split(
     torch.testing.assert_close(part_state, state, atol=1e-5, rtol=0)
 
 
-@given(seed=st.integers(0, 99), index=st.integers(0, 11))
-@pytest.mark.slow
-def test_a_changed_column_changes_no_score_before_it(seed: int, index: int) -> None:
-    net = network(seed)
-    before = columns(12, seed)
-    after = before.clone()
-    after[0, index] = 1 - after[0, index]
-    with torch.no_grad():
-        first, second = net(before)[0], net(after)[0]
-    assert torch.equal(first[:, :index], second[:, :index])
-    assert not torch.equal(first[:, index], second[:, index])
-
-
 def test_the_state_counts_columns_since_the_first_ink() -> None:
     blank, inked = torch.zeros(2, 3, 28), torch.zeros(2, 3, 28)
     inked[0, 1, 4] = 1

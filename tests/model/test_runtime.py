@@ -113,21 +113,6 @@ def test_a_net_of_the_shipped_size_agrees_with_torch(tmp_path: Path) -> None:
     np.testing.assert_allclose(after.view(np.float32), expected_after, atol=1e-5)
 
 
-def test_scores_are_logarithms_of_probabilities(runtime: Runtime) -> None:
-    scores, _ = runtime.run(batch(9, 4), runtime.initial_state(4))
-    np.testing.assert_allclose(np.exp(scores).sum(2), 1, atol=1e-6)
-
-
-def test_the_state_counts_columns_since_the_first_ink(runtime: Runtime) -> None:
-    columns = np.zeros((6, 3, 28), np.uint8)
-    columns[2, 0, 5] = 1  # the faintest ink, in the third column
-    columns[5, 1, 0] = 255  # only the last
-    _, after = runtime.run(columns, runtime.initial_state(3))
-    assert after.view(np.float32)[:, -1].tolist() == [4, 1, 0]
-    _, after = runtime.run(np.zeros((2, 3, 28), np.uint8), after)
-    assert after.view(np.float32)[:, -1].tolist() == [6, 3, 0]
-
-
 # Streams
 
 
@@ -145,28 +130,6 @@ def test_columns_may_come_in_portions_of_any_length(
     np.testing.assert_allclose(np.concatenate(portions), at_once, atol=1e-5)
     numbers, at_once = state.view(np.float32), state_at_once.view(np.float32)
     np.testing.assert_allclose(numbers, at_once, atol=1e-5)
-
-
-@given(changed=st.integers(0, 11), seed=st.integers(0, 1000))
-def test_a_column_changes_no_score_before_it(runtime: Runtime, changed: int, seed: int) -> None:
-    columns = batch(12, 1, seed)
-    before, _ = runtime.run(columns, runtime.initial_state(1))
-    columns[changed] = 255 - columns[changed]
-    after, _ = runtime.run(columns, runtime.initial_state(1))
-    assert np.array_equal(before[:changed], after[:changed])
-    assert not np.array_equal(before[changed], after[changed])
-
-
-def test_streams_of_one_batch_do_not_affect_each_other(runtime: Runtime) -> None:
-    columns = batch(7, 5)
-    together, after = runtime.run(columns, runtime.initial_state(5))
-    for stream in range(5):
-        separate, separate_state = runtime.run(
-            columns[:, stream : stream + 1], runtime.initial_state(1)
-        )
-        np.testing.assert_allclose(together[:, stream], separate[:, 0], atol=1e-5)
-        numbers, alone = after[stream].view(np.float32), separate_state[0].view(np.float32)
-        np.testing.assert_allclose(numbers, alone, atol=1e-5)
 
 
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=8), seed=st.integers(0, 1000))
@@ -190,12 +153,6 @@ def test_ragged_streams_equal_separate_runs(
         np.testing.assert_allclose(scores[i], separate[:, 0], atol=1e-5)
         numbers, alone = after[i].view(np.float32), separate_state[0].view(np.float32)
         np.testing.assert_allclose(numbers, alone, atol=1e-5)
-
-
-def test_a_run_does_not_change_the_given_state(runtime: Runtime) -> None:
-    state = runtime.initial_state(3)
-    runtime.run(batch(4, 3), state)
-    assert not state.any()
 
 
 # Invalid input
@@ -259,11 +216,3 @@ def test_a_graph_that_gives_no_numbers_or_needs_terabytes_is_refused(
     path = builders.with_graph(tiny, tmp_path / "net.onnx", add_no_numbers)
     with pytest.raises(CheckpointError, match=f"net.onnx: {text}"):
         Runtime(checkpoints.read(path))
-
-
-def test_a_checkpoint_read_twice_runs_the_same(tiny: Checkpoint, runtime: Runtime) -> None:
-    reread = Runtime(checkpoints.read(tiny.path))
-    columns = batch(5, 2)
-    first, _ = runtime.run(columns, runtime.initial_state(2))
-    second, _ = reread.run(columns, reread.initial_state(2))
-    assert np.array_equal(first, second)
