@@ -13,7 +13,7 @@ What a beam knows is never changed in place, so a copy costs next to nothing.
 
 import copy
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Self
 
@@ -128,7 +128,7 @@ class BeamDecoder(GreedyDecoder):
         return allowed is None or self._guide.can_be(allowed)
 
     def _undecided(self, column: int) -> str:
-        return self._spelt([symbol.symbol for symbol in self._beam.best])
+        return self._spelt(symbol.symbol for symbol in self._beam.best)
 
     def _advance(self, scores: Scores, first: int) -> tuple[list[Event], list[tuple[int, str]]]:
         events: list[Event] = []
@@ -170,9 +170,10 @@ class BeamDecoder(GreedyDecoder):
     def _emit_all(self, decided: Sequence["DecidedSymbol"], step: int, column: int) -> list[Event]:
         """Return the letters and words that decided symbols are."""
         events: list[Event] = []
-        for symbol, share, rejected in decided:
+        for symbol, share, preferred, rejected in decided:
             if rejected:
-                known = [*self._alternatives, *map(self._word_alternative, rejected)]
+                others = [self._word_alternative(preferred, *other) for other in rejected]
+                known = [*self._alternatives, *others]
                 known.sort(key=lambda alternative: -alternative.share)
                 self._alternatives = tuple(known[: 2 * N_ALTERNATIVES])
             self._share *= share
@@ -197,15 +198,15 @@ class BeamDecoder(GreedyDecoder):
         self._share = 1.0  # of the texts that were not rejected for the word that is being written
         self._alternatives = ()
 
-    def _word_alternative(self, rejected: "Rejected") -> _WordAlternative:
+    def _word_alternative(self, preferred: str, other: str, share: float) -> _WordAlternative:
         """Return what the word would have been, up to where it rejoins the preferred text."""
         begun = "" if self._word is None else self._word.text
-        preferred, other = self._spelt(rejected.preferred), self._spelt(rejected.symbols)
+        preferred, other = self._spelt(map(ord, preferred)), self._spelt(map(ord, other))
         if SPACE in preferred:  # the word is complete
             preferred, other = preferred.split(SPACE)[0], other.split(SPACE)[0]
-        return _WordAlternative(begun + other, len(begun + preferred), self._share * rejected.share)
+        return _WordAlternative(begun + other, len(begun + preferred), self._share * share)
 
-    def _spelt(self, symbols: Sequence[int]) -> str:
+    def _spelt(self, symbols: Iterable[int]) -> str:
         return "".join(self._labels[symbol - 1] for symbol in symbols)
 
     def _close_word(self, column: int) -> list[Word]:
@@ -259,20 +260,13 @@ class BeamSymbol:
         return shares
 
 
-class Rejected(NamedTuple):
-    """A hypothesis that was dropped because another one is preferred."""
-
-    symbols: tuple[int, ...]  # beyond what is decided
-    preferred: tuple[int, ...]  # those of the hypothesis that was preferred
-    share: float  # of its weight in that of all
-
-
 class DecidedSymbol(NamedTuple):
     """A symbol that is never taken back, and the hypotheses that were dropped for it."""
 
     symbol: BeamSymbol
     share: float  # of the hypotheses that agree, in the weight of all
-    rejected: tuple[Rejected, ...]  # the most probable of the others
+    preferred: str  # the best hypothesis beyond what was decided before: symbols as characters
+    rejected: list[tuple[str, float]]  # the most probable of the others, and their shares
 
 
 class _Hypothesis(NamedTuple):
@@ -466,15 +460,19 @@ class Beam:
             char = self._hypotheses[0].text[0]
             agree = [hypothesis.text[:1] == char for hypothesis in self._hypotheses]
             share = 1.0
-            rejected: tuple[Rejected, ...] = ()
+            rejected: list[tuple[str, float]] = []
             if not all(agree):
                 weights = np.exp(np.logaddexp(self._blank, self._label) + self._guided)
                 shares = weights / np.add.reduce(weights)  # `sum` takes half as long again
                 share = float(shares @ agree)
                 if share < sure and symbols[0].step > latest:
                     break
-                rejected = self._rejected(agree, shares)
-            decided.append(DecidedSymbol(symbols[0], share, rejected))
+                rejected = [
+                    (self._hypotheses[i].text, float(shares[i]))
+                    for i in np.argsort(-shares, kind="stable").tolist()
+                    if not agree[i]
+                ][:4]
+            decided.append(DecidedSymbol(symbols[0], share, self._hypotheses[0].text, rejected))
             self._decided = self._guide.follow(self._decided, symbols[0].symbol - 1)
             self._keep([i for i, agrees in enumerate(agree) if agrees])
             self._hypotheses = [
@@ -482,16 +480,6 @@ class Beam:
                 for symbols, text, state in self._hypotheses
             ]
         return decided
-
-    def _rejected(self, agree: Sequence[bool], shares: Floats) -> tuple[Rejected, ...]:
-        """Return the four most probable of the hypotheses that do not agree."""
-        best = np.argsort(-shares, kind="stable").tolist()
-        others = [i for i in best if not agree[i]][:4]
-        preferred, *texts = (tuple(map(ord, self._hypotheses[i].text)) for i in (0, *others))
-        return tuple(
-            Rejected(text, preferred, float(shares[i]))
-            for i, text in zip(others, texts, strict=True)
-        )
 
     def _keep(self, indices: Sequence[int]) -> None:
         """Go on with these hypotheses alone, in this order."""

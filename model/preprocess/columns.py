@@ -471,12 +471,12 @@ BORDER_CONTRAST: Final = 40.0  # of 255, between border and paper: a shadow's ed
 
 def without_borders(grey: Grey) -> Grey:
     """Remove dark borders along whole sides of an image, such as of a frame or a scanner's lid."""
-    left, depths = grey, []
+    inner, depths = grey, []
     for _ in range(4):
-        depths.append(_border(left))
-        left = np.rot90(left[depths[-1] :])
+        depths.append(_border(inner))
+        inner = np.rot90(inner[depths[-1] :])
     height, width = grey.shape
-    return np.ascontiguousarray(left) if width >= WIDE * height or all(depths) else grey
+    return np.ascontiguousarray(inner) if width >= WIDE * height or all(depths) else grey
 
 
 def _border(grey: Grey) -> int:

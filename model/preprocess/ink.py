@@ -546,16 +546,15 @@ def _bodies(cell: Places, middle: Floats, half: Floats, reach: float) -> Boxes:
     return cell + low, _ink(np.where(is_beyond, np.float32(reach), across), reach)
 
 
-def _centres(middle: Floats, extent: Floats | np.float32, most: float) -> tuple[Floats, ...]:
-    """Return boxes of the pixels whose centres are within `extent` of `middle`, which is `most` at
-    most.
+def _centres(middle: Floats, extent: Floats | np.float32, limit: float) -> tuple[Floats, ...]:
+    """Return boxes of the pixels whose centres are within `extent`, `limit` at most, of `middle`.
 
     Returns:
         The lowest column and row of each box, [2, n], and the way from the middle to the centres of
         its pixels along x and along y, [box, n] each.
     """
     low = np.floor(middle - extent + np.float32(0.5))
-    centres = np.arange(math.ceil(2 * most), dtype=np.float32) + np.float32(0.5)
+    centres = np.arange(math.ceil(2 * limit), dtype=np.float32) + np.float32(0.5)
     x, y = (low - middle)[:, None] + centres[:, None]
     return low, x, y
 
@@ -577,11 +576,10 @@ def _stamp(
 
     Row 0 lies `margin` inside the field.
     """
-    place = corner.astype(np.intp)
-    place[0] += shift
-    place[1] += margin
-    most = np.array(field.shape)[:, None] - margin
-    column, row = np.minimum(np.maximum(place, 0), most)
+    corners = corner.astype(np.intp)
+    corners[0] += shift
+    corners[1] += margin
+    column, row = np.clip(corners, 0, np.array(field.shape)[:, None] - margin)
     box = np.arange(len(ink))
     inside = (box * field.shape[1])[:, None] + box
     pixels = inside[:, :, None] + (column * field.shape[1] + row)  # [box, box, n]
