@@ -58,7 +58,10 @@ def new_decoder(
             given = [
                 hint.name for hint in fields(hints) if getattr(hints, hint.name) != hint.default
             ]
-            raise InputError(f"{', '.join(given)} came, allowed: of a net that reads lines alone")
+            raise InputError(
+                f"{', '.join(given)} came, but only a model that reads lines takes hints: "
+                "use the model lines"
+            )
         decoder = ClassifierDecoder(config.labels)
     elif (guide := guide_of(hints, config.labels)) is not None:
         decoder = BeamDecoder(config.labels, config.flush_columns, guide)

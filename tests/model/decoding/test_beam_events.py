@@ -179,7 +179,7 @@ def test_a_state_without_a_beam_is_refused() -> None:
 def test_only_transcribers_with_a_space_use_a_language_model() -> None:
     digits = ModelConfig(labels=tuple("0123456789"))
     assert isinstance(new_decoder(digits), ClassifierDecoder)
-    with pytest.raises(InputError, match="came, allowed: of a net that reads lines alone"):
+    with pytest.raises(InputError, match="came, but only a model that reads lines takes hints"):
         new_decoder(digits, Hints(LANGUAGE))
     for hints in (Hints(words=("a",)), Hints(pattern="a")):
         with pytest.raises(InputError, match="hold the space"):
