@@ -8,7 +8,6 @@ import io
 import math
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,18 +51,6 @@ _DECODING_ERRORS: Final = (
     Warning,
 )
 
-# What turns pixels [h, w] upright, by their orientation in EXIF 2.3.
-_UPRIGHT: Final[dict[int, Callable[[Grey], Grey]]] = {
-    UPRIGHT: lambda grey: grey,
-    2: lambda grey: grey[:, ::-1],
-    3: lambda grey: grey[::-1, ::-1],
-    4: lambda grey: grey[::-1],
-    5: lambda grey: grey.T,
-    6: lambda grey: grey[::-1].T,
-    7: lambda grey: grey[::-1, ::-1].T,
-    8: lambda grey: grey.T[::-1],
-}
-
 
 def read_image(
     source: ImageSource,
@@ -97,7 +84,11 @@ def read_image(
         grey = _grey(image, max_side, max_kept)
     except _DECODING_ERRORS as error:
         raise ImageError(f"image is damaged: {error}") from error
-    return np.ascontiguousarray(_UPRIGHT[orientation](grey))
+    turned = grey.T if orientation >= 5 else grey  # by the orientations of EXIF 2.3
+    down, across = (
+        -1 if orientation in mirrored else 1 for mirrored in ((3, 4, 7, 8), (2, 3, 6, 7))
+    )
+    return np.ascontiguousarray(turned[::down, ::across])
 
 
 def upright_size(source: ImageSource, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -118,7 +109,7 @@ def _opened(source: ImageSource, max_pixels: int) -> tuple[Image.Image, int]:
         if isinstance(source, Image.Image):
             _check_size(*source.size, max_pixels)
             orientation = source.getexif().get(ORIENTATION, UPRIGHT)
-            return source, orientation if orientation in _UPRIGHT else UPRIGHT
+            return source, orientation if orientation in range(1, 9) else UPRIGHT
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
         if data.startswith(b"P"):  # a PPM's header, with its comments, is read byte by byte
             Image.open(io.BytesIO(data[:4096]), "r", ("PPM",)).close()

@@ -65,26 +65,6 @@ def test_a_pixel_depends_on_the_distance_of_the_nearest_segment(
     assert longer[len(columns) :].max(initial=0) < 0.01
 
 
-def test_a_point_is_a_dot() -> None:
-    dot = rasterised([[(2.5, 3.5)]])
-    half = round(255 * (1.5 - 2**0.5))
-    assert dot.shape == (4, HEIGHT)
-    assert dot[1:, 2:5].tolist() == [[half, 128, half], [128, 255, 128], [half, 128, half]]
-    assert dot.astype(int).sum() == 255 + 4 * 128 + 4 * half
-
-
-def test_ink_beyond_the_rows_and_left_of_the_first_column_is_cut_off() -> None:
-    complete = rasterise(*flatten([[(9.5, 4), (9.5, 30)], [(3, 10), (3, 10)]]), 40, 6)
-    cut = rasterise(*flatten([[(6.5, -6), (6.5, 20)], [(0, 0), (0, 0)]]), 12, 6)
-    assert np.array_equal(cut, complete[3:, 10:22])
-
-
-def test_columns_before_the_ink_are_blank() -> None:
-    columns = rasterise(*flatten([[(30, 3), (40, 3)]]), HEIGHT)
-    assert not columns[:29].any()
-    assert columns[29:].any(1).all()
-
-
 def test_a_pen_may_be_wider_than_the_rows() -> None:
     assert rasterised([[(500, 7)]], 900)[60:940].min() == 255
 
@@ -184,12 +164,6 @@ def test_too_long_ink_and_too_many_points_are_refused() -> None:
         rasterised([to_and_fro])
     with pytest.raises(InputError, match=f"ink has {MAX_POINTS + 1} points, at most {MAX_POINTS}"):
         rasterise(np.zeros((MAX_POINTS + 1, 2)), np.array([0, MAX_POINTS + 1]), HEIGHT)
-
-
-@pytest.mark.parametrize("stroke", [[1, 2], [[1, 2, 3]], [[[1, 2]]], 7])
-def test_strokes_that_are_not_lists_of_points_are_refused(stroke: object) -> None:
-    with pytest.raises(InputError, match=r"stroke 1 has shape \(.*\), expected \[points, 2\]"):
-        flatten([[(0, 0)], stroke])  # type: ignore[list-item]
 
 
 # Strokes apart
