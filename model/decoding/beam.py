@@ -269,12 +269,9 @@ class DecidedSymbol(NamedTuple):
     rejected: list[tuple[str, float]]  # the most probable of the others, and their shares
 
 
-class _Hypothesis(NamedTuple):
-    """A text beyond what is decided."""
-
-    symbols: tuple[BeamSymbol, ...]
-    text: str  # the symbols as characters, by which it is looked up
-    state: Any  # the guide's, behind it
+# The symbols of a text beyond what is decided, the same as characters, by which it is found, and
+# the guide's state behind it: a plain tuple, for a named one takes three times as long to make.
+_Hypothesis = tuple[tuple[BeamSymbol, ...], str, Any]
 
 
 class _Extensions(NamedTuple):
@@ -285,6 +282,7 @@ class _Extensions(NamedTuple):
     fit: float
     symbols: list[int]  # [C], with which it may go on
     rows: NDArray[np.float32]  # [B, K], of the guide
+    added: NDArray[np.float32]  # [B, C], of it to these symbols
     longer: NDArray[Any]  # [B, C], weight of all ways that end in a new symbol
     blank: Floats  # of all that add nothing, and end in a blank
     label: Floats  # and in the newest symbol
@@ -306,7 +304,7 @@ class Beam:
         self._space = space
         self._width = width
         self._decided: Any = guide.begin(text)  # the guide's state behind what is decided
-        self._hypotheses = [_Hypothesis((), "", self._decided)]
+        self._hypotheses: list[_Hypothesis] = [((), "", self._decided)]
         self._last = np.array([space])  # symbol of each: a space stands before any
         self._guided = np.zeros(1)  # what the guide added to each
         self._blank = np.zeros(1)  # weight of the ways that end in a blank
@@ -317,7 +315,7 @@ class Beam:
 
         What the guide said to each symbol follows from the guide itself.
         """
-        opened = [hypothesis.symbols for hypothesis in self._hypotheses]
+        opened = [symbols for symbols, _, _ in self._hypotheses]
         shared = {id(symbol): symbol for symbols in opened for symbol in symbols}
         numbers = {key: number for number, key in enumerate(shared)}
         scores = {id(symbol.scores): symbol.scores for symbol in shared.values()}
@@ -352,7 +350,7 @@ class Beam:
                 symbols.append(shared[state, number])
                 state = self._guide.follow(state, symbols[-1].symbol - 1)
             text = "".join(chr(symbol.symbol) for symbol in symbols)
-            made._hypotheses.append(_Hypothesis((*symbols,), text, state))
+            made._hypotheses.append(((*symbols,), text, state))
         made._last = np.array(known["last"])
         weights = np.frombuffer(known["weights"], np.float64).reshape(3, len(known["open"]))
         made._guided, made._blank, made._label = weights
@@ -361,7 +359,7 @@ class Beam:
     @property
     def best(self) -> tuple[BeamSymbol, ...]:
         """The most probable hypothesis beyond what is decided."""
-        return self._hypotheses[0].symbols
+        return self._hypotheses[0][0]
 
     def step(self, scores: StepScores, step: int, fit: float = 1.0) -> bool:
         """Take the scores of one step; return whether the best hypothesis may have changed.
@@ -376,9 +374,7 @@ class Beam:
             self._blank, self._label = blank, label
             return False
         scores = scores.copy()  # a view would keep all scores of its run in memory
-        rows = np.concatenate(
-            [self._guide.row(hypothesis.state) for hypothesis in self._hypotheses]
-        )
+        rows = np.concatenate([self._guide.row(state) for _, _, state in self._hypotheses])
         rows = rows.reshape(len(self._hypotheses), -1)  # [B, K]
         likely = _likely(scores, rows.max(0))
         tried, symbols = scores[likely], likely.tolist()
@@ -389,7 +385,8 @@ class Beam:
             spaced = self._last == self._space
             blank[spaced] = np.logaddexp(blank[spaced], longer[spaced, space])
             longer[spaced, space] = NEVER
-        extensions = _Extensions(step, scores, fit, symbols, rows, longer, blank, label)
+        added = rows[:, likely - 1]
+        extensions = _Extensions(step, scores, fit, symbols, rows, added, longer, blank, label)
         self._keep_clearest(scores, newest.tolist(), fit)
         self._merge(extensions)
         self._keep_best(extensions)
@@ -398,19 +395,17 @@ class Beam:
     def _keep_clearest(self, scores: StepScores, newest: Sequence[float], fit: float) -> None:
         """Keep these scores for the newest symbols, if they were never as probable before."""
         self._hypotheses = list(self._hypotheses)  # copies share it
-        for i, (hypothesis, score) in enumerate(zip(self._hypotheses, newest, strict=True)):
-            if (symbols := hypothesis.symbols) and score > symbols[-1].scores[symbols[-1].symbol]:
-                last = symbols[-1]
+        for i, ((symbols, text, state), score) in enumerate(
+            zip(self._hypotheses, newest, strict=True)
+        ):
+            if symbols and score > symbols[-1].scores[symbols[-1].symbol]:
+                *before, last = symbols
                 clearer = BeamSymbol(last.symbol, last.step, scores, last.guided, fit)
-                self._replace_last(i, clearer)
-
-    def _replace_last(self, index: int, symbol: BeamSymbol) -> None:
-        symbols, text, state = self._hypotheses[index]
-        self._hypotheses[index] = _Hypothesis((*symbols[:-1], symbol), text, state)
+                self._hypotheses[i] = (*before, clearer), text, state
 
     def _merge(self, extensions: _Extensions) -> None:
         """Add the ways that lead from one hypothesis to another one to those of the other."""
-        index = {hypothesis.text: i for i, hypothesis in enumerate(self._hypotheses)}
+        index = {text: i for i, (_, text, _) in enumerate(self._hypotheses)}
         columns = {chr(symbol): column for column, symbol in enumerate(extensions.symbols)}
         blank, label, longer = extensions.blank, extensions.label, extensions.longer
         for text, j in index.items():
@@ -418,7 +413,8 @@ class Beam:
                 continue
             way = longer[i, column]
             if way > np.logaddexp(blank[j], label[j]):  # rather now than before
-                self._replace_last(j, extensions.symbol(i, column))
+                symbols, _, state = self._hypotheses[j]
+                self._hypotheses[j] = (*symbols[:-1], extensions.symbol(i, column)), text, state
             label[j] = np.logaddexp(label[j], way)
             longer[i, column] = NEVER
 
@@ -426,22 +422,23 @@ class Beam:
         """Go on with the best of all hypotheses, extended by a symbol or not."""
         longer, blank, label = extensions.longer, extensions.blank, extensions.label
         n_before, n_symbols = longer.shape
-        added = extensions.rows[:, np.array(extensions.symbols) - 1]
-        guided = np.concatenate([self._guided, (self._guided[:, None] + added).ravel()])
+        guided = np.concatenate([self._guided, (self._guided[:, None] + extensions.added).ravel()])
         ranks = guided + np.concatenate([np.logaddexp(blank, label), longer.ravel()])
         best = (-ranks).argsort(kind="stable")[: self._width]
         best = best[ranks[best] > ranks[best[0]] - 12]  # nats: what is so much worse never wins
-        kept, last = [], []
+        kept: list[_Hypothesis] = []
+        last: list[int] = []
+        last_before = self._last.tolist()
         for index in best.tolist():
             if index < n_before:
                 kept.append(self._hypotheses[index])
-                last.append(self._last[index])
+                last.append(last_before[index])
                 continue
             i, column = divmod(index - n_before, n_symbols)
             symbols, text, state = self._hypotheses[i]
             new = extensions.symbol(i, column)
             state = self._guide.follow(state, new.symbol - 1)
-            kept.append(_Hypothesis((*symbols, new), text + chr(new.symbol), state))
+            kept.append(((*symbols, new), text + chr(new.symbol), state))
             last.append(new.symbol)
         self._hypotheses, self._last = kept, np.array(last)
         blank = np.where(best < n_before, blank.take(best, mode="clip"), NEVER)
@@ -457,8 +454,8 @@ class Beam:
         """
         decided: list[DecidedSymbol] = []
         while symbols := self.best:
-            char = self._hypotheses[0].text[0]
-            agree = [hypothesis.text[:1] == char for hypothesis in self._hypotheses]
+            preferred = self._hypotheses[0][1]
+            agree = [text[:1] == preferred[0] for _, text, _ in self._hypotheses]
             share = 1.0
             rejected: list[tuple[str, float]] = []
             if not all(agree):
@@ -468,16 +465,15 @@ class Beam:
                 if share < sure and symbols[0].step > latest:
                     break
                 rejected = [
-                    (self._hypotheses[i].text, float(shares[i]))
+                    (self._hypotheses[i][1], float(shares[i]))
                     for i in np.argsort(-shares, kind="stable").tolist()
                     if not agree[i]
                 ][:4]
-            decided.append(DecidedSymbol(symbols[0], share, self._hypotheses[0].text, rejected))
+            decided.append(DecidedSymbol(symbols[0], share, preferred, rejected))
             self._decided = self._guide.follow(self._decided, symbols[0].symbol - 1)
             self._keep([i for i, agrees in enumerate(agree) if agrees])
             self._hypotheses = [
-                _Hypothesis(symbols[1:], text[1:], state)
-                for symbols, text, state in self._hypotheses
+                (symbols[1:], text[1:], state) for symbols, text, state in self._hypotheses
             ]
         return decided
 
@@ -492,7 +488,7 @@ class Beam:
 
         Where no hypothesis may end here, it is the best one nevertheless.
         """
-        ends = np.array([self._guide.end(hypothesis.state) for hypothesis in self._hypotheses])
+        ends = np.array([self._guide.end(state) for _, _, state in self._hypotheses])
         if np.isfinite(ends).any():
             self._guided = self._guided + ends
             weights = np.logaddexp(self._blank, self._label) + self._guided

@@ -225,7 +225,7 @@ class PatternGuide(Guide):
             )
         self.spells: Allowed = mask_of(map(bool, self._at))
         self._labels = labels
-        self._rows = lru_cache(256)(self._row)
+        self.row = lru_cache(256)(self._row)  # type: ignore[method-assign]
         self._next = lru_cache(256)(self._following)
 
     def _useful(self, spelt: int) -> int:
@@ -259,11 +259,8 @@ class PatternGuide(Guide):
         """Return the positions that may follow those of a state."""
         return _union(self._after[position] for position in bits(state))
 
-    def row(self, state: int) -> Row:
-        """Return 0 for the labels that may follow, else minus infinity."""
-        return self._rows(state)
-
     def _row(self, state: int) -> Row:
+        """Return 0 for the labels that may follow, else minus infinity."""
         after = self._next(state)
         return mask_of(bool(standing & after) for standing in self._at)
 
