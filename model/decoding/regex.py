@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.alphabet import plain
-from inkstream.model.decoding.base import MAX_SHOWN, NEVER, Allowed, Guide, mask_of
+from inkstream.model.decoding.base import MAX_SHOWN, NEVER, Allowed, mask_of
 from inkstream.model.errors import InputError
 
 Row = NDArray[np.float32]  # [K]
@@ -198,7 +198,7 @@ class _Positions:
             raise InputError(TOO_LARGE)
 
 
-class PatternGuide(Guide):
+class PatternGuide:
     """Allows only texts that a regular expression matches from end to end."""
 
     is_form = True
@@ -225,7 +225,7 @@ class PatternGuide(Guide):
             )
         self.spells: Allowed = mask_of(map(bool, self._at))
         self._labels = labels
-        self.row = lru_cache(256)(self._row)  # type: ignore[method-assign]
+        self.row: Callable[[int], Row] = lru_cache(256)(self._row)
         self._next = lru_cache(256)(self._following)
 
     def _useful(self, spelt: int) -> int:
