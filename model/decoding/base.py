@@ -75,7 +75,7 @@ class Decoded(NamedTuple):
 class Decoder(Protocol):
     """Follows one line: `step` takes its columns, `flush` decides what they leave open.
 
-    What has a body or a value here suits a decoder that decides nothing and that nothing guides.
+    The defaults suit a decoder that decides nothing and that nothing guides.
     """
 
     allowed: Allowed = None  # labels that may be answered from now on
@@ -160,9 +160,7 @@ class Guide(Protocol):
     """Weighs what may follow a text; its states are small, plain and never changed."""
 
     spells: Allowed = None  # the labels that some text of it holds; None is all
-    is_form: bool = (
-        False  # whether it says what a text looks like, and nothing of how probable it is
-    )
+    is_form: bool = False  # whether it says what a text looks like, not how probable it is
 
     def can_be(self, allowed: NDArray[np.float32]) -> bool:
         """Whether a text, and not the empty one, can be of labels alone whose `allowed` is 0."""

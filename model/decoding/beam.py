@@ -13,7 +13,7 @@ What a beam knows is never changed in place, so a copy costs next to nothing.
 
 import copy
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Self
 
@@ -58,16 +58,6 @@ PATIENT: Final = Search(width=32, agreed=0.999, latest=60)
 # A letter that the beam agrees on although the net alone finds another one likelier is right six
 # times in ten, however improbable it was by itself.
 AGAINST: Final = 0.6  # the least confidence
-MOST_ALTERNATIVES: Final = 2 * N_ALTERNATIVES  # of a word, that are kept while it is written
-END_STEPS: Final = 2  # after a symbol was first seen: its letter's end has been seen by then
-
-NARROW: Final = math.log(1e-4)  # a symbol that is so much less probable than the best is not tried
-MOST_SYMBOLS: Final = 8  # tried at a step
-MOST_REJECTED: Final = 4  # hypotheses that a decided symbol names
-WIDE: Final = 12.0  # nats by which a hypothesis may be worse than the best
-
-
-# The decoder
 
 
 class _WordAlternative(NamedTuple):
@@ -118,18 +108,16 @@ class BeamDecoder(GreedyDecoder):
     def _attributes(self, known: Mapping[str, Any]) -> dict[str, Any]:
         if "beam" not in known:
             raise InputError("the state is of a stream without a language model or other hints")
-        own = dict(known)
-        beam = self._beam.restored(own.pop("beam"))
-        alternatives = tuple(_WordAlternative(*each) for each in own.pop("alternatives"))
-        values = {"_beam": beam, "_alternatives": alternatives, "_share": float(own.pop("share"))}
-        return values | super()._attributes(own)
+        known = dict(known)
+        beam = self._beam.restored(known.pop("beam"))
+        alternatives = tuple(_WordAlternative(*values) for values in known.pop("alternatives"))
+        share = float(known.pop("share"))
+        attributes = super()._attributes(known)
+        return attributes | {"_beam": beam, "_alternatives": alternatives, "_share": share}
 
     @property
     def mask(self) -> Allowed:
-        """What is added to the labels' log-probabilities, [K]: minus infinity for what may not be.
-
-        Labels that no text of the guide holds may not be, unless nothing allowed is left then.
-        """
+        # Labels that no text of the guide holds may not be, unless nothing allowed is left then.
         spells = self._guide.spells
         if self.allowed is None or spells is None:
             return spells if self.allowed is None else self.allowed
@@ -140,15 +128,13 @@ class BeamDecoder(GreedyDecoder):
         return allowed is None or self._guide.can_be(allowed)
 
     def _undecided(self, column: int) -> str:
-        return "".join(self._labels[each.symbol - 1] for each in self._beam.best)
+        return self._spelt(symbol.symbol for symbol in self._beam.best)
 
     def _advance(self, scores: Scores, first: int) -> tuple[list[Event], list[tuple[int, str]]]:
         events: list[Event] = []
         changes: list[tuple[int, str]] = []
-        step = first // STEP_COLUMNS - 1
-        fits = self._fits(scores, first)
-        for row, fit in zip(self._new_steps(scores, first), fits, strict=True):
-            step += 1
+        new = zip(self._new_steps(scores, first), self._fits(scores, first), strict=True)
+        for step, (row, fit) in enumerate(new, first // STEP_COLUMNS):
             column = min(STEP_COLUMNS * (step + 1), self._columns) - 1
             changed = self._beam.step(row, step, fit)
             decided = self._beam.decided(self._search.agreed, step - self._search.latest)
@@ -178,21 +164,23 @@ class BeamDecoder(GreedyDecoder):
         step, column = (self._columns + self._beyond) // STEP_COLUMNS, self._columns - 1
         events = self._emit_all(self._beam.finished(), step, column)
         events += super()._finish()
-        self._beam = self._beam.restarted(self._decided)
+        self._beam = Beam(self._guide, self._space, self._search.width, self._decided)
         return events
 
     def _emit_all(self, decided: Sequence["DecidedSymbol"], step: int, column: int) -> list[Event]:
         """Return the letters and words that decided symbols are."""
         events: list[Event] = []
-        for symbol, share, rejected in decided:
+        for symbol, share, preferred, rejected in decided:
             if rejected:
-                known = [*self._alternatives, *map(self._word_alternative, rejected)]
+                others = [self._word_alternative(preferred, *other) for other in rejected]
+                known = [*self._alternatives, *others]
                 known.sort(key=lambda alternative: -alternative.share)
-                self._alternatives = tuple(known[:MOST_ALTERNATIVES])
+                self._alternatives = tuple(known[: 2 * N_ALTERNATIVES])
             self._share *= share
             weights = symbol.fitting if self._guide.is_form else symbol.weights
             run = SymbolRun(symbol.symbol, symbol.step, weights)
-            events += self._emit(run, symbol.symbol, min(step, symbol.step + END_STEPS), column)
+            # Two steps after a symbol was first seen the end of its letter has been seen too.
+            events += self._emit(run, symbol.symbol, min(step, symbol.step + 2), column)
         return events
 
     def _shares(self, run: SymbolRun) -> NDArray[np.float32]:
@@ -206,21 +194,19 @@ class BeamDecoder(GreedyDecoder):
         share = (1 - AGAINST) / (1 - confidence)
         return AGAINST, tuple((char, share * p) for char, p in others)
 
-    # Words
-
     def _open_word(self) -> None:
         self._share = 1.0  # of the texts that were not rejected for the word that is being written
         self._alternatives = ()
 
-    def _word_alternative(self, rejected: "Rejected") -> _WordAlternative:
+    def _word_alternative(self, preferred: str, other: str, share: float) -> _WordAlternative:
         """Return what the word would have been, up to where it rejoins the preferred text."""
         begun = "" if self._word is None else self._word.text
-        own, other = (self._spelt(symbols) for symbols in (rejected.preferred, rejected.symbols))
-        if SPACE in own:  # the word is complete
-            own, other = own.split(SPACE)[0], other.split(SPACE)[0]
-        return _WordAlternative(begun + other, len(begun + own), self._share * rejected.share)
+        preferred, other = self._spelt(map(ord, preferred)), self._spelt(map(ord, other))
+        if SPACE in preferred:  # the word is complete
+            preferred, other = preferred.split(SPACE)[0], other.split(SPACE)[0]
+        return _WordAlternative(begun + other, len(begun + preferred), self._share * share)
 
-    def _spelt(self, symbols: Sequence[int]) -> str:
+    def _spelt(self, symbols: Iterable[int]) -> str:
         return "".join(self._labels[symbol - 1] for symbol in symbols)
 
     def _close_word(self, column: int) -> list[Word]:
@@ -235,17 +221,14 @@ class BeamDecoder(GreedyDecoder):
 
 def _others(word: Word, alternatives: Sequence[_WordAlternative]) -> tuple[Spelling, ...]:
     """Return the most probable other texts of a word; with it they sum to 1 at most."""
-    found = dict(word.alternatives)
+    shares = dict(word.alternatives)
     for begun, rejoins, share in alternatives:
         text = (begun + word.text[rejoins:]).strip()
         if text not in ("", word.text):
-            found[text] = max(share, found.get(text, 0.0))
-    left = min(1.0, (1 - word.confidence) / max(sum(found.values()), LEAST_ALTERNATIVE))
-    best = sorted(found.items(), key=lambda spelling: -spelling[1])[:N_ALTERNATIVES]
+            shares[text] = max(share, shares.get(text, 0.0))
+    left = min(1.0, (1 - word.confidence) / max(sum(shares.values()), LEAST_ALTERNATIVE))
+    best = sorted(shares.items(), key=lambda spelling: -spelling[1])[:N_ALTERNATIVES]
     return tuple((text, left * p) for text, p in best if left * p >= LEAST_ALTERNATIVE)
-
-
-# The search
 
 
 @dataclass(slots=True, eq=False)  # `frozen` would take three times as long to make one
@@ -277,20 +260,18 @@ class BeamSymbol:
         return shares
 
 
-class Rejected(NamedTuple):
-    """A hypothesis that was dropped because another one is preferred."""
-
-    symbols: tuple[int, ...]  # beyond what is decided
-    preferred: tuple[int, ...]  # those of the hypothesis that was preferred
-    share: float  # of its weight in that of all
-
-
 class DecidedSymbol(NamedTuple):
     """A symbol that is never taken back, and the hypotheses that were dropped for it."""
 
     symbol: BeamSymbol
     share: float  # of the hypotheses that agree, in the weight of all
-    rejected: tuple[Rejected, ...]  # the most probable of the others
+    preferred: str  # the best hypothesis beyond what was decided before: symbols as characters
+    rejected: list[tuple[str, float]]  # the most probable of the others, and their shares
+
+
+# The symbols of a text beyond what is decided, the same as characters, by which it is found, and
+# the guide's state behind it: a plain tuple, for a named one takes three times as long to make.
+_Hypothesis = tuple[tuple[BeamSymbol, ...], str, Any]
 
 
 class _Extensions(NamedTuple):
@@ -301,59 +282,51 @@ class _Extensions(NamedTuple):
     fit: float
     symbols: list[int]  # [C], with which it may go on
     rows: NDArray[np.float32]  # [B, K], of the guide
+    added: NDArray[np.float32]  # [B, C], of it to these symbols
     longer: NDArray[Any]  # [B, C], weight of all ways that end in a new symbol
     blank: Floats  # of all that add nothing, and end in a blank
     label: Floats  # and in the newest symbol
 
-    def symbol(self, hypothesis: int, place: int) -> BeamSymbol:
-        symbol, row = self.symbols[place], self.rows[hypothesis]
-        return BeamSymbol(symbol, self.step, self.scores, row, self.fit)
+    def symbol(self, hypothesis: int, extension: int) -> BeamSymbol:
+        row = self.rows[hypothesis]
+        return BeamSymbol(self.symbols[extension], self.step, self.scores, row, self.fit)
 
 
 class Beam:
     """The most probable hypotheses beyond what is decided, the best one first."""
 
     def __init__(self, guide: Guide, space: int, width: int, text: str = "") -> None:
-        """Begin behind the text of a line.
+        """Begin behind the text of a line, or of what was flushed of it.
 
-        Args:
-            guide: weighs what may follow.
-            space: its symbol.
-            width: hypotheses that are kept.
-            text: of the line, up to its last flush.
+        The space is given as a symbol; `width` hypotheses are kept.
         """
         self._guide = guide
         self._space = space
         self._width = width
-        self._open: list[tuple[BeamSymbol, ...]] = [()]
-        self._texts = [""]  # the same as characters, to find one
-        self._last = np.array([space])  # symbol of each: a space stands before any
         self._decided: Any = guide.begin(text)  # the guide's state behind what is decided
-        self._states = [self._decided]  # and behind each hypothesis
+        self._hypotheses: list[_Hypothesis] = [((), "", self._decided)]
+        self._last = np.array([space])  # symbol of each: a space stands before any
         self._guided = np.zeros(1)  # what the guide added to each
         self._blank = np.zeros(1)  # weight of the ways that end in a blank
         self._label = np.full(1, NEVER)  # and in the newest symbol
-
-    def restarted(self, text: str = "") -> "Beam":
-        """Return a beam with the same guide at a line's start, or behind a flush of its text."""
-        return Beam(self._guide, self._space, self._width, text)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that it knows, in plain values; `restored` takes them back.
 
         What the guide said to each symbol follows from the guide itself.
         """
-        shared = {id(symbol): symbol for each in self._open for symbol in each}
+        opened = [symbols for symbols, _, _ in self._hypotheses]
+        shared = {id(symbol): symbol for symbols in opened for symbol in symbols}
         numbers = {key: number for number, key in enumerate(shared)}
-        scores = {id(each.scores): each.scores for each in shared.values()}
+        scores = {id(symbol.scores): symbol.scores for symbol in shared.values()}
         rows = {key: number for number, key in enumerate(scores)}
         return {
             "scores": [row.tobytes() for row in scores.values()],
             "symbols": [
-                [each.symbol, each.step, each.fit, rows[id(each.scores)]]
-                for each in shared.values()
+                [symbol.symbol, symbol.step, symbol.fit, rows[id(symbol.scores)]]
+                for symbol in shared.values()
             ],
-            "open": [[numbers[id(symbol)] for symbol in each] for each in self._open],
+            "open": [[numbers[id(symbol)] for symbol in symbols] for symbols in opened],
             "decided": self._decided,
             "last": self._last.tolist(),
             "weights": np.stack([self._guided, self._blank, self._label]).tobytes(),
@@ -361,33 +334,32 @@ class Beam:
 
     def restored(self, known: Mapping[str, Any]) -> "Beam":
         """Return a beam with the same guide in a state that `to_dict` returned."""
-        made = self.restarted()
+        made = Beam(self._guide, self._space, self._width)
         rows = [np.frombuffer(row, np.float32) for row in known["scores"]]
-        symbols = [(symbol, step, fit, rows[row]) for symbol, step, fit, row in known["symbols"]]
+        values = [(symbol, step, fit, rows[row]) for symbol, step, fit, row in known["symbols"]]
         shared: dict[tuple[Any, int], BeamSymbol] = {}  # by the state before it, and its number
         made._decided = _hashable(known["decided"])
-        made._open, made._states = [], []
+        made._hypotheses = []
         for numbers in known["open"]:
-            own, state = [], made._decided
+            symbols, state = [], made._decided
             for number in numbers:
                 if (state, number) not in shared:
-                    symbol, step, fit, scores = symbols[number]
+                    symbol, step, fit, scores = values[number]
                     row = self._guide.row(state)
                     shared[state, number] = BeamSymbol(symbol, step, scores, row, fit)
-                own.append(shared[state, number])
-                state = self._guide.follow(state, own[-1].symbol - 1)
-            made._open.append((*own,))
-            made._states.append(state)
-        made._texts = ["".join(chr(each.symbol) for each in own) for own in made._open]
+                symbols.append(shared[state, number])
+                state = self._guide.follow(state, symbols[-1].symbol - 1)
+            text = "".join(chr(symbol.symbol) for symbol in symbols)
+            made._hypotheses.append(((*symbols,), text, state))
         made._last = np.array(known["last"])
-        weights = np.frombuffer(known["weights"], np.float64).reshape(3, len(made._open))
+        weights = np.frombuffer(known["weights"], np.float64).reshape(3, len(known["open"]))
         made._guided, made._blank, made._label = weights
         return made
 
     @property
     def best(self) -> tuple[BeamSymbol, ...]:
         """The most probable hypothesis beyond what is decided."""
-        return self._open[0]
+        return self._hypotheses[0][0]
 
     def step(self, scores: StepScores, step: int, fit: float = 1.0) -> bool:
         """Take the scores of one step; return whether the best hypothesis may have changed.
@@ -402,18 +374,19 @@ class Beam:
             self._blank, self._label = blank, label
             return False
         scores = scores.copy()  # a view would keep all scores of its run in memory
-        rows = np.concatenate([self._guide.row(state) for state in self._states])
-        rows = rows.reshape(len(self._states), -1)  # [B, K]
+        rows = np.concatenate([self._guide.row(state) for _, _, state in self._hypotheses])
+        rows = rows.reshape(len(self._hypotheses), -1)  # [B, K]
         likely = _likely(scores, rows.max(0))
         tried, symbols = scores[likely], likely.tolist()
         again = likely == self._last[:, None]
         longer = np.where(again, self._blank[:, None], either[:, None]) + tried  # [B, C]
         if self._space in symbols:  # one space is as good as two, and none begins a line
-            place = symbols.index(self._space)
+            space = symbols.index(self._space)
             spaced = self._last == self._space
-            blank[spaced] = np.logaddexp(blank[spaced], longer[spaced, place])
-            longer[spaced, place] = NEVER
-        extensions = _Extensions(step, scores, fit, symbols, rows, longer, blank, label)
+            blank[spaced] = np.logaddexp(blank[spaced], longer[spaced, space])
+            longer[spaced, space] = NEVER
+        added = rows[:, likely - 1]
+        extensions = _Extensions(step, scores, fit, symbols, rows, added, longer, blank, label)
         self._keep_clearest(scores, newest.tolist(), fit)
         self._merge(extensions)
         self._keep_best(extensions)
@@ -421,49 +394,53 @@ class Beam:
 
     def _keep_clearest(self, scores: StepScores, newest: Sequence[float], fit: float) -> None:
         """Keep these scores for the newest symbols, if they were never as probable before."""
-        self._open = list(self._open)  # copies share it
-        for i, (own, score) in enumerate(zip(self._open, newest, strict=True)):
-            if own and score > own[-1].scores[own[-1].symbol]:
-                *before, last = own
+        self._hypotheses = list(self._hypotheses)  # copies share it
+        for i, ((symbols, text, state), score) in enumerate(
+            zip(self._hypotheses, newest, strict=True)
+        ):
+            if symbols and score > symbols[-1].scores[symbols[-1].symbol]:
+                *before, last = symbols
                 clearer = BeamSymbol(last.symbol, last.step, scores, last.guided, fit)
-                self._open[i] = (*before, clearer)
+                self._hypotheses[i] = (*before, clearer), text, state
 
     def _merge(self, extensions: _Extensions) -> None:
         """Add the ways that lead from one hypothesis to another one to those of the other."""
-        index = {text: i for i, text in enumerate(self._texts)}
-        places = {chr(symbol): place for place, symbol in enumerate(extensions.symbols)}
+        index = {text: i for i, (_, text, _) in enumerate(self._hypotheses)}
+        columns = {chr(symbol): column for column, symbol in enumerate(extensions.symbols)}
         blank, label, longer = extensions.blank, extensions.label, extensions.longer
-        for j, text in enumerate(self._texts):
-            if (place := places.get(text[-1:])) is None or (i := index.get(text[:-1])) is None:
+        for text, j in index.items():
+            if (column := columns.get(text[-1:])) is None or (i := index.get(text[:-1])) is None:
                 continue
-            way = longer[i, place]
+            way = longer[i, column]
             if way > np.logaddexp(blank[j], label[j]):  # rather now than before
-                self._open[j] = (*self._open[j][:-1], extensions.symbol(i, place))
+                symbols, _, state = self._hypotheses[j]
+                self._hypotheses[j] = (*symbols[:-1], extensions.symbol(i, column)), text, state
             label[j] = np.logaddexp(label[j], way)
-            longer[i, place] = NEVER
+            longer[i, column] = NEVER
 
     def _keep_best(self, extensions: _Extensions) -> None:
         """Go on with the best of all hypotheses, extended by a symbol or not."""
         longer, blank, label = extensions.longer, extensions.blank, extensions.label
         n_before, n_symbols = longer.shape
-        added = extensions.rows[:, np.array(extensions.symbols) - 1]
-        guided = np.concatenate([self._guided, (self._guided[:, None] + added).ravel()])
+        guided = np.concatenate([self._guided, (self._guided[:, None] + extensions.added).ravel()])
         ranks = guided + np.concatenate([np.logaddexp(blank, label), longer.ravel()])
         best = (-ranks).argsort(kind="stable")[: self._width]
-        best = best[ranks[best] > ranks[best[0]] - WIDE]
-        kept: list[tuple[Any, ...]] = []
-        for at in best.tolist():
-            if at < n_before:
-                kept.append((self._open[at], self._texts[at], self._states[at], self._last[at]))
+        best = best[ranks[best] > ranks[best[0]] - 12]  # nats: what is so much worse never wins
+        kept: list[_Hypothesis] = []
+        last: list[int] = []
+        last_before = self._last.tolist()
+        for index in best.tolist():
+            if index < n_before:
+                kept.append(self._hypotheses[index])
+                last.append(last_before[index])
                 continue
-            i, place = divmod(at - n_before, n_symbols)
-            new = extensions.symbol(i, place)
-            state = self._guide.follow(self._states[i], new.symbol - 1)
-            known = (*self._open[i], new), self._texts[i] + chr(new.symbol)
-            kept.append((*known, state, new.symbol))
-        opens, texts, states, last = zip(*kept, strict=True)
-        self._open, self._texts, self._states = list(opens), list(texts), list(states)
-        self._last = np.array(last)
+            i, column = divmod(index - n_before, n_symbols)
+            symbols, text, state = self._hypotheses[i]
+            new = extensions.symbol(i, column)
+            state = self._guide.follow(state, new.symbol - 1)
+            kept.append(((*symbols, new), text + chr(new.symbol), state))
+            last.append(new.symbol)
+        self._hypotheses, self._last = kept, np.array(last)
         blank = np.where(best < n_before, blank.take(best, mode="clip"), NEVER)
         label = np.concatenate([label, longer.ravel()])[best]
         self._guided = guided[best] - guided[best[0]]  # the best hypothesis' weight becomes 0
@@ -475,50 +452,43 @@ class Beam:
 
         `sure` is the share of the hypotheses' weight that must agree.
         """
-        found: list[DecidedSymbol] = []
-        while self._open[0]:
-            first, char = self._open[0][0], self._texts[0][0]
-            agree = [text[:1] == char for text in self._texts]
+        decided: list[DecidedSymbol] = []
+        while symbols := self.best:
+            preferred = self._hypotheses[0][1]
+            agree = [text[:1] == preferred[0] for _, text, _ in self._hypotheses]
             share = 1.0
-            rejected: tuple[Rejected, ...] = ()
+            rejected: list[tuple[str, float]] = []
             if not all(agree):
                 weights = np.exp(np.logaddexp(self._blank, self._label) + self._guided)
                 shares = weights / np.add.reduce(weights)  # `sum` takes half as long again
                 share = float(shares @ agree)
-                if share < sure and first.step > latest:
+                if share < sure and symbols[0].step > latest:
                     break
-                rejected = self._rejected(agree, shares)
-            found.append(DecidedSymbol(first, share, rejected))
-            self._decided = self._guide.follow(self._decided, first.symbol - 1)
-            self._keep([i for i, own in enumerate(agree) if own])
-            self._open = [own[1:] for own in self._open]
-            self._texts = [text[1:] for text in self._texts]
-        return found
+                rejected = [
+                    (self._hypotheses[i][1], float(shares[i]))
+                    for i in np.argsort(-shares, kind="stable").tolist()
+                    if not agree[i]
+                ][:4]
+            decided.append(DecidedSymbol(symbols[0], share, preferred, rejected))
+            self._decided = self._guide.follow(self._decided, symbols[0].symbol - 1)
+            self._keep([i for i, agrees in enumerate(agree) if agrees])
+            self._hypotheses = [
+                (symbols[1:], text[1:], state) for symbols, text, state in self._hypotheses
+            ]
+        return decided
 
-    def _rejected(self, agree: Sequence[bool], shares: Floats) -> tuple[Rejected, ...]:
-        """Return the most probable of the hypotheses that do not agree."""
-        best = np.argsort(-shares, kind="stable").tolist()
-        others = [i for i in best if not agree[i]][:MOST_REJECTED]
-        preferred, *symbols = (tuple(map(ord, self._texts[i])) for i in (0, *others))
-        return tuple(
-            Rejected(own, preferred, float(shares[i]))
-            for i, own in zip(others, symbols, strict=True)
-        )
-
-    def _keep(self, own: Sequence[int]) -> None:
+    def _keep(self, indices: Sequence[int]) -> None:
         """Go on with these hypotheses alone, in this order."""
-        self._open = [self._open[i] for i in own]
-        self._texts = [self._texts[i] for i in own]
-        self._states = [self._states[i] for i in own]
-        self._last, self._guided = self._last[own], self._guided[own]
-        self._blank, self._label = self._blank[own], self._label[own]
+        self._hypotheses = [self._hypotheses[i] for i in indices]
+        self._last, self._guided = self._last[indices], self._guided[indices]
+        self._blank, self._label = self._blank[indices], self._label[indices]
 
     def finished(self) -> list[DecidedSymbol]:
         """Return all of the best hypothesis, now that the text ends.
 
         Where no hypothesis may end here, it is the best one nevertheless.
         """
-        ends = np.array([self._guide.end(state) for state in self._states])
+        ends = np.array([self._guide.end(state) for _, _, state in self._hypotheses])
         if np.isfinite(ends).any():
             self._guided = self._guided + ends
             weights = np.logaddexp(self._blank, self._label) + self._guided
@@ -533,13 +503,14 @@ def _hashable(state: Any) -> Hashable:
 
 def _likely(scores: StepScores, guided: NDArray[np.float32]) -> NDArray[np.int64]:
     """Return the most probable symbols of a step, not the blank, that the guide lets through."""
-    likely: NDArray[np.int64] = (scores > scores.max() + NARROW).nonzero()[0]
+    # A symbol that is 10,000 times less probable than the best one is not tried.
+    likely: NDArray[np.int64] = (scores > scores.max() + math.log(1e-4)).nonzero()[0]
     if likely[0] == BLANK:
         likely = likely[1:]
     likely = likely[guided[likely - 1] > NEVER]
     if not len(likely):  # the most probable one of all, however improbable it is
         labels = np.where(guided > NEVER, scores[1:], NEVER)
         return np.array([1 + int(labels.argmax())])
-    if len(likely) > MOST_SYMBOLS:
-        likely = likely[(-scores[likely]).argsort(kind="stable")[:MOST_SYMBOLS]]
+    if len(likely) > 8:
+        likely = likely[(-scores[likely]).argsort(kind="stable")[:8]]
     return likely

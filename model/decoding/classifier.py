@@ -1,7 +1,7 @@
 """Scores of one character -> its label, column by column."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +15,6 @@ from inkstream.model.decoding.base import (
     label_probabilities,
 )
 
-NOTHING: Final = Decoded([], [])
-
 
 class ClassifierDecoder(Decoder):
     """Answers the most probable label; no answer depends on an earlier one."""
@@ -29,18 +27,15 @@ class ClassifierDecoder(Decoder):
 
     @property
     def label(self) -> str | None:
-        """The most probable label after the newest column; None before any column."""
         if self._newest is None:
             return None
         return self._labels[classifier_probabilities(self._newest, self._newest_mask).argmax()]
 
     def step(self, scores: Scores, columns: Columns) -> Decoded:
-        """Take the scores [n, K] of n new columns; they decide no letter and no word."""
         self._newest, self._newest_mask = scores[-1:].copy(), self.allowed
-        return NOTHING
+        return Decoded([], [])
 
     def probabilities(self, scores: Scores) -> Probabilities:
-        """Return the labels' probabilities [n, K]; 0 for what isn't allowed."""
         return classifier_probabilities(scores, self.allowed)
 
     def restore(self, known: Mapping[str, Any]) -> None:

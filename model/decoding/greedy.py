@@ -50,11 +50,9 @@ SURE: Final = math.log(0.5)  # a symbol as probable as this is decided at once
 QUIET: Final = math.log(0.99)  # a step whose blank is as probable as this holds no letter
 ENOUGH: Final = 0.7  # summed odds against the blank from which on a label is a letter
 LIKELY_END: Final = math.log(0.1)  # from this score on the end of a letter counts as seen
-END_REACH: Final = 8  # steps before a run's first one in which its letter may have ended
 
 LEAST: Final = 1e-30  # stands for no probability where a logarithm is taken
 NO_ODDS: Final = np.zeros(1, np.float32)  # broadcast to [1 + K]
-FEW: Final = 8  # columns, which take less time one by one than together in numpy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,17 +146,15 @@ class GreedyDecoder(Decoder):
 
     @property
     def settled(self) -> bool:
-        """Whether no column has come since the line began or was flushed."""
         return self._columns == self._flushed
 
     @property
     def text(self) -> str:
-        """Everything so far: what is decided, and what may still change."""
         return self._text_at(self._columns - 1)
 
     def _text_at(self, column: int) -> str:
-        rest = self._undecided(column)
-        return self._decided + (self._space_at(column) + rest if rest else "")
+        undecided = self._undecided(column)
+        return self._decided + (self._space_at(column) + undecided if undecided else "")
 
     def _undecided(self, column: int) -> str:
         """Return the text that may still change."""
@@ -168,7 +164,6 @@ class GreedyDecoder(Decoder):
         return self._labels[symbol - 1] if is_letter else ""
 
     def probabilities(self, scores: Scores) -> Probabilities:
-        """Return probabilities [n, K] of the labels, the blank left out; 0 if not allowed."""
         return label_probabilities(scores[:, 1:-1], self.mask)
 
     # Step by step
@@ -234,13 +229,11 @@ class GreedyDecoder(Decoder):
         changes: list[tuple[int, str]] = []
         if self._is_quiet(scores, first):
             return events, changes
-        step = first // STEP_COLUMNS - 1
-        for row in self._new_steps(scores, first):
-            step += 1
+        for step, row in enumerate(self._new_steps(scores, first), first // STEP_COLUMNS):
             is_quiet = row[BLANK] > QUIET
-            best = BLANK if is_quiet else int(row.argmax())
-            is_clear = is_quiet or best != BLANK
-            symbol, odds = (best, None) if is_clear else self._sum_odds(row)
+            symbol, odds = BLANK if is_quiet else int(row.argmax()), None
+            if not is_quiet and symbol == BLANK:
+                symbol, odds = self._sum_odds(row)
             if symbol == self._symbol and self._run is None:  # most steps: nothing happens
                 continue
             column = min(STEP_COLUMNS * (step + 1), self._columns) - 1
@@ -269,10 +262,7 @@ class GreedyDecoder(Decoder):
         return symbols if mask is None else _restricted(symbols, mask, self._space)
 
     def _sum_odds(self, row: NDArray[np.float32]) -> tuple[int, NDArray[np.float32]]:
-        """Return the symbol of a step whose blank leads by little, and all odds [1 + K] so far.
-
-        It is a label whose summed odds against the blank exceed `ENOUGH`, else the blank.
-        """
+        """Return a label whose summed odds exceed `ENOUGH`, or the blank; and all odds [1 + K]."""
         odds = np.exp(row - row[BLANK])
         odds[BLANK] = odds[self._newest_label] = 0  # the newest label's last steps: no new letter
         self._odds = self._odds + odds
@@ -326,8 +316,7 @@ class GreedyDecoder(Decoder):
         """Return the probabilities [K] of the allowed labels in a run."""
         mask = self.mask
         weights = run.weights[1:] if mask is None else run.weights[1:] * (mask == 0)
-        shares: NDArray[np.float32] = weights / weights.sum()
-        return shares
+        return np.asarray(weights / weights.sum())
 
     def _confidence(self, run: SymbolRun, symbol: int) -> tuple[float, tuple[Spelling, ...]]:
         """Return how probable the symbol of a run is among all labels, and which others are."""
@@ -342,7 +331,8 @@ class GreedyDecoder(Decoder):
 
     def _end_of(self, run: SymbolRun, step: int) -> int:
         """Return the column after a run's letter, by what is known at `step`."""
-        first = max(run.step - END_REACH, self._start.end // STEP_COLUMNS) + END_DELAY
+        # The letter may have ended up to eight steps before the run's first one.
+        first = max(run.step - 8, self._start.end // STEP_COLUMNS) + END_DELAY
         first = max(first, step + 1 - self.recent_steps) - self._ends_start
         scores = self._ends[first : step + 1 - self._ends_start]
         best = max(scores, default=-math.inf)
@@ -355,8 +345,8 @@ class GreedyDecoder(Decoder):
 
     def _is_space(self, step: int, column: int) -> bool:
         """Whether a space at a step is in the line, and isn't made of a flush's columns."""
-        own = STEP_COLUMNS * step < self._columns
-        return own and self._start.has_gap(self._ink, column + 1) and not self._ends_in_space
+        is_of_line = STEP_COLUMNS * step < self._columns
+        return is_of_line and self._start.has_gap(self._ink, column + 1) and not self._ends_in_space
 
     @property
     def _ends_in_space(self) -> bool:
@@ -382,7 +372,7 @@ class GreedyDecoder(Decoder):
 
 def _inked(columns: Columns, first: int) -> list[int]:
     """Return the numbers of those columns that have ink, if the first one has number `first`."""
-    if len(columns) <= FEW:
+    if len(columns) <= 8:  # as many take less time one by one than together in numpy
         return [first + i for i, column in enumerate(columns) if bytes(column).strip(PAPER)]
     inked: list[int] = (np.flatnonzero((np.asarray(columns) > PAPER[-1]).any(1)) + first).tolist()
     return inked
@@ -426,9 +416,11 @@ class OpenWord:
         Letters are taken to be independent, so no text that was left out grows into one of them.
         """
         options = ((letter.char, letter.confidence), *letter.alternatives)
-        own, *others = [(text + char, p * q) for text, p in self.spellings for char, q in options]
+        extended, *others = [
+            (text + char, p * q) for text, p in self.spellings for char, q in options
+        ]
         others.sort(key=itemgetter(1), reverse=True)
-        return OpenWord(self.start, letter.end, (own, *others[:N_ALTERNATIVES]))
+        return OpenWord(self.start, letter.end, (extended, *others[:N_ALTERNATIVES]))
 
     def closed(self, number: int, column: int) -> Word:
         """Return the word as an event, the `number`-th of its line, decided at `column`."""
@@ -436,11 +428,6 @@ class OpenWord:
         alternatives = tuple(spelling for spelling in others if spelling[1] >= LEAST_ALTERNATIVE)
         return Word(number, text, self.start, self.end, column, confidence, alternatives)
 
-
-# Columns of a letter's ink that may lie behind its end, before a blank one: within a word, and at
-# the end of one, where the next letter's own ink seldom comes so soon.
-TAIL_COLUMNS: Final = 4
-LAST_TAIL_COLUMNS: Final = 12
 
 # Blank columns from which on a space stands between two letters rather than none: the best
 # threshold on the validation writers (96 % of their spaces are wider, 12 % of their other gaps).
@@ -467,21 +454,23 @@ class LetterStart(NamedTuple):
         if self.ink is not None:
             return self
         scanned, gap = self.scanned, self.gap
-        place = bisect_left(inked, scanned)
+        index = bisect_left(inked, scanned)
         while gap is None and scanned < before:
-            if place < len(inked) and inked[place] == scanned:
-                place, scanned = place + 1, scanned + 1
+            if index < len(inked) and inked[index] == scanned:
+                index, scanned = index + 1, scanned + 1
             else:
                 gap = scanned
-        found = gap is not None and place < len(inked) and inked[place] < before
-        if not found and scanned == self.scanned and gap == self.gap:
+        is_seen = gap is not None and index < len(inked) and inked[index] < before
+        if not is_seen and scanned == self.scanned and gap == self.gap:
             return self
-        return LetterStart(self.end, scanned, gap, inked[place] if found else None, self.paper)
+        return LetterStart(self.end, scanned, gap, inked[index] if is_seen else None, self.paper)
 
     def after_flush(self, inked: Sequence[int], end: int, reach: int) -> "LetterStart":
         """Return what is known after a flush at column `end`; `inked` goes back `reach`."""
-        own = self.after_looking(inked, end)
-        waiting = 0 if own.ink is None or own.gap is None else own.ink - own.gap + (own.paper or 0)
+        start = self.after_looking(inked, end)
+        waiting = 0
+        if start.ink is not None and start.gap is not None:
+            waiting = start.ink - start.gap + (start.paper or 0)
         paper = end - (inked[-1] + 1 if inked else end - reach)
         return LetterStart(end, end, gap=end, paper=max(paper, waiting))
 
@@ -497,13 +486,14 @@ class LetterStart(NamedTuple):
 
         Behind a flush that takes ink, paper and ink again; elsewhere the net is believed.
         """
-        own = inked[bisect_left(inked, self.end) : bisect_left(inked, before)]
-        return self.paper is None or any(b - a > SPACE_COLUMNS for a, b in pairwise(own))
+        columns = inked[bisect_left(inked, self.end) : bisect_left(inked, before)]
+        return self.paper is None or any(b - a > SPACE_COLUMNS for a, b in pairwise(columns))
 
     def column(self, end: int, *, is_first: bool) -> int:
         """Return where a letter starts that ends at `end`, the first one of a word or not."""
-        most = LAST_TAIL_COLUMNS if is_first else TAIL_COLUMNS
-        if self.gap is None or self.gap - self.end > most:
+        # Columns of a letter's ink may lie behind its end, before a blank one: more at the end of
+        # a word, where the next letter's ink seldom comes so soon.
+        if self.gap is None or self.gap - self.end > (12 if is_first else 4):
             return self.end
         if self.end < self.gap and end <= self.gap + 1:  # that ink is the letter itself
             return self.end

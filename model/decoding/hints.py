@@ -55,8 +55,13 @@ def new_decoder(
     decoder: Decoder
     if config.kind == "classifier":
         if hints != NO_HINTS:
-            given = [own.name for own in fields(hints) if getattr(hints, own.name) != own.default]
-            raise InputError(f"{', '.join(given)} came, allowed: of a net that reads lines alone")
+            given = [
+                hint.name for hint in fields(hints) if getattr(hints, hint.name) != hint.default
+            ]
+            raise InputError(
+                f"{', '.join(given)} came, but only a model that reads lines takes hints: "
+                "use the model lines"
+            )
         decoder = ClassifierDecoder(config.labels)
     elif (guide := guide_of(hints, config.labels)) is not None:
         decoder = BeamDecoder(config.labels, config.flush_columns, guide)
@@ -135,12 +140,12 @@ class CombinedGuide(Guide):
         return tuple(guide.begin(text) for guide in self._guides)
 
     def row(self, state: Any) -> Row:
-        rows = [guide.row(own) for guide, own in zip(self._guides, state, strict=True)]
+        rows = [guide.row(part) for guide, part in zip(self._guides, state, strict=True)]
         return sum(rows[1:], rows[0])
 
     def follow(self, state: Any, label: int) -> Hashable:
         pairs = zip(self._guides, state, strict=True)
-        return tuple(guide.follow(own, label) for guide, own in pairs)
+        return tuple(guide.follow(part, label) for guide, part in pairs)
 
     def end(self, state: Any) -> float:
-        return sum(guide.end(own) for guide, own in zip(self._guides, state, strict=True))
+        return sum(guide.end(part) for guide, part in zip(self._guides, state, strict=True))

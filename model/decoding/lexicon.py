@@ -16,7 +16,6 @@ Row = NDArray[np.float32]  # [K]
 State = tuple[int, int, int]  # words from the first to before the second begin alike so far
 
 KEPT: Final = 1024  # rows of a list: half a MB for a hundred labels
-LAST: Final = chr(0x10FFFF)  # above any character
 
 # Chosen on the validation writers: `docs/experiments.md`.
 GAIN: Final = 1.0  # nats for each letter of a user's own word
@@ -40,7 +39,7 @@ class WordListGuide(Guide):
         if not self._words:
             raise InputError("a list of words has none, expected at least one")
         self._start = (0, len(self._words), 0)
-        self._following = lru_cache(KEPT)(self._found)
+        self._following = lru_cache(KEPT)(self._go_on)
 
     def begin(self, text: str) -> State:
         """Return the state before a word."""
@@ -51,17 +50,17 @@ class WordListGuide(Guide):
         first, end, length = state
         return first < end and 0 < length == len(self._words[first])
 
-    def _found(self, state: State) -> dict[int, State]:
+    def _go_on(self, state: State) -> dict[int, State]:
         """Return the labels, by index, with which a word goes on, and the states behind them."""
         first, end, length = state
-        found: dict[int, State] = {}
+        following: dict[int, State] = {}
         first += self._complete(state)
         while first < end:
             begun = self._words[first][: length + 1]
-            after = bisect_right(self._words, begun + LAST, first, end)
-            found[self._labels[begun[-1]]] = (first, after, length + 1)
+            after = bisect_right(self._words, begun + chr(0x10FFFF), first, end)  # above any word
+            following[self._labels[begun[-1]]] = (first, after, length + 1)
             first = after
-        return found
+        return following
 
 
 def check_word(word: str, allowed: Set[str]) -> None:

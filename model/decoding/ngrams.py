@@ -34,11 +34,7 @@ Following = NDArray[np.int32]  # [A]
 WEIGHTS: Final = Path(__file__).parents[1] / "weights"
 SUFFIX: Final = ".ngrams"
 FORMAT: Final = b"inkstream language 2\n"
-FORMAT_1: Final = b'{"format": "inkstream language 1"'  # it had no digest
-DIGEST_LENGTH: Final = 64
-MOST_ABOUT_BYTES: Final = 1 << 16
-MOST_BYTES: Final = 1 << 28  # of a file: twenty million n-grams
-CACHED: Final = 4096  # nodes whose rows are kept: 4 MB for 130 characters
+MAX_ABOUT_BYTES: Final = 1 << 16
 
 NODE: Final = np.dtype(
     [
@@ -80,7 +76,7 @@ class Language:
         self._nodes = nodes
         self._fields = {name: nodes[name] for name in NODE.names or ()}  # a quicker way to them
         self.index = {character: i for i, character in enumerate(about.characters)}
-        self.rows = lru_cache(CACHED)(self._rows)
+        self.rows = lru_cache(4096)(self._rows)  # 4 MB for 130 characters
 
     @classmethod
     def load(cls, path: Path) -> "Language":
@@ -93,7 +89,7 @@ class Language:
         if not self.about.letters:
             del about["letters"]
         content = msgspec.json.encode(about) + b"\n" + self._nodes.tobytes()
-        write_whole(path, FORMAT + _digest(content) + b"\n" + content)
+        write_whole(path, FORMAT + f"{hashlib.sha256(content).hexdigest()}\n".encode() + content)
 
     def __len__(self) -> int:
         """Return how many n-grams it holds."""
@@ -131,14 +127,19 @@ def _read(path: Path, checked: str | None = None) -> tuple[About, NDArray[Any], 
     `checked` is the digest of the model that was found good before: another one is refused.
     """
     try:
-        content = read_whole(path, MOST_BYTES)
-        about_start, digest = _verify(content)
+        content = read_whole(path, 1 << 28)  # bytes: twenty million n-grams
+        start = len(FORMAT) + 2 * hashlib.sha256().digest_size + 1
+        if not content.startswith(FORMAT):
+            raise ValueError(f"it starts with {content[:16]!r}")
+        digest = hashlib.sha256(memoryview(content)[start:]).hexdigest()
+        if content[len(FORMAT) : start] != f"{digest}\n".encode():
+            raise ValueError("it is damaged, its SHA-256 is another: copy or build it again")
         if checked not in (None, digest):
             raise ValueError("it is another one than at the start")
-        end = content.find(b"\n", about_start, about_start + MOST_ABOUT_BYTES)
+        end = content.find(b"\n", start, start + MAX_ABOUT_BYTES)
         if end < 0:
-            raise ValueError(f"its description has more than {MOST_ABOUT_BYTES} bytes")
-        about = msgspec.json.decode(content[about_start:end], type=About)
+            raise ValueError(f"its description has more than {MAX_ABOUT_BYTES} bytes")
+        about = msgspec.json.decode(content[start:end], type=About)
         nodes = np.frombuffer(content, NODE, offset=end + 1)
         if checked is None:
             _check(nodes, about)
@@ -147,24 +148,6 @@ def _read(path: Path, checked: str | None = None) -> tuple[About, NDArray[Any], 
     except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise DataError(f"{path} is no language model of ours: {error}") from None
     return about, nodes, digest
-
-
-def _digest(content: bytes | memoryview) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()
-
-
-def _verify(content: bytes) -> tuple[int, str]:
-    """Return where a file's description begins, and its digest, which is right; or `ValueError`."""
-    if content.startswith(FORMAT_1):
-        raise ValueError(
-            "its format is 1, which had no digest: build it again by `inkstream train language`"
-        )
-    if not content.startswith(FORMAT):
-        raise ValueError(f"it starts with {content[:16]!r}")
-    end = len(FORMAT) + DIGEST_LENGTH
-    if content[len(FORMAT) : end + 1] != _digest(memoryview(content)[end + 1 :]) + b"\n":
-        raise ValueError("it is damaged, its SHA-256 is another: copy or build it again")
-    return end + 1, content[len(FORMAT) : end].decode()
 
 
 def _check(nodes: NDArray[Any], about: About) -> None:
@@ -216,7 +199,7 @@ class LanguageFile:
 
 def shipped() -> list[str]:
     """Return the names of the models that come with this package."""
-    return sorted(found.stem for found in WEIGHTS.glob(f"*{SUFFIX}"))
+    return sorted(path.stem for path in WEIGHTS.glob(f"*{SUFFIX}"))
 
 
 def find(name_or_path: str | Path) -> Path:
@@ -243,35 +226,31 @@ BONUS: Final = 1.4  # for each character, without which short texts would win
 # the language's own texts, and where its accent is hardly seen only the language can tell.
 ACCENT_BONUS: Final = 1.7
 LEAST: Final = -9.0  # log-probability of a character, at the least: nothing is impossible
-MOST_ROWS: Final = 20_000  # kept, of all languages together: 27 MB for 170 labels
-MOST_LANGUAGES: Final = 32  # for each net, whose labels are mapped to characters
 LONGEST_BEFORE: Final = 64  # characters before a text that are looked at: more than any n-gram has
 
 
+@lru_cache(32)
 class _Spelling:
     """The labels of a net as characters of a language."""
 
     def __init__(self, language: Language, labels: tuple[str, ...]) -> None:
         self.language = language
-        self.own = np.array([language.index.get(label, -1) for label in labels])  # [K]
+        self.characters = np.array([language.index.get(label, -1) for label in labels])  # [K]
         accented = np.array([label in language.about.letters for label in labels])
         self.bonus = (BONUS + ACCENT_BONUS * accented).astype(np.float32)
 
 
-_spelling = lru_cache(MOST_LANGUAGES)(_Spelling)
-
-
-@lru_cache(MOST_ROWS)
+@lru_cache(20_000)  # of all languages together: 27 MB for 170 labels
 def _label_row(spelling: _Spelling, node: int) -> tuple[Row, Following]:
     """Return the weights of labels [K] at a node and the nodes [K] behind them.
 
     All lines that are read in the language share what is kept.
     """
     log_p, following = spelling.language.rows(node)
-    weights = np.maximum(log_p[spelling.own], np.float32(LEAST))
+    weights = np.maximum(log_p[spelling.characters], np.float32(LEAST))
     weights *= np.float32(WEIGHT)
     weights += spelling.bonus
-    return weights, following[spelling.own]
+    return weights, following[spelling.characters]
 
 
 class LanguageGuide(Guide):
@@ -286,7 +265,7 @@ class LanguageGuide(Guide):
             needed = " ".join(lacking)
             raise InputError(f"{language.about.name} needs {needed}, which the net cannot read")
         self._language = language
-        self._spelling = _spelling(language, labels)
+        self._spelling = _Spelling(language, labels)
         self._space = labels.index(SPACE)
         self._context = plain(context)
 
@@ -296,11 +275,9 @@ class LanguageGuide(Guide):
         return self._language.after(SPACE + before[-LONGEST_BEFORE:] + SPACE * bool(before))
 
     def row(self, state: int) -> Row:
-        """Return what is added to each label's log-probability."""
         return _label_row(self._spelling, state)[0]
 
     def follow(self, state: int, label: int) -> int:
-        """Return the node behind a label."""
         return int(_label_row(self._spelling, state)[1][label])
 
     def end(self, state: int) -> float:

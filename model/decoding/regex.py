@@ -1,11 +1,13 @@
 r"""A regular expression as a guide: only texts that match it are read.
 
-The expression becomes its position automaton (Glushkov, 1961): each character that it names is a
-position, and a state is the set of positions at which a text may stand, as the bits of one number.
-\d, \w and \s are those labels of the net that Unicode calls decimal digits, letters, digits and
-the underscore, and white space; other characters are taken as `plain` writes them.
+Python's own parser reads the expression, which then becomes its position automaton (Glushkov,
+1961): each character that it names is a position, and a state is the set of positions at which a
+text may stand, as the bits of one number. \d, \w and \s are those labels of the net that Unicode
+calls decimal digits, letters, digits and the underscore, and white space; other characters are
+taken as `plain` writes them.
 States are made when a text reaches them. A repeated part is read once, and its positions are
-copied; an optional copy follows the copy before it alone. So no expression is expensive.
+copied; an optional copy follows the copy before it alone. So no expression is expensive, while a
+library that builds the whole deterministic automaton needs 2^40 states for `(a|b)*a(a|b){40}`.
 """
 
 import re
@@ -13,7 +15,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, reduce
 from operator import or_
-from typing import Final, NamedTuple
+from re import _parser  # type: ignore[attr-defined]  # what `re.compile` itself begins with
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,33 +27,23 @@ from inkstream.model.errors import InputError
 
 Row = NDArray[np.float32]  # [K]
 
-LONGEST: Final = 256  # characters of an expression
-MOST_POSITIONS: Final = 128  # in it, each repetition counted
-DEEPEST: Final = 32  # groups in one another
-KEPT: Final = 256  # states whose rows are kept
+MAX_CHARACTERS: Final = 256  # characters of an expression
+MAX_POSITIONS: Final = 128  # in it, each repetition counted
 BEGINNING: Final = 1  # the state before any character: position 0
 
-SPECIAL: Final = frozenset("\\[]|().?*+{}^$")  # outside of classes; escaped, each stands for itself
-SETS: Final[Mapping[str, Callable[[str], bool]]] = {
-    "d": str.isdecimal, "s": str.isspace, "w": lambda label: label.isalnum() or label == "_",
-}  # fmt: skip
-CONTROLS: Final = dict(zip("tnvfr", "\t\n\v\f\r", strict=True))
-
-# The pieces of an expression.
-CHARACTER: Final = r"(?:\\x[0-9A-Fa-f]{2}|\\.|[^\\])"
-ONE: Final = re.compile(CHARACTER, re.DOTALL)
-CLASS: Final = re.compile(r"\[(\^?)((?:\\.|[^\\\]])*)\]", re.DOTALL)
-IN_CLASS: Final = re.compile(f"({CHARACTER})(?:-({CHARACTER}))?", re.DOTALL)
-GROUP: Final = re.compile(r"\((?:\?:|\?P<\w+>)?")
-END: Final = re.compile(r"\$(?=\||\Z)")  # before an alternative or nothing
-TIMES: Final = re.compile(r"(?:([?*+])|\{([0-9]+)(?:(,)([0-9]*))?\})\??")
+CATEGORIES: Final[Mapping[str, Callable[[str], bool]]] = {
+    "DIGIT": str.isdecimal,
+    "SPACE": str.isspace,
+    "WORD": lambda label: label.isalnum() or label == "_",
+}
+TOO_LARGE: Final = f"pattern names more than {MAX_POSITIONS} characters, repeated ones too"
 
 
 class _Part(NamedTuple):
     """A part of an expression: whether it may be empty, and where it begins and ends."""
 
     empty: bool
-    first: int
+    first: int  # positions, as bits
     last: int
 
 
@@ -60,104 +53,73 @@ NOTHING: Final = _Part(empty=True, first=0, last=0)
 class _Positions:
     """The positions of an expression, and which may follow which."""
 
-    def __init__(self, expression: str, labels: Sequence[str]) -> None:
-        """Prepare to `read` the expression; labels are what a text consists of."""
+    def __init__(self, labels: Sequence[str]) -> None:
+        """Prepare to read an expression; labels are what a text consists of."""
         self.spelt: list[int] = [0]  # by position, labels as bits; nothing stands at 0
         self.after: list[int] = [0]  # positions, as bits, that may follow each
         self.unknown: set[str] = set()  # characters that the expression names and no label is
-        self._expression = unicodedata.normalize("NFC", expression)
-        self._read = 0  # characters of it
         self._labels = {label: 1 << i for i, label in enumerate(labels)}
         self._all = (1 << len(labels)) - 1
 
-    def read(self) -> _Part:
-        """Read all of it; raise `InputError` if it is too large, `ValueError` for bad syntax."""
-        whole = self._choice(DEEPEST)
-        if self._read < len(self._expression):
-            raise ValueError(self._expression[self._read])
-        return whole
-
     def follow(self, before: int, after: int) -> None:
         """Let the positions `after` follow each of those `before`."""
-        for place in bits(before):
-            self.after[place] |= after
+        for position in bits(before):
+            self.after[position] |= after
 
-    def at(self) -> list[int]:
+    def of_labels(self) -> list[int]:
         """Return the positions at which each label may stand, [K]."""
-        places: dict[int, int] = {}  # by what they spell: few are different
-        for place, spelt in enumerate(self.spelt):
-            places[spelt] = places.get(spelt, 0) | 1 << place
-        found = [0] * len(self._labels)
-        for spelt, here in places.items():
+        by_spelt: dict[int, int] = {}  # few positions differ in what they spell
+        for position, spelt in enumerate(self.spelt):
+            by_spelt[spelt] = by_spelt.get(spelt, 0) | 1 << position
+        positions = [0] * len(self._labels)
+        for spelt, standing in by_spelt.items():
             for label in bits(spelt):
-                found[label] |= here
-        return found
+                positions[label] |= standing
+        return positions
 
-    def _skip(self, text: str) -> bool:
-        is_next = self._expression.startswith(text, self._read)
-        self._read += len(text) * is_next
-        return is_next
+    def sequence(self, items: Any, *, is_first: bool = False, is_last: bool = False) -> _Part:
+        """Read items of Python's parser, one after another.
 
-    def _found(self, piece: re.Pattern[str]) -> re.Match[str] | None:
-        """Return the piece that is next, and skip it; None if none is."""
-        found = piece.match(self._expression, self._read)
-        if found is not None:
-            self._read = found.end()
-        return found
-
-    def _choice(self, depth: int) -> _Part:
-        """Read alternatives, in which `depth` groups may lie in one another."""
-        if depth < 0:
-            raise InputError(f"pattern is nested too deep, allowed: {DEEPEST} groups")
-        parts = [self._sequence(depth)]
-        while self._skip("|"):
-            parts.append(self._sequence(depth))
-        return _Part(
-            any(part.empty for part in parts),
-            _union(part.first for part in parts),
-            _union(part.last for part in parts),
-        )
-
-    def _sequence(self, depth: int) -> _Part:
-        """Read parts, one after another; around an outermost sequence anchors change nothing."""
-        whole, is_outermost = NOTHING, depth == DEEPEST
-        if is_outermost:
-            self._skip("^")
-        while self._read < len(self._expression):
-            if self._expression[self._read] in "|)" or (is_outermost and self._found(END)):
-                break
-            start = len(self.after)
-            other = self._repeated(self._single(depth), start)
-            self.follow(whole.last, other.first)
+        Anchors are allowed, and change nothing, where all of the expression begins or ends with
+        the first or the last item; else `ValueError` is raised, as for items that we lack.
+        """
+        whole = NOTHING
+        for index, (kind, value) in enumerate(items):
+            begins, ends = is_first and index == 0, is_last and index == len(items) - 1
+            if kind.name == "AT" and {"AT_BEGINNING": begins, "AT_END": ends}.get(value.name):
+                continue
+            if kind.name == "BRANCH":
+                part = _choice([self.sequence(s, is_first=begins, is_last=ends) for s in value[1]])
+            else:
+                part = self._item(kind.name, value)
+            self.follow(whole.last, part.first)
             whole = _Part(
-                whole.empty and other.empty,
-                whole.first | other.first * whole.empty,
-                other.last | whole.last * other.empty,
+                whole.empty and part.empty,
+                whole.first | part.first * whole.empty,
+                part.last | whole.last * part.empty,
             )
         return whole
 
-    def _single(self, depth: int) -> _Part:
-        """Read a group, a class or a character."""
-        if self._found(GROUP):
-            part = self._choice(depth - 1)
-            if not self._skip(")"):
-                raise ValueError("a group without end")
-            return part
-        if found := self._found(CLASS):
-            spelt = self._of_class(found[2])
-            spelt = ~spelt & self._all if found[1] else spelt
-        elif self._skip("."):
-            spelt = self._all
-        else:
-            found = self._found(ONE)
-            if found is None or found[0] in SPECIAL:
-                raise ValueError("a character that must be escaped")
-            if found[0][1:].lower() not in SETS:
-                return self._literal(_character(found[0]))
-            spelt = self._of_one(found[0])
-        return self._position(spelt)
+    def _item(self, kind: str, value: Any) -> _Part:
+        """Read a group, a repeated part, a class or a character."""
+        match kind, value:
+            case "SUBPATTERN", (_, 0, 0, items):  # without flags of its own
+                return self.sequence(items)
+            case "MAX_REPEAT" | "MIN_REPEAT", (least, most, items):
+                start = len(self.after)
+                part = self.sequence(items)
+                return self._copied(part, start, least, None if most == _parser.MAXREPEAT else most)
+            case "LITERAL", _:
+                return self._text(plain(chr(value)))
+            case "NOT_LITERAL", _:
+                return self._class([(_parser.NEGATE, None), (_parser.LITERAL, value)])
+            case "ANY", _:
+                return self._position(self._all)
+            case "IN", _:
+                return self._class(value)
+        raise ValueError(f"{kind} is not allowed")
 
-    def _literal(self, text: str) -> _Part:
+    def _text(self, text: str) -> _Part:
         """Return what a character is that `plain` writes as a text, of one character mostly."""
         whole = NOTHING
         for character in text:
@@ -166,13 +128,25 @@ class _Positions:
             whole = part if whole is NOTHING else whole._replace(last=part.last)
         return whole
 
-    def _position(self, spelt: int) -> _Part:
-        """Return a new position, at which these labels may stand."""
-        self._check(1)
-        self.spelt.append(spelt)
-        self.after.append(0)
-        place = 1 << len(self.after) - 1
-        return _Part(empty=False, first=place, last=place)
+    def _class(self, members: Sequence[tuple[Any, Any]]) -> _Part:
+        """Return what a class is; a member that `plain` writes as several characters is a text."""
+        spelt, texts = 0, []
+        for kind, value in members:
+            if kind.name == "LITERAL":
+                text = plain(chr(value))
+                spelt |= self._labelled(text) if len(text) == 1 else 0
+                texts += [text] * (len(text) > 1)
+            elif kind.name == "RANGE":
+                low, high = (plain(chr(end)) for end in value)
+                spelt |= _union(bit for label, bit in self._labels.items() if low <= label <= high)
+            elif kind.name == "CATEGORY":
+                _, *negation, name = value.name.split("_")
+                is_member = CATEGORIES[name]
+                category = _union(bit for label, bit in self._labels.items() if is_member(label))
+                spelt |= ~category & self._all if negation else category
+        if members[0][0].name == "NEGATE":
+            return self._position(~spelt & self._all)
+        return _choice([self._position(spelt), *map(self._text, texts)])
 
     def _labelled(self, character: str) -> int:
         """Return the label that a character is, or none."""
@@ -180,45 +154,20 @@ class _Positions:
             self.unknown.add(character)
         return self._labels.get(character, 0)
 
-    def _of_class(self, text: str) -> int:
-        """Return the labels of a class."""
-        spelt = 0
-        for one, other in IN_CLASS.findall(text):
-            if not other:
-                spelt |= self._of_one(one)
-                continue
-            first, last = _character(one), _character(other)
-            if first > last:
-                raise ValueError("a range that ends before it begins")
-            spelt |= _union(bit for label, bit in self._labels.items() if first <= label <= last)
-        return spelt
-
-    def _of_one(self, piece: str) -> int:
-        r"""Return the labels of a character, or of a set such as \d."""
-        is_in_set = SETS.get(piece[1:].lower())
-        if is_in_set is None:
-            return _union(map(self._labelled, _character(piece)))
-        spelt = _union(bit for label, bit in self._labels.items() if is_in_set(label))
-        return ~spelt & self._all if piece[1].isupper() else spelt
-
-    def _repeated(self, part: _Part, start: int) -> _Part:
-        """Read how often a part comes, whose positions begin at `start`, and add its copies."""
-        found = self._found(TIMES)
-        if found is None:
-            return part
-        sign, low, comma, high = found.groups()
-        least = int(low or sign == "+")
-        is_endless = sign in ("*", "+") or (comma and not high)
-        most = None if is_endless else int(high or low or 1)
-        if most is not None and most < least:
-            raise ValueError("a part that comes at most less often than at least")
-        return self._copied(part, start, least, most)
+    def _position(self, spelt: int) -> _Part:
+        """Return a new position, at which these labels may stand."""
+        self._check(1)
+        self.spelt.append(spelt)
+        self.after.append(0)
+        position = 1 << len(self.after) - 1
+        return _Part(empty=False, first=position, last=position)
 
     def _copied(self, part: _Part, start: int, least: int, most: int | None) -> _Part:
-        """Return a part `least` to `most` times in a row; None is any number of times.
+        """Return a part, whose positions begin at `start`, `least` to `most` times in a row.
 
-        Each copy has positions of its own. It follows the one before it and no other, since what a
-        text leaves out may as well be the copies at the end. Any number of times is a loop.
+        `most` None is any number of times, a loop. Each copy has positions of its own. It follows
+        the one before it and no other, since what a text leaves out may as well be the copies at
+        the end.
         """
         if most == 0:
             del self.spelt[start:], self.after[start:]
@@ -243,12 +192,10 @@ class _Positions:
             self.follow(part.last << shift, part.first << shift)
         return whole
 
-    def _check(self, more: int) -> None:
+    def _check(self, n_more: int) -> None:
         """Raise `InputError` if so many positions more are too many."""
-        if len(self.after) + more > MOST_POSITIONS + 1:
-            raise InputError(
-                f"pattern names more than {MOST_POSITIONS} characters, repeated ones too"
-            )
+        if len(self.after) + n_more > MAX_POSITIONS + 1:
+            raise InputError(TOO_LARGE)
 
 
 class PatternGuide:
@@ -262,13 +209,14 @@ class PatternGuide:
         Raises `InputError` for one that cannot be understood, is too large, or describes no text
         that the labels can spell.
         """
-        positions, whole = _parsed(expression, labels)
+        positions = _Positions(labels)
+        whole = _parsed(expression, positions)
         positions.follow(BEGINNING, whole.first)
         self._after = positions.after
         self._ends = whole.last | BEGINNING * whole.empty
-        self._at = positions.at()  # [K], positions at which a label may stand
+        self._at = positions.of_labels()  # [K], positions at which a label may stand
         useful = self._useful(_union(self._at))
-        self._at = [here & useful for here in self._at]
+        self._at = [standing & useful for standing in self._at]
         if not self.can_be(np.zeros(len(labels), np.float32)):
             unknown = "".join(sorted(positions.unknown))[:MAX_SHOWN]
             raise InputError(
@@ -277,22 +225,22 @@ class PatternGuide:
             )
         self.spells: Allowed = mask_of(map(bool, self._at))
         self._labels = labels
-        self.row: Callable[[int], Row] = lru_cache(KEPT)(self._row)
-        self._next = lru_cache(KEPT)(self._following)
+        self.row: Callable[[int], Row] = lru_cache(256)(self._row)
+        self._next = lru_cache(256)(self._following)
 
     def _useful(self, spelt: int) -> int:
         """Return the positions, of those that can be spelt, from which an end is reached."""
         useful, before = 0, -1
         while useful != before:
             before = useful
-            for place in reversed(bits(spelt & ~useful)):  # most ways lead to later positions
-                if (self._ends >> place) & 1 or self._after[place] & useful:
-                    useful |= 1 << place
+            for position in reversed(bits(spelt & ~useful)):  # most ways lead to later positions
+                if (self._ends >> position) & 1 or self._after[position] & useful:
+                    useful |= 1 << position
         return useful
 
     def can_be(self, allowed: Row) -> bool:
         """Whether an end is reached from the beginning over such labels."""
-        spelt = _union(here for here, mask in zip(self._at, allowed, strict=True) if mask == 0)
+        spelt = _union(at for at, mask in zip(self._at, allowed, strict=True) if mask == 0)
         reached, new = 0, self._after[0] & spelt
         while new:  # each position once: clients may ask often
             reached |= new
@@ -309,12 +257,12 @@ class PatternGuide:
 
     def _following(self, state: int) -> int:
         """Return the positions that may follow those of a state."""
-        return _union(self._after[place] for place in bits(state))
+        return _union(self._after[position] for position in bits(state))
 
     def _row(self, state: int) -> Row:
         """Return 0 for the labels that may follow, else minus infinity."""
         after = self._next(state)
-        return mask_of(bool(here & after) for here in self._at)
+        return mask_of(bool(standing & after) for standing in self._at)
 
     def follow(self, state: int, label: int) -> int:
         """Return the positions at which a text may stand behind a label."""
@@ -325,39 +273,41 @@ class PatternGuide:
         return 0.0 if state & self._ends else NEVER
 
 
-def _parsed(expression: str, labels: Sequence[str]) -> tuple[_Positions, _Part]:
-    """Return the positions of an expression; raise `InputError` as `PatternGuide` does."""
-    if not 0 < len(expression) <= LONGEST:
-        raise InputError(f"pattern has {len(expression)} characters, allowed: 1..{LONGEST}")
-    positions = _Positions(expression, labels)
+def _parsed(expression: str, positions: _Positions) -> _Part:
+    """Read an expression; raise `InputError` as `PatternGuide` does."""
+    if not 0 < len(expression) <= MAX_CHARACTERS:
+        raise InputError(f"pattern has {len(expression)} characters, allowed: 1..{MAX_CHARACTERS}")
     try:
-        return positions, positions.read()
-    except ValueError as error:
+        items = _parser.parse(unicodedata.normalize("NFC", expression))
+        if items.state.flags & ~re.UNICODE:
+            raise ValueError("flags such as (?i) are not allowed")
+        return positions.sequence(items, is_first=True, is_last=True)
+    except OverflowError as error:
+        raise InputError(TOO_LARGE) from error
+    except (ValueError, re.error, RecursionError, Warning) as error:  # where warnings are errors
         raise InputError(
             f"pattern {expression[:MAX_SHOWN]!r} cannot be understood, allowed: characters, "
             r"classes like [0-9] or \d, groups, |, ?, *, + and {2,4}, ^ and $ around all"
         ) from error
 
 
-def _character(piece: str) -> str:
-    """Return the text that a piece of an expression stands for: a character, written plainly."""
-    if len(piece) == 4:  # \x41
-        return chr(int(piece[2:], 16))
-    if len(piece) == 2:
-        if piece[1].isalnum() and piece[1] not in CONTROLS:
-            raise ValueError("a letter or digit that may not be escaped")
-        return CONTROLS.get(piece[1], plain(piece[1]))
-    return plain(piece)
+def _choice(parts: Sequence[_Part]) -> _Part:
+    """Return a part that is any one of several."""
+    return _Part(
+        any(part.empty for part in parts),
+        _union(part.first for part in parts),
+        _union(part.last for part in parts),
+    )
 
 
 def bits(number: int) -> list[int]:
-    """Return the places of the bits that are set."""
-    places = []
+    """Return the indices of the bits that are set."""
+    indices = []
     while number:
         lowest = number & -number
-        places.append(lowest.bit_length() - 1)
+        indices.append(lowest.bit_length() - 1)
         number ^= lowest
-    return places
+    return indices
 
 
 def _union(sets: Iterable[int]) -> int:

@@ -6,7 +6,6 @@ A small net finds the lines (`detector.py`, `lines.py`); each is straightened an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -15,9 +14,6 @@ from inkstream.model.pages.detector import THREADS
 from inkstream.model.preprocess.image import MAX_PIXELS, ImageSource, read_image, upright_size
 
 __all__ = ["Page", "PageLine", "find_page"]
-
-PAGE_SIDE: Final = 1 << 13  # pixels: an image of a page that is longer is reduced
-PAGE_KEPT: Final = 1 << 22  # pixels in all: A4 at 170 dots an inch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +42,8 @@ def find_page(
     Raises:
         ImageError: this is no image.
     """
-    grey = read_image(image, max_pixels, PAGE_SIDE, PAGE_KEPT)
+    # Larger images are reduced: 1 << 22 pixels in all are A4 at 170 dots an inch.
+    grey = read_image(image, max_pixels, max_side=1 << 13, max_kept=1 << 22)
     width, height = upright_size(image, max_pixels)
     shares = np.array([width / grey.shape[1], height / grey.shape[0]])
     lines = page_lines(grey, column_height, shares, threads)

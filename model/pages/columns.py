@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from inkstream.model.pages.detector import TextMap, text_map
-from inkstream.model.pages.lines import FoundLine, FoundLines, find_lines
+from inkstream.model.pages.lines import FoundLine, Layout, find_lines
 from inkstream.model.preprocess.columns import (
     LINE_SHARE,
     MAX_LINE_COLUMNS,
@@ -24,35 +24,14 @@ Grey = NDArray[np.uint8]  # [h, w]
 Mask = NDArray[np.bool_]  # [h, w]
 Points = NDArray[np.float64]  # [n, 2], x right, y down, in pixels of the image
 
-N_PIXELS: Final = (3 << 16, 3 << 18)  # of the text map, and of a second one for low lines
-LEAST_HEIGHT: Final = 12.5  # pixels of the first map: lower lines grow together
-STRIP_HEIGHT: Final = 96  # pixels: the page is reduced until its strips are not twice as high
 STRIP: Final = 1.5  # heights of the text that a strip is high
-PIECE: Final = 0.5  # heights: a strip is composed of pieces as long
-ROOM: Final = 0.6  # of the way to the next line: what lies beyond is not looked at
-ENDS: Final = 0.65  # heights that the ink of a line goes on beyond the ends of its course
-ROWS: Final = 64  # of the page that are evened at once
 CELL: Final = 4  # pixels of the map: the paper's tone is that of the brightest in such a square
-PAPER_REACH: Final = 0.6  # heights around a pixel in which paper is seen
-
-COARSE_HEIGHT: Final = 40  # pixels that a strip is high at least where its ink is measured
 LEAST_INK: Final = 24  # of 255: less contrast to the paper is none
-INK_SHARE: Final = 0.5  # of the body of a stroke: less is no ink
-RULE_SHARE: Final = 0.25  # of it, that a rule has at least
-RULE_LENGTH: Final = 1.0  # of the strip's height: a level run as long is a rule
-RULE_COVER: Final = 0.75  # of it is dark
-MARGIN: Final = 0.05  # of the strip's height, before and behind a line's ink
-STRIP_CELLS: Final = 24  # from top to bottom of a strip, that separate components of ink
-EMPTIEST: Final = 20.0  # percentile of the rows' ink: so much of upright rules is in each
-OUTSIDE: Final = 0.006  # of a line's ink that may lie above its frame, and below
-USUAL_HEIGHT: Final = 0.7  # quantile of a page's lines: of one with tall letters and tails
-MOST_SHARE: Final = 1.6  # of that height that a frame has at most
 
 # Writing on paper is narrower than most that the net has learned from, and its strokes are paler at
 # their edges: validation pages are read best when columns are so much wider and darker.
 WIDTH: Final = 1.2  # times
-DARKENING: Final = 0.7  # exponent of the ink, from 0 to 1
-DARKER: Final = np.rint(255 * np.linspace(0, 1, 256) ** DARKENING).astype(np.uint8)
+DARKER: Final = np.rint(255 * np.linspace(0, 1, 256) ** 0.7).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,22 +70,23 @@ def page_lines(grey: Grey, column_height: int, scale: Points, threads: int) -> l
     `scale` is [2], pixels of the whole image, in which they are placed, for each of `grey`. The
     text map takes so many `threads`.
     """
-    for n_pixels in N_PIXELS:
+    for n_pixels in (3 << 16, 3 << 18):
         text, map_scale = text_map(grey, n_pixels, threads)
-        found = find_lines(text)
-        if not found.lines:
+        layout = find_lines(text)
+        if not layout.lines:
             return []
-        height = float(np.median([line.height for line in found.lines]))
-        if height >= LEAST_HEIGHT or map_scale == 1:
+        height = float(np.median([line.height for line in layout.lines]))
+        if height >= 12.5 or map_scale == 1:  # pixels: lower lines grow together
             break
-    reduction = max(1, int(STRIP * height / map_scale / STRIP_HEIGHT))
+    # The page is reduced until its strips are not twice as high as 96 pixels.
+    reduction = max(1, int(STRIP * height / map_scale / 96))
     page = _evened(Image.fromarray(grey).reduce(reduction), text, height)
-    strips = [_strip(page, found, line, height) for line in found.lines]
-    inked = [(line, strip) for line, strip in zip(found.lines, strips, strict=True) if strip]
+    strips = [(line, _strip(page, layout, line, height)) for line in layout.lines]
+    inked = [(line, strip) for line, strip in strips if strip]
     if not inked:
         return []
-    heights = [strip.bounds[1] - strip.bounds[0] for _, strip in inked]
-    usual = float(np.quantile(heights, USUAL_HEIGHT))
+    # Most lines have tall letters and tails.
+    usual = float(np.quantile([strip.bounds[1] - strip.bounds[0] for _, strip in inked], 0.7))
     image_scale = scale * np.array(grey.shape[::-1]) / np.array(text.shape[::-1])
     lines = []
     for line, strip in inked:
@@ -116,16 +96,16 @@ def page_lines(grey: Grey, column_height: int, scale: Points, threads: int) -> l
         if len(columns) <= MAX_LINE_COLUMNS:
             x = strip.left + strip.per_pixel * np.linspace(left, right, len(columns) + 1)
             middle = line.course.y(x) - len(strip.grey) / 2 * strip.per_pixel
-            upper = found.placed(x, middle + top * strip.per_pixel) * image_scale
-            lower = found.placed(x, middle + bottom * strip.per_pixel) * image_scale
+            upper = layout.on_map(x, middle + top * strip.per_pixel) * image_scale
+            lower = layout.on_map(x, middle + bottom * strip.per_pixel) * image_scale
             lines.append(PageLine(columns, upper, lower, line.block))
     return lines
 
 
 def _frame(strip: Strip, usual: float) -> tuple[int, int]:
-    """Return first and last row of a line's frame: of its ink, but as high as others."""
+    """Return first and last row of a line's frame: of its ink, but about as high as others."""
     top, bottom = strip.bounds[:2]
-    height = min(max(bottom - top, usual), MOST_SHARE * usual) / LINE_SHARE
+    height = min(max(bottom - top, usual), 1.6 * usual) / LINE_SHARE
     middle = (top + bottom) / 2
     first = max(0, round(middle - height / 2))
     return first, max(first + 1, min(len(strip.grey), round(middle + height / 2)))
@@ -140,15 +120,15 @@ def _evened(page: Image.Image, text: TextMap, height: float) -> Image.Image:
     around = np.asarray(small.filter(ImageFilter.BoxBlur(height)), np.float32)
     tone = np.asarray(small, np.float32) - around
     if float((tone * text).sum()) > 0:  # chalk on a board
-        small, page = (Image.eval(each, lambda tone: 255 - tone) for each in (small, page))
-    reach = math.ceil(PAPER_REACH * height / CELL)
+        small, page = (Image.eval(image, lambda tone: 255 - tone) for image in (small, page))
+    reach = math.ceil(0.6 * height / CELL)  # around a pixel, in which paper is seen
     paper = Image.fromarray(_largest(np.asarray(small), CELL))
     for kind in [ImageFilter.MaxFilter] * reach + [ImageFilter.MinFilter] * reach:
         paper = paper.filter(kind(3))
     paper = paper.filter(ImageFilter.GaussianBlur(reach)).resize(page.size)
     tones, light = np.array(page), np.asarray(paper)
-    for start in range(0, len(tones), ROWS):  # floats take four times as much memory
-        rows = np.s_[start : start + ROWS]
+    for start in range(0, len(tones), 64):  # floats take four times as much memory
+        rows = np.s_[start : start + 64]
         even = tones[rows] * (255 / np.maximum(light[rows], np.float32(1)))
         tones[rows] = np.minimum(even, 255)
     return Image.fromarray(tones)
@@ -163,17 +143,18 @@ def _largest(image: Grey, side: int) -> Grey:
     return largest
 
 
-def _strip(page: Image.Image, found: FoundLines, line: FoundLine, height: float) -> Strip | None:
+def _strip(page: Image.Image, layout: Layout, line: FoundLine, height: float) -> Strip | None:
     """Straighten a line; return None if it has no ink. `height` is that of the page's lines."""
-    ratio = np.array(page.size) / np.array(found.map_shape[::-1])  # pixels of it for one of the map
-    left, right = line.course.left - ENDS * height, line.course.right + ENDS * height
-    n_pieces = math.ceil((right - left) / (PIECE * height))
+    ratio = np.array(page.size) / np.array(layout.map_shape[::-1])  # its pixels for one of the map
+    # The ink of a line goes on beyond the ends of its course.
+    left, right = line.course.left - 0.65 * height, line.course.right + 0.65 * height
+    n_pieces = math.ceil((right - left) / (0.5 * height))
     width = max(1, round((right - left) / n_pieces * float(ratio[0])))
     per_pixel = (right - left) / (n_pieces * width)
     n_rows = max(1, round(STRIP * height / per_pixel))
     x = np.linspace(left, right, n_pieces + 1)
     y, reach = line.course.y(x), n_rows * per_pixel / 2
-    upper, lower = found.placed(x, y - reach) * ratio, found.placed(x, y + reach) * ratio
+    upper, lower = layout.on_map(x, y - reach) * ratio, layout.on_map(x, y + reach) * ratio
     corners = np.concatenate([upper[:-1], lower[:-1], lower[1:], upper[1:]], 1)  # [n_pieces, 8]
     boxes = [(width * piece, 0, width * (piece + 1), n_rows) for piece in range(n_pieces)]
     drawn = page.transform(
@@ -184,9 +165,10 @@ def _strip(page: Image.Image, found: FoundLines, line: FoundLine, height: float)
         fillcolor=255,
     )
     strip = np.asarray(drawn)
-    coarse = max(1, n_rows // COARSE_HEIGHT)
+    coarse = max(1, n_rows // 40)  # about as many rows are enough to measure ink
     small = np.asarray(drawn.reduce(coarse))
-    room = np.array([-line.above, line.below]) * ROOM / (coarse * per_pixel) + len(small) / 2
+    # What lies beyond 0.6 of the way to the next line is not looked at.
+    room = np.array([-line.above, line.below]) * 0.6 / (coarse * per_pixel) + len(small) / 2
     bounds = _ink_bounds(small, *np.rint(room.clip(0, len(small))).astype(int).tolist())
     if bounds is None:
         return None
@@ -203,38 +185,41 @@ def _ink_bounds(strip: Grey, first: int, last: int) -> tuple[int, int, int, int]
     ink = 255 - strip
     if not (ink > LEAST_INK).any():
         return None
-    body = float(np.percentile(ink[ink > LEAST_INK], 90))
-    pale = ink > max(LEAST_INK, RULE_SHARE * body)
-    rules = _rules(pale, round(RULE_LENGTH * len(strip))) | _rules(pale.T, len(strip)).T
-    mask = (ink > max(LEAST_INK, INK_SHARE * body)) & ~rules
-    mask &= _own(mask)
+    body = float(np.percentile(ink[ink > LEAST_INK], 90))  # of a stroke
+    pale = ink > max(LEAST_INK, 0.25 * body)  # as a rule is at least
+    rules = _rules(pale, len(strip)) | _rules(pale.T, len(strip)).T
+    mask = (ink > max(LEAST_INK, 0.5 * body)) & ~rules
+    mask &= ~_foreign(mask)
     counts = mask.sum(1).astype(np.float64)
-    counts = np.maximum(counts - np.percentile(counts, EMPTIEST), 0)
+    counts = np.maximum(
+        counts - np.percentile(counts, 20), 0
+    )  # so much of upright rules is in each
     counts[:first], counts[last:] = 0, 0
     rows = np.cumsum(counts)
     if not rows[-1]:
         return None
-    top, bottom = np.searchsorted(rows, np.array([OUTSIDE, 1 - OUTSIDE]) * rows[-1])
+    # Six thousandths of a line's ink may lie above its frame, and as much below.
+    top, bottom = np.searchsorted(rows, np.array([0.006, 0.994]) * rows[-1])
     columns = np.flatnonzero(mask[top : bottom + 1].any(0))
-    margin = round(MARGIN * len(strip))
+    margin = round(0.05 * len(strip))
     left, right = max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin
     return int(top), int(bottom) + 1, left, min(strip.shape[1], right)
 
 
-def _own(mask: Mask) -> Mask:
-    """Mark all but the ink that comes in from above or below and ends before the strip's middle."""
-    side = max(1, len(mask) // STRIP_CELLS)
+def _foreign(mask: Mask) -> Mask:
+    """Mark the ink that comes in from above or below and ends before the strip's middle."""
+    side = max(1, len(mask) // 24)
     cells = _largest(mask.astype(np.uint8), side) > 0
     numbers = components(cells)
-    rows, places = cells.nonzero()  # from the top down: of each component the last one stays
-    own_numbers = numbers[rows, places]
+    rows, columns = cells.nonzero()  # from the top down: of each component the last one stays
+    of_cell = numbers[rows, columns]
     first, last = np.full(numbers.size + 1, len(cells)), np.zeros(numbers.size + 1, np.int64)
-    last[own_numbers] = rows
-    first[own_numbers[::-1]] = rows[::-1]
+    last[of_cell] = rows
+    first[of_cell[::-1]] = rows[::-1]
     middle, end = len(cells) / 2, len(cells) - 1
     foreign = ((first == 0) & (last < middle)) | ((last == end) & (first > middle))
-    own = np.kron(~foreign[numbers], np.ones((side, side), bool))
-    return own[: mask.shape[0], : mask.shape[1]]
+    pixels = np.kron(foreign[numbers], np.ones((side, side), bool))
+    return pixels[: mask.shape[0], : mask.shape[1]]
 
 
 def _rules(dark: Mask, length: int) -> Mask:
@@ -242,7 +227,7 @@ def _rules(dark: Mask, length: int) -> Mask:
     thick = np.pad(dark, ((1, 1), (0, 0)))
     thick = thick[:-2] | thick[1:-1] | thick[2:]
     walked = np.cumsum(np.pad(thick, ((0, 0), (length, 0))), 1, dtype=np.int32)
-    runs = walked[:, length:] - walked[:, :-length] >= RULE_COVER * length  # ending there
+    runs = walked[:, length:] - walked[:, :-length] >= 0.75 * length  # ending there
     grown = np.cumsum(np.pad(runs, ((0, 0), (0, length))), 1, dtype=np.int32)
     before = np.pad(grown, ((0, 0), (1, 0)))
     marked: Mask = grown[:, length - 1 : -1] > before[:, : dark.shape[1]]

@@ -40,16 +40,15 @@ def text_map(
     scale = min(1.0, math.sqrt(n_pixels / grey.size))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
-    behind = [MARGIN + -(length + 2 * MARGIN) % STRIDE for length in small.shape]
-    ends = [(MARGIN, each) for each in behind]
+    ends = [(MARGIN, MARGIN + -(length + 2 * MARGIN) % STRIDE) for length in small.shape]
     padded = np.pad(small, ends, constant_values=np.uint8(np.median(small)))
     text = np.empty_like(padded)
     along = int(np.argmax(padded.shape))  # bands are rows, or columns of a wide page
-    page, found = (np.moveaxis(each, along, 0) for each in (padded, text))
+    page, page_text = (np.moveaxis(image, along, 0) for image in (padded, text))
     for band, kept in bands(len(page), page.shape[1]):
         planes = np.moveaxis(page[band], 0, along).astype(np.float32)[None, None] / 127.5 - 1
-        (own,) = _session(threads).run(None, {"x": planes})
-        found[band][kept] = np.rint(np.moveaxis(own[0, 0], along, 0)[kept] * 255)
+        (answer,) = _session(threads).run(None, {"x": planes})
+        page_text[band][kept] = np.rint(np.moveaxis(answer[0, 0], along, 0)[kept] * 255)
     return text[MARGIN : MARGIN + size[1], MARGIN : MARGIN + size[0]], scale
 
 

@@ -7,7 +7,6 @@ a block those that continue each other are linked.
 
 import math
 from dataclasses import dataclass
-from itertools import compress
 from typing import Any, Final
 
 import numpy as np
@@ -17,33 +16,14 @@ from PIL import Image, ImageFilter
 from inkstream.model.pages.detector import TextMap
 from inkstream.model.preprocess.columns import components
 
-Places = NDArray[np.float64]  # [n, 2], x right, y down
-Curve = NDArray[np.float64]  # coefficients of a polynomial, as `np.polyval` takes them
+Points = NDArray[np.float64]  # [n, 2], x right, y down
 
 LEVELS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # probabilities, see `_pixels`
-ALONG: Final = 2.0  # thicknesses to each side over which the map is blurred along the lines
-THICK: Final = 1.7  # of the usual thickness: a thicker part holds two lines
 LINE_HEIGHT: Final = 2.4  # thicknesses: from the tops of tall letters to the ends of tails
-LEAST_THICKNESS: Final = 2.0  # pixels of the map
-LEAST_WIDTH: Final = 0.3  # thicknesses
-LEAST_CONFIDENCE: Final = 0.75  # mean probability of a part: real lines have 0.8, rules 0.9 at most
-UNSURE: Final = 0.6  # the same where lines may still touch
-MOST_PARTS: Final = 1000  # of a page: what has more is no writing
-
-STEEPEST: Final = math.pi / 4  # of the page's skew
-LEVEL: Final = 100 * 255.0**2 / 4  # edges of 100 pixels, level: a lone word tells too little
-
-CORRIDOR: Final = 1.0  # heights that a corridor between blocks is wide at least
-CORRIDOR_TALL: Final = 1.5  # heights that both its blocks are high at least
-CORRIDOR_ROWS: Final = 3  # lines on each side of it, at least
+MAX_PARTS: Final = 1000  # of a page: what has more is no writing
 ROW_GAP: Final = 0.3  # heights between the middles of what stands in two rows
-CORRIDOR_INK: Final = 0.12  # of all text that stands on each side
-CORRIDOR_TILTS: Final = np.arange(-0.12, 0.121, 0.02)  # columns that it moves aside, a row
-
 LINK_GAP: Final = 2.5  # heights between two parts of a line, at most
 LINK_STEP: Final = 0.35  # heights that one part lies above the other there
-SLOPE_LENGTH: Final = 2.5  # heights: a shorter line is taken to be level, as the page is
-BEND_LENGTH: Final = 8.0  # heights: a line as long may bend
 N_COEFFICIENTS: Final = 3  # of a curve that bends
 
 
@@ -51,7 +31,7 @@ N_COEFFICIENTS: Final = 3  # of a curve that bends
 class Course:
     """Where a line runs: the middle of its text."""
 
-    curve: Curve  # y by x
+    curve: NDArray[np.float64]  # y by x, coefficients as `np.polyval` takes them
     left: float
     right: float
 
@@ -79,7 +59,7 @@ class FoundLine:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FoundLines:
+class Layout:
     """The lines of a page, as they are read."""
 
     skew: float  # radians, clockwise
@@ -87,8 +67,8 @@ class FoundLines:
     size: tuple[int, int]  # width, height, of the map turned upright
     lines: list[FoundLine]
 
-    def placed(self, x: Any, y: Any) -> Places:
-        """Return the places [n, 2] on the map of places on the page turned upright."""
+    def on_map(self, x: Any, y: Any) -> Points:
+        """Return points [n, 2] of the map that are at `x` and `y` on the page turned upright."""
         x, y = x - self.size[0] / 2, y - self.size[1] / 2
         across, down = math.cos(self.skew), math.sin(self.skew)
         height, width = self.map_shape
@@ -99,36 +79,35 @@ class FoundLines:
 class Parts:
     """Parts of lines, on the page turned upright."""
 
-    def __init__(self, pixels: list[Places]) -> None:
+    def __init__(self, pixels: list[Points]) -> None:
         self.pixels = pixels
-        self.y = np.array([own[:, 1].mean() for own in self.pixels])
-        self.left = np.array([own[:, 0].min() for own in self.pixels])
-        self.width = np.array([np.ptp(own[:, 0]) + 1 for own in self.pixels])
-        self.area = np.array([len(own) for own in self.pixels])
+        self.y = np.array([part[:, 1].mean() for part in pixels])
+        self.left = np.array([part[:, 0].min() for part in pixels])
+        self.width = np.array([np.ptp(part[:, 0]) + 1 for part in pixels])
+        self.area = np.array([len(part) for part in pixels])
         self.height = LINE_HEIGHT * _weighted_median(self.area / self.width, self.width)
 
 
-def find_lines(text: TextMap) -> FoundLines:
+def find_lines(text: TextMap) -> Layout:
     """Return the lines of a page from its text map [h, w]."""
     skew = _skew(text)
     upright = Image.fromarray(text).rotate(
         math.degrees(skew), Image.Resampling.BILINEAR, expand=True
     )
     pixels = _pixels(upright)
-    if not 0 < len(pixels) <= MOST_PARTS:
-        return FoundLines(skew, text.shape, upright.size, [])
-    parts = Parts(pixels)
     lines: list[FoundLine] = []
-    for number, block in enumerate(_blocks(parts)):
-        linked = _linked([parts.pixels[place] for place in block], parts.height)
-        courses = [_course(own, parts.height) for own in linked]
-        heights = [LINE_HEIGHT * len(own) / np.unique(own[:, 0]).size for own in linked]
-        distances = _distances(courses)
-        lines += [
-            FoundLine(courses[at], heights[at], number, *distances[at])
-            for at in _in_order(courses, parts.height)
-        ]
-    return FoundLines(skew, text.shape, upright.size, lines)
+    if 0 < len(pixels) <= MAX_PARTS:
+        parts = Parts(pixels)
+        for number, block in enumerate(_blocks(parts)):
+            linked = _linked([pixels[index] for index in block], parts.height)
+            courses = [_course(line, parts.height) for line in linked]
+            heights = [LINE_HEIGHT * len(line) / np.unique(line[:, 0]).size for line in linked]
+            distances = _distances(courses)
+            lines += [
+                FoundLine(courses[at], heights[at], number, *distances[at])
+                for at in _in_order(courses, parts.height)
+            ]
+    return Layout(skew, text.shape, upright.size, lines)
 
 
 def _weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
@@ -148,12 +127,13 @@ def _skew(text: TextMap) -> float:
     """
     down, across = np.gradient(text.astype(np.float32)) if min(text.shape) > 1 else (0, 0)
     crossed = 2 * np.sum(across * down)
-    straight = np.sum(down * down) - np.sum(across * across) + LEVEL
+    level = 100 * 255.0**2 / 4  # edges of 100 pixels, level: a lone word tells too little
+    straight = np.sum(down * down) - np.sum(across * across) + level
     skew = -0.5 * math.atan2(crossed, straight)
-    return skew if abs(skew) <= STEEPEST else 0.0
+    return skew if abs(skew) <= math.pi / 4 else 0.0
 
 
-def _pixels(upright: Image.Image) -> list[Places]:
+def _pixels(upright: Image.Image) -> list[Points]:
     """Return the pixels of each part, each [n, 2]: connected, sure enough, and of one line.
 
     Where lines touch, what is blurred along them is cut at rising probabilities.
@@ -163,17 +143,19 @@ def _pixels(upright: Image.Image) -> list[Places]:
     if not waiting:
         return []
     usual = _usual_thickness(text > LEVELS[0] * 255)
-    blurred = np.asarray(upright.filter(ImageFilter.BoxBlur((ALONG * usual, 0))))
+    blurred = np.asarray(upright.filter(ImageFilter.BoxBlur((2 * usual, 0))))
     done = []
     for level in (*LEVELS[1:], None):
-        thick = [level is not None and _thickness(own) > THICK * usual for own in waiting]
-        done += [own for own, is_thick in zip(waiting, thick, strict=True) if not is_thick]
         mask = np.zeros(text.shape, bool)
-        for own in compress(waiting, thick):
-            mask[own[:, 1], own[:, 0]] = True
+        for part in waiting:
+            if level is not None and _thickness(part) > 1.7 * usual:  # it holds two lines
+                mask[part[:, 1], part[:, 0]] = True
+            else:
+                done.append(part)
         waiting = _connected(text, mask & (blurred > level * 255)) if level else []
-    sure = (own for own in done if _confidence(own, text) >= LEAST_CONFIDENCE)
-    return [own.astype(np.float64) + 0.5 for own in sure]
+    # Real lines have a mean probability of 0.8, rules 0.9 at most.
+    sure = (part for part in done if _confidence(part, text) >= 0.75)
+    return [part.astype(np.float64) + 0.5 for part in sure]
 
 
 def _confidence(pixels: NDArray[np.int64], text: TextMap) -> float:
@@ -199,9 +181,9 @@ def _connected(text: TextMap, mask: NDArray[np.bool_]) -> list[NDArray[np.int64]
     y, x = np.nonzero(mask)
     if not len(y):
         return []
-    _, own = np.unique(components(mask)[y, x], return_inverse=True)
-    order = np.argsort(own, kind="stable")
-    cuts = np.cumsum(np.bincount(own))[:-1]
+    _, numbers = np.unique(components(mask)[y, x], return_inverse=True)
+    order = np.argsort(numbers, kind="stable")
+    cuts = np.cumsum(np.bincount(numbers))[:-1]
     parts = np.split(np.stack([x, y], 1)[order], cuts)
     return [part for part in parts if _is_text(part, text)]
 
@@ -209,8 +191,8 @@ def _connected(text: TextMap, mask: NDArray[np.bool_]) -> list[NDArray[np.int64]
 def _is_text(pixels: NDArray[np.int64], text: TextMap) -> bool:
     """Tell whether pixels [n, 2] can be a part of a line, or of several."""
     thickness = len(pixels) / (np.ptp(pixels[:, 0]) + 1)
-    is_large = thickness >= LEAST_THICKNESS and len(pixels) >= LEAST_WIDTH * thickness**2
-    return bool(is_large) and _confidence(pixels, text) >= UNSURE
+    is_large = thickness >= 2 and len(pixels) >= 0.3 * thickness**2
+    return bool(is_large) and _confidence(pixels, text) >= 0.6  # lines may still touch
 
 
 def _blocks(parts: Parts) -> list[NDArray[np.int64]]:
@@ -229,10 +211,13 @@ def _blocks(parts: Parts) -> list[NDArray[np.int64]]:
 def _divided(
     parts: Parts, block: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Divide a block at its widest corridor; return None if it has none."""
+    """Divide a block at its widest corridor, higher than a line; return None if it has none.
+
+    A corridor may move aside by some columns a row.
+    """
     area, y = parts.area[block], parts.y[block]
-    best, sides = CORRIDOR * parts.height, None
-    for tilt in CORRIDOR_TILTS.tolist():
+    best, sides = parts.height, None
+    for tilt in np.arange(-0.12, 0.121, 0.02).tolist():
         left = parts.left[block] - tilt * (y - y.mean())
         right = left + parts.width[block]
         order = np.argsort(left)
@@ -250,17 +235,17 @@ def _are_blocks(
 ) -> bool:
     """Tell whether the sides of a corridor are high, side by side, and full enough."""
     share = float(area[aside].sum() / area.sum())
-    if not CORRIDOR_INK <= share <= 1 - CORRIDOR_INK:
+    if not 0.12 <= share <= 1 - 0.12:  # of all text that stands on each side
         return False
     one, other = y[aside], y[~aside]
     beside = min(one.max(), other.max()) - max(one.min(), other.min())
-    if beside < CORRIDOR_TALL * height:
+    if beside < 1.5 * height:
         return False
     gaps = [np.diff(np.sort(side)) > ROW_GAP * height for side in (one, other)]
-    return all(int(own.sum()) + 1 >= CORRIDOR_ROWS for own in gaps)
+    return all(int(side_gaps.sum()) + 1 >= 3 for side_gaps in gaps)  # lines on each side
 
 
-def _linked(parts: list[Places], height: float) -> list[Places]:
+def _linked(parts: list[Points], height: float) -> list[Points]:
     """Link parts that continue each other into lines, the longest first."""
     lines = sorted(parts, key=lambda part: -len(part))
     linked = True
@@ -297,12 +282,15 @@ def _close(courses: list[Course], height: float) -> list[tuple[int, int]]:
     return list(zip(one.tolist(), other.tolist(), strict=True))
 
 
-def _course(pixels: Places, height: float) -> Course:
-    """Fit a curve through the pixels of a line; its degree grows with their extent."""
+def _course(pixels: Points, height: float) -> Course:
+    """Fit a curve through the pixels of a line.
+
+    A short line is taken to be level, as the page is; a long one may bend.
+    """
     x, y = pixels.T
     left, right = float(x.min()), float(x.max())
     length = (right - left) / height
-    degree = 0 if length < SLOPE_LENGTH else 1 if length < BEND_LENGTH else 2
+    degree = 0 if length < 2.5 else 1 if length < 8 else 2
     return Course(np.polyfit(x, y, degree), left, right)
 
 
@@ -332,18 +320,17 @@ def _in_order(courses: list[Course], height: float) -> list[int]:
 
 def _distances(courses: list[Course]) -> list[tuple[float, float]]:
     """Return how far the next course above each one is, and the next one below; or infinity."""
-    curves = np.array([np.pad(own.curve, (N_COEFFICIENTS - len(own.curve), 0)) for own in courses])
+    curves = np.array([np.pad(c.curve, (N_COEFFICIENTS - len(c.curve), 0)) for c in courses])
     left, right = (
         np.array(ends)[:, None] for ends in zip(*((c.left, c.right) for c in courses), strict=True)
     )
-    found = []
-    for number, own in enumerate(courses):
-        x = np.linspace(own.left, own.right, 9)
+    distances = []
+    for number, course in enumerate(courses):
+        x = np.linspace(course.left, course.right, 9)
         beside = (left <= x) & (x <= right)  # [n, 9]
         beside[number] = False
         away = (curves - curves[number]) @ np.vander(x, N_COEFFICIENTS).T  # [n, 9]
-        n_beside = np.maximum(beside.sum(1), 1)
-        means = (away * beside).sum(1) / n_beside
+        means = (away * beside).sum(1) / np.maximum(beside.sum(1), 1)
         above = float(-means[means < 0].max(initial=-math.inf))
-        found.append((above, float(means[means > 0].min(initial=math.inf))))
-    return found
+        distances.append((above, float(means[means > 0].min(initial=math.inf))))
+    return distances

@@ -36,27 +36,10 @@ Ink = NDArray[np.float32]  # [h, w], 0 = paper
 
 BOX_SHARE: Final = 20 / 28  # MNIST's box for the ink over its field
 
-# MNIST's images fill 19 or 20 of 28 pixels and stand within 0.52 pixels of the middle. What is as
-# near as this was prepared in that way and is left alone: to resample it could only blur it.
-FITTING_SHARES: Final = (17 / 28, 22 / 28)
-FITTING_SHIFT: Final = 1.0
-FITTING_INK: Final = 192  # of 255, at the darkest pixel
-
-WORKING_SIDE: Final = 512  # pixels: a larger image is halved until it fits
-PAPER_SAMPLES: Final = 64  # pixels a side of the grid on which the paper's tone is fitted
-# Rounds of the fit: how many terms of 1, x, y, xx, xy, yy, and how far from the fit before (of 255)
-# a pixel may be and still count as paper; at most three deviations, but always `PAPER_TOLERANCE`.
-PAPER_ROUNDS: Final = ((3, 60.0), (3, 40.0), (6, 25.0), (6, 25.0), (6, 25.0), (6, 25.0))
-PAPER_TOLERANCE: Final = 4.0
-RIDGE: Final = 1e-6  # keeps the fit solvable where an image is one pixel wide
+# A pixel counts as paper within this distance of the fitted tone, however small the noise is.
+PAPER_TOLERANCE: Final = 4.0  # of 255
 MIN_CONTRAST: Final = 24.0  # of 255: with less than this between paper and ink an image is blank
 NOISE_FACTOR: Final = 5.0  # ink is further from the paper than so many deviations of the paper
-COMPONENT_CELLS: Final = 64  # cells a side of the grid that separates components of ink
-SPECK_SHARE: Final = 0.05  # of the largest piece's ink: a smaller piece is dirt
-
-# 95 of 100 of MNIST's digits have wider strokes than this in their box of 20; those of a ball pen
-# are brought to it. (Making a brush's strokes thinner was tried and gained nothing.)
-LEAST_STROKE: Final = 1.65
 FINE: Final = 4  # the box is drawn so many times finer while its strokes are measured and widened
 
 # A line's ink fills so much of the rows, as in training, and stands in their middle: 29 of 32.
@@ -65,27 +48,12 @@ LINE_MARGIN: Final = 2  # blank columns before and behind it
 LINE_SIDE: Final = 1 << 14  # pixels: an image of a line that is longer is reduced
 MAX_LINE_COLUMNS: Final = 1 << 14
 FLAT_STROKES: Final = 5.0  # strokes: what is less high, a dash or a dot, is no measure of the rows
-DUST_SHARE: Final = 0.4  # of a stroke's width squared, an i's dot: a piece of less ink is dirt
-FOOT: Final = 0.15  # of an image of a line, in which a level stroke by itself is no writing
-UNDERLINE: Final = 0.25  # heights of the image that it is long at least
-FOOT_CELLS: Final = 64  # from top to bottom, by which it is found
-LINE_CELLS: Final = 32  # from top to bottom of the image, that separate components
-
-# Strips of pages.
-STRIP_PAPER: Final = 75.0  # percentile of the tones that is the paper's
-STRIP_NOISE: Final = 2.0  # deviations of the paper's noise that count as paper
-STRIP_DARK: Final = 75.0  # percentile of the ink that is a stroke's body
 
 SHIPPED: Final[dict[Kind, str]] = {"classifier": "digits", "transcriber": "lines"}
 
 # Width / height of what holds a line: photos have up to 16 / 9. In a narrower picture a border
 # or rule may be a letter's stem or bar.
 WIDE: Final = 2.0
-# Strokes that a vertical cut through the ink crosses on average. Of MNIST's digits none has more
-# than 2.9 and a single line has about 1.5; of 181 scanned pages of handwriting less than twice as
-# wide as high none has less than 5.8.
-PAGE_STROKES: Final = 3.5
-PAGE_SIDE: Final = 64  # pixels: what is narrower or lower shows no three lines
 
 LOOKS_LIKE_LINE: Final = (
     "this looks like a line of writing, and a classifier reads one character:"
@@ -118,8 +86,8 @@ def digit_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     if _fits(ink, column_height):
         return to_columns(np.rint(ink).astype(np.uint8))
     ink = _saturated(ink, threshold)
-    cell = math.ceil(max(ink.shape) / COMPONENT_CELLS)
-    ink = _without_specks(ink, cell, lambda mass: SPECK_SHARE * float(mass.max()))
+    cell = math.ceil(max(ink.shape) / 64)
+    ink = _without_specks(ink, cell, lambda mass: 0.05 * float(mass.max()))
     box = round(column_height * BOX_SHARE)
     drawn = _redrawn(_part(ink), lambda image: box / max(image.size))
     return to_columns(_centred(drawn, column_height))
@@ -143,9 +111,8 @@ def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     if len(ink) == column_height and bottom - top >= round(column_height * LINE_SHARE) - 1:
         return to_columns(np.rint(ink).astype(np.uint8))
     ink = _saturated(ink, threshold)
-    dot = stroke_width(ink) ** 2
-    cell = math.ceil(len(ink) / LINE_CELLS)
-    ink = _without_specks(ink, cell, lambda _: DUST_SHARE * dot)
+    dot = stroke_width(ink) ** 2  # pixels of an i's dot
+    ink = _without_specks(ink, math.ceil(len(ink) / 32), lambda _: 0.4 * dot)
     return to_columns(_in_rows(ink, column_height))
 
 
@@ -170,11 +137,11 @@ def strip_columns(grey: Grey, column_height: int, width: float = 1.0) -> NDArray
     ink = np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float32)
     paper = float(np.median(ink))
     noise = 1.4826 * float(np.median(abs(ink[ink <= paper] - paper)))
-    low = paper + STRIP_NOISE * noise
+    low = paper + 2 * noise
     inked = ink[ink > low + MIN_CONTRAST / 255]
     if not len(inked):
         return np.zeros(size, np.uint8)
-    dark = float(np.percentile(inked, STRIP_DARK))
+    dark = float(np.percentile(inked, 75))  # the body of a stroke
     return to_columns(np.rint(((ink - low) / (dark - low)).clip(0, 1) * 255).astype(np.uint8))
 
 
@@ -183,8 +150,7 @@ def _paper_along(grey: Grey) -> Ink:
     height, width = grey.shape
     n_parts = max(1, round(width / height / 2))
     edges = np.linspace(0, width, n_parts + 1).astype(int)
-    parts = pairwise(edges)
-    tones = [float(np.percentile(grey[:, left:right], STRIP_PAPER)) for left, right in parts]
+    tones = [float(np.percentile(grey[:, a:b], 75)) for a, b in pairwise(edges)]
     middles = (edges[:-1] + edges[1:]) / 2
     return np.interp(np.arange(width), middles, tones).astype(np.float32)[None]
 
@@ -224,7 +190,10 @@ def image_hint(grey: Grey, kind: Kind) -> str | None:
     A transcriber reads single characters too, so a small image is no reason for a hint.
     """
     height, width = grey.shape
-    if min(height, width) >= PAGE_SIDE and _strokes_crossed(grey) >= PAGE_STROKES:
+    # What is narrower or lower than 64 pixels shows no three lines. Of MNIST's digits none crosses
+    # more than 2.9 strokes and a single line has about 1.5; of 181 scanned pages of handwriting
+    # less than twice as wide as high none has less than 5.8.
+    if min(height, width) >= 64 and _strokes_crossed(grey) >= 3.5:
         return LOOKS_LIKE_PAGE
     return LOOKS_LIKE_LINE if kind == "classifier" and width >= WIDE * height else None
 
@@ -250,8 +219,8 @@ def ink_hint(strokes: Sequence[ArrayLike], kind: Kind) -> str | None:
 
 
 def _halved(grey: Grey) -> Grey:
-    """Halve the image until it fits the working size; averaging also removes noise."""
-    while max(grey.shape) > WORKING_SIDE:
+    """Halve the image until it fits 512 pixels; averaging also removes noise."""
+    while max(grey.shape) > 512:
         grey = np.asarray(Image.fromarray(grey).reduce(2))
     return grey
 
@@ -277,9 +246,7 @@ def _paper(grey: Grey) -> tuple[Ink, float]:
     the border's middle tone and narrows what it takes for paper while it gains freedom: so ink
     stays outside even where it crowds a tight crop.
     """
-    rows, columns = (
-        np.unique(np.linspace(0, length - 1, PAPER_SAMPLES).astype(int)) for length in grey.shape
-    )
+    rows, columns = (np.unique(np.linspace(0, length - 1, 64).astype(int)) for length in grey.shape)
     sample = grey[np.ix_(rows, columns)].astype(np.float32)
     border = np.concatenate([sample[0], sample[-1], sample[:, 0], sample[:, -1]])
     if border.min() == border.max():  # drawn by a program, or prepared already: nothing to fit
@@ -293,12 +260,13 @@ def _paper(grey: Grey) -> tuple[Ink, float]:
     terms = terms.reshape(6, -1)
     distance = abs(tone - np.sort(border)[len(border) // 2])
     noise, weights = math.inf, np.zeros(6)
-    for n_terms, tolerance in PAPER_ROUNDS:
+    # The rounds use more and more terms, and tolerate less and less distance (of 255).
+    for n_terms, tolerance in [(3, 60.0), (3, 40.0), *[(6, 25.0)] * 4]:
         near = distance <= min(tolerance, max(PAPER_TOLERANCE, 3 * noise))
         if not near.any():  # as much ink as paper, and all that is left of the paper is noise
             break
         basis = terms[:n_terms, near]
-        normal = basis @ basis.T + RIDGE * np.eye(n_terms)
+        normal = basis @ basis.T + 1e-6 * np.eye(n_terms)  # solvable for one pixel's width too
         weights[:n_terms] = np.linalg.solve(normal, basis @ tone[near])
         distance = abs(tone - weights @ terms)
         noise = 1.4826 * float(np.median(distance[near]))
@@ -308,14 +276,16 @@ def _paper(grey: Grey) -> tuple[Ink, float]:
 
 
 def _fits(ink: Ink, column_height: int) -> bool:
-    """Return whether the ink already stands as MNIST's does."""
-    if ink.shape != (column_height, column_height) or ink.max() < FITTING_INK:
+    """Return whether the ink already stands as MNIST's does: to resample it could only blur it.
+
+    MNIST's images fill 19 or 20 of 28 pixels and stand within 0.52 pixels of the middle.
+    """
+    if ink.shape != (column_height, column_height) or ink.max() < 192:
         return False
     top, bottom, left, right = _bounds(ink)
-    low, high = (share * column_height for share in FITTING_SHARES)
-    middle = column_height / 2
-    return low <= max(bottom - top, right - left) <= high and all(
-        abs(centre - middle) <= FITTING_SHIFT for centre in _centre(ink)
+    size, middle = max(bottom - top, right - left), column_height / 2
+    return 17 / 28 * column_height <= size <= 22 / 28 * column_height and all(
+        abs(centre - middle) <= 1 for centre in _centre(ink)
     )
 
 
@@ -332,25 +302,30 @@ def _without_underline(ink: Ink, threshold: float) -> Ink:
     A piece of a printed rule, or of an underline, is often darker than the writing, which would
     vanish beside it, and makes it smaller.
     """
-    cell = math.ceil(len(ink) / FOOT_CELLS)
+    cell = math.ceil(len(ink) / 64)
     dark = _in_cells(ink, cell).max((1, 3)) > threshold
-    first = min(round((1 - FOOT) * len(dark)), len(dark) - 1)
-    own = components(dark[first:])
-    rows, columns = own.nonzero()
-    numbers = own[rows, columns]
-    span = np.tile(np.array([own.size, 0]), (2, own.max() + 1, 1))  # of rows, of columns
-    for places, (low, high) in zip((rows, columns), span.transpose(0, 2, 1), strict=True):
-        np.minimum.at(low, numbers, places)
-        np.maximum.at(high, numbers, places + 1)
+    first = min(round(0.85 * len(dark)), len(dark) - 1)
+    numbers = components(dark[first:])
+    rows, columns = numbers.nonzero()
+    of_pixel = numbers[rows, columns]
+    span = np.tile(np.array([numbers.size, 0]), (2, numbers.max() + 1, 1))  # of rows, of columns
+    for indices, (low, high) in zip((rows, columns), span.transpose(0, 2, 1), strict=True):
+        np.minimum.at(low, of_pixel, indices)
+        np.maximum.at(high, of_pixel, indices + 1)
     n_rows, n_columns = np.diff(span)[..., 0]
-    is_line = n_columns >= np.maximum(UNDERLINE * len(dark), FLAT_STROKES * n_rows)
+    is_line = n_columns >= np.maximum(0.25 * len(dark), FLAT_STROKES * n_rows)
     is_line &= span[0, :, 0] > 0  # what reaches higher is a part of the writing
-    erased = np.zeros(dark.shape, np.int32)
-    erased[first:] = is_line[own] & (own > 0)
-    if not erased.any() or not (dark & (erased == 0)).any():
+    erased = np.zeros(dark.shape, np.bool_)
+    erased[first:] = is_line[numbers] & (numbers > 0)
+    if not erased.any() or not (dark & ~erased).any():
         return ink
-    whole = np.kron(_dilated(erased), np.ones((cell, cell)))[: ink.shape[0], : ink.shape[1]]
-    return np.where(whole > 0, np.float32(0), ink)
+    return np.where(_in_pixels(erased, cell, ink.shape), np.float32(0), ink)
+
+
+def _in_pixels(cells: NDArray[np.bool_], cell: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return the pixels of cells and of their neighbours, in which a stroke's faint rim may lie."""
+    wide = _dilated(cells.astype(np.int32)) > 0
+    return np.kron(wide, np.ones((cell, cell), np.bool_))[: shape[0], : shape[1]]
 
 
 def _in_cells(ink: Ink, cell: int) -> Ink:
@@ -368,13 +343,11 @@ def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float])
     have, from the ink of all.
     """
     cells = _in_cells(ink, cell)
-    own = components(cells.max((1, 3)) > 0.5)
-    mass = np.bincount(own.ravel(), cells.sum((1, 3)).ravel())
+    numbers = components(cells.max((1, 3)) > 0.5)
+    mass = np.bincount(numbers.ravel(), cells.sum((1, 3)).ravel())
     mass[0] = 0
-    kept = (mass >= least(mass))[own].astype(np.int32)
-    kept = _dilated(kept)  # the faint rim of a stroke may lie in the next cell
-    whole = np.kron(kept, np.ones((cell, cell)))[: ink.shape[0], : ink.shape[1]]
-    return np.where(whole > 0, ink, np.float32(0))
+    is_kept = (mass >= least(mass))[numbers]
+    return np.where(_in_pixels(is_kept, cell, ink.shape), ink, np.float32(0))
 
 
 def components(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -459,8 +432,11 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def _widened(ink: Image.Image) -> Image.Image:
-    """Dilate the shape until its strokes have the least width."""
-    missing = FINE * LEAST_STROKE - stroke_width(np.asarray(ink, np.float32))
+    """Dilate the shape until its strokes have the width of those of 95 of 100 MNIST digits.
+
+    Making a brush's strokes thinner was tried and gained nothing.
+    """
+    missing = FINE * 1.65 - stroke_width(np.asarray(ink, np.float32))
     margin = max(0, round(missing / 2))
     if not margin:
         return ink
@@ -491,21 +467,16 @@ def _centred(ink: Grey, side: int) -> Grey:
 COVER: Final = 0.98  # of a side's pixels are the border's, and of a row's the rule's
 
 BORDER_CONTRAST: Final = 40.0  # of 255, between border and paper: a shadow's edge is softer
-BORDER_DEPTH: Final = 0.15  # of the picture, at most
-BORDER_PERCENTILE: Final = 80.0  # of a border's depths: it may lie askew, and writing touch it
-BORDER_BLUR: Final = 2  # pixels that its edge is spread over
-
-RULE_DEPTH: Final = 0.1  # of the height, at most
 
 
 def without_borders(grey: Grey) -> Grey:
     """Remove dark borders along whole sides of an image, such as of a frame or a scanner's lid."""
-    left, depths = grey, []
+    inner, depths = grey, []
     for _ in range(4):
-        depths.append(_border(left))
-        left = np.rot90(left[depths[-1] :])
+        depths.append(_border(inner))
+        inner = np.rot90(inner[depths[-1] :])
     height, width = grey.shape
-    return np.ascontiguousarray(left) if width >= WIDE * height or all(depths) else grey
+    return np.ascontiguousarray(inner) if width >= WIDE * height or all(depths) else grey
 
 
 def _border(grey: Grey) -> int:
@@ -515,9 +486,9 @@ def _border(grey: Grey) -> int:
     depths = np.where(far.all(0), height, (~far).argmax(0))  # [w]
     if (depths > 0).mean() < COVER:
         return 0
-    depth = round(float(np.percentile(depths, BORDER_PERCENTILE)))
-    inner = depth + BORDER_BLUR
-    if inner > BORDER_DEPTH * height or not far[inner:].any():
+    depth = round(float(np.percentile(depths, 80)))  # it may lie askew, and writing touch it
+    inner = depth + 2  # its edge is spread over two pixels
+    if inner > 0.15 * height or not far[inner:].any():
         return 0
     step = float(np.median(grey[:depth])) - float(np.median(grey[inner : 2 * inner]))
     return inner if abs(step) > BORDER_CONTRAST else 0
@@ -533,7 +504,7 @@ def without_rule(ink: Ink, threshold: float) -> Ink:
     tops, bottoms = (np.flatnonzero(np.diff(is_rule.astype(np.int8)) == sign) for sign in (1, -1))
     left = ink.copy()
     for top, bottom in zip(tops, bottoms, strict=True):
-        if bottom - top <= RULE_DEPTH * height:
+        if bottom - top <= 0.1 * height:
             beside = [dark[row] for row in (top - 2, bottom + 1) if 0 <= row < height]
             crossed = np.logical_or.reduce([np.zeros(width, np.bool_), *beside])
             left[max(top - 1, 0) : bottom + 1, ~crossed] = 0

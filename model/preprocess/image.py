@@ -8,7 +8,6 @@ import io
 import math
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,19 +34,7 @@ MAX_SIDE: Final = 1024  # pixels; larger images are reduced: a digit needs 20, i
 MAX_KEPT: Final = 1 << 21  # pixels in all after that, where a longer side is asked for
 FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 
-# What decoding costs at worst, in bytes a pixel, measured as the growth of the process: the pixels
-# themselves, and beside them WebP's canvases. JPEG and TIFF are reckoned by `_demand`.
-DECODING_BYTES: Final = 80_000_000
-BYTES_PER_PIXEL: Final = {"WEBP": 18}
 STORED_BYTES_PER_PIXEL: Final = 4  # Pillow's own, in most of its modes
-STORED_BYTES_PER_ROW: Final = 8  # and a pointer to each row
-SLOW_BYTES_PER_PIXEL: Final = 80  # a codec that Pillow runs in Python: a megapixel takes a second
-SLOW_CODECS: Final = ("ppm", "ppm_plain", "bmp_rle")
-PPM_HEADER_BYTES: Final = 4096  # with its comments, which Pillow reads byte by byte
-STRIP_PIXELS: Final = 1 << 18
-SIXTEEN_BITS: Final = (1 << 16) - 1  # the largest number of a pixel
-HOT_SHARE: Final = 1e-4  # of the pixels at either end may be the sensor's faults
-NOISE_SPAN: Final = 32.0  # deviations of the noise that take up all bytes: ink begins at five
 
 # Decoders of damaged bytes raise all of these; a warning where the user has made it an error.
 _DECODING_ERRORS: Final = (
@@ -63,19 +50,6 @@ _DECODING_ERRORS: Final = (
     Image.DecompressionBombError,
     Warning,
 )
-
-# What turns pixels [h, w] upright, by their orientation in EXIF 2.3.
-_UPRIGHT: Final[dict[int, Callable[[Grey], Grey]]] = {
-    UPRIGHT: lambda grey: grey,
-    2: lambda grey: grey[:, ::-1],
-    3: lambda grey: grey[::-1, ::-1],
-    4: lambda grey: grey[::-1],
-    5: lambda grey: grey.T,
-    6: lambda grey: grey[::-1].T,
-    7: lambda grey: grey[::-1, ::-1].T,
-    8: lambda grey: grey.T[::-1],
-}
-_ON_ITS_SIDE: Final = (5, 6, 7, 8)
 
 
 def read_image(
@@ -110,7 +84,11 @@ def read_image(
         grey = _grey(image, max_side, max_kept)
     except _DECODING_ERRORS as error:
         raise ImageError(f"image is damaged: {error}") from error
-    return np.ascontiguousarray(_UPRIGHT[orientation](grey))
+    turned = grey.T if orientation >= 5 else grey  # by the orientations of EXIF 2.3
+    down, across = (
+        -1 if orientation in mirrored else 1 for mirrored in ((3, 4, 7, 8), (2, 3, 6, 7))
+    )
+    return np.ascontiguousarray(turned[::down, ::across])
 
 
 def upright_size(source: ImageSource, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -120,7 +98,7 @@ def upright_size(source: ImageSource, max_pixels: int = MAX_PIXELS) -> tuple[int
     """
     image, orientation = _opened(source, max_pixels)
     width, height = image.size
-    return (height, width) if orientation in _ON_ITS_SIDE else (width, height)
+    return (height, width) if orientation >= 5 else (width, height)
 
 
 def _opened(source: ImageSource, max_pixels: int) -> tuple[Image.Image, int]:
@@ -131,10 +109,10 @@ def _opened(source: ImageSource, max_pixels: int) -> tuple[Image.Image, int]:
         if isinstance(source, Image.Image):
             _check_size(*source.size, max_pixels)
             orientation = source.getexif().get(ORIENTATION, UPRIGHT)
-            return source, orientation if orientation in _UPRIGHT else UPRIGHT
+            return source, orientation if orientation in range(1, 9) else UPRIGHT
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
-        if data.startswith(b"P"):
-            Image.open(io.BytesIO(data[:PPM_HEADER_BYTES]), "r", ("PPM",)).close()
+        if data.startswith(b"P"):  # a PPM's header, with its comments, is read byte by byte
+            Image.open(io.BytesIO(data[:4096]), "r", ("PPM",)).close()
         file, orientation = without_metadata(data)
         image = Image.open(file, "r", FORMATS)
         _check_demand(image, max_pixels)
@@ -169,10 +147,14 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
 
 
 def _demand(image: Image.Image) -> tuple[int, int, int]:
-    """Return width and height of what is decoded at once, and its bytes per pixel."""
+    """Return width and height of what is decoded at once, and its bytes per pixel at worst.
+
+    They were measured as the growth of the process.
+    """
     width, height = image.size
-    if any(tile[0] in SLOW_CODECS for tile in getattr(image, "tile", [])):
-        return width, height, SLOW_BYTES_PER_PIXEL
+    slow_codecs = ("ppm", "ppm_plain", "bmp_rle")  # in Python: a megapixel takes a second
+    if any(tile[0] in slow_codecs for tile in getattr(image, "tile", [])):
+        return width, height, 80
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         # A file of several scans keeps two bytes for each coefficient until the last one.
         blocks = [across * down for _, across, down, _ in image.layer]
@@ -186,14 +168,15 @@ def _demand(image: Image.Image) -> tuple[int, int, int]:
         width = max(width, tags.get(TiffImagePlugin.TILEWIDTH, 1))
         height = max(height, tags.get(TiffImagePlugin.TILELENGTH, 1))
         return width, height, math.ceil(bits / 8) + STORED_BYTES_PER_PIXEL
-    return width, height, BYTES_PER_PIXEL.get(str(image.format), STORED_BYTES_PER_PIXEL)
+    # WebP keeps canvases beside the pixels.
+    return width, height, 18 if image.format == "WEBP" else STORED_BYTES_PER_PIXEL
 
 
 def _check_demand(image: Image.Image, max_pixels: int) -> None:
     """Raise `ImageSizeError` for an opened image that is too large to be decoded."""
     width, height, cost = _demand(image)
-    cost += STORED_BYTES_PER_ROW // max(1, width)
-    _check_size(width, height, min(max_pixels, DECODING_BYTES // cost))
+    cost += 8 // max(1, width)  # Pillow stores a pointer to each row too
+    _check_size(width, height, min(max_pixels, 80_000_000 // cost))
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
@@ -210,7 +193,7 @@ def _grey(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]
     """Return grey pixels [h, w], reduced to at most `max_side` on a side by averaging squares."""
     width, height = image.size
     factor = math.ceil(max(max(width, height) / max_side, math.sqrt(width * height / max_kept)))
-    rows = factor * max(1, STRIP_PIXELS // (width * factor))
+    rows = factor * max(1, (1 << 18) // (width * factor))  # a strip of so many pixels at once
     deep = image.mode[0] in "IF"  # 16 or 32 bits a pixel
     clear = image.has_transparency_data and not deep
     strips = []
@@ -225,7 +208,7 @@ def _grey(image: Image.Image, max_side: int, max_kept: int) -> NDArray[np.uint8]
         strips.append(np.asarray(strip.reduce(factor)))
     pixels = np.concatenate(strips)
     if deep:
-        return _stretched(pixels, SIXTEEN_BITS if image.mode.startswith("I;16") else 0)
+        return _stretched(pixels, 0xFFFF if image.mode.startswith("I;16") else 0)
     return _on_paper(pixels[:, :, 0], pixels[:, :, 1]) if clear else pixels
 
 
@@ -237,12 +220,12 @@ def _stretched(values: NDArray[np.float32], full: float) -> NDArray[np.uint8]:
     """
     if not np.isfinite(values).all():
         raise ImageError("image holds numbers that are not finite")
-    n_hot = min(math.ceil(HOT_SHARE * values.size), values.size // 100)
+    n_hot = min(math.ceil(1e-4 * values.size), values.size // 100)  # faults of a sensor
     ends = (n_hot, values.size - 1 - n_hot)
     low, high = np.partition(values, ends, axis=None)[list(ends)].tolist()
     steps = abs(np.diff(values, axis=1, append=values[:, -1:]))
     noise = float(np.median(steps)) / (0.6745 * math.sqrt(2))  # of a normal one the deviation
-    span = max(high - low, max(full, abs(low), abs(high)) / 255, NOISE_SPAN * noise)
+    span = max(high - low, max(full, abs(low), abs(high)) / 255, 32 * noise)  # ink begins at 5
     if not span:
         return np.zeros(values.shape, np.uint8)
     stretched: Grey = np.rint((values.clip(low, high) - low) * (255 / span)).astype(np.uint8)

@@ -36,7 +36,6 @@ Point = tuple[float, float]  # x to the right, y downwards
 Points = NDArray[np.float64]  # [P, 2]
 Floats = NDArray[np.float32]
 Places = NDArray[np.floating[Any]]  # float64 where points are: float32 would round far ones
-Field = NDArray[np.uint8]  # [planes, n, H + 2 margins], where strokes are laid
 Boxes = tuple[Places, NDArray[np.uint8]]  # lowest column and row [2, n], ink [box, box, n]
 
 PEN_WIDTH: Final = 2.0  # pixels
@@ -50,26 +49,9 @@ MAX_LENGTH: Final = 1 << 21  # pixels that the pen may go in one call
 # higher than `PART`, each in a box of pixels. Short parts waste fewer pixels, long ones fewer
 # boxes: from 1 to 4 the speed is the same within 5 %.
 PART: Final = 2.0  # pixels
-SHORTEST: Final = np.float32(1e-6)  # pixels: a shorter segment is hidden by the dots at its ends
-OVERLAP: Final = np.float32(1e-4)  # pixels by which parts overlap: no rounding leaves a gap
-PIXELS: Final = 1 << 16  # drawn at once, which bounds the memory; more is no faster
-
 FURTHEST: Final = 1e9  # units of the points
 MARGIN: Final = 2  # blank columns before ink whose frame is its own bounds
-# Ink whose pen went no further than so many times its width is a dash or a dot: how high it is says
-# nothing of the frame, which is taken to be so many times as high as the dash is wide.
-FLAT_WAY: Final = 1.3
-FLAT_FRAME: Final = 0.7
-# Ink is read worse that fills less of its rows than this share of what it should, or of which more
-# than such a part of the rows lies beyond them. A word may have small letters alone, and fill no
-# more by right; ink so many times as wide as high has others too: docs/experiments.md.
-LEAST_FILLED: Final = 2 / 3
-LEAST_FILLED_LONG: Final = 0.9
-LONG: Final = 8
-MOST_BEYOND: Final = 0.05
-LEAST_HEIGHT: Final = 0.1  # of the rows: what is flatter is a dot
 FINE: Final = 8  # a digit's ink is drawn so many times finer before it goes the way of images
-FINE_COST: Final = 6  # times the cost of a pixel of the way with a pen of `PEN_WIDTH`
 
 
 def flatten(strokes: Sequence[ArrayLike]) -> tuple[Points, NDArray[np.int64]]:
@@ -116,10 +98,20 @@ def rasterise(
     Raises:
         InputError: a number is not finite, an x is negative, or points or paths are too far.
     """
-    first, ink = _draw(points, stroke_starts, column_height, pen_width, directions)
-    columns = np.zeros((first + len(ink), ink.shape[1]), np.uint8)
-    columns[first:] = ink
-    return columns
+    if not len(points):
+        return np.zeros((0, column_height * (DRAWN_PLANES if directions else 1)), np.uint8)
+    places = np.ascontiguousarray(points.T)  # [2, P]
+    left, right = _checked(places)
+    first, end = touched(left, right, pen_width)
+    if places.dtype != np.float64:
+        places = places.astype(np.float32)
+    reach = (pen_width + 1) / 2
+    margin = _margin(reach)
+    shift, n_columns = np.full(len(points), margin - first), max(0, end - first) + 2 * margin
+    ink = _lay(
+        places, stroke_starts, shift, (n_columns, column_height), reach, directions=directions
+    )
+    return np.pad(ink[margin:-margin], ((first, 0), (0, 0)))
 
 
 def with_directions(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -176,22 +168,17 @@ def draw_apart(
     edges = np.floor(np.stack([left, x[starts[1:] - 1], -right]) - PEN_WIDTH / 2).astype(np.intp)
     first, pen, end = np.maximum(edges[0], 0), edges[1], -edges[2]
     sizes = end - first
-    places_of = np.cumsum(sizes + margin) - sizes  # in a field where they lie side by side
-    shift = np.repeat(places_of - first, lengths)
-    field = _field(int(places_of[-1]) + int(sizes[-1]) + margin, column_height, margin, directions)
-    _lay(field, places, starts, shift, reach)
-    rows = _columns(field, margin)
-    return [
-        Drawn(column, rows[place : place + size], last)
-        for column, place, size, last in zip(
-            first.tolist(), places_of.tolist(), sizes.tolist(), pen.tolist(), strict=True
-        )
-    ]
+    starts_in = np.cumsum(sizes + margin) - sizes  # in a field where they lie side by side
+    shift = np.repeat(starts_in - first, lengths)
+    shape = int(starts_in[-1]) + int(sizes[-1]) + margin, column_height
+    ink = _lay(places, starts, shift, shape, reach, directions=directions)
+    parts = zip(first.tolist(), starts_in.tolist(), sizes.tolist(), pen.tolist(), strict=True)
+    return [Drawn(column, ink[start : start + size], last) for column, start, size, last in parts]
 
 
-def touched(left: float, right: float) -> tuple[int, int]:
+def touched(left: float, right: float, pen_width: float = PEN_WIDTH) -> tuple[int, int]:
     """Return the first column that a pen between two x touches, and the last, plus 1."""
-    return max(0, _touched(left, PEN_WIDTH)[0]), _touched(right, PEN_WIDTH)[1]
+    return max(0, math.floor(left - pen_width / 2)), math.ceil(right + pen_width / 2)
 
 
 class Canvas:
@@ -333,7 +320,8 @@ def stroke_columns(
     rows = config.column_height
     if height is None and config.kind == "classifier":
         fine = _in_rows(points, starts, FINE * rows, FINE * PEN_WIDTH)
-        _check_price(fine, starts, FINE * max_columns, max_path // FINE_COST)
+        # A pixel of the way costs six times as much with so wide a pen.
+        _check_price(fine, starts, FINE * max_columns, max_path // 6)
         return digit_columns(rasterise(fine, starts, FINE * rows, FINE * PEN_WIDTH).T, rows)
     pixels = _in_frame(points, starts, rows, height)
     _check_price(pixels, starts, max_columns, max_path)
@@ -389,7 +377,7 @@ def _in_rows(points: Points, starts: NDArray[np.int64], rows: int, pen_width: fl
     low, high = points.min(0), points.max(0)
     width, height = (high - low).tolist()
     if _is_flat(points, starts):
-        height = max(height, FLAT_FRAME * width)
+        height = max(height, 0.7 * width)
     scale = (LINE_SHARE * rows - pen_width) / (height or 1.0)
     origin = np.array([low[0], (low[1] + high[1]) / 2])  # the left end, half way up
     fitted: Points = (points - origin) * scale + np.array([MARGIN + pen_width / 2, rows / 2])
@@ -414,58 +402,30 @@ def misfit(
     """
     low, high = points.min(0), points.max(0)
     width, height = (high - low).tolist()
-    if height < LEAST_HEIGHT * rows or _is_flat(points, starts):
+    if height < 0.1 * rows or _is_flat(points, starts):
         return None
     share = LINE_SHARE if transcribes else BOX_SHARE
     zoom = (share * rows - PEN_WIDTH) / height
     if transcribes and width < height:  # a small letter, or a comma, by itself
         zoom = min(zoom, 1.0)
-    small = zoom * (LEAST_FILLED_LONG if width >= LONG * height else LEAST_FILLED) > 1
-    beyond = max(-low[1], high[1] - rows) > MOST_BEYOND * rows
+    # Ink is read worse that fills less of its rows than two thirds of what it should. A word may
+    # have small letters alone, and fill no more by right; long ink has others too, and should fill
+    # nine tenths: docs/experiments/frames.md.
+    small = zoom * (0.9 if width >= 8 * height else 2 / 3) > 1
+    beyond = max(-low[1], high[1] - rows) > 0.05 * rows
     return (zoom, float(low[1] + high[1]) / 2) if small or beyond else None
 
 
 def _is_flat(points: NDArray[Any], starts: NDArray[np.int64]) -> bool:
-    """Return whether strokes are dashes and dots, or together form one."""
+    """Return whether strokes are dashes and dots, or together form one.
+
+    Their pen goes hardly further than they are wide. How high they are says nothing of the frame.
+    """
     steps = np.hypot(*np.diff(points, axis=0).T)
     steps[starts[1:-1] - 1] = 0  # the pen was in the air
     x, first = points[:, 0], starts[:-1]
     widths = np.maximum.reduceat(x, first) - np.minimum.reduceat(x, first)
-    return bool(steps.sum() <= FLAT_WAY * min(widths.sum(), x.max() - x.min()))
-
-
-def _draw(
-    points: NDArray[Any],
-    stroke_starts: NDArray[Any],
-    column_height: int,
-    pen_width: float,
-    directions: bool,
-) -> tuple[int, NDArray[np.uint8]]:
-    """Draw strokes: return the index of the first column they touch, and the pixels [n, .]."""
-    if not len(points):
-        return 0, np.zeros((0, column_height * (DRAWN_PLANES if directions else 1)), np.uint8)
-    places = np.ascontiguousarray(points.T)  # [2, P]
-    left, right = _checked(places)
-    first, end = max(0, _touched(left, pen_width)[0]), _touched(right, pen_width)[1]
-    reach = (pen_width + 1) / 2
-    margin = _margin(reach)
-    field = _field(max(0, end - first) + 2 * margin, column_height, margin, directions)
-    if places.dtype != np.float64:
-        places = places.astype(np.float32)
-    _lay(field, places, stroke_starts, np.full(len(points), margin - first), reach)
-    return first, _columns(field, margin)[margin:-margin]
-
-
-def _field(n_columns: int, column_height: int, margin: int, directions: bool) -> Field:
-    """Return an empty field of so many columns: [1 or 3, n, H + 2 margins]."""
-    planes = DRAWN_PLANES if directions else 1
-    return np.zeros((planes, n_columns, column_height + 2 * margin), np.uint8)
-
-
-def _columns(field: Field, margin: int) -> NDArray[np.uint8]:
-    """Return the columns of a field, [n, H or 3 H]."""
-    rows = field[:, :, margin:-margin]
-    return rows[0] if len(rows) == 1 else np.concatenate(list(rows), 1)
+    return bool(steps.sum() <= 1.3 * min(widths.sum(), x.max() - x.min()))
 
 
 def _margin(reach: float) -> int:
@@ -474,15 +434,23 @@ def _margin(reach: float) -> int:
 
 
 def _lay(
-    field: Field,
     places: Places,
     stroke_starts: NDArray[Any],
     shift: NDArray[np.intp],
+    shape: tuple[int, int],
     reach: float,
-) -> None:
-    """Lay strokes with points [2, P] on a field, by so many columns [P] further to the right."""
+    *,
+    directions: bool,
+) -> NDArray[np.uint8]:
+    """Return columns [n, H or 3 H] with strokes of points [2, P].
+
+    The points lie `shift` [P] columns further to the right; `shape` is (n, H).
+    """
     margin = _margin(reach)
-    at_once = max(1, PIXELS // margin**2)
+    n_columns, column_height = shape
+    n_planes = DRAWN_PLANES if directions else 1
+    field = np.zeros((n_planes, n_columns, column_height + 2 * margin), np.uint8)
+    at_once = max(1, (1 << 16) // margin**2)  # pixels, which bounds the memory; more is no faster
     for part in _parts(places.shape[1], at_once):
         _stamp(field[0], margin, shift[part], *_dots(places[:, part], reach))
     of, cell, middle, half = _cut_segments(places, stroke_starts)
@@ -492,6 +460,8 @@ def _lay(
         _stamp(field[0], margin, shift[of[part]], corner, ink)
         for plane, along, size in zip(field[1:], way, _shares(way), strict=False):
             _stamp(plane, margin, shift[of[part]], corner, _directed(ink, along, size))
+    rows = field[:, :, margin:-margin]
+    return rows[0] if len(rows) == 1 else np.concatenate(list(rows), 1)
 
 
 def _shares(way: Floats) -> Floats:
@@ -504,12 +474,6 @@ def _directed(ink: NDArray[np.uint8], along: Floats, share: Floats) -> NDArray[n
     """Return bytes of direction for boxes of ink [box, box, n]; negative `along` [n] is odd."""
     sizes = (ink * (share * np.float32(SIZES / 255))).astype(np.uint8)
     return 2 * sizes + ((along < 0) & (sizes > 0))
-
-
-def _touched(x: float, pen_width: float) -> tuple[int, int]:
-    """Return the first column that a pen at `x` touches, and one past the last."""
-    reach = pen_width / 2
-    return math.floor(x - reach), math.ceil(x + reach)
 
 
 def _checked(places: NDArray[Any]) -> tuple[float, float]:
@@ -555,7 +519,7 @@ def _cut_segments(
         raise InputError(f"the pen goes {length:.0f} pixels, at most {MAX_LENGTH}")
     cell = np.floor((start + end) / 2)
     middle = ((start - cell) + (end - cell)) / 2
-    counts = np.ceil((size - SHORTEST) / PART).astype(np.intp)
+    counts = np.ceil((size - np.float32(1e-6)) / PART).astype(np.intp)  # 0: hidden by the dots
     of = np.repeat(np.arange(len(counts)), counts)
     number = np.arange(len(of)) - (np.cumsum(counts) - counts)[of]  # of the part in its segment
     half = way.take(of, 1) / (2 * counts[of]).astype(np.float32)
@@ -578,19 +542,19 @@ def _bodies(cell: Places, middle: Floats, half: Floats, reach: float) -> Boxes:
     unit_x, unit_y = half / length
     along = abs((x * unit_x)[:, None] + y * unit_y)  # [box, box, n]
     across = abs((x * unit_y)[:, None] - y * unit_x)
-    return cell + low, _ink(np.where(along > length + OVERLAP, np.float32(reach), across), reach)
+    is_beyond = along > length + np.float32(1e-4)  # parts overlap, so that rounding leaves no gap
+    return cell + low, _ink(np.where(is_beyond, np.float32(reach), across), reach)
 
 
-def _centres(middle: Floats, extent: Floats | np.float32, most: float) -> tuple[Floats, ...]:
-    """Return boxes of the pixels whose centres are within `extent` of `middle`, which is `most` at
-    most.
+def _centres(middle: Floats, extent: Floats | np.float32, limit: float) -> tuple[Floats, ...]:
+    """Return boxes of the pixels whose centres are within `extent`, `limit` at most, of `middle`.
 
     Returns:
         The lowest column and row of each box, [2, n], and the way from the middle to the centres of
         its pixels along x and along y, [box, n] each.
     """
     low = np.floor(middle - extent + np.float32(0.5))
-    centres = np.arange(math.ceil(2 * most), dtype=np.float32) + np.float32(0.5)
+    centres = np.arange(math.ceil(2 * limit), dtype=np.float32) + np.float32(0.5)
     x, y = (low - middle)[:, None] + centres[:, None]
     return low, x, y
 
@@ -612,11 +576,10 @@ def _stamp(
 
     Row 0 lies `margin` inside the field.
     """
-    place = corner.astype(np.intp)
-    place[0] += shift
-    place[1] += margin
-    most = np.array(field.shape)[:, None] - margin
-    column, row = np.minimum(np.maximum(place, 0), most)
+    corners = corner.astype(np.intp)
+    corners[0] += shift
+    corners[1] += margin
+    column, row = np.clip(corners, 0, np.array(field.shape)[:, None] - margin)
     box = np.arange(len(ink))
     inside = (box * field.shape[1])[:, None] + box
     pixels = inside[:, :, None] + (column * field.shape[1] + row)  # [box, box, n]

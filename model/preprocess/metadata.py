@@ -19,10 +19,8 @@ _NUMBERS: Final = {1: "B", 3: "H", 4: "L"}  # types of TIFF that hold a whole nu
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNKS: Final = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-_START_OF_SCAN: Final = 0xDA  # what follows is decoded, and not parsed by Pillow
-_WITHOUT_LENGTH: Final = (0x00, 0x01, *range(0xD0, 0xDA))  # stuffed bytes, TEM, RSTn, SOI, EOI
 _APP1: Final = 0xE1
-_JPEG_METADATA: Final = (*range(_APP1, 0xEE), 0xEF, 0xFE)  # not JFIF's APP0 and Adobe's APP14
+_JPEG_METADATA: Final = (*range(_APP1, 0xEE), 0xEF, 0xFE)  # without JFIF's APP0, Adobe's APP14
 _EXIF: Final = b"Exif\0\0"
 # Tags without which a TIFF cannot be decoded. Some have a value for each strip or tile.
 _TIFF_LISTS: Final = (273, 279, 324, 325, 347)
@@ -32,7 +30,6 @@ _TIFF_TAGS: Final = (
     *(512, 513, 514, 515, 519, 520, 521, 529, 530, 531, 532, 50674),
 )
 MAX_LIST: Final = 1 << 17  # values: strips of one row, of three planes, of the highest image
-MAX_VALUES: Final = 1 << 10  # of another tag: a palette has 768
 
 Entry = tuple[int, int, int, bytes]  # tag, type, number of values, value or where values are
 
@@ -70,13 +67,13 @@ def _strip_jpeg(data: bytes) -> tuple[io.BytesIO, int]:
     orientation, start = UPRIGHT, kept.write(view[:2])
     while 0 <= (start := data.find(b"\xff", start)) < len(data) - 3:
         marker = data[start + 1]
-        if marker == _START_OF_SCAN:
+        if marker == 0xDA:  # start of scan: what follows is decoded, and not parsed by Pillow
             kept.write(view[start:])
             break
         if marker == 0xFF:  # a fill byte
             start += 1
             continue
-        if marker in _WITHOUT_LENGTH:
+        if marker < 2 or 0xD0 <= marker < 0xDA:  # stuffed bytes, TEM, RSTn, SOI, EOI
             start += 2
             continue
         end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
@@ -100,27 +97,6 @@ def _read_webp(data: bytes) -> tuple[io.BytesIO, int]:
     return io.BytesIO(data), UPRIGHT
 
 
-class _Overlaid(io.BytesIO):
-    """A file in which other bytes lie over some; nothing is copied before it is read."""
-
-    def __init__(self, data: bytes, start: int, over: bytes) -> None:
-        """Lay `over` on the bytes from `start` on; `data` is shared."""
-        super().__init__(data)
-        self._start, self._over = start, over
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        begin, data = self.tell() - self._start, super().read(size)
-        first, end = (min(max(0, edge - begin), len(data)) for edge in (0, len(self._over)))
-        if first == end:
-            return data
-        view = memoryview(data)
-        return b"".join((view[:first], self._over[begin + first : begin + end], view[end:]))
-
-    def getvalue(self) -> bytes:
-        self.seek(0)
-        return self.read()
-
-
 def _strip_tiff(data: bytes) -> tuple[io.BytesIO, int]:
     """Keep the first picture, and of its tags those that are needed, each once."""
     start, n_entries, entry, entries = _directory(data)
@@ -128,12 +104,14 @@ def _strip_tiff(data: bytes) -> tuple[io.BytesIO, int]:
     for tag, kind, count, value in entries:
         if tag not in _TIFF_TAGS or tag in kept:
             continue
-        if count > (MAX_LIST if tag in _TIFF_LISTS else MAX_VALUES):
+        if count > (MAX_LIST if tag in _TIFF_LISTS else 1024):  # a palette has 768
             raise ValueError(f"tag {tag} has {count} values")
         kept[tag] = entry.pack(tag, kind, count, value)
     no_other = bytes(max(4, n_entries.size))  # where the next picture's directory is
     directory = n_entries.pack(len(kept)) + b"".join(kept.values()) + no_other
-    return _Overlaid(data, start, directory), orientation_of(data)
+    view = memoryview(data)
+    stripped = b"".join((view[:start], directory, view[start + len(directory) :]))
+    return io.BytesIO(stripped), orientation_of(data)
 
 
 def orientation_of(tiff: bytes) -> int:

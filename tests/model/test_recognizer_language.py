@@ -51,7 +51,7 @@ def test_a_state_of_another_decoder_is_refused(reader: Recognizer) -> None:
 
 
 def test_parameters_that_exclude_each_other_are_refused() -> None:
-    with pytest.raises(InputError, match="came, allowed: of a net that reads lines alone"):
+    with pytest.raises(InputError, match="came, but only a model that reads lines takes hints"):
         load("digits", language="english")
     with pytest.raises(DataError, match="no language model klingon"):
         load("lines", language="klingon")

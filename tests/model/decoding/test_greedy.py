@@ -1,16 +1,21 @@
 """Greedy decoding: letters, marks and words are emitted once, as soon as they are certain."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import msgpack
 
-from inkstream.model.decoding.base import Letter, Word, allowed_labels
+from inkstream.model.decoding.base import Event, Letter, Word, allowed_labels
 from inkstream.model.decoding.greedy import SURE, GreedyDecoder
 from inkstream.model.errors import InputError
 from tests.helpers.scores import (
     LABELS,
+    PATIENCE,
+    Columns,
     Scores,
     decoder,
     flush,
@@ -137,8 +142,10 @@ def test_the_alternatives_of_a_word_are_made_of_those_of_its_letters() -> None:
 
 def test_a_flush_decides_the_last_letter_and_the_word() -> None:
     reader = decoder()
+    assert reader.settled
     events = read(reader, line("-a-b", "   c"))
     assert texts(events) == ["a"]
+    assert not reader.settled
     events = flush(reader)
     assert texts(events) == ["b", "ab"]
     assert {event.column for event in events} == {7}
@@ -172,15 +179,6 @@ def test_a_symbol_that_continues_after_a_flush_is_two_letters() -> None:
     assert texts(read(reader, line("a"))) == ["a"]
 
 
-def test_a_line_is_settled_before_any_column_and_after_a_flush() -> None:
-    reader = decoder()
-    assert reader.settled
-    read(reader, line("a"))
-    assert not reader.settled
-    flush(reader)
-    assert reader.settled
-
-
 # Characters
 
 
@@ -195,17 +193,13 @@ def test_the_probability_of_disallowed_letters_goes_to_allowed_ones() -> None:
     assert (probabilities[:, [LABELS.index(c) for c in "ad.5"]] == 0).all()
 
 
-def test_without_the_space_a_line_is_one_word() -> None:
-    reader = decoder("abcd.5")
-    events = read(reader, line("-a- -b-"))
-    assert texts(events + flush(reader)) == ["a", "b", "ab"]
-    assert reader.text == "ab"
-
-
-def test_with_the_space_alone_nothing_is_read() -> None:
-    reader = decoder(" ")
-    assert read(reader, line("-a- -b-")) + flush(reader) == []
-    assert reader.text == ""
+@pytest.mark.parametrize(
+    ("characters", "expected", "text"), [("abcd.5", ["a", "b", "ab"], "ab"), (" ", [], "")]
+)
+def test_the_space_is_a_label_like_others(characters: str, expected: list[str], text: str) -> None:
+    reader = decoder(characters)
+    assert texts(read(reader, line("-a- -b-")) + flush(reader)) == expected
+    assert reader.text == text
 
 
 def test_an_undecided_letter_follows_a_change_of_the_allowed_characters() -> None:
@@ -313,3 +307,137 @@ def test_an_invalid_state_is_refused_and_changes_nothing() -> None:
         assert reader.to_dict() == before
     with pytest.raises(InputError, match=r"with hints: it holds \['beam'\] too"):
         reader.restore(before | {"beam": {}})
+
+
+# The columns of letters: from the first ink to the highest score of a letter's end
+
+
+@pytest.mark.parametrize(
+    ("steps", "ends", "drawn", "spans"),
+    [
+        # Without an end score a letter ends where its symbol begins.
+        ("------a--", {}, "", [(0, 12)]),
+        # Without a gap a letter starts where the one before ends.
+        ("------a----b--", {5: 0.9, 10: 0.8}, "", [(0, 8), (8, 18)]),
+        ("------a----b--", {5: 0.9, 10: 0.8}, "   xxxx      xx", [(3, 8), (13, 18)]),
+        # Short ink before a gap belongs to the letter before, long ink to the next.
+        ("------a-----b--", {5: 0.9, 11: 0.8}, "xxxxxxxxxxx    xxxxx", [(0, 8), (15, 20)]),
+        ("------a-----b--", {5: 0.9, 11: 0.8}, "xxxxxxxxxxxxxxxxxxxx", [(0, 8), (8, 20)]),
+        # A word starts after the gap, even if the letter before ended later.
+        ("------a-- -----b--", {5: 0.9, 14: 0.8}, "x" * 15 + " " * 6 + "x" * 8, [(0, 8), (21, 26)]),
+        # Ink in the first column is the first letter's.
+        ("------a---", {}, "xx    xxxx", [(0, 12)]),
+    ],
+)
+def test_a_letter_goes_from_its_first_ink_to_its_highest_end_score(
+    steps: str, ends: dict[int, float], drawn: str, spans: list[tuple[int, int]]
+) -> None:
+    scores = line(steps, ends=ends)
+    events = read(decoder(), scores, ink(len(scores), drawn))
+    assert [(event.start, event.end) for event in events if isinstance(event, Letter)] == spans
+
+
+def test_a_letter_starts_at_its_ink_after_a_long_gap_in_any_portions() -> None:
+    gap = 400
+    scores = line("--a" + "-" * gap + "b-")
+    columns = ink(len(scores), "xxxx" + " " * (2 * gap - 8))
+    at_once = read(decoder(), scores, columns)
+    reader = decoder()
+    portions: list[Event] = []
+    for i in range(len(scores)):
+        portions += read(reader, scores[i : i + 1], columns[i : i + 1])
+    assert portions == at_once
+    assert at_once[1].start == 2 * gap - 4
+
+
+# Random scores
+
+
+@st.composite
+def noisy_scores(draw: st.DrawFn) -> tuple[Scores, Columns]:
+    """Draw random scores, some with frequent blanks and long runs, and random columns."""
+    n_steps, seed = draw(st.integers(1, 40)), draw(st.integers(0, 2**20))
+    random = np.random.default_rng(seed)
+    raw = random.normal(0, draw(st.sampled_from([1, 4])), (n_steps, 1 + len(LABELS)))
+    raw[:, 0] += draw(st.sampled_from([0, 3]))
+    symbols = raw - np.log(np.exp(raw).sum(1, keepdims=True))
+    ends = np.log(random.random((n_steps, 1)) ** 3)
+    run_of_step = np.arange(n_steps) // draw(st.sampled_from([1, 1, 3, 30]))  # long runs, too
+    steps = np.concatenate([line("-")[:1], np.concatenate([symbols[run_of_step], ends], 1)])
+    columns = ink(2 * n_steps) * (random.random((2 * n_steps, 1)) < 0.6).astype(np.uint8)
+    repeated = steps[(np.arange(2 * n_steps) + 1) // 2].astype(np.float32)
+    n_columns = draw(st.integers(1, 2 * n_steps))
+    return repeated[:n_columns], columns[:n_columns]
+
+
+CHARACTERS = st.sampled_from([None, "ab ", "abcd", " ", "5"])
+
+
+@given(scores_and_columns=noisy_scores(), cuts=st.lists(st.integers(1, 80)), characters=CHARACTERS)
+def test_portions_of_any_length_give_the_same_events_as_the_whole_line(
+    scores_and_columns: tuple[Scores, Columns], cuts: list[int], characters: str | None
+) -> None:
+    scores, columns = scores_and_columns
+    at_once, portions = decoder(characters), decoder(characters)
+    expected = at_once.step(scores, columns)
+    events: list[Event] = []
+    texts: list[str] = []
+    bounds = sorted({cut for cut in cuts if cut < len(scores)})
+    split = zip(np.split(scores, bounds), np.split(columns, bounds), strict=True)
+    for part, part_columns in split:
+        decoded = portions.step(part, part_columns)
+        events += decoded.events
+        texts += decoded.texts
+    assert events == expected.events
+    assert texts == expected.texts
+    assert portions.text == at_once.text == texts[-1]
+    assert flush(portions) == flush(at_once)
+
+
+@given(scores_and_columns=noisy_scores(), characters=CHARACTERS, flush_scores=noisy_scores())
+def test_spans_of_events_are_within_the_line_and_in_order(
+    scores_and_columns: tuple[Scores, Columns],
+    characters: str | None,
+    flush_scores: tuple[Scores, Columns],
+) -> None:
+    scores, columns = scores_and_columns
+    reader = decoder(characters)
+    events = [*read(reader, scores, columns), *flush(reader, flush_scores[0][:PATIENCE])]
+    letters = [event for event in events if isinstance(event, Letter)]
+    words = [event for event in events if isinstance(event, Word)]
+    assert [letter.id for letter in letters] == list(range(reader.letters))
+    assert [word.id for word in words] == list(range(reader.words))
+    assert [word.text for word in words] == reader.text.split()
+    assert "".join(letter.char for letter in letters) == reader.text.replace(" ", "")
+    for event in events:
+        assert 0 <= event.start < event.end <= event.column + 1 <= len(scores)
+        assert 0 <= event.confidence <= 1.0001
+    for before, after in pairwise(letters):
+        assert before.end <= after.end
+        assert before.column <= after.column
+    if characters is not None:
+        assert set(reader.text) <= {*characters, " "}
+
+
+@given(scores_and_columns=noisy_scores(), at=st.integers(0, 79))
+def test_a_copy_is_independent(scores_and_columns: tuple[Scores, Columns], at: int) -> None:
+    scores, columns = scores_and_columns
+    at = min(at, len(scores) - 1)
+    reader, uncopied = decoder(), decoder()
+    read(reader, scores[:at], columns[:at])
+    copied = reader.copy()
+    read(copied, scores[::-1], columns)
+    flush(copied)
+    read(uncopied, scores[:at], columns[:at])
+    assert read(reader, scores[at:], columns[at:]) == read(uncopied, scores[at:], columns[at:])
+    assert (reader.text, reader.letters) == (uncopied.text, uncopied.letters)
+
+
+def test_the_decoder_of_a_long_line_keeps_a_limited_state() -> None:
+    reader = decoder()
+    scores = line("-ab- -c---" * 100)
+    columns = ink(len(scores))
+    for _ in range(20):
+        read(reader, scores, columns)
+    lists = {name: value for name, value in vars(reader).items() if isinstance(value, list)}
+    assert all(len(value) <= 64 for value in lists.values())

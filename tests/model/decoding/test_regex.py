@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from inkstream.model.alphabet import ASCII, WESTERN
+from inkstream.model.alphabet import ASCII, WESTERN, plain
 from inkstream.model.decoding.base import allowed_labels
 from inkstream.model.decoding.beam import BeamDecoder
 from inkstream.model.decoding.hints import Hints, guide_of
@@ -102,7 +102,7 @@ def test_every_allowed_text_can_be_completed(expression: str) -> None:
 
 @pytest.mark.parametrize(
     ("expression", "text"),
-    [("(){9999999999}a", "a"), ("((){9}){9999999999}b?", ""), ("(a{0}|){999999999}b", "b")],
+    [("(){999999999}a", "a"), ("((){9}){999999999}b?", ""), ("(a{0}|){999999999}b", "b")],
 )
 def test_the_empty_text_may_be_repeated_any_number_of_times(expression: str, text: str) -> None:
     assert matches(PatternGuide(expression, PRINTABLE), text)
@@ -135,7 +135,8 @@ def test_any_text_is_a_pattern_or_is_refused(expression: str) -> None:
         ("[0-9]{2}é", "describes no text"),
         ("é[0-9]{2}", "describes no text"),
         ("é*", "describes no text"),
-        ("(" * 33 + "a" + ")" * 33, "nested too deep, allowed: 32 groups"),
+        ("(?i)a", "cannot be understood"),
+        ("(?i:a)", "cannot be understood"),
         (r"\q", "cannot be understood"),
         ("[z-a]", "cannot be understood"),
         ("[\\d-z]", "cannot be understood"),
@@ -174,7 +175,11 @@ def test_a_pattern_may_be_possible_with_some_characters(
     assert PatternGuide(expression, PRINTABLE).can_be(allowed.astype(np.float32)) == possible
 
 
-SCATTERED = "".join(map(chr, range(0x21, 0x400, 3))).translate(dict.fromkeys(map(ord, r"\[]^-")))
+SCATTERED = "".join(
+    char
+    for char in map(chr, range(0x21, 0x400, 3))
+    if len(plain(char)) == 1 and char not in r"\[]^-"
+)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +268,7 @@ def test_letters_and_digits_beyond_ascii_are_those_of_unicode(expression: str, t
         ("\u201eja\u201d", '„ja"'),
         ("\\d+\u2026", "7..."),
         ("(\u2026a){2}", "...a...a"),
+        ("(\u2026|a)", "..."),
         ("ja\u00addoch", "jadoch"),
         ("\\\u2026", "..."),
     ],

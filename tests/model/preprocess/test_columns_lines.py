@@ -1,6 +1,7 @@
 """Images of lines of any size, tone and dirt become columns."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inkstream.model.errors import ImageError
+from inkstream.model.evaluation.streaming import least_s
 from inkstream.model.preprocess.columns import LINE_MARGIN, MAX_LINE_COLUMNS, line_columns
 from inkstream.model.preprocess.image import MAX_KEPT, read_image
 from inkstream.model.preprocess.ink import flatten, rasterise
@@ -54,10 +56,7 @@ def test_the_ink_fills_the_rows_and_has_blank_columns_around_it() -> None:
     inked = np.flatnonzero(EXPECTED.max(1))
     assert (inked[0], inked[-1]) == (LINE_MARGIN, len(EXPECTED) - LINE_MARGIN - 1)
     assert EXPECTED.max() == 255
-
-
-def test_the_dot_over_a_word_is_kept() -> None:
-    assert EXPECTED[:, :4].max() > 200
+    assert EXPECTED[:, :4].max() > 200  # the dot over a word
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.0, 4.0])
@@ -157,3 +156,45 @@ def test_a_stroke_that_reaches_the_foot_and_a_dash_by_itself_are_kept() -> None:
     dash = np.full((150, 640), 250, np.uint8)
     dash[138:144, 200:300] = 0
     assert line_columns(dash, H).any()
+
+
+# Extreme images
+
+
+def paper(height: int, width: int) -> Pixels:
+    return np.full((height, width), 255, np.uint8)
+
+
+def long_stroke(width: int) -> Pixels:
+    """Return one thin stroke, up and down from the left end to the right."""
+    picture = paper(H, width)
+    picture[4:28, 4:-4:4] = 0
+    for left in range(4, width - 12, 8):
+        picture[27, left : left + 4] = picture[4, left + 4 : left + 8] = 0
+    return picture
+
+
+def dashed_line(width: int) -> Pixels:
+    """Return dashes on a line that does not reach both sides, so that it is no rule."""
+    picture = paper(H, width)
+    picture[25, width // 40 : -width // 40] = 0
+    picture[5:22, ::9] = 0
+    return picture
+
+
+@pytest.mark.parametrize(("draw", "width"), [(long_stroke, 4_000), (dashed_line, 10_000)])
+@pytest.mark.slow
+def test_the_time_for_connected_ink_is_linear_in_its_columns(
+    draw: Callable[[int], Pixels], width: int
+) -> None:
+    short, long = draw(width // 4), draw(width)
+    assert line_columns(long, H).max() == 255
+    assert least_s(lambda: line_columns(long, H)) < 8 * least_s(lambda: line_columns(short, H))
+
+
+@pytest.mark.parametrize(("height", "width"), [(2_000, 1_000), (16_384, 100)])
+def test_distant_specks_that_vanish_in_the_rows_are_refused(height: int, width: int) -> None:
+    picture = paper(height, width)
+    picture[5, 5] = picture[-5, -5] = 0
+    with pytest.raises(ImageError, match="too fine"):
+        line_columns(picture, H)

@@ -63,11 +63,6 @@ def test_a_dot_or_a_dash_keeps_its_shape(stroke: Stroke) -> None:
     assert len(columns) < 60
 
 
-def test_strokes_without_points_are_ignored() -> None:
-    expected = stroke_columns([WAVE, BAR], LINES)
-    assert np.array_equal(stroke_columns([[], WAVE, [], BAR, []], LINES), expected)
-
-
 def test_a_classifier_gets_an_image_as_it_was_trained_on() -> None:
     columns = stroke_columns([WAVE, BAR], DIGITS)
     assert columns.shape == (28, 28)

@@ -33,7 +33,7 @@ def test_a_language_model_is_trained_and_used(tmp_path: Path) -> None:
     [
         (
             ("--model", "digits", "--language", "english"),
-            "language came, allowed: of a net that reads lines alone",
+            "language came, but only a model that reads lines takes hints",
         ),
         (("--model", "lines", "--language", "klingon"), "no language model klingon"),
         (("--model", "lines", "--language", str(HELLO)), "is no language model of ours"),
