@@ -27,9 +27,6 @@ from inkstream.service.settings import Settings, host_name, is_loopback
 BEARER: Final = "bearer "
 KEY_SUBPROTOCOL: Final = "key."
 SEAL_PREFIX: Final = "token."
-TO_BASE64URL: Final = str.maketrans("+/", "-_", "=")  # as a subprotocol needs
-ID_BYTES: Final = 9  # 72 random bits: ids of a server's whole life do not collide
-CLOSING_S: Final = 0.25  # for the last messages and the close, or the answer to a request
 # A client that goes on elsewhere has the server there read up to 512 columns again: 45 ms.
 GOAWAY_EVERY_S: Final = 0.05
 GOAWAY_SHARE: Final = 0.25  # of the time for the drain, after which all have got it
@@ -131,7 +128,8 @@ class Access:
         It stands for the key whose digest `credential` is, and is void once that key is.
         """
         seal = self._tokens.seal(credential, b"", self._token_lifetime_s)
-        return SEAL_PREFIX + seal.translate(TO_BASE64URL), self._token_lifetime_s
+        base64url = str.maketrans("+/", "-_", "=")  # as a subprotocol needs
+        return SEAL_PREFIX + seal.translate(base64url), self._token_lifetime_s
 
     def _key_of(self, token: str) -> bytes:
         """Return the digest of the key that a token stands for; raise `UnauthorizedError`."""
@@ -172,13 +170,12 @@ def network_of(address: str) -> str:
     A text that is no address, of a proxy for example, is returned as it is.
     """
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if isinstance(found, ipaddress.IPv6Address):
-        mapped = found.ipv4_mapped
-        return str(mapped or ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
-    return str(found)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(parsed.ipv4_mapped or ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
+    return str(parsed)
 
 
 def _digest(key: str) -> bytes:
@@ -217,9 +214,11 @@ class Sessions:
         if self.stopped:
             raise StoppingError("the server has stopped")
         self.check_room()
-        own = self._per_client[client]
-        if own >= self._limits.max_sessions_per_client:
-            raise ClientFullError(f"{own} sessions of {client} are connected, all that are allowed")
+        count = self._per_client[client]
+        if count >= self._limits.max_sessions_per_client:
+            raise ClientFullError(
+                f"{count} sessions of {client} are connected, all that are allowed"
+            )
 
     @contextmanager
     def admit(self, client: str, send_goaway: SendGoaway) -> Iterator[str]:
@@ -231,7 +230,7 @@ class Sessions:
         """
         self.check(client)
         client = network_of(client)
-        session_id = secrets.token_urlsafe(ID_BYTES)
+        session_id = secrets.token_urlsafe(9)  # ids of a server's whole life do not collide
         self._open[session_id] = send_goaway
         self._per_client[client] += 1
         self._empty.clear()
@@ -296,7 +295,7 @@ class Sessions:
         self.stopped = True
         for send_goaway in list(self._open.values()):
             send_goaway(0.0)
-        await self._emptied_within(CLOSING_S)
+        await self._emptied_within(0.25)  # for the last messages, or the answer to a request
 
     async def _emptied_within(self, patience_s: float) -> None:
         with suppress(TimeoutError):

@@ -17,7 +17,8 @@ from inkstream.service.loading import LanguagesOnDemand, Loading
 from inkstream.service.observe.metrics import Metrics
 from inkstream.service.page_workers.pool import PageWorkers
 from inkstream.service.rest import work
-from inkstream.service.rest.routes import ABOUT, add_rest
+from inkstream.service.rest.openapi import ABOUT
+from inkstream.service.rest.routes import add_rest
 from inkstream.service.sealing import Sealer, random_key
 from inkstream.service.service import RunningModel, Service
 from inkstream.service.session import ANSWERS, SessionModel
@@ -103,7 +104,7 @@ def _check_languages(
     """Raise `ConfigError` for a language that the settings name and no transcriber can read in."""
     labels = [model.info.labels for model in models.values() if model.info.kind == "transcriber"]
     for name, language in languages.items():
-        lacking = [language.about.lacking(own) for own in labels]
+        lacking = [language.about.lacking(letters) for letters in labels]
         if language.kept and lacking and all(lacking):
             needed = " ".join(lacking[0])
             raise ConfigError(f"{name} needs {needed}, which no served model can read")
@@ -124,7 +125,9 @@ def _served(
     if config.kind == "classifier":
         languages = {}
     languages = {
-        name: own for name, own in languages.items() if not own.about.lacking(config.labels)
+        name: language
+        for name, language in languages.items()
+        if not language.about.lacking(config.labels)
     }
     known = [ANSWERS, checkpoint.digest, *(language.digest for language in languages.values())]
     digest = hashlib.sha256("\n".join(known).encode()).hexdigest()

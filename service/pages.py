@@ -7,12 +7,12 @@ hOCR: https://kba.github.io/hocr-spec/1.2/; ALTO: https://www.loc.gov/standards/
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby, zip_longest
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, Literal
-from xml.etree import ElementTree as Tree
+from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,6 @@ Box = tuple[Corner, Corner, Corner, Corner]
 MAX_LINES: Final = 256  # of a page: A4 holds 40, or two columns of as many
 MAX_COLUMNS: Final = 3 << 14  # of all lines together: 50 of A4 in very small writing
 DECIMALS: Final = 6  # of probabilities, as in the stream
-PIXEL_DECIMALS: Final = 1
 
 
 class Reading(Message):
@@ -115,11 +114,9 @@ class Page(Message):
     """In the order in which they are read."""
 
 
-class LineColumns(Message):
+class LineColumns(Boxed):
     """One line of a page, before it is read."""
 
-    box: Box
-    """Corners of its ink on the image, clockwise from the writing's upper left."""
     block: int
     """The number of its block of text, from 0."""
     columns: Base64Bytes
@@ -142,12 +139,12 @@ class PageColumns(Message):
 def bounded(page: Layout) -> Layout:
     """Return a page that does not take too long to read; raise `OverLimitError` for another one."""
     n_columns = sum(len(line.columns) for line in page.lines)
-    for found, most, what in (
+    for count, allowed, what in (
         (len(page.lines), MAX_LINES, "lines"),
         (n_columns, MAX_COLUMNS, "columns in all lines"),
     ):
-        if found > most:
-            raise OverLimitError(f"the page has {found} {what}, allowed: up to {most}")
+        if count > allowed:
+            raise OverLimitError(f"the page has {count} {what}, allowed: up to {allowed}")
     return page
 
 
@@ -161,9 +158,9 @@ def answer_of(event: events.Event) -> Letter | Word:
 def read_line(line: PageLine, text: str, readings: Iterable[Letter | Word]) -> ReadLine:
     """Return one line of a page with its text, letters and words."""
     letters, words = [], []
-    for each in readings:
-        fields = dict(each) | {"box": corners(line.box_of(each.start, each.end))}
-        if isinstance(each, Word):
+    for reading in readings:
+        fields = dict(reading) | {"box": corners(line.box_of(reading.start, reading.end))}
+        if isinstance(reading, Word):
             words.append(BoxedWord(**fields))
         else:
             letters.append(BoxedLetter(**fields))
@@ -219,149 +216,157 @@ def columns_of(page: Layout, column_height: int) -> PageColumns:
 
 def corners(box: NDArray[np.float64]) -> Box:
     """Return four corners [4, 2] as JSON has them."""
-    one, two, three, four = (
-        (round(x, PIXEL_DECIMALS), round(y, PIXEL_DECIMALS)) for x, y in box.tolist()
-    )
+    one, two, three, four = ((round(x, 1), round(y, 1)) for x, y in box.tolist())
     return one, two, three, four
 
 
-# hOCR and ALTO: here too each line is needed only until the next comes
+# hOCR and ALTO: a line's objects take ten times the memory of their XML, so each line becomes XML
+# before the next comes
 
-XHTML: Final = "http://www.w3.org/1999/xhtml"
+ATTRIBUTE: Final = str.maketrans(  # to what stands in the values of XML's attributes
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+    | {"\r": "&#13;", "\n": "&#10;", "\t": "&#09;"}
+)
 ALTO: Final = "http://www.loc.gov/standards/alto/ns-v4#"
-CAPABILITIES: Final = "ocr_page ocr_carea ocr_par ocr_line ocrx_word ocrx_cinfo ocrp_wconf"
-LINES_PLACEHOLDER: Final = "\0"  # in a block of ALTO, until its text is made; no file name has it
-HOCR_TYPE: Final = "text/vnd.hocr+html; charset=utf-8"
-ALTO_TYPE: Final = "application/xml; charset=utf-8"
+
+
+def _element(tag: str, /, *content: str, **attributes: str) -> str:
+    """Return an element as XML; `content` is the XML inside it."""
+    parts = [f' {name}="{value.translate(ATTRIBUTE)}"' for name, value in attributes.items()]
+    inside = "".join(content)
+    return "".join([f"<{tag}", *parts, *((">", inside, f"</{tag}>") if inside else (" />",))])
+
+
+def _blocks(
+    lines: Iterable[ReadLine], xml_of: Callable[[ReadLine, int], str]
+) -> Iterator[tuple[int, list[Box], str]]:
+    """Yield the blocks of the lines on which something was read: number, boxes and XML of lines.
+
+    Blocks and lines are numbered from 1; `xml_of` gets each line with its number.
+    """
+    numbered_lines = ((number, line) for number, line in enumerate(lines, 1) if line.words)
+    blocks = groupby(numbered_lines, key=lambda numbered: numbered[1].block)
+    for block_number, (_, block_lines) in enumerate(blocks, 1):
+        boxes, texts = [], []
+        for line_number, line in block_lines:
+            boxes.append(line.box)
+            texts.append(xml_of(line, line_number))
+        yield block_number, boxes, "".join(texts)
+
+
+def _letters(line: ReadLine, word: BoxedWord) -> Iterator[BoxedLetter]:
+    """Yield the letters and marks of a word."""
+    return (
+        letter for letter in line.letters if word.start <= letter.start and letter.end <= word.end
+    )
+
+
+def _bounds(*boxes: Box) -> list[int]:
+    """Return left, top, right and bottom of the upright box around boxes, in whole pixels."""
+    x, y = zip(*(corner for box in boxes for corner in box), strict=True)
+    sides = math.floor(min(x)), math.floor(min(y)), math.ceil(max(x)), math.ceil(max(y))
+    return [max(0, side) for side in sides]
 
 
 def hocr(page: Layout | Page, lines: Iterable[ReadLine], name: str = "") -> str:
     """Return a page and its lines as hOCR, which is XHTML; `name` is that of the image."""
-    root = Tree.Element("html", {"xmlns": XHTML, "lang": "und"})
-    head = Tree.SubElement(root, "head")
-    Tree.SubElement(head, "title").text = name or "page"
-    Tree.SubElement(head, "meta", {"charset": "utf-8"})
-    about = {"ocr-system": f"inkstream {installed_version()}", "ocr-capabilities": CAPABILITIES}
-    for key, content in about.items():
-        Tree.SubElement(head, "meta", {"name": key, "content": content})
+    about = {
+        "ocr-system": f"inkstream {installed_version()}",
+        "ocr-capabilities": "ocr_page ocr_carea ocr_par ocr_line ocrx_word ocrx_cinfo ocrp_wconf",
+    }
+    metas = [_element("meta", name=key, content=content) for key, content in about.items()]
+    title = _element("title", escape(name or "page"))
+    head = _element("head", title, _element("meta", charset="utf-8"), *metas)
+    areas = []
+    for number, boxes, xml in _blocks(lines, _hocr_line):
+        bbox = f"bbox {_bbox(*boxes)}"
+        paragraph = _hocr("p", "ocr_par", bbox, xml, id=f"par_1_{number}")
+        areas.append(_hocr("div", "ocr_carea", bbox, paragraph, id=f"block_1_{number}"))
     quoted = name.replace('"', "'").replace(";", ",")
     image = f'image "{quoted}"; ' if name else ""
-    title = f"{image}bbox 0 0 {page.width} {page.height}; ppageno 0"
-    whole = _hocr(Tree.SubElement(root, "body"), "div", "ocr_page", title, "page_1")
-    for number, own in _blocks(lines):
-        area = _hocr(whole, "div", "ocr_carea", "", f"block_1_{number}")
-        paragraph = _hocr(area, "p", "ocr_par", "", f"par_1_{number}")
-        boxes = []
-        for place, line in own:
-            _hocr_line(paragraph, line, place)
-            boxes.append(line.box)
-        for element in area, paragraph:
-            element.set("title", f"bbox {_bbox(*boxes)}")
-    return "<!DOCTYPE html>\n" + Tree.tostring(root, encoding="unicode") + "\n"
+    properties = f"{image}bbox 0 0 {page.width} {page.height}; ppageno 0"
+    body = _element("body", _hocr("div", "ocr_page", properties, *areas, id="page_1"))
+    root = _element("html", head, body, xmlns="http://www.w3.org/1999/xhtml", lang="und")
+    return f"<!DOCTYPE html>\n{root}\n"
 
 
-def _hocr_line(parent: Tree.Element, line: ReadLine, place: int) -> None:
+def _hocr_line(line: ReadLine, line_number: int) -> str:
+    words = []
+    for number, word in enumerate(line.words, 1):
+        letters = []
+        for letter in _letters(line, word):
+            properties = f"x_bboxes {_bbox(letter.box)}; x_conf {letter.confidence * 100:.0f}"
+            letters.append(_hocr("span", "ocrx_cinfo", properties, escape(letter.char)))
+        properties = f"bbox {_bbox(word.box)}; x_wconf {word.confidence * 100:.0f}"
+        name = f"word_1_{line_number}_{number}"
+        words.append(_hocr("span", "ocrx_word", properties, *letters, id=name))
     (right, right_low), (left, left_low) = line.box[2:]  # the writing's lower edge
     slope = (right_low - left_low) / (right - left) if right > left else 0.0
     x, _, _, bottom = _bounds(line.box)
     baseline = f"baseline {slope:.4f} {left_low - slope * (left - x) - bottom:.1f}"
-    title = f"bbox {_bbox(line.box)}; {baseline}; x_wconf {line.confidence * 100:.0f}"
-    own = _hocr(parent, "span", "ocr_line", title, f"line_1_{place}")
-    for number, word in enumerate(line.words, 1):
-        title = f"bbox {_bbox(word.box)}; x_wconf {word.confidence * 100:.0f}"
-        marked = _hocr(own, "span", "ocrx_word", title, f"word_1_{place}_{number}")
-        for letter in _letters(line, word):
-            title = f"x_bboxes {_bbox(letter.box)}; x_conf {letter.confidence * 100:.0f}"
-            _hocr(marked, "span", "ocrx_cinfo", title).text = letter.char
-        marked.tail = " " if number < len(line.words) else None
-    own.tail = "\n"
+    properties = f"bbox {_bbox(line.box)}; {baseline}; x_wconf {line.confidence * 100:.0f}"
+    return _hocr("span", "ocr_line", properties, " ".join(words), id=f"line_1_{line_number}") + "\n"
 
 
-def _hocr(
-    parent: Tree.Element, tag: str, kind: str, title: str, name: str | None = None
-) -> Tree.Element:
-    """Add an element of one of hOCR's classes, whose properties stand in its title."""
-    own = {} if name is None else {"id": name}
-    return Tree.SubElement(parent, tag, {"class": kind, **own, "title": title})
+def _hocr(tag: str, kind: str, properties: str, *content: str, **attributes: str) -> str:
+    """Return an element of one of hOCR's classes, whose properties stand in its title."""
+    return _element(tag, *content, **{"class": kind}, **attributes, title=properties)
+
+
+def _bbox(*boxes: Box) -> str:
+    """Return the upright box around boxes as hOCR has it."""
+    return " ".join(map(str, _bounds(*boxes)))
 
 
 def alto(page: Layout | Page, lines: Iterable[ReadLine], name: str = "") -> str:
     """Return a page and its lines as ALTO; `name` is that of the image."""
+    unit = _element("MeasurementUnit", "pixel")
+    image = _element("sourceImageInformation", _element("fileName", escape(name))) if name else ""
+    program = _element("softwareName", "inkstream")
+    version = _element("softwareVersion", installed_version())
+    software = _element("processingSoftware", program, version)
+    step = _element("Processing", software, ID="reading")
+    xml = "".join(
+        _element("TextBlock", block_xml, ID=f"block_{number}", **_upright(*boxes))
+        for number, boxes, block_xml in _blocks(lines, _alto_line)
+    )
+    size = {"WIDTH": str(page.width), "HEIGHT": str(page.height)}
+    xml = _element("PrintSpace", xml, HPOS="0", VPOS="0", **size)
+    xml = _element("Page", xml, ID="page_1", PHYSICAL_IMG_NR="1", **size)
+    xml = _element("Layout", xml)
     about = {
         "xmlns": ALTO,
         "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
         "xsi:schemaLocation": f"{ALTO} http://www.loc.gov/standards/alto/v4/alto-4-2.xsd",
         "SCHEMAVERSION": "4.2",
     }
-    root = Tree.Element("alto", about)
-    description = Tree.SubElement(root, "Description")
-    Tree.SubElement(description, "MeasurementUnit").text = "pixel"
-    if name:
-        source = Tree.SubElement(description, "sourceImageInformation")
-        Tree.SubElement(source, "fileName").text = name
-    step = Tree.SubElement(description, "Processing", {"ID": "reading"})
-    software = Tree.SubElement(step, "processingSoftware")
-    Tree.SubElement(software, "softwareName").text = "inkstream"
-    Tree.SubElement(software, "softwareVersion").text = installed_version()
-    size = {"WIDTH": str(page.width), "HEIGHT": str(page.height)}
-    sheet = Tree.SubElement(
-        Tree.SubElement(root, "Layout"), "Page", {"ID": "page_1", "PHYSICAL_IMG_NR": "1", **size}
-    )
-    space = Tree.SubElement(sheet, "PrintSpace", {"HPOS": "0", "VPOS": "0", **size})
-    blocks = []
-    for number, own in _blocks(lines):
-        block = Tree.SubElement(space, "TextBlock", {"ID": f"block_{number}"})
-        block.text = LINES_PLACEHOLDER
-        boxes, texts = [], []
-        for place, line in own:
-            texts.append(Tree.tostring(_alto_line(line, place), encoding="unicode"))
-            boxes.append(line.box)
-        block.attrib.update(_upright(*boxes))
-        blocks.append("".join(texts))
-    around = Tree.tostring(root, encoding="unicode").split(LINES_PLACEHOLDER)
-    parts = chain.from_iterable(zip_longest(around, blocks, fillvalue=""))
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + "".join(parts) + "\n"
+    xml = _element("alto", _element("Description", unit, image, step), xml, **about)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{xml}\n'
 
 
-def _alto_line(line: ReadLine, place: int) -> Tree.Element:
-    """Return a line; its elements take ten times the memory of their text."""
-    low = f"{_point(line.box[3])} {_point(line.box[2])}"
-    attributes = {"ID": f"line_{place}", "BASELINE": low}
-    own = _alto(Tree.Element("lines"), "TextLine", line.box, attributes)
+def _alto_line(line: ReadLine, line_number: int) -> str:
+    strings = []
     for number, word in enumerate(line.words, 1):
-        if number > 1:
-            Tree.SubElement(own, "SP")
-        content = {"CONTENT": word.text, "WC": f"{word.confidence:.4f}"}
-        string = _alto(own, "String", word.box, {"ID": f"word_{place}_{number}", **content})
-        for spelling in word.alternatives:
-            Tree.SubElement(string, "ALTERNATIVE").text = spelling.text
+        parts = [_element("ALTERNATIVE", escape(other.text)) for other in word.alternatives]
         for letter in _letters(line, word):
+            others = [
+                _element("Variant", CONTENT=other.char, VC=f"{other.p:.4f}")
+                for other in letter.alternatives
+            ]
             content = {"CONTENT": letter.char, "GC": f"{letter.confidence:.4f}"}
-            glyph = _alto(string, "Glyph", letter.box, content)
-            for other in letter.alternatives:
-                Tree.SubElement(glyph, "Variant", {"CONTENT": other.char, "VC": f"{other.p:.4f}"})
-    return own
+            parts.append(_alto("Glyph", letter.box, *others, **content))
+        content = {"CONTENT": word.text, "WC": f"{word.confidence:.4f}"}
+        name = f"word_{line_number}_{number}"
+        strings.append(_alto("String", word.box, *parts, ID=name, **content))
+    content = {"ID": f"line_{line_number}"}
+    content["BASELINE"] = f"{_point(line.box[3])} {_point(line.box[2])}"
+    return _alto("TextLine", line.box, _element("SP").join(strings), **content)
 
 
-def _alto(parent: Tree.Element, tag: str, box: Box, attributes: dict[str, str]) -> Tree.Element:
-    """Add an element with its upright box as attributes and its corners as a shape."""
-    own = Tree.SubElement(parent, tag, attributes | _upright(box))
-    points = " ".join(map(_point, box))
-    Tree.SubElement(Tree.SubElement(own, "Shape"), "Polygon", {"POINTS": points})
-    return own
-
-
-def _blocks(lines: Iterable[ReadLine]) -> Iterator[tuple[int, Iterator[tuple[int, ReadLine]]]]:
-    """Yield blocks of the lines on which something was read, all numbered from 1."""
-    read = ((place, line) for place, line in enumerate(lines, 1) if line.words)
-    grouped = groupby(read, key=lambda numbered: numbered[1].block)
-    for number, (_, own) in enumerate(grouped, 1):
-        yield number, own
-
-
-def _letters(line: ReadLine, word: BoxedWord) -> Iterator[BoxedLetter]:
-    """Yield the letters and marks of a word."""
-    return (each for each in line.letters if word.start <= each.start and each.end <= word.end)
+def _alto(tag: str, box: Box, *content: str, **attributes: str) -> str:
+    """Return an element with its upright box as attributes and its corners as a shape."""
+    polygon = _element("Polygon", POINTS=" ".join(map(_point, box)))
+    return _element(tag, _element("Shape", polygon), *content, **attributes, **_upright(box))
 
 
 def _point(corner: Corner) -> str:
@@ -375,28 +380,6 @@ def _upright(*boxes: Box) -> dict[str, str]:
     return {name: str(pixels) for name, pixels in sides.items()}
 
 
-def _bbox(*boxes: Box) -> str:
-    """Return the upright box around boxes as hOCR has it."""
-    return " ".join(map(str, _bounds(*boxes)))
-
-
-def _bounds(*boxes: Box) -> list[int]:
-    """Return left, top, right and bottom of the upright box around boxes, in whole pixels."""
-    x, y = zip(*(corner for box in boxes for corner in box), strict=True)
-    sides = math.floor(min(x)), math.floor(min(y)), math.ceil(max(x)), math.ceil(max(y))
-    return [max(0, side) for side in sides]
-
-
-# Drawing
-
-LINE_COLOUR: Final = (37, 99, 235)
-SURE_COLOUR: Final = (5, 150, 105)  # of a word that is probably right
-UNSURE_COLOUR: Final = (220, 38, 38)
-MIN_SURE_CONFIDENCE: Final = 0.5  # of a word's confidence
-TEXT_SHARE: Final = 0.4  # of a line's height
-MIN_TEXT_PIXELS: Final = 9
-
-
 def draw(source: Path, page: Page, path: Path) -> None:
     """Draw boxes around the lines and words of a page, with their text, and write it to `path`.
 
@@ -407,14 +390,13 @@ def draw(source: Path, page: Page, path: Path) -> None:
         raise ImageError(f"image is {width} x {height} pixels, {MAX_PIXELS} at most can be drawn")
     with Image.open(source) as opened:
         image = ImageOps.exif_transpose(opened).convert("RGB")
+    blue, green, red = (37, 99, 235), (5, 150, 105), (220, 38, 38)
     pen = ImageDraw.Draw(image)
     for line in page.lines:
-        pen.polygon(line.box, outline=LINE_COLOUR)
-        line_height = abs(line.box[3][1] - line.box[0][1])
-        size = max(MIN_TEXT_PIXELS, round(TEXT_SHARE * line_height))
-        font = ImageFont.load_default(size)
+        pen.polygon(line.box, outline=blue)
+        font = ImageFont.load_default(max(9, round(0.4 * abs(line.box[3][1] - line.box[0][1]))))
         for word in line.words:
-            colour = SURE_COLOUR if word.confidence >= MIN_SURE_CONFIDENCE else UNSURE_COLOUR
+            colour = green if word.confidence >= 0.5 else red  # whether it is probably right
             pen.polygon(word.box, outline=colour)
             pen.text(word.box[0], word.text, fill=colour, font=font, anchor="ls")
     try:

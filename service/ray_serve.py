@@ -33,13 +33,7 @@ from inkstream.service.server.run import SPARE_DESCRIPTORS, Config, Server
 from inkstream.service.service import Service
 from inkstream.service.settings import SECRETS, Settings
 
-START_S: Final = 60.0  # for a replica to load its nets, on a busy machine too
 HEALTH_S: Final = 5.0  # within which the event loop must have its turn
-MARGIN_S: Final = 5.0  # after the drain, before Serve kills the replica
-SURGE_PERCENT: Final = 20  # of the replicas are new at a time, and start before old ones drain
-SESSIONS: Final = "sessions"
-WAIT: Final = "queue_wait_s"
-QUEUE_WAIT: Final = "inkstream_queue_wait_seconds"
 
 
 class Arguments(BaseModel, extra="forbid"):
@@ -67,20 +61,11 @@ def app(arguments: Arguments) -> Any:
     Raises `ConfigError` for a setting that is refused.
     """
     settings = _settings()
-    deployment = serve.deployment(Replica).options(
-        **_options(arguments, settings),
-        autoscaling_config={
-            **_autoscaling(arguments),
-            "policy": {
-                "policy_function": f"{__name__}:{SessionsAndWait.__name__}",
-                "policy_kwargs": {
-                    "sessions": arguments.sessions,
-                    "queue_wait_s": arguments.queue_wait_s,
-                },
-            },
-        },
-    )
-    return deployment.bind(without_keys(settings))
+    policy = {
+        "policy_function": f"{__name__}:{SessionsAndWait.__name__}",
+        "policy_kwargs": {"sessions": arguments.sessions, "queue_wait_s": arguments.queue_wait_s},
+    }
+    return _deployed(Replica, arguments, settings, {"policy": policy}).bind(without_keys(settings))
 
 
 def proxied(arguments: Arguments) -> Any:
@@ -95,15 +80,13 @@ def proxied(arguments: Arguments) -> Any:
     def build() -> FastAPI:
         return create_app(with_keys(exported))
 
-    deployment = serve.deployment(serve.ingress(build)()).options(
-        **_options(arguments, settings),
+    return _deployed(
+        serve.ingress(build)(),
+        arguments,
+        settings,
+        {"target_ongoing_requests": arguments.sessions},
         max_ongoing_requests=settings.max_sessions,
-        autoscaling_config={
-            **_autoscaling(arguments),
-            "target_ongoing_requests": arguments.sessions,
-        },
-    )
-    return deployment.bind()
+    ).bind()
 
 
 class SessionsAndWait:
@@ -119,8 +102,8 @@ class SessionsAndWait:
         metrics = context.aggregated_metrics or {}
         wanted = self.wanted(
             context.current_num_replicas,
-            [*metrics.get(SESSIONS, {}).values()],
-            [*metrics.get(WAIT, {}).values()],
+            [*metrics.get("sessions", {}).values()],
+            [*metrics.get("queue_wait_s", {}).values()],
         )
         least, most = context.capacity_adjusted_min_replicas, context.capacity_adjusted_max_replicas
         return min(max(wanted, least), most), {}
@@ -141,7 +124,7 @@ class Replica:
         settings = with_keys(exported)
         logs.configure(settings.log_format, settings.log_level)
         warn_if_open_to_all(settings)
-        raise_descriptor_limit(settings.most_connections + SPARE_DESCRIPTORS)
+        raise_descriptor_limit(settings.max_connections + SPARE_DESCRIPTORS)
         application = create_app(settings)
         self._service: Service = application.state.service
         self._stop_within_s = settings.stop_within_s
@@ -151,7 +134,7 @@ class Replica:
             target=self._run, args=(listen(settings, shared=True),), name="inkstream", daemon=True
         )
         self._thread.start()
-        deadline_s = time.monotonic() + START_S
+        deadline_s = time.monotonic() + 60  # to load the nets takes long on a busy machine
         while not self._server.serves.wait(0.1):
             if not self._thread.is_alive() or time.monotonic() >= deadline_s:
                 raise InkstreamError("the server of this replica did not start; its log says why")
@@ -169,10 +152,11 @@ class Replica:
     def record_autoscaling_stats(self) -> dict[str, float]:
         """Return the open sessions, and the mean wait for the net since the last call."""
         sample = self._service.metrics.registry.get_sample_value
-        runs, waits_s = sample(f"{QUEUE_WAIT}_count") or 0.0, sample(f"{QUEUE_WAIT}_sum") or 0.0
+        name = "inkstream_queue_wait_seconds"
+        runs, waits_s = sample(f"{name}_count") or 0.0, sample(f"{name}_sum") or 0.0
         (runs_before, waits_before_s), self._waited = self._waited, (runs, waits_s)
         mean_s = (waits_s - waits_before_s) / max(runs - runs_before, 1.0)
-        return {SESSIONS: float(len(self._service.sessions)), WAIT: mean_s}
+        return {"sessions": float(len(self._service.sessions)), "queue_wait_s": mean_s}
 
     def __del__(self) -> None:
         """Drain: Serve calls this when the replica is to end, and waits for it."""
@@ -227,20 +211,22 @@ def with_keys(exported: str) -> Settings:
     return settings
 
 
-def _autoscaling(arguments: Arguments) -> Mapping[str, Any]:
-    return {
-        "min_replicas": arguments.replicas,
-        "max_replicas": max(arguments.replicas, arguments.most_replicas),
-        "upscale_delay_s": arguments.upscale_delay_s,
-        "downscale_delay_s": arguments.downscale_delay_s,
-    }
-
-
-def _options(arguments: Arguments, settings: Settings) -> Mapping[str, Any]:
-    return {
-        "name": "inkstream",
-        "ray_actor_options": {"num_cpus": arguments.cpus},
-        "graceful_shutdown_timeout_s": settings.stop_within_s + MARGIN_S,
-        "health_check_timeout_s": 2 * HEALTH_S,
-        "max_surge_percent": SURGE_PERCENT,
-    }
+def _deployed(
+    replica: Any, arguments: Arguments, settings: Settings, scaling: Mapping[str, Any], **more: Any
+) -> Any:
+    """Return a deployment of replicas, whose number follows `scaling`."""
+    return serve.deployment(replica).options(
+        name="inkstream",
+        ray_actor_options={"num_cpus": arguments.cpus},
+        graceful_shutdown_timeout_s=settings.stop_within_s + 5,  # then Serve kills the replica
+        health_check_timeout_s=2 * HEALTH_S,
+        max_surge_percent=20,  # of the replicas, which start before old ones drain
+        autoscaling_config={
+            "min_replicas": arguments.replicas,
+            "max_replicas": max(arguments.replicas, arguments.most_replicas),
+            "upscale_delay_s": arguments.upscale_delay_s,
+            "downscale_delay_s": arguments.downscale_delay_s,
+            **scaling,
+        },
+        **more,
+    )

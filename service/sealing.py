@@ -24,7 +24,6 @@ FORMAT: Final = 2
 HEADER: Final = struct.Struct(">B4sQ12s")  # format, number of the key, expiry in seconds, nonce
 AES_BYTES: Final = 32
 NUMBER_BYTES: Final = 4  # of a key
-NONCE_BYTES: Final = 12
 MAX_CHARACTERS: Final = 1 << 20  # of a seal: a longer one is refused before it is decoded
 
 
@@ -52,7 +51,7 @@ class Sealer:
 
     def seal(self, content: bytes, client: bytes, lifetime_s: float) -> str:
         """Return content as a text that can be opened for so long, for this client's credential."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
+        nonce = secrets.token_bytes(12)
         header = HEADER.pack(FORMAT, self._first, int(self._clock() + lifetime_s), nonce)
         sealed = self._ciphers[self._first].encrypt(nonce, content, header + client)
         return b64encode(header + sealed).decode()

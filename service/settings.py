@@ -42,7 +42,6 @@ TOKEN_CHARACTERS: Final = frozenset(  # of a subprotocol, RFC 9110, 5.6.2
 )
 MASK: Final = "***"
 SECRETS: Final = ("api_keys", "resume_keys")  # settings that are never shown
-LEAST_CHARACTERS: Final = 32  # of a key that seals: 32 random bytes, as text, have more
 _HOST: Final = re.compile(r"([a-z0-9._-]*[a-z0-9_-]|\[[0-9a-f:.]+\])\.?(?::\d*)?")
 
 
@@ -197,28 +196,21 @@ class Settings(Limits, ServerSettings):
             ipaddress.ip_network(proxy)
         return proxies
 
-    @field_validator("models")
+    @field_validator("models", "languages")
     @classmethod
-    def _check_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        if not models or len(set(models)) != len(models):
-            raise ValueError("expected at least one model, each once")
-        return models
-
-    @field_validator("languages")
-    @classmethod
-    def _check_languages(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(languages)) != len(languages):
-            raise ValueError("expected each language model once")
-        return languages
+    def _check_names(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        are_models = info.field_name == "models"
+        if len(set(names)) != len(names) or (are_models and not names):
+            wanted = "at least one model, each" if are_models else "each language model"
+            raise ValueError(f"expected {wanted} once")
+        return names
 
     @field_validator("hosts")
     @classmethod
     def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
         for host in hosts:
-            if (
-                host != "*"
-                and host_name(host.removeprefix("*.")) != host.removeprefix("*.").lower()
-            ):
+            name = host.removeprefix("*.")
+            if host != "*" and host_name(name) != name.lower():
                 raise ValueError(
                     f"{host!r} is no name such as ink.example.org or *.example.org,"
                     " no address such as 192.0.2.1 or [2001:db8::1], nor *"
@@ -249,14 +241,14 @@ class Settings(Limits, ServerSettings):
         return Limits(**{name: getattr(self, name) for name in Limits.model_fields})
 
     @property
-    def most_connections_of_client(self) -> int:
+    def max_connections_per_client(self) -> int:
         """The connections that one client address may have, with a session or without."""
         return self.max_sessions_per_client + self.spare_connections_per_client
 
     @property
-    def most_connections(self) -> int:
+    def max_connections(self) -> int:
         """All connections: the sessions of all, beside one client that has none of them."""
-        return self.max_sessions + self.most_connections_of_client
+        return self.max_sessions + self.max_connections_per_client
 
     @property
     def stop_within_s(self) -> float:
@@ -300,11 +292,10 @@ def _fault_of_key(key: str, *, seals: bool) -> str | None:
     if key == MASK:
         return "was masked when it was printed: write the key itself"
     if seals:
-        if len(key) >= LEAST_CHARACTERS:
+        if len(key) >= 32:  # 32 random bytes have more, as text
             return None
         return (
-            f"has {len(key)} characters, expected at least {LEAST_CHARACTERS}:"
-            " `openssl rand -base64 32` makes one"
+            f"has {len(key)} characters, expected at least 32: `openssl rand -base64 32` makes one"
         )
     if key and TOKEN_CHARACTERS.issuperset(key):
         return None
@@ -322,8 +313,8 @@ def host_name(host: str) -> str | None:
     An address of IPv6 keeps its brackets (RFC 9110, 7.2). Names are in lower case, without the dot
     that may end them.
     """
-    found = _HOST.fullmatch(host.lower())
-    return found[1] if found else None
+    match = _HOST.fullmatch(host.lower())
+    return match[1] if match else None
 
 
 def is_loopback(host: str) -> bool:
@@ -350,12 +341,10 @@ def _refuse_unknown(
 ) -> None:
     names = list(names)
     for name in sorted(set(given) - set(names)):
-        shown = prefix + name.upper() if prefix else name
         close = difflib.get_close_matches(name, names, n=1)
-        hint = (
-            f"; did you mean {prefix + close[0].upper() if prefix else close[0]}?" if close else ""
-        )
-        raise ConfigError(f"unknown setting {shown} in {source}{hint}")
+        shown = [prefix + name.upper() if prefix else name for name in (name, *close)]
+        hint = f"; did you mean {shown[1]}?" if close else ""
+        raise ConfigError(f"unknown setting {shown[0]} in {source}{hint}")
 
 
 def _explain(error: ValidationError) -> str:

@@ -410,7 +410,7 @@ def misfit(
         zoom = min(zoom, 1.0)
     # Ink is read worse that fills less of its rows than two thirds of what it should. A word may
     # have small letters alone, and fill no more by right; long ink has others too, and should fill
-    # nine tenths: docs/experiments/frames.md.
+    # nine tenths: docs/experiments.md.
     small = zoom * (0.9 if width >= 8 * height else 2 / 3) > 1
     beyond = max(-low[1], high[1] - rows) > 0.05 * rows
     return (zoom, float(low[1] + high[1]) / 2) if small or beyond else None

@@ -21,8 +21,6 @@ import structlog
 Format = Literal["terminal", "json"]
 Logger = structlog.stdlib.BoundLogger
 
-SECRET_WORDS: Final = ("key", "token", "authorization", "secret", "password", "cookie")
-MAX_TEXT: Final = 300  # characters: a name or an error fits, an image in base 64 does not
 MAX_WAITING: Final = 4096  # lines that wait to be written: a few MB
 FLUSH_S: Final = 0.25  # for lines that wait when a server ends
 
@@ -33,14 +31,16 @@ def protect(_logger: object, _method: str, event: MutableMapping[str, Any]) -> M
 
 
 def _safe(name: str, value: object) -> object:
-    if any(word in name.lower() for word in SECRET_WORDS):
+    secret_words = "key", "token", "authorization", "secret", "password", "cookie"
+    if any(word in name.lower() for word in secret_words):
         return "***"
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"
     if hasattr(value, "__array_interface__"):
         return f"<array {getattr(value, 'shape', '')}>"
-    if isinstance(value, str) and len(value) > MAX_TEXT:
-        return f"{value[:MAX_TEXT]}... ({len(value)} characters)"
+    # A name or an error fits into 300 characters, an image in base 64 does not.
+    if isinstance(value, str) and len(value) > 300:
+        return f"{value[:300]}... ({len(value)} characters)"
     return value
 
 
@@ -161,7 +161,7 @@ class _Writer(QueueListener):
         self._descriptor = descriptor
 
     def handle(self, record: logging.LogRecord) -> None:
-        rest = f"{record.getMessage()}\n".encode(errors="backslashreplace")
+        line = f"{record.getMessage()}\n".encode(errors="backslashreplace")
         with suppress(OSError):  # its reader is gone
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            while line:
+                line = line[os.write(self._descriptor, line) :]

@@ -9,19 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 PREFIX: Final = "inkstream_"
 FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks for it
-CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
-
-BATCH_SESSIONS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-# From one step of a small net (40 us measured) to a full batch of a large one on a busy machine.
-RUN_SECONDS: Final = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5)
-WAIT_SECONDS: Final = (1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0, 5.0)
-STALL_SECONDS: Final = (5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5)
-REQUEST_SECONDS: Final = (1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 def share(folder: Path, number: int) -> None:
@@ -56,21 +47,31 @@ class Metrics:
             "Lines of the log that were dropped because nobody read those before them.",
         )
         self._batch_sessions = self._histogram(
-            "batch_sessions", "Sessions that shared one run of the net.", BATCH_SESSIONS
+            "batch_sessions",
+            "Sessions that shared one run of the net.",
+            (1, 2, 4, 8, 16, 32, 64, 128, 256),
         )
         self._run_seconds = self._histogram(
-            "run_seconds", "Time of one run of the net.", RUN_SECONDS
+            "run_seconds",
+            "Time of one run of the net.",
+            # From a step of a small net (40 us) to a full batch of a large one on a busy machine.
+            (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5),
         )
         self._wait_seconds = self._histogram(
-            "queue_wait_seconds", "Wait of the oldest session of a run for its turn.", WAIT_SECONDS
+            "queue_wait_seconds",
+            "Wait of the oldest session of a run for its turn.",
+            (1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0, 5.0),
         )
         self._stall_seconds = self._histogram(
             "loop_stall_seconds",
             "Time for which the event loop stood still and computed, 5 ms and longer.",
-            STALL_SECONDS,
+            (5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5),
         )
         self._requests = self._histogram(
-            "request_seconds", "Time of an image by REST, by status.", REQUEST_SECONDS, "status"
+            "request_seconds",
+            "Time of an image by REST, by status.",
+            (1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+            "status",
         )
 
     def _gauge(self, name: str, text: str) -> Gauge:

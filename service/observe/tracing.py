@@ -8,8 +8,10 @@ import re
 from typing import Final
 
 TRACEPARENT: Final = "traceparent"  # the header, and the parameter of the query
-_FORM: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
-_NO_VERSION: Final = "ff"
+_TRACEPARENT_PATTERN: Final = re.compile(
+    r"(?!ff)(?P<version>[0-9a-f]{2})-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})"
+    r"(?P<span>[0-9a-f]{16})-[0-9a-f]{2}(?P<later>-.*)?"
+)
 
 
 def trace_of(header: str | None, parameter: str | None) -> dict[str, str]:
@@ -18,9 +20,7 @@ def trace_of(header: str | None, parameter: str | None) -> dict[str, str]:
     What is no `traceparent` is ignored, as the standard wants it: the result is empty then.
     """
     for text in (header, parameter):
-        found = _FORM.fullmatch(text or "")
-        if found is None or found[1] == _NO_VERSION or (found[1] == "00" and found[4]):
-            continue
-        if int(found[2], 16) and int(found[3], 16):
-            return {"trace_id": found[2], "span_id": found[3]}
+        match = _TRACEPARENT_PATTERN.fullmatch(text or "")
+        if match and not (match["version"] == "00" and match["later"]):
+            return {"trace_id": match["trace"], "span_id": match["span"]}
     return {}

@@ -14,10 +14,7 @@ from inkstream.service.observe.logs import get_logger
 from inkstream.service.observe.metrics import Metrics
 
 INTERVAL_S: Final = 0.01
-NOTED_S: Final = 0.005  # shorter stalls are not counted
-LOGGED_S: Final = 0.02  # for those who look for its cause
-WARNED_S: Final = 0.1
-BUSY_S: Final = 0.001  # processor time in an interval: the loop still works on what came
+LOGGED_S: Final = 0.02  # for those who look for the cause of a stall
 N_IDLE: Final = 10  # intervals in which nothing comes and the loop is not busy: then it is idle
 COUNT_EVERY: Final = 200  # intervals; 1,500 tasks, of 500 sessions, are counted in 1 ms
 
@@ -48,13 +45,14 @@ class Watchdog:
     def _measure(self) -> None:
         late_s = self._loop.time() - self._due_s
         worked_s = time.thread_time() - self._worked_s
-        if late_s > NOTED_S:
+        if late_s > 0.005:
             stall_s = min(late_s, worked_s)
             self._metrics.stalled(stall_s)
             if stall_s > LOGGED_S:
-                write = log.warning if stall_s > WARNED_S else log.debug
+                write = log.warning if stall_s > 0.1 else log.debug
                 write("event loop stood still", seconds=round(stall_s, 4))
-        self._n_left = N_IDLE if worked_s > BUSY_S else self._n_left - 1
+        is_busy = worked_s > 0.001  # s in this interval: the loop still works on what came
+        self._n_left = N_IDLE if is_busy else self._n_left - 1
         self._n_measured += 1
         if self._n_left <= 0 or self._n_measured % COUNT_EVERY == 0:
             self._metrics.tasks(len(asyncio.all_tasks(self._loop)))

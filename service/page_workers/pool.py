@@ -23,11 +23,7 @@ from inkstream.service.settings import Settings, environment_without_settings
 WALL_S_PER_CPU_S: Final = 6  # that a request may take
 IDLE_S: Final = 10.0  # after which a worker ends: starting one takes half a second
 MAX_ANSWER_BYTES: Final = 64 << 20
-MAX_WAITING_REQUESTS: Final = 32  # for a worker, of all clients
 MAX_CLIENT_WAITING_REQUESTS: Final = 8
-# Workers give back large blocks of memory as soon as these are free. By default glibc keeps blocks
-# as large as one that was free before, up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD).
-MALLOC_ENVIRONMENT: Final = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 UNREADABLE: Final = "this body cannot be read; the server's log says why under this request id"
 
 log = get_logger()
@@ -47,7 +43,7 @@ class PageWorkers:
         self._command = [sys.executable, "-P", "-m", module, *limits]
         self._turns = Turns(
             settings.page_workers,
-            max_waiting=MAX_WAITING_REQUESTS,
+            max_waiting=32,
             max_waiting_per_client=MAX_CLIENT_WAITING_REQUESTS,
         )
         self._workers: set[_Worker] = set()
@@ -146,13 +142,16 @@ class _Worker:
 
     def __init__(self, command: list[str]) -> None:
         self._connection, far_end = Pipe()
+        # So large blocks of memory are given back as soon as they are free. By default glibc keeps
+        # blocks as large as one that was free before, up to 32 MiB (mallopt(3)).
+        memory_settings = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
         with far_end:
             self.process = subprocess.Popen(  # noqa: S603 - a module of ours
                 [*command, str(far_end.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=environment_without_settings() | MALLOC_ENVIRONMENT,
+                env=environment_without_settings() | memory_settings,
                 pass_fds=[far_end.fileno()],
             )
 

@@ -16,7 +16,6 @@ from weakref import WeakValueDictionary
 
 from inkstream.service.protocol.errors import ServerFullError
 
-LONG_WORK_S: Final = 2.0  # a full page takes less
 LONG_WORK_MEMORY_S: Final = 60.0  # after which such work is forgotten
 
 
@@ -62,7 +61,7 @@ class Turns:
             try:
                 yield
             finally:
-                if (now_s := loop.time()) > start_s + LONG_WORK_S:
+                if (now_s := loop.time()) > start_s + 2.0:  # a full page takes less
                     clients = self._long_until_s.items()
                     remembered = {other: until_s for other, until_s in clients if until_s > now_s}
                     self._long_until_s = remembered | {client: now_s + LONG_WORK_MEMORY_S}

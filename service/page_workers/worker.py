@@ -1,6 +1,6 @@
 """The inside of a page worker: read a request, answer it, and so on, within limits.
 
-`page_workers.py` starts such processes.
+`pool.py` starts such processes.
 """
 
 import math
@@ -10,11 +10,8 @@ import signal
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Final
 
 from inkstream.service.observe import memory
-
-NICENESS: Final = 10  # the event loop goes first
 
 
 def serve(answer: Callable[[bytes, bytes], bytes]) -> None:
@@ -26,7 +23,7 @@ def serve(answer: Callable[[bytes, bytes], bytes]) -> None:
     """
     memory_bytes, cpu_s, descriptor = map(int, sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to this process too
-    os.nice(NICENESS)
+    os.nice(10)  # the event loop goes first
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with Connection(descriptor) as connection:

@@ -1,26 +1,18 @@
-"""What was read of a body -> the text of the answer, without a long step on the event loop.
+"""What was read of an image, columns or strokes -> the JSON of the answer.
 
-The answer about a page takes the longest, and a page worker makes it: see `rendering`.
+A page worker makes the answer about a page: see `work`.
 """
 
-from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from inkstream.service import pages
 from inkstream.service.pages import Letter, Page, Word
+from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.descriptions import describe
-from inkstream.service.protocol.server_messages import Pair
-from inkstream.service.protocol.server_messages import Word as WordEvent
-from inkstream.service.rest.encoding import Encoder, encoded_event
-from inkstream.service.rest.inputs import JSON, Input
-from inkstream.service.rest.recognition import Answers, ordered_pairs
-
-MEDIA_TYPES: Final = MappingProxyType(
-    {"json": JSON, "hocr": pages.HOCR_TYPE, "alto": pages.ALTO_TYPE}
-)
+from inkstream.service.rest.inputs import Input
+from inkstream.service.rest.recognition import Answers, Encoder, ordered_pairs
 
 
 class Classification(BaseModel):
@@ -31,11 +23,11 @@ class Classification(BaseModel):
     type: Literal["classification"]
     label: str
     """The most probable label."""
-    probabilities: list[Pair]
+    probabilities: list[messages.Pair]
     """Labels and their probabilities after the last column, the most probable first."""
     columns: int
     """How many columns were read."""
-    curve: list[list[Pair]] | None = None
+    curve: list[list[messages.Pair]] | None = None
     """With `curve=true`: the probabilities after every column."""
     hint: str | None = None
     """Where the input looks like a line or a page: what to try. Else left out."""
@@ -69,13 +61,13 @@ async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: 
     """Return a `Transcription` or a `Classification` as JSON."""
     about: dict[str, Any]
     if answers.text is not None:
-        words = [event for event in answers.events if isinstance(event, WordEvent)]
-        letters = [event for event in answers.events if not isinstance(event, WordEvent)]
+        words = [event for event in answers.events if isinstance(event, messages.Word)]
+        letters = [event for event in answers.events if not isinstance(event, messages.Word)]
         about = {
             "type": "transcription",
             "text": answers.text,
-            "letters": await encoder.encode(letters, encoded_event),
-            "words": await encoder.encode(words, encoded_event),
+            "letters": await encoder.encode(letters),
+            "words": await encoder.encode(words),
         }
     else:
         assert answers.newest is not None  # of the last column

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from types import MappingProxyType
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -18,14 +17,7 @@ from inkstream.service.observe.metrics import Metrics
 from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS
 
-Headers = Mapping[str, str]
-
-RETRY_AFTER_S: Final = 5  # a busy server has answered its present clients by then
-TRY_AGAIN: Final = (429, 503)
-REFUSALS: Final = (401, 403, 404, 429, 503)  # before the body is looked at
 REQUEST_ID_HEADER: Final = "x-request-id"
-NONE: Final[Headers] = MappingProxyType({})
-CLIENT_LEFT: Final = 499  # no client reads it; proxies write it into their logs
 UNKNOWN_PARAMETER: Final = "unknown_parameter"  # a validation error whose text is the whole answer
 
 log = get_logger()
@@ -51,30 +43,39 @@ class ErrorBody(BaseModel):
 
 
 def request_id_of(request: Request) -> str:
-    """Return the id that `RequestLog` gave this request."""
+    """Return the id that `Requests` gave this request."""
     return str(request.state.request_id)
 
 
 def error_response(
-    status: int, code: str, message: str, request_id: str, headers: Headers = NONE
+    status: int,
+    code: str,
+    message: str,
+    request_id: str,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return an error as REST and a refused WebSocket answer it."""
     known = {REQUEST_ID_HEADER: request_id}
-    if status in TRY_AGAIN:
-        known["retry-after"] = str(RETRY_AFTER_S)
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        known["retry-after"] = "5"  # s: a busy server has answered its present clients by then
     if status == HTTPStatus.UNAUTHORIZED:
         known["www-authenticate"] = "Bearer"
     body = ErrorBody(error=ErrorDetail(code=code, message=message, request_id=request_id))
-    return Response(body.model_dump_json(), status, {**known, **headers}, "application/json")
+    return Response(body.model_dump_json(), status, known | dict(headers or {}), "application/json")
 
 
 def add_error_handlers(app: FastAPI, metrics: Metrics) -> None:
     """Make `app` answer every exception in the one shape, and count it."""
 
     def answer(
-        request: Request, status: int, code: str, message: str, headers: Headers = NONE
+        request: Request,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
     ) -> Response:
-        (metrics.refused if status in REFUSALS else metrics.error)(code)
+        is_refusal = status in (401, 403, 404, 429, 503)  # before the body is looked at
+        (metrics.refused if is_refusal else metrics.error)(code)
         request.state.failure = {"code": code}  # for the log; the message quotes what came
         return error_response(status, code, message, request_id_of(request), headers)
 
@@ -88,7 +89,7 @@ def add_error_handlers(app: FastAPI, metrics: Metrics) -> None:
         """Answer where there is no such path, or not with this method."""
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         message = f"{request.method} {request.url.path}: {error.detail}"
-        return answer(request, error.status_code, code, message, error.headers or NONE)
+        return answer(request, error.status_code, code, message, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def query(request: Request, error: RequestValidationError) -> Response:
@@ -104,7 +105,7 @@ def add_error_handlers(app: FastAPI, metrics: Metrics) -> None:
     @app.exception_handler(ClientDisconnect)
     async def disconnect(_request: Request, _error: ClientDisconnect) -> Response:
         """End a request whose client left while its body was read."""
-        return Response(status_code=CLIENT_LEFT)
+        return Response(status_code=499)  # no client reads it; proxies write it into their logs
 
     @app.exception_handler(Exception)
     async def crash(request: Request, error: Exception) -> Response:

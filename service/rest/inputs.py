@@ -33,8 +33,6 @@ from inkstream.service.protocol.strokes import json_strokes
 
 FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
-MAX_FIELDS: Final = 16  # of a multipart body, beside its file
-CHUNK_BYTES: Final = 65_536  # parsed at once: the parser keeps each line end in it as an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +137,13 @@ def file_of_form(content_type: str, body: bytes | bytearray) -> bytes:
     """
 
     async def in_chunks() -> AsyncGenerator[bytes, None]:
-        for start in range(0, len(body), CHUNK_BYTES):
-            yield bytes(body[start : start + CHUNK_BYTES])
+        n_bytes = 65_536  # parsed at once: the parser keeps each line end in them as an object
+        for start in range(0, len(body), n_bytes):
+            yield bytes(body[start : start + n_bytes])
 
     async def parsed() -> bytes:
         headers = Headers({"content-type": content_type})
-        parser = MultiPartParser(headers, in_chunks(), max_files=1, max_fields=MAX_FIELDS)
+        parser = MultiPartParser(headers, in_chunks(), max_files=1, max_fields=16)
         parser.spool_max_size = len(body) + 1  # the disk may be read-only, and is slower
         try:
             form = await parser.parse()

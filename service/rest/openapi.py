@@ -11,27 +11,16 @@ from typing import Annotated, Any, Final
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
-from starlette.responses import PlainTextResponse
 
 from inkstream.service import installed_version
-from inkstream.service.pages import Page, PageColumns
 from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS
-from inkstream.service.rest.answers import Classification, Recognition, Transcription
 from inkstream.service.rest.errors import ErrorBody
 
 Responses = dict[int | str, dict[str, Any]]
 Extra = dict[str, Any]  # keyword arguments of a FastAPI route
 
 REF: Final = "#/components/schemas/{model}"
-REQUEST_ID: Final = "5d3c9fb20a7e41d8"
-
-DESCRIPTION: Final = """\
-Reads handwriting while it is being written: one image column in, one answer out.
-
-These calls read whole images, columns and strokes, and serve operators. The WebSocket `/v1/stream`
-reads columns and strokes while they are being written; [asyncapi.json](asyncapi.json) describes it.
-"""
 
 
 class ColumnsBody(BaseModel):
@@ -68,12 +57,17 @@ ABOUT: Final[Extra] = {
     "generate_unique_id_function": operation_id,
     "title": "inkstream",
     "summary": "Streaming recognition of handwriting.",
-    "description": DESCRIPTION,
+    "description": """\
+Reads handwriting while it is being written: one image column in, one answer out.
+
+These calls read whole images, columns and strokes, and serve operators. The WebSocket `/v1/stream`
+reads columns and strokes while they are being written; [asyncapi.json](asyncapi.json) describes it.
+""",
     "version": installed_version(),
     "license_info": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    **dict.fromkeys(("openapi_url", "docs_url", "redoc_url")),  # `routes` and `web` have their own
 }
 
-_STATUSES: Final = (400, 401, 403, 404, 408, 413, 415, 421, 422, 429, 500, 503)
 _MESSAGES: Final = {  # an example of each code
     "bad_message": "the body is empty, expected an image, columns or strokes",
     "bad_json": "the body is not JSON: expected value at line 1 column 1",
@@ -94,45 +88,34 @@ _MESSAGES: Final = {  # an example of each code
     "server_full": "1024 sessions are connected, all that are allowed",
     "stopping": "the server is about to stop",
 }
-_RETRY_AFTER: Final = {
-    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
-}
-_HEADERS: Final[dict[int, dict[str, Any]]] = {
-    401: {"WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}}},
-    429: _RETRY_AFTER,
-    503: _RETRY_AFTER,
-}
 
 
-def _errors(*statuses: int, messages: Mapping[str, str] = _MESSAGES) -> Responses:
+def errors(*statuses: int, messages: Mapping[str, str] = _MESSAGES) -> Responses:
     """Return the error responses of an operation, with an example for each code."""
+    schema = {"$ref": REF.format(model=ErrorBody.__name__)}
+    retry = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
+    headers: dict[int, dict[str, Any]] = {
+        401: {"WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}}},
+        429: retry,
+        503: retry,
+    }
+    examples: dict[int, dict[str, Any]] = {status: {} for status in statuses}
+    for code, text in messages.items():
+        error = {"code": code, "message": text, "request_id": "5d3c9fb20a7e41d8"}
+        examples.get(MEANINGS[code].http, {})[code] = {"value": {"error": error}}
     return {
         status: {
             "description": HTTPStatus(status).phrase,
-            "headers": _HEADERS.get(status, {}),
-            "content": {
-                "application/json": {
-                    "schema": {"$ref": REF.format(model=ErrorBody.__name__)},
-                    "examples": {
-                        code: {
-                            "value": {
-                                "error": {"code": code, "message": text, "request_id": REQUEST_ID}
-                            }
-                        }
-                        for code, text in messages.items()
-                        if MEANINGS[code].http == status
-                    },
-                }
-            },
+            "headers": headers.get(status, {}),
+            "content": {"application/json": {"schema": schema, "examples": examples[status]}},
         }
         for status in statuses
     }
 
 
-_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
-_TEXT: Final = {"schema": {"type": "string"}}
-_TEXTS: Final = {"text/vnd.hocr+html": _TEXT, "application/xml": _TEXT}  # of a page, with `format`
-_STROKE: Final = [0] * 8 + [254] * 12 + [0] * 8  # a column of 28 pixels through a vertical stroke
+BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+TEXT: Final = {"schema": {"type": "string"}}
+PAGE_TEXTS: Final = {"text/vnd.hocr+html": TEXT, "application/xml": TEXT}  # with `format`
 
 # Generators of clients take one kind of body for a call: JSON if there is any, or the first. So a
 # call is described twice, with an image and with JSON. openapi-generator 7.26 needs the form first:
@@ -142,17 +125,18 @@ _IMAGE: Final = {
         "schema": {
             "type": "object",
             "required": ["file"],
-            "properties": {"file": _BINARY["schema"]},
+            "properties": {"file": BINARY["schema"]},
         }
     },
-    "application/octet-stream": _BINARY,
-    "image/*": _BINARY,
+    "application/octet-stream": BINARY,
+    "image/*": BINARY,
 }
 _JSON: Final = {
     "application/json": {
         "schema": {"$ref": REF.format(model=JsonBody.__name__)},
         "examples": {
-            "columns": {"value": {"columns": [_STROKE] * 3}},
+            # Columns of 28 pixels through a vertical stroke.
+            "columns": {"value": {"columns": [[0] * 8 + [254] * 12 + [0] * 8] * 3}},
             "strokes": {"value": {"strokes": [[[12, 20], [14.5, 61], [16, 99.5]]]}},
         },
     }
@@ -170,60 +154,42 @@ def completed(description: dict[str, Any]) -> dict[str, Any]:
     return description
 
 
-def _call(
-    path: str, answer: Any, described: str, body: dict[str, Any] = _IMAGE, **media: Any
+def image_call(path: str, answer: Any, shows: str, **media: Any) -> Extra:
+    """Return a call with an image of something; `media` as for `call`."""
+    described = f"An image of {shows}; JSON too: {path}/json."
+    return call(path, answer, described, _IMAGE, **media)
+
+
+def ink_call(path: str, answer: Any, **media: Any) -> Extra:
+    """Return the same call with JSON."""
+    return call(f"{path}/json", answer, "Columns, or strokes of a pen.", _JSON, **media)
+
+
+def call(
+    path: str, answer: Any, described: str, body: dict[str, Any] | None = None, **media: Any
 ) -> Extra:
-    """Return a call with a body; `media` are the types of answers beside the JSON of a model."""
-    request = {"required": True, "description": described, "content": body}
+    """Return a call with a body, an image or JSON if it is None.
+
+    `media` are the types of answers beside the JSON of a model, `answer`.
+    """
+    request = {"required": True, "description": described, "content": body or _IMAGE | _JSON}
     return {
         "path": path,
         "tags": ["images"],
         "response_model": answer,
         "openapi_extra": {"requestBody": request},
-        "responses": _errors(*_STATUSES) | ({200: media} if media else {}),
+        "responses": errors(400, 401, 403, 404, 408, 413, 415, 421, 422, 429, 500, 503)
+        | ({200: media} if media else {}),
     }
 
 
-def _both(path: str, answer: Any, shows: str, **media: Any) -> tuple[Extra, Extra]:
-    """Return a call as it is described with an image, and with JSON."""
-    image, ink = f"An image of {shows}; JSON too: {path}/json.", "Columns, or strokes of a pen."
-    return _call(path, answer, image, **media), _call(f"{path}/json", answer, ink, _JSON, **media)
+def page_call(path: str, answer: Any, **media: Any) -> Extra:
+    """Return a call with an image of a page; `media` as for `call`."""
+    return call(path, answer, "An image of a page of writing.", _IMAGE, **media)
 
 
-CLASSIFY, CLASSIFY_JSON = _both("/v1/classify", Classification, "one character")
-TRANSCRIBE, TRANSCRIBE_JSON = _both("/v1/transcribe", Transcription, "one line of writing")
-PAGE: Final = _call("/v1/page", Page, "An image of a page of writing.", content=_TEXTS)
-PAGE_COLUMNS: Final = _call("/v1/page/columns", PageColumns, "An image of a page of writing.")
-RECOGNIZE: Final = _call(
-    "/v1/recognize",
-    Recognition,
-    "What the other calls take; an image of a page with page=true.",
-    _IMAGE | _JSON,
-    content=_TEXTS,
-)
-COLUMNS, COLUMNS_JSON = _both(
-    "/v1/columns",
-    None,
-    "one character or line of writing",
-    content={"application/octet-stream": _BINARY},
-    headers={
-        "x-inkstream-model": {
-            "schema": {"type": "string"},
-            "description": "Name of the model that the columns are for.",
-        }
-    },
-)
-MODELS: Final[Extra] = {
-    "tags": ["images"],
-    "responses": _errors(400, 401, 403, 421, 500)
-    | _errors(422, messages={"bad_value": "modle is no parameter of this route, allowed: none"}),
-}
-TOKENS: Final[Extra] = MODELS | {"tags": ["tokens"]}
-HEALTH: Final[Extra] = {"tags": ["operators"], "responses": _errors(400, 421, 500)}
-READINESS: Final[Extra] = {"tags": ["operators"], "responses": _errors(400, 421, 500, 503)}
-METRICS: Final[Extra] = {
-    "tags": ["operators"],
-    "response_class": PlainTextResponse,
-    "responses": {200: {"description": "Prometheus text.", "content": {"text/plain": _TEXT}}}
-    | _errors(400, 401, 421, 500),
-}
+def plain_call(tag: str) -> Extra:
+    """Return a call without a body or parameters."""
+    text = "modle is no parameter of this route, allowed: none"
+    faults = errors(400, 401, 403, 421, 500) | errors(422, messages={"bad_value": text})
+    return {"tags": [tag], "responses": faults}

@@ -7,7 +7,7 @@ and no more.
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
@@ -16,16 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.pages import Page, PageLine
-from inkstream.service.pages import DECIMALS
+from inkstream.service.pages import DECIMALS, answer_of
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import StoppingError, error_of
-from inkstream.service.rest.encoding import Encoder, encoded_event
-from inkstream.service.rest.rendering import LineReading
+from inkstream.service.rest.work import LineReading
 from inkstream.service.service import RunningModel
 from inkstream.service.session import Close, Effect
 
-FLUSH: Final = '{"type":"flush"}'
-CONCURRENT_LINES: Final = 8  # of one page: a third of a batch of the engine
+STEP_EVENTS: Final = 64  # that are encoded at once: less than a millisecond
 
 
 def ordered_pairs(result: messages.Result) -> list[messages.Pair]:
@@ -72,6 +70,27 @@ class Answers:
             self.complete.set_exception(error)
 
 
+class Encoder:
+    """Encodes events on the event loop in steps, one step of all requests in a turn of the loop.
+
+    In a thread it would take the interpreter from the loop for 5 ms at a time.
+    """
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def encode(self, events: Sequence[messages.Event]) -> list[msgspec.Raw]:
+        """Return the JSON of each event as answers have it."""
+        encoded: list[msgspec.Raw] = []
+        for start in range(0, len(events), STEP_EVENTS):
+            async with self._turn:
+                for event in events[start : start + STEP_EVENTS]:
+                    encoded.append(msgspec.Raw(answer_of(event).model_dump_json().encode()))
+                if len(events) > STEP_EVENTS:
+                    await asyncio.sleep(0)
+        return encoded
+
+
 async def recognize(
     model: RunningModel,
     session_id: str,
@@ -88,10 +107,11 @@ async def recognize(
     session = model.new_session(session_id, column_size=columns.shape[1])
     member = model.engine.attach(session, answers.deliver, client)
     try:
-        messages: list[str | bytes] = [json.dumps({"type": "configure", **options})]
         step = model.session_model.limits.max_message_columns
-        messages += [columns[i : i + step].tobytes() for i in range(0, len(columns), step)]
-        for message in [*messages, FLUSH]:
+        sent: list[str | bytes] = [json.dumps({"type": "configure", **options})]
+        sent += [columns[i : i + step].tobytes() for i in range(0, len(columns), step)]
+        sent.append(json.dumps({"type": "flush"}))
+        for message in sent:
             model.engine.receive(member, message, time.monotonic())
         await answers.complete
     finally:
@@ -109,13 +129,13 @@ async def recognize_page(
     encoder: Encoder,
 ) -> list[LineReading]:
     """Read the lines of a page; raise what `recognize` raises for the first that fails."""
-    turns = asyncio.Semaphore(CONCURRENT_LINES)
+    turns = asyncio.Semaphore(8)  # lines at once: an eighth of a batch of the engine
 
     async def read(number: int, line: PageLine) -> LineReading:
         async with turns:
             session_id = f"{request_id}.{number}"
             answers = await recognize(model, session_id, client, line.columns, options)
-        events = await encoder.encode(answers.events, encoded_event)
+        events = await encoder.encode(answers.events)
         return LineReading(answers.text or "", msgspec.json.encode(events))
 
     try:

@@ -19,8 +19,9 @@ from typing import Annotated, Any, Final, Literal
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import HTTPException
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.security import HTTPBearer
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.datastructures import MutableHeaders
@@ -31,19 +32,19 @@ from inkstream.model.config import Kind
 from inkstream.model.errors import InkstreamError
 from inkstream.service import installed_version
 from inkstream.service.observe.logs import get_logger
-from inkstream.service.observe.metrics import CONTENT_TYPE, Metrics
 from inkstream.service.observe.tracing import TRACEPARENT, trace_of
-from inkstream.service.pages import columns_of
+from inkstream.service.pages import Page, PageColumns, columns_of
 from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS, StoppingError, ValueRefusedError
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest import openapi
 from inkstream.service.rest.answers import (
-    MEDIA_TYPES,
+    Classification,
+    Recognition,
+    Transcription,
     answer_json,
 )
-from inkstream.service.rest.bodies import BodyReader
-from inkstream.service.rest.encoding import Encoder
+from inkstream.service.rest.bodies import BodyReader, address_of, while_connected
 from inkstream.service.rest.errors import (
     REQUEST_ID_HEADER,
     UNKNOWN_PARAMETER,
@@ -52,32 +53,14 @@ from inkstream.service.rest.errors import (
     request_id_of,
 )
 from inkstream.service.rest.inputs import JSON
-from inkstream.service.rest.recognition import recognize, recognize_page
-from inkstream.service.rest.rendering import PageForm, Rendering
-from inkstream.service.rest.requests import address_of, while_connected
+from inkstream.service.rest.recognition import Encoder, recognize, recognize_page
+from inkstream.service.rest.work import FORMS, PageForm, Rendering
 from inkstream.service.service import RunningModel, Service
 
-ABOUT: Final[dict[str, Any]] = openapi.ABOUT | dict.fromkeys(
-    ("openapi_url", "docs_url", "redoc_url")
-)
-REQUEST_ID_BYTES: Final = 8
-MODEL_HEADER: Final = "x-inkstream-model"  # whose columns an answer holds
-ASYNCAPI: Final = Path(__file__).with_name("asyncapi.json")  # made by tools/asyncapi.py
 READING: Final = [  # calls that ask the models: they are measured and logged
-    call["path"]
-    for call in (
-        *(openapi.CLASSIFY, openapi.CLASSIFY_JSON, openapi.TRANSCRIBE, openapi.TRANSCRIBE_JSON),
-        *(openapi.PAGE, openapi.RECOGNIZE),
-    )
+    f"/v1/{call}"
+    for call in ("classify", "classify/json", "transcribe", "transcribe/json", "page", "recognize")
 ]
-
-# Python 3.11 counts the depth of a parsed tree for all threads together: where the collector of
-# garbage lets another thread parse meanwhile, ast.parse raises SystemError (cpython#106905).
-
-# Describes the header; `Access` reads it.
-_BEARER: Final = HTTPBearer(
-    auto_error=False, description="An API key or a token, where keys are set."
-)
 
 log = get_logger()
 
@@ -200,8 +183,7 @@ def add_rest(app: FastAPI, service: Service) -> None:
     add_error_handlers(app, service.metrics)
     app.include_router(_router(service))
     _add_operators(app, service)
-    _add_stream(app)
-    _add_description(app)
+    _add_descriptions(app)
     app.openapi = lambda: (  # type: ignore[method-assign]
         app.openapi_schema or openapi.completed(FastAPI.openapi(app))
     )
@@ -213,8 +195,7 @@ def add_rest(app: FastAPI, service: Service) -> None:
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
         )
-    app.add_middleware(AddressCheck, service=service)
-    app.add_middleware(RequestLog, metrics=service.metrics)  # the outermost: it sees every answer
+    app.add_middleware(Requests, service=service)  # the outermost: it sees every answer
 
 
 def _router(service: Service) -> APIRouter:
@@ -225,7 +206,9 @@ def _router(service: Service) -> APIRouter:
         service.access.check_origin(headers.get("origin"), headers.get("host"))
         service.access.check_key(headers.get("authorization"))
 
-    router = APIRouter(dependencies=[Depends(check_access), Depends(_BEARER)])
+    # This one describes the header, which `check_access` reads.
+    bearer = HTTPBearer(auto_error=False, description="An API key or a token, where keys are set.")
+    router = APIRouter(dependencies=[Depends(check_access), Depends(bearer)])
     bodies = BodyReader(service)
     _add_reading(router, service, bodies)
     _add_columns(router, service, bodies)
@@ -264,17 +247,17 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
             )
             lines = await while_connected(request, work)
             text = await bodies.rendered(request, Rendering(query.form, page, lines))
-            return Response(text, media_type=MEDIA_TYPES[query.form])
+            return Response(text, media_type=FORMS[query.form][1])
 
-    @router.post(**openapi.CLASSIFY)
-    @router.post(**openapi.CLASSIFY_JSON)
+    @router.post(**openapi.image_call("/v1/classify", Classification, "one character"))
+    @router.post(**openapi.ink_call("/v1/classify", Classification))
     async def classify(request: Request, query: Annotated[ClassifyParameters, Query()]) -> Response:
         """Read one character."""
         model = service.model_of_kind(query.model, "classifier", "/v1/classify")
         return await read(request, model, query, query.curve)
 
-    @router.post(**openapi.TRANSCRIBE)
-    @router.post(**openapi.TRANSCRIBE_JSON)
+    @router.post(**openapi.image_call("/v1/transcribe", Transcription, "one line of writing"))
+    @router.post(**openapi.ink_call("/v1/transcribe", Transcription))
     async def transcribe(
         request: Request, query: Annotated[TranscribeParameters, Query()]
     ) -> Response:
@@ -282,13 +265,16 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         model = service.model_of_kind(query.model, "transcriber", "/v1/transcribe")
         return await read(request, model, query)
 
-    @router.post(**openapi.PAGE)
+    @router.post(**openapi.page_call("/v1/page", Page, content=openapi.PAGE_TEXTS))
     async def page(request: Request, query: Annotated[PageParameters, Query()]) -> Response:
         """Read a page of many lines."""
         model = service.model_of_kind(query.model, "transcriber", "/v1/page")
         return await read_page(request, model, query)
 
-    @router.post(**openapi.RECOGNIZE)
+    described = "What the other calls take; an image of a page with page=true."
+    texts = openapi.PAGE_TEXTS
+
+    @router.post(**openapi.call("/v1/recognize", Recognition, described, content=texts))
     async def recognize_any(
         request: Request, query: Annotated[RecognizeParameters, Query()]
     ) -> Response:
@@ -306,8 +292,18 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
 
 
 def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> None:
-    @router.post(**openapi.COLUMNS)
-    @router.post(**openapi.COLUMNS_JSON)
+    name = {
+        "schema": {"type": "string"},
+        "description": "Name of the model that the columns are for.",
+    }
+    media = {
+        "content": {"application/octet-stream": openapi.BINARY},
+        "headers": {"x-inkstream-model": name},
+    }
+    shows = "one character or line of writing"
+
+    @router.post(**openapi.image_call("/v1/columns", None, shows, **media))
+    @router.post(**openapi.ink_call("/v1/columns", None, **media))
     async def columns(request: Request, query: Annotated[ModelParameter, Query()]) -> Response:
         """Give the columns that an image or strokes become, as a stream takes them.
 
@@ -318,11 +314,11 @@ def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> Non
             service.sessions.admit_request(address_of(request)),
             bodies.columns(request, model) as came,
         ):
-            headers = {MODEL_HEADER: came.model}
+            headers = {"x-inkstream-model": came.model}
             columns = came.columns[:, : service.models[came.model].info.column_height]
             return Response(columns.tobytes(), 200, headers, "application/octet-stream")
 
-    @router.post(**openapi.PAGE_COLUMNS)
+    @router.post(**openapi.page_call("/v1/page/columns", PageColumns))
     async def page_columns(request: Request, query: Annotated[ModelParameter, Query()]) -> Response:
         """Give the lines of a page as columns, which a stream can read."""
         model = service.model_of_kind(query.model, "transcriber", "/v1/page/columns")
@@ -336,13 +332,13 @@ def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> Non
 
 
 def _add_models(router: APIRouter, service: Service) -> None:
-    @router.get("/v1/models", **openapi.MODELS)
+    @router.get("/v1/models", **openapi.plain_call("images"))
     async def models(_query: Annotated[NoParameters, Query()]) -> Models:
         """List the models that this server runs."""
         infos = [running.info for running in service.models.values()]
         return Models(version=installed_version(), models=infos)
 
-    @router.post("/v1/tokens", **openapi.TOKENS)
+    @router.post("/v1/tokens", **openapi.plain_call("tokens"))
     async def token(
         request: Request, response: Response, _query: Annotated[NoParameters, Query()]
     ) -> Token:
@@ -356,13 +352,13 @@ def _add_models(router: APIRouter, service: Service) -> None:
 
 def _add_operators(app: FastAPI, service: Service) -> None:
     @app.head("/healthz", include_in_schema=False)
-    @app.get("/healthz", **openapi.HEALTH)
+    @app.get("/healthz", tags=["operators"], responses=openapi.errors(400, 421, 500))
     async def healthz() -> Status:
         """Say that the process is alive."""
         return Status(status="alive")
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", **openapi.READINESS)
+    @app.get("/readyz", tags=["operators"], responses=openapi.errors(400, 421, 500, 503))
     async def readyz() -> Status:
         """Say whether the models are loaded and a session more is accepted; 503 if not."""
         if service.sessions.stopping:
@@ -370,15 +366,26 @@ def _add_operators(app: FastAPI, service: Service) -> None:
         service.sessions.check_room()
         return Status(status="ready")
 
-    @app.get("/metrics", **openapi.METRICS)
+    samples: openapi.Responses = {
+        200: {"description": "Prometheus text.", "content": {"text/plain": openapi.TEXT}}
+    }
+
+    @app.get(
+        "/metrics",
+        tags=["operators"],
+        response_class=PlainTextResponse,
+        responses=samples | openapi.errors(400, 401, 421, 500),
+    )
     async def prometheus(request: Request) -> Response:
         """Give the metrics as Prometheus text."""
         if service.settings.metrics_need_key:
             service.access.check_key(request.headers.get("authorization"))
-        return Response(service.metrics.render(), media_type=CONTENT_TYPE)
+        return Response(service.metrics.render(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def _add_description(app: FastAPI) -> None:
+def _add_descriptions(app: FastAPI) -> None:
+    """Add the routes that describe the calls and the WebSocket."""
+
     @app.get("/openapi.json", include_in_schema=False)
     def description(request: Request) -> JSONResponse:
         """Describe the calls by OpenAPI, in a thread, for the answer is long."""
@@ -386,11 +393,8 @@ def _add_description(app: FastAPI) -> None:
         servers = {"servers": [{"url": root_path}]} if root_path else {}
         return JSONResponse(app.openapi() | servers)
 
-
-def _add_stream(app: FastAPI) -> None:
-    """Add the routes that describe the WebSocket."""
-
-    document: dict[str, Any] = json.loads(ASYNCAPI.read_bytes())
+    # `tools/asyncapi.py` makes the file.
+    document: dict[str, Any] = json.loads(Path(__file__).with_name("asyncapi.json").read_bytes())
     local = document["servers"].pop("local")
 
     @app.get("/asyncapi.json", include_in_schema=False)
@@ -414,41 +418,22 @@ def _add_stream(app: FastAPI) -> None:
         raise HTTPException(HTTPStatus.UPGRADE_REQUIRED, text, {"upgrade": "websocket"})
 
 
-class AddressCheck:
-    """Refuse requests that call the server by a name that is not its own, before anything else."""
+class Requests:
+    """Give every request its id, check its addresses, and log those that ask the models.
+
+    A request that calls the server by a name that is not its own is refused before anything else.
+    """
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
-        self._service = service
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            request = Request(scope)
-            client = request.client.host if request.client else None
-            try:
-                self._service.access.check_addresses(request.headers.get("host"), client)
-            except InkstreamError as error:
-                self._service.metrics.refused(error.code)
-                scope["state"]["failure"] = {"code": error.code}
-                status, request_id = MEANINGS[error.code].http, request_id_of(request)
-                response = error_response(status, error.code, str(error), request_id)
-                await response(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-class RequestLog:
-    """Give every request its id, and log one line about each that asks the models."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
+        self._access = service.access
+        self._metrics = service.metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = secrets.token_hex(REQUEST_ID_BYTES)
+        request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value  # unless an answer begins
 
@@ -467,7 +452,7 @@ class RequestLog:
         trace = trace_of(request.headers.get(TRACEPARENT), request.query_params.get(TRACEPARENT))
         with structlog.contextvars.bound_contextvars(request=request_id, **trace):
             try:
-                await self._app(scope, receive, send_with_id)
+                await (self._refusal(request) or self._app)(scope, receive, send_with_id)
             finally:
                 request_s = time.perf_counter() - started_s
                 failure = scope["state"].get("failure", {})
@@ -477,3 +462,15 @@ class RequestLog:
                     milliseconds = round(request_s * 1000, 1)
                     known = path if path in READING else "another"  # a path may say anything
                     log.info("request", path=known, status=status, ms=milliseconds, **failure)
+
+    def _refusal(self, request: Request) -> Response | None:
+        """Return the answer to a request whose addresses are not allowed, else None."""
+        client = request.client.host if request.client else None
+        try:
+            self._access.check_addresses(request.headers.get("host"), client)
+        except InkstreamError as error:
+            self._metrics.refused(error.code)
+            request.state.failure = {"code": error.code}
+            status = MEANINGS[error.code].http
+            return error_response(status, error.code, str(error), request_id_of(request))
+        return None

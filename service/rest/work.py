@@ -1,22 +1,51 @@
 """What a page worker does for REST: read a body, or render the answer about a page.
 
-Run as a module, this is the page worker.
+Run as a module, this is the page worker. It imports neither the engine nor the sessions, which
+would take 13 MB in each.
 """
 
 import traceback
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from inkstream.model.errors import InkstreamError
 from inkstream.model.pages import Page
+from inkstream.service import pages
 from inkstream.service.page_workers.worker import serve
 from inkstream.service.protocol.errors import OverLimitError
-from inkstream.service.rest.inputs import Input, Task, read
-from inkstream.service.rest.rendering import Rendering, render
+from inkstream.service.rest.inputs import JSON, Input, Task, read
+
+PageForm = Literal["json", "hocr", "alto"]
+Render = Callable[[Page, Iterable[pages.ReadLine]], str]
+
+FORMS: Final[Mapping[PageForm, tuple[Render, str]]] = {  # with their media types
+    "json": (pages.json_of, JSON),
+    "hocr": (pages.hocr, "text/vnd.hocr+html; charset=utf-8"),
+    "alto": (pages.alto, "application/xml; charset=utf-8"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LineReading:
+    """What a session read of one line of a page."""
+
+    text: str
+    events: bytes  # a JSON array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rendering:
+    """A page and what was read of its lines, of which an answer is made."""
+
+    form: PageForm
+    page: Page
+    lines: list[LineReading]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,10 +93,21 @@ def work(job: bytes, body: bytes) -> bytes:
 
 def _outcome(job: Job, body: bytes) -> Outcome:
     if job.rendering is not None:
-        return Outcome(text=render(job.rendering))
+        return Outcome(text=_rendered(job.rendering))
     assert job.task is not None
-    found = read(job.task, body)
-    return Outcome(page=found) if isinstance(found, Page) else Outcome(input=found)
+    content = read(job.task, body)
+    return Outcome(page=content) if isinstance(content, Page) else Outcome(input=content)
+
+
+def _rendered(rendering: Rendering) -> str:
+    """Return the answer about a page; its lines are made one by one, for their memory's sake."""
+    readings = TypeAdapter(list[pages.Letter | pages.Word])
+    lines = (
+        pages.read_line(line, reading.text, readings.validate_json(reading.events))
+        for line, reading in zip(rendering.page.lines, rendering.lines, strict=True)
+    )
+    render, _ = FORMS[rendering.form]
+    return render(rendering.page, lines)
 
 
 def _packed(array: NDArray[Any]) -> tuple[str, tuple[int, ...], bytes]:

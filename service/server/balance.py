@@ -10,9 +10,7 @@ import mmap
 from pathlib import Path
 from typing import Final
 
-MOST_WORKERS: Final = 256  # that live at the same time, those that end included
-_FILE: Final = "connections"
-_COUNT_BYTES: Final = 4  # an aligned integer is written at once
+MAX_WORKERS: Final = 256  # that live at the same time, those that end included
 
 
 class Balance:
@@ -20,17 +18,17 @@ class Balance:
 
     def __init__(self, folder: Path | None = None, number: int = 0) -> None:
         """Use the file in a folder that workers share, as the one of this number, or be alone."""
-        if folder is None:
-            self._counts = memoryview(bytearray(_COUNT_BYTES)).cast("i")
-        else:
-            with (folder / _FILE).open("r+b") as file:
-                self._counts = memoryview(mmap.mmap(file.fileno(), 0)).cast("i")
+        memory: bytearray | mmap.mmap = bytearray(4)
+        if folder is not None:
+            with (folder / "connections").open("r+b") as file:
+                memory = mmap.mmap(file.fileno(), 0)
+        self._counts = memoryview(memory).cast("i")  # an aligned integer is written at once
         self._number = number
 
     @staticmethod
     def create(folder: Path) -> None:
         """Create the file in the folder that workers share."""
-        (folder / _FILE).write_bytes(bytes(_COUNT_BYTES * MOST_WORKERS))
+        (folder / "connections").write_bytes(bytes(4 * MAX_WORKERS))
 
     def join(self, n_connections: int) -> None:
         """Note that this worker accepts connections, and how many it has."""
@@ -47,5 +45,5 @@ class Balance:
 
     def is_even(self) -> bool:
         """Return whether no worker that accepts has fewer connections than this one."""
-        own = self._counts[self._number]
-        return all(not 0 < count < own for count in self._counts)
+        count_here = self._counts[self._number]
+        return all(not 0 < count < count_here for count in self._counts)

@@ -23,18 +23,9 @@ from inkstream.service.observe.watchdog import Watchdog
 from inkstream.service.server.balance import Balance
 from inkstream.service.settings import Settings
 
-ACCEPTS_A_TURN: Final = 16  # connections accepted before others get their turn of the event loop
-YIELD_S: Final = 0.005  # for which a connection is left to workers that have fewer
-ACCEPT_AGAIN_S: Final = 0.5  # after the system has had no descriptor for one
-NO_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # accept(2)
 STEPS_S: Final = 0.002  # a turn, for requests, ends of connections and frames that waited
-# To answer a request or to open a session: what the application takes in later turns counts as time
-# of the step that causes it.
-REQUEST_S: Final = 0.0007
 LOG_EVERY_S: Final = 60.0  # the same reason of the same client is logged once in this time
 MAX_LOGGED: Final = 100  # lines in this time, of all clients
-
-NewProtocol = Callable[["Peer"], asyncio.Protocol]
 
 log = get_logger()
 
@@ -161,10 +152,10 @@ class Connections:
         name, parsed = network_of(address), ipaddress.ip_address(address.partition("%")[0])
         is_proxy = any(parsed in network for network in self._proxies)
         peer = self._peers.get(name) or Peer(name, is_proxy, self)
-        if peer.n_connections >= self._settings.most_connections_of_client and not is_proxy:
+        if peer.n_connections >= self._settings.max_connections_per_client and not is_proxy:
             peer.refused("too_many_connections")
             return HTTPStatus.TOO_MANY_REQUESTS
-        if self._n_open >= self._settings.most_connections:
+        if self._n_open >= self._settings.max_connections:
             peer.refused("server_full")
             return HTTPStatus.SERVICE_UNAVAILABLE
         self._peers[name] = peer
@@ -199,7 +190,10 @@ class Acceptor:
     """
 
     def __init__(
-        self, listeners: Iterable[socket.socket], connections: Connections, protocol: NewProtocol
+        self,
+        listeners: Iterable[socket.socket],
+        connections: Connections,
+        protocol: Callable[[Peer], asyncio.Protocol],
     ) -> None:
         self._listeners = list(listeners)
         self._connections = connections
@@ -235,9 +229,10 @@ class Acceptor:
 
     def _accept(self, listener: socket.socket) -> None:
         self._connections.turn.begin()
-        for _ in range(ACCEPTS_A_TURN):
+        for _ in range(16):  # before others get their turn of the event loop
             if not self._connections.balance.is_even():
-                self._pause(YIELD_S, self._accept_what_is_left)
+                # Workers that have fewer connections may take the next one for 5 ms.
+                self._pause(0.005, self._accept_what_is_left)
                 return
             if not self._accept_one(listener):
                 return
@@ -255,11 +250,12 @@ class Acceptor:
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno not in NO_RESOURCES:
+            # For lack of a descriptor or of memory the connection waits: accept(2).
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 return True  # this one is gone already
             log.warning("connections have to wait", reason=error.strerror)
             self._connections.balance.leave()
-            self._pause(ACCEPT_AGAIN_S, self.start)
+            self._pause(0.5, self.start)
             return False
         accepted.setblocking(False)
         peer = self._connections.admit(address[0])

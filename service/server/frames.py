@@ -24,15 +24,12 @@ TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # whole frames: 
 WHOLE: Final = 0x80  # set in the last frame of a message
 FIRST: Final = {0x01, 0x02}  # frames that begin a message of several
 NEXT: Final = {0x80, 0x00}  # frames that continue one
-OPCODES: Final = {0x0, 0x1, 0x2, 0x8, 0x9, 0xA}
-MASK_BYTES: Final = 4
 MAX_CONTROL_BYTES: Final = 125  # RFC 6455, 5.5
 # The system doubles it, and a client can send so much ahead, which one turn may have to read.
 RECEIVE_BYTES: Final = 16 * 1024
 MAX_UNREAD_BYTES: Final = 32 * 1024 * 1024  # of a client's WebSocket frames that are not whole
 FRAMES_S: Final = 0.001  # a turn, for the frames of a client behind the first one of each read
 FIRST_FRAMES_S: Final = 0.003  # a turn, for all frames of a client
-END_S: Final = 0.0003  # for the application to end a session, in later turns
 WRITING_S: Final = 0.002  # to write the messages of a client that has begun to read again
 
 
@@ -75,7 +72,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _end(self, exc: Exception | None) -> None:
         """Let uvicorn end the connection, and break its reference cycles."""
-        self.peer.turn.spend(END_S)
+        self.peer.turn.spend(0.0003)  # for the application to end a session, in later turns
         self.uvicorn.connection_lost(exc)
         self.uvicorn.conn.parser.close()
 
@@ -141,17 +138,18 @@ class WebSocketConnection(asyncio.Protocol):
         kind, length, start = data[0], data[1] - 0x80, 6  # without a mask the length is below 0
         if length >= 126:
             start += 2 if length == 126 else 8
-            if len(data) < start - MASK_BYTES:
+            if len(data) < start - 4:  # bytes of the mask
                 return 0
-            length = int.from_bytes(data[2 : start - MASK_BYTES])
+            length = int.from_bytes(data[2 : start - 4])
         end = start + length
         n_before = len(self._fragments or b"")
-        if kind & 0x0F not in OPCODES or not 0 <= length <= self._max_bytes - n_before:
+        is_known = kind & 0x0F in {0x0, 0x1, 0x2, 0x8, 0x9, 0xA}
+        if not is_known or not 0 <= length <= self._max_bytes - n_before:
             self._leave_to_uvicorn(kind, bytes(data))  # it refuses the frame by its header
             return len(data)
         if end > len(data):
             return 0
-        payload = apply_mask(data[start:end], data[start - MASK_BYTES : start])
+        payload = apply_mask(data[start:end], data[start - 4 : start])
         if kind in (TEXT, BINARY) and self._fragments is None:
             self._hand_over(kind, payload)
         elif kind in (FIRST if self._fragments is None else NEXT):

@@ -12,14 +12,10 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from inkstream.service.server.connections import REQUEST_S, Peer, refusal
+from inkstream.service.server.connections import Peer, refusal
 from inkstream.service.server.frames import WebSocketConnection
 
 MAX_HEADER_BYTES: Final = 64 * 1024  # browsers and proxies stay below 32 KiB
-MAX_HEADERS: Final = 256  # with trailers
-MAX_PARAMETERS: Final = 5000  # of a query: room for max_hint_characters words, and read in 4 ms
-MAX_PIPELINED: Final = 8  # requests that wait for the answer to an earlier one
-PIECE_BYTES: Final = 4096  # parsed at once: what is refused has been kept in memory so far
 
 
 class AnswerTransport:
@@ -60,21 +56,21 @@ class HttpConnection(HttpToolsProtocol):
 
     def _parse(self, data: bytes) -> None:
         """Parse what has come, in pieces, and refuse too much that is no body."""
-        for start in range(0, len(data), PIECE_BYTES):
+        for start in range(0, len(data), 4096):  # what is refused is in memory by then
             if self.transport.is_closing():
                 return
-            piece = data[start : start + PIECE_BYTES]
+            piece = data[start : start + 4096]
             self._header_bytes_left -= len(piece)
             super().data_received(piece)
             if self.transport.get_protocol() is not self:  # it is a WebSocket now
                 return
-            if self._header_bytes_left < 0 or len(self.headers or ()) > MAX_HEADERS:
+            if self._header_bytes_left < 0 or len(self.headers or ()) > 256:  # with trailers
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
         if not self.flow.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def on_message_begin(self) -> None:
-        if len(self.pipeline) >= MAX_PIPELINED:
+        if len(self.pipeline) >= 8:
             raise ValueError("too many requests wait")  # answered with 400, as all that is raised
         super().on_message_begin()
         self._header_bytes_left = MAX_HEADER_BYTES
@@ -84,10 +80,12 @@ class HttpConnection(HttpToolsProtocol):
         n_hosts = sum(name == b"host" for name, _ in self.headers)
         if n_hosts > 1 or (not n_hosts and self.parser.get_http_version() != "1.0"):
             raise ValueError("one Host is required")  # RFC 9112, 3.2
-        if self.url.count(b"&") >= MAX_PARAMETERS:
+        if self.url.count(b"&") >= 5000:  # room for max_hint_characters words, and read in 4 ms
             raise ValueError("too many parameters")
         self._set_deadline(self.config.settings.body_timeout_s)
-        self.peer.turn.spend(REQUEST_S)
+        # What the application takes in later turns, to answer a request or to open a session,
+        # counts as time of this turn.
+        self.peer.turn.spend(0.0007)
         super().on_headers_complete()
         if self.cycle is not None:  # the request is no WebSocket handshake
             self.cycle.transport = AnswerTransport(self.transport)  # type: ignore[assignment]

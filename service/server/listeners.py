@@ -11,7 +11,6 @@ from inkstream.model.errors import ConfigError
 from inkstream.service.observe.logs import get_logger
 from inkstream.service.settings import Settings
 
-BACKLOG: Final = 2048  # connections that the kernel keeps until we accept them
 BUFFER_BYTES: Final = 128 * 1024  # of the kernel, each way of a connection: bounds a flood
 
 log = get_logger()
@@ -29,8 +28,8 @@ def listen(settings: Settings, *, shared: bool = False) -> list[socket.socket]:
     host, port = settings.host, settings.port
     listeners: list[socket.socket] = []
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in dict.fromkeys(found):
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(infos):
             listener = socket.socket(family, kind, protocol)
             listeners.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -42,7 +41,7 @@ def listen(settings: Settings, *, shared: bool = False) -> list[socket.socket]:
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind((address[0], port, *address[2:]))
-            listener.listen(BACKLOG)
+            listener.listen(2048)  # connections that the kernel keeps until we accept them
             port = listener.getsockname()[1]  # where any port would do, all take the same
     except OSError as error:
         for listener in listeners:
@@ -64,10 +63,9 @@ def warn_if_open_to_all(settings: Settings) -> None:
 def raise_descriptor_limit(needed: int) -> None:
     """Allow this process the open descriptors that it needs, or warn if that is not possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    if soft == unlimited or soft >= needed:
+    if soft == resource.RLIM_INFINITY or soft >= needed:
         return
-    allowed = needed if hard == unlimited else min(needed, hard)
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < needed:
         log.warning(

@@ -11,7 +11,9 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from typing import Any, Final
 
 import uvicorn
@@ -29,9 +31,6 @@ from inkstream.service.service import Service
 from inkstream.service.settings import Settings
 
 FIRST_REQUEST_S: Final = 0.25  # for the first requests of connections that were just accepted
-REPLY_S: Final = 0.5  # for the clients' replies to a close, after the sessions had their time
-FLUSH_S: Final = 0.3  # for what is written then; connections that remain are cut off
-CLOSING_S: Final = 2  # until tasks are cancelled that do not end without their connections
 CLIENT_FAULTS: Final = {  # which uvicorn logs as errors of the application; they are counted
     "ASGI callable returned without completing handshake.",  # it refused the client
     "Invalid UTF-8 sequence received from client.",
@@ -39,12 +38,7 @@ CLIENT_FAULTS: Final = {  # which uvicorn logs as errors of the application; the
     "Unsupported upgrade request.",
 }
 SIGNAL_CHECK_S: Final = 0.1  # a signal only sets a flag, which uvicorn checks as often
-FIRST_CHECK_S: Final = 0.02
-COLLECT_EVERY_S: Final = 2  # with few connections open, else
-COLLECT_REST: Final = 500  # times as long as a collection takes, until the next one
-COLLECT_AT_LEAST_S: Final = 600.0
-FEW_CONNECTIONS: Final = 32  # whose objects are walked over in about 1 ms
-NEVER: Final = 1_000_000_000
+COLLECT_EVERY_S: Final = 2  # garbage, with few connections open
 SPARE_DESCRIPTORS: Final = 64  # beside connections: files, listeners, connections to be refused
 
 log = logs.get_logger()
@@ -57,26 +51,35 @@ def serve(settings: Settings, loading: Loading) -> None:
     """
     logs.configure(settings.log_format, settings.log_level)
     warn_if_open_to_all(settings)
-    run(settings, listen(settings), Server, loading)
+    run(settings, listen(settings), loading)
 
 
 def run(
     settings: Settings,
     listeners: Sequence[socket.socket],
-    new_server: "Callable[[Config, Service], Server]",
-    loading: Loading | None = None,
+    loading: Loading | None,
+    balance: Balance | None = None,
+    supervisor: Connection | None = None,
 ) -> None:
     """Serve on these sockets until a signal comes; raise an `InkstreamError` if that fails.
 
-    `loading` has begun to load what the settings name.
+    `loading` has begun to load what the settings name, or None. A worker has a `balance` with the
+    others, and a `supervisor`.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     app = create_app(settings, loading)
     service: Service = app.state.service
     with logs.in_background(service.metrics.line_dropped):
-        raise_descriptor_limit(settings.most_connections + SPARE_DESCRIPTORS)
-        new_server(Config(app, settings), service).run(sockets=list(listeners))
+        raise_descriptor_limit(settings.max_connections + SPARE_DESCRIPTORS)
+        server = Server(Config(app, settings), service, balance, supervisor)
+        server.run(sockets=list(listeners))
     signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def tell(supervisor: Connection, reason: str) -> None:
+    """Tell that a worker serves, or the reason why it cannot."""
+    with suppress(OSError):  # the supervisor has been killed, which `Server` notices
+        supervisor.send_bytes(reason.encode())
 
 
 class Config(uvicorn.Config):
@@ -100,30 +103,40 @@ class Config(uvicorn.Config):
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
             server_header=False,
-            timeout_graceful_shutdown=CLOSING_S,
+            timeout_graceful_shutdown=2,  # then tasks that do not end are cancelled
             timeout_notify=COLLECT_EVERY_S,
         )
         self.settings = settings
-        logging.getLogger("uvicorn.error").addFilter(lambda it: it.msg not in CLIENT_FAULTS)
+        logging.getLogger("uvicorn.error").addFilter(lambda line: line.msg not in CLIENT_FAULTS)
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server that drains: when it stops, it sends goaway and lets sessions end."""
+    """uvicorn's server that drains: when it stops, it sends goaway and lets sessions end.
 
-    def __init__(self, config: Config, service: Service, balance: Balance | None = None) -> None:
+    That of a worker tells its supervisor when it serves, and does not outlive it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        service: Service,
+        balance: Balance | None = None,
+        supervisor: Connection | None = None,
+    ) -> None:
         super().__init__(config)
         self._service = service
         self._balance = balance
+        self._supervisor = supervisor
         config.callback_notify = self._collect
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, and log where."""
+        """Begin to serve, and tell where: the log, and a supervisor."""
         await super().startup([])  # we accept ourselves
         if threading.current_thread() is threading.main_thread():  # the only one with signals
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._note_hangup)
         gc.freeze()  # what is loaded stays: collections need not walk over it again
         self._thresholds = gc.get_threshold()
-        gc.set_threshold(*self._thresholds[:2], NEVER)
+        gc.set_threshold(*self._thresholds[:2], 1_000_000_000)  # `_collect` does so instead
         self._collected_s = self._collect_next_s = time.monotonic()
         self._connections = Connections(
             self._service.settings, self._service.metrics, self._balance
@@ -135,20 +148,24 @@ class Server(uvicorn.Server):
             host, port = listener.getsockname()[:2]
             name = f"[{host}]" if ":" in host else host
             log.info("serving", url=f"http://{name}:{port}")
+        if self._supervisor is not None:
+            asyncio.get_running_loop().add_reader(self._supervisor.fileno(), self._obey)
+            tell(self._supervisor, "")
 
     async def _collect(self) -> None:
         """Collect the garbage of all generations when few clients are there, and give memory back.
 
         With 500 connections this takes 15 ms and more, for nothing: they make no reference cycles.
-        After a flood glibc would keep 90 MB that are free.
+        The objects of 32 are walked over in about 1 ms. After a flood glibc would keep 90 MB that
+        are free.
 
         The longer it takes, the rarer it is: much else may live in a process that others use too.
         """
         now_s = time.monotonic()
-        is_few = len(self._connections) <= FEW_CONNECTIONS and now_s >= self._collect_next_s
-        if is_few or now_s >= self._collected_s + COLLECT_AT_LEAST_S:
+        is_few = len(self._connections) <= 32 and now_s >= self._collect_next_s
+        if is_few or now_s >= self._collected_s + 600:
             gc.collect()
-            self._collect_next_s = now_s + COLLECT_REST * (time.monotonic() - now_s)
+            self._collect_next_s = now_s + 500 * (time.monotonic() - now_s)
             await asyncio.to_thread(memory.give_back)
             self._collected_s = now_s
 
@@ -163,12 +180,26 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Drain on the first signal, stop at once on the second; either way exit normally.
 
-        If that fails, because a step of the loop does not end, SIGALRM ends the process.
+        If that fails, because a step of the loop does not end, SIGALRM ends the process. Only the
+        supervisor ends the drain of a worker: to that a signal may come from it and from a service
+        manager, which signals all processes of a service.
         """
         if not self.should_exit:
             signal.setitimer(signal.ITIMER_REAL, self._service.settings.stop_within_s)
-        self.force_exit = self.should_exit
-        self.should_exit = True
+            self.should_exit = True
+        elif self._supervisor is None:
+            self.force_exit = True
+
+    def _obey(self) -> None:
+        """Stop at once if the supervisor says so; drain if it has ended."""
+        assert self._supervisor is not None
+        try:
+            self._supervisor.recv_bytes()
+        except (EOFError, OSError):
+            asyncio.get_running_loop().remove_reader(self._supervisor.fileno())
+            self.handle_exit(signal.SIGTERM, None)
+        else:
+            self.force_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more connections, let the sessions end, then close the other connections."""
@@ -183,13 +214,13 @@ class Server(uvicorn.Server):
             await asyncio.wait([drain], timeout=SIGNAL_CHECK_S)
         drain.cancel()
         # uvicorn would close WebSockets at once, and a client that is just sending something would
-        # lose the last messages (RFC 1122, 4.2.2.13): leave it time to reply to the close.
-        for _ in range(round(REPLY_S / SIGNAL_CHECK_S)):
+        # lose the last messages (RFC 1122, 4.2.2.13): leave it 0.5 s to reply to the close.
+        for _ in range(5):
             kinds = map(type, self.server_state.connections)
             if WebSocketsSansIOProtocol in kinds and not self.force_exit:
                 await asyncio.sleep(SIGNAL_CHECK_S)
         gc.set_threshold(*self._thresholds)
-        asyncio.get_running_loop().call_later(FLUSH_S, self._cut_off)
+        asyncio.get_running_loop().call_later(0.3, self._cut_off)  # once the rest is written
         await super().shutdown()
         if self.force_exit:  # uvicorn would skip it, and the application would fail
             await self.lifespan.shutdown()
@@ -201,7 +232,7 @@ class Server(uvicorn.Server):
             silent = (connection.cycle is None for connection in self._http_connections())
             if not self._acceptor.opening and not any(silent):
                 break
-            await asyncio.sleep(FIRST_CHECK_S)
+            await asyncio.sleep(0.02)
 
     def _http_connections(self) -> list[HttpConnection]:
         opened = list(self.server_state.connections)

@@ -31,17 +31,12 @@ from inkstream.service.access import GOAWAY_SHARE
 from inkstream.service.observe import logs
 from inkstream.service.observe.metrics import forget_gauges
 from inkstream.service.sealing import random_key
-from inkstream.service.server.balance import MOST_WORKERS, Balance
+from inkstream.service.server.balance import MAX_WORKERS, Balance
 from inkstream.service.server.listeners import listen, warn_if_open_to_all
 from inkstream.service.settings import LAST_S, Settings, environment_without_settings
 
 MODULE: Final = "inkstream.service.server.worker"
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-START_S: Final = 120.0  # for a worker to serve; it takes about a second on an idle machine
 KILL_S: Final = 0.5  # after the time in which a worker ends by itself
-EXIT_S: Final = 5.0  # for a process to end when all is done: long on a busy machine
-STEADY_S: Final = 10.0  # a worker that ends sooner is replaced after a pause
-PAUSES_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # after so many of these
 
 log = logs.get_logger()
 
@@ -115,7 +110,7 @@ class Supervisor:
         if self._is_replacing:
             missing = min(missing, 1 - sum(not worker.serves for worker in staying))
         used = {worker.number for worker in self._workers}
-        free = (number for number in range(1, MOST_WORKERS) if number not in used)
+        free = (number for number in range(1, MAX_WORKERS) if number not in used)
         for _, number in zip(range(missing), free, strict=False):
             if self._n_stops or time.monotonic() < self._start_at_s:
                 return
@@ -236,10 +231,14 @@ class Supervisor:
             self._pause(time.monotonic())
 
     def _pause(self, started_s: float) -> None:
-        """Start no worker for a while if one that started at that time ended early."""
+        """Start no worker for a while if one that started at that time ended within 10 s.
+
+        Each time in a row the pause is twice as long, up to 30 s.
+        """
         now_s = time.monotonic()
-        self._n_early_ends = 0 if now_s >= started_s + STEADY_S else self._n_early_ends + 1
-        self._start_at_s = now_s + PAUSES_S[min(self._n_early_ends, len(PAUSES_S) - 1)]
+        self._n_early_ends = 0 if now_s >= started_s + 10 else self._n_early_ends + 1
+        pause_s = min(30.0, 0.125 * 2 ** min(self._n_early_ends, 8))
+        self._start_at_s = now_s + (pause_s if self._n_early_ends else 0.0)
 
     def _read_settings(self) -> Settings:
         """Return the settings as they are now: any worker opens what another one has sealed."""
@@ -267,7 +266,8 @@ class _Worker:
         self.is_leaving = False
         self.reason = ""  # why it cannot serve, or was killed
         self.started_s = time.monotonic()
-        self.deadline_s = self.started_s + START_S  # until then it has to serve or end
+        # Until then it has to serve or end; it takes about a second on an idle machine.
+        self.deadline_s = self.started_s + 120
         self.connection, far_end = Pipe()
         self.connection.send_bytes(settings.export().encode())
         with far_end:
@@ -303,8 +303,8 @@ class _Worker:
         """Return the exit code of a worker that has closed its connection, and so ends now."""
         self.connection.close()
         left_s = self.deadline_s - time.monotonic()
-        try:
-            return self.process.wait(min(max(KILL_S, left_s), EXIT_S))
+        try:  # when all is done, the end takes long on a busy machine
+            return self.process.wait(min(max(KILL_S, left_s), 5.0))
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
@@ -323,7 +323,7 @@ def _signals() -> Iterator[socket.socket]:
     sender.setblocking(False)
     with receiver, sender:
         signal.set_wakeup_fd(sender.fileno())
-        for number in SIGNALS:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda _number, _frame: None)
         try:
             yield receiver

@@ -22,10 +22,6 @@ POLICY: Final = (
     " frame-ancestors 'none'"
 )
 NO_CACHE: Final = {"cache-control": "no-cache"}  # files of two versions do not fit together
-HEADERS: Final = {"content-security-policy": POLICY} | NO_CACHE
-# The icons of Swagger UI are data in its style sheet.
-DOCS_POLICY: Final = POLICY.replace("img-src 'self'", "img-src 'self' data:")
-DOCS_HEADERS: Final = {"content-security-policy": DOCS_POLICY} | NO_CACHE
 
 
 class Files(StaticFiles):
@@ -41,8 +37,10 @@ class Files(StaticFiles):
 def add_pages(app: FastAPI) -> None:
     """Serve the pad at `/`, Swagger UI at `/docs`, and their files below `/web`."""
 
+    headers = {"content-security-policy": POLICY} | NO_CACHE
+
     async def pad(_request: Request) -> FileResponse:
-        return FileResponse(WEB / "pad" / "index.html", headers=HEADERS)
+        return FileResponse(WEB / "pad" / "index.html", headers=headers)
 
     zipped = [Middleware(GZipMiddleware)]
     page = Route("/", pad, methods=["GET", "HEAD"], include_in_schema=False, middleware=zipped)
@@ -51,11 +49,14 @@ def add_pages(app: FastAPI) -> None:
     # Beside the page, because a service worker serves only what lies below its own address.
     @app.api_route("/service_worker.js", methods=["GET", "HEAD"], include_in_schema=False)
     async def service_worker() -> FileResponse:
-        return FileResponse(WEB / "pad" / "service_worker.js", headers=HEADERS)
+        return FileResponse(WEB / "pad" / "service_worker.js", headers=headers)
 
     @app.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
     async def docs() -> FileResponse:
-        return FileResponse(WEB / "docs" / "index.html", headers=DOCS_HEADERS)
+        # The icons of Swagger UI are data in its style sheet.
+        policy = POLICY.replace("img-src 'self'", "img-src 'self' data:")
+        docs_headers = headers | {"content-security-policy": policy}
+        return FileResponse(WEB / "docs" / "index.html", headers=docs_headers)
 
     for folder in ("client", "pad"):
         app.mount(f"/web/{folder}", GZipMiddleware(Files(directory=WEB / folder)))

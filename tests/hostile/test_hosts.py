@@ -48,26 +48,10 @@ def test_such_a_page_opens_no_stream(target: Target) -> None:
     assert target.metric('inkstream_refused_total{reason="forbidden_host"}') == refused + 1
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost:1", "LOCALHOST", "pad.localhost", "[::1]"]
-)
-def test_names_of_this_machine_are_answered(target: Target, host: str) -> None:
-    assert httpx.get(f"{target.http}/healthz", headers={"host": host}).status_code == 200
+# `test_access` has all names and addresses.
 
 
-@pytest.mark.parametrize(
-    "forwarded",
-    [
-        "garbage",
-        "x" * 5_000,
-        "<script>",
-        "1.2.3.4.5",
-        "-1",
-        "[::1",
-        "1.2.3.4, evil",
-        "fe80::1%any text",
-    ],
-)
+@pytest.mark.parametrize("forwarded", ["x" * 5_000, "<script>", "1.2.3.4, evil"])
 def test_what_is_no_address_of_a_client_is_refused(proxied: Target, forwarded: str) -> None:
     headers = {"x-forwarded-for": forwarded}
     answer = httpx.get(f"{proxied.http}/v1/models", headers=headers)

@@ -1,6 +1,7 @@
-"""Messages that are as dear as possible: nobody else waits for them."""
+"""Messages, and ink to draw, that are as dear as possible: nobody else waits for them."""
 
 import json
+import random
 import time
 from contextlib import suppress
 
@@ -69,24 +70,45 @@ def attack(target: Target, *texts: str) -> None:
         send(target, *texts)
 
 
-def test_dear_patterns_in_one_write(unnoticed: Unnoticed) -> None:
+def ink(*strokes: list[tuple[float, float]], first: int = 0) -> str:
+    """Return a message with strokes, which are numbered from `first` on."""
+    named = [{"id": first + i, "points": points} for i, points in enumerate(strokes)]
+    return json.dumps({"type": "ink", "height": 32, "strokes": named})
+
+
+def undo(*numbers: int) -> list[str]:
+    """Return messages that take strokes back."""
+    return [json.dumps({"type": "ink", "undo": number}) for number in numbers]
+
+
+RANDOM = random.Random(0)
+SHORT_STROKES = [
+    [(2.0 * i + RANDOM.random(), 16 + 9 * RANDOM.random()) for i in range(8)] for _ in range(1000)
+]
+SCRIBBLE = [(float(i % 4), 32.0 * (i % 2)) for i in range(1900)]
+MANY_STROKES = [[(float(i % 9), float(j)) for j in range(8)] for i in range(1000)]
+ATTACKS = {
+    **{name: [text] for name, text in NESTED.items()},
+    "dear patterns": 3 * [configured(pattern) for pattern in PATTERNS],
+    "small messages": 80
+    * [
+        *(json.dumps({"type": kind}) for kind in ("ping", "flush", "reset")),
+        *("[]", '{"type":"rewind","column":0}'),
+    ],
+    "undo among a thousand strokes": [
+        *(ink(*SHORT_STROKES[i : i + 250], first=i) for i in range(0, 1000, 250)),
+        *undo(0, 1, 2, 3),
+    ],
+    "undo among long scribbles": [*(ink(SCRIBBLE, first=number) for number in range(6)), *undo(3)],
+    "ink of the largest messages": [
+        ink([(5.0, -30_000.0), (5.0, 35_000.0)]),
+        ink(*MANY_STROKES, first=1),
+        '{"type":"ink","fit":true}',
+    ],
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_nobody_notices_messages_that_are_dear(unnoticed: Unnoticed, name: str) -> None:
     with unnoticed.attack() as target:
-        attack(target, *(3 * [configured(pattern) for pattern in PATTERNS]))
-
-
-@pytest.mark.parametrize("name", NESTED)
-def test_a_message_of_many_parts(unnoticed: Unnoticed, name: str) -> None:
-    with unnoticed.attack() as target:
-        attack(target, NESTED[name])
-
-
-def test_small_messages_in_one_write(unnoticed: Unnoticed) -> None:
-    texts = [
-        '{"type":"ping"}',
-        '{"type":"flush"}',
-        '{"type":"reset"}',
-        "[]",
-        '{"type":"rewind","column":0}',
-    ]
-    with unnoticed.attack() as target:
-        attack(target, *(80 * texts))
+        attack(target, *ATTACKS[name])

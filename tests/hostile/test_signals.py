@@ -4,17 +4,14 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
 
-from inkstream.model.errors import InkstreamError
 from inkstream.service.client.stream import connect_sync
 from inkstream.service.settings import LAST_S
 from tests.helpers import builders
@@ -49,52 +46,6 @@ def test_a_stop_with_open_sessions_keeps_its_time() -> None:
         code, seconds = target.stop()
     assert code == 0
     assert DRAIN_S < seconds < DRAIN_S + LAST_S
-
-
-@contextmanager
-def flood(target: Target) -> Iterator[None]:
-    """Have threads send lines and images as fast as they can while the block runs."""
-    ended = threading.Event()
-
-    def stream() -> None:
-        while not ended.is_set():
-            with (
-                suppress(InkstreamError, OSError),
-                connect_sync(target.url, reconnect=False) as client,
-            ):
-                while not ended.is_set():
-                    for _ in client.send(builders.columns(200)):
-                        pass
-                    client.flush()
-                    client.reset()
-
-    def ask() -> None:
-        body = builders.columns(2000).tobytes()
-        headers = {"content-type": "application/octet-stream"}
-        url = f"{target.http}/v1/recognize"
-        while not ended.is_set():
-            with suppress(OSError):
-                request = urllib.request.Request(url, body, headers)
-                urllib.request.urlopen(request, timeout=DEADLINE_S).read()
-
-    threads = [threading.Thread(target=work) for work in [stream] * 8 + [ask] * 8]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
-
-
-def test_a_stop_under_a_flood_keeps_its_time() -> None:
-    with Target(*FLAGS) as target, flood(target):
-        target.sleep(2.0)
-        code, seconds = target.stop()
-    assert code == 0
-    assert seconds < DRAIN_S + LAST_S
-    assert not [line for line in target.log if "exception" in line or "text" in line]
 
 
 ATTACKS: dict[str, Callable[[Target], None]] = {

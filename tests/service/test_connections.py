@@ -11,11 +11,7 @@ import pytest
 from inkstream.service.access import network_of
 from inkstream.service.observe.metrics import Metrics
 from inkstream.service.server import connections
-from inkstream.service.server.connections import (
-    MAX_LOGGED,
-    Connections,
-    Peer,
-)
+from inkstream.service.server.connections import MAX_LOGGED, Connections, Peer
 from inkstream.service.settings import Settings
 
 
@@ -58,12 +54,9 @@ def test_all_connections_are_bounded_beyond_the_sessions() -> None:
     for number in range(4):
         admitted(opened, f"192.0.2.{number}")
     assert opened.admit("192.0.2.9") == HTTPStatus.SERVICE_UNAVAILABLE
-
-
-def test_a_trusted_proxy_stands_for_many_clients() -> None:
     proxies = {"trusted_proxies": "192.0.2.0/24"}
     opened = some(max_sessions_per_client=1, spare_connections_per_client=1, **proxies)
-    for _ in range(10):
+    for _ in range(10):  # a proxy stands for many clients
         admitted(opened)
 
 

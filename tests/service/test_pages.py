@@ -18,7 +18,7 @@ from inkstream.service.protocol.errors import OverLimitError
 from tools.pages import encoded, page
 
 DATA: Final = Path(__file__).parents[1] / "data"
-XHTML: Final = f"{{{pages.XHTML}}}"
+XHTML: Final = "{http://www.w3.org/1999/xhtml}"
 ALTO: Final = f"{{{pages.ALTO}}}"
 NUMBERS: Final = r"\d+ \d+ \d+ \d+"
 # Classes and their properties as hOCR 1.2 has them, by the pattern of `title`.

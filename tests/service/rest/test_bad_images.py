@@ -14,7 +14,6 @@ from typing import Any, Final
 import httpx
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from inkstream.model.runtime import Runtime
@@ -90,50 +89,20 @@ def grey() -> Image.Image:
     return Image.fromarray(DIGIT)
 
 
-def coloured(alpha: int = 255) -> NDArray[np.uint8]:
-    layers = [DIGIT, DIGIT, DIGIT, np.full_like(DIGIT, alpha)]
-    return np.stack(layers, -1)
-
-
-def with_orientation(orientation: int, transpose: Callable[[Image.Image], Image.Image]) -> bytes:
-    """Return a file of the rotated digit with the EXIF tag that undoes the rotation."""
-    exif = Image.Exif()
-    exif[274] = orientation
-    return encode(transpose(grey()), exif=exif)
-
-
-def animated(kind: str) -> bytes:
-    later = Image.fromarray(np.zeros_like(DIGIT))
-    return encode(grey(), kind, save_all=True, append_images=[later, later], duration=50)
-
-
+# The tests of `read_image` have all formats, modes and orientations.
 SAME_DIGIT: Final = {
     "bmp": encode(grey(), "BMP"),
-    "gif": encode(grey(), "GIF"),
     "tiff": encode(grey(), "TIFF"),
-    "pgm": encode(grey(), "PPM"),
     "webp": encode(grey().convert("RGB"), "WEBP", lossless=True),
-    "colours": encode(grey().convert("RGB")),
-    "alpha": encode(Image.fromarray(coloured())),
-    "grey with alpha": encode(grey().convert("LA")),
-    "palette": encode(grey().convert("P")),
+    "alpha": encode(grey().convert("LA")),
     "palette of ten tones": encode(grey().quantize(256)),
     "16 bits": encode(Image.fromarray(DIGIT.astype(np.uint16) * 257)),
-    "turned to the left": with_orientation(
-        6, lambda image: image.transpose(Image.Transpose.ROTATE_90)
-    ),
-    "upside down": with_orientation(3, lambda image: image.transpose(Image.Transpose.ROTATE_180)),
-    "mirrored": with_orientation(2, lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
-    "animated gif": animated("GIF"),
-    "animated png": animated("PNG"),
-    "two pages": animated("TIFF"),
+    "an animation": encode(grey(), "GIF", save_all=True, append_images=[Image.new("L", (28, 28))]),
 }
 
 
 @pytest.mark.parametrize("name", SAME_DIGIT)
-def test_a_digit_in_another_file_format_gets_the_same_answer(
-    client: httpx.Client, name: str
-) -> None:
+def test_another_file_format_gets_the_same_answer(client: httpx.Client, name: str) -> None:
     expected = post(client, encode(grey()))
     answer = post(client, SAME_DIGIT[name])
     assert answer.status_code == 200, answer.text
@@ -143,15 +112,11 @@ def test_a_digit_in_another_file_format_gets_the_same_answer(
 
 LARGE: Final = grey().resize((280, 280), Image.Resampling.BICUBIC)
 ANSWERED: Final = {
-    "a jpeg": encode(LARGE, "JPEG", quality=90),
     "cmyk": encode(LARGE.convert("CMYK"), "JPEG"),
     "one bit": encode(LARGE.convert("1")),
     "dark on light": encode(Image.fromarray(255 - np.asarray(LARGE))),
     "a progressive jpeg": encode(LARGE, "JPEG", progressive=True),
-    "an interlaced gif": encode(LARGE, "GIF", interlace=1),
-    "half transparent": encode(Image.fromarray(coloured(128)).resize((100, 100))),
     "floats": encode(Image.fromarray(DIGIT.astype(np.float32) / 255), "TIFF"),
-    "32 bits": encode(Image.fromarray(DIGIT.astype(np.int32) * 65_537), "TIFF"),
     "very wide": encode(LARGE.resize((3_000, 40))),
     "very tall": encode(LARGE.resize((40, 3_000))),
 }
@@ -166,34 +131,20 @@ def test_other_images_of_a_digit_are_answered(client: httpx.Client, name: str) -
 
 # Files that are no image, and damaged images: 415
 
-PDF: Final = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
-SVG: Final = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'
 PNG_FILE: Final = encode(LARGE)
-
 UNREADABLE: Final = {
     "one byte": b"\x89",
     "text": b"not an image at all, but long enough for a header" * 9,
-    "the signature alone": PNG_FILE[:8],
     "a header alone": png(28, 28),
     "a header and an empty body": png(28, 28, b""),
     "a body that is not deflated": png(28, 28, b"garbage"),
     "a body that is too short": png(280, 280, zlib.compress(bytes(100))),
     "cut in the middle": PNG_FILE[: len(PNG_FILE) // 2],
-    "cut after the header": PNG_FILE[:40],
-    "a jpeg cut in the middle": encode(LARGE, "JPEG")[:1_500],
     "a changed byte": PNG_FILE[:60] + bytes([PNG_FILE[60] ^ 255]) + PNG_FILE[61:],
     "no width": png(0, 28, zlib.compress(b"")),
-    "no height": png(28, 0, zlib.compress(b"")),
     "no pixels": png(0, 0, zlib.compress(b"")),
-    "a pdf": PDF,
-    "an svg": SVG,
-    "html": b"<!doctype html><title>404</title>",
-    "a zip": b"PK\x03\x04" + bytes(100),
-    "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
-    "zeros": bytes(1000),
     "an icon": encode(LARGE, "ICO"),
     "blank paper": encode(Image.new("L", (28, 28), 255)),
-    "blank night": encode(Image.new("L", (280, 280), 0)),
     "one pixel": encode(Image.new("L", (1, 1), 0)),
     "nothing but transparent": encode(Image.new("RGBA", (50, 50), (0, 0, 0, 0))),
 }
@@ -203,32 +154,6 @@ UNREADABLE: Final = {
 def test_a_file_that_is_no_readable_image_is_a_415(client: httpx.Client, name: str) -> None:
     message = error(post(client, UNREADABLE[name]), 415, "bad_image")
     assert len(message) < 300
-
-
-@pytest.mark.parametrize("size", [(1, 2_000), (2_000, 1), (1, 2), (2, 2), (3, 1)])
-@pytest.mark.parametrize("striped", [True, False])
-def test_thin_images_get_an_answer_or_a_415(
-    client: httpx.Client, size: tuple[int, int], striped: bool
-) -> None:
-    pixels = np.full(size[::-1], 255, np.uint8)
-    if striped:
-        pixels.flat[: pixels.size // 2] = 0
-    answer = post(client, encode(Image.fromarray(pixels)))
-    if answer.status_code != 200:
-        error(answer, 415, "bad_image")
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_a_file_with_random_damage_gets_an_answer_or_a_415(client: httpx.Client, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    source = list({**SAME_DIGIT, **ANSWERED}.values())[seed % (len(SAME_DIGIT) + len(ANSWERED))]
-    data = np.frombuffer(source, np.uint8).copy()
-    positions = rng.integers(0, len(data), rng.integers(1, 20))
-    data[positions] = rng.integers(0, 256, len(positions))
-    answer = post(client, data.tobytes()[: rng.integers(len(data) // 2, len(data) + 1)])
-    if answer.status_code != 200:
-        assert answer.status_code in (413, 415)
-        error(answer, answer.status_code, answer.json()["error"]["code"])
 
 
 # Too large images: 413, before they are decoded

@@ -26,6 +26,7 @@ def test_the_descriptions_name_the_path(url: str) -> None:
     description = httpx.get(f"{url}/openapi.json").json()
     assert description["servers"] == [{"url": PATH}]
     assert "/v1/recognize" in description["paths"]
+    assert httpx.get(f"{url}/nosuch").json()["error"]["code"] == "not_found"
 
 
 @pytest.mark.parametrize("page", ["/", "/docs"])
@@ -41,12 +42,6 @@ def test_a_stream_is_opened_below_the_path(url: str) -> None:
     with connect_sync(url.replace("http:", "ws:")) as stream:
         results = list(stream.send(np.zeros((3, 28), np.uint8)))
     assert [result.column for result in results] == [0, 1, 2]
-
-
-def test_errors_have_their_form_below_the_path(url: str) -> None:
-    answer = httpx.get(f"{url}/nosuch")
-    assert answer.status_code == 404
-    assert answer.json().keys() == {"error"}
 
 
 def test_requests_are_counted_below_the_path(tmp_path: Path) -> None:

@@ -179,18 +179,6 @@ async def test_any_bytes_have_the_same_effect_as_through_uvicorn_alone(
         assert ours.transport.is_closing() == uvicorns.transport.is_closing()
 
 
-@pytest.mark.parametrize("n_bytes", [0, 1, 5, 28, 125, 126, 127, 200])
-async def test_a_message_alone_is_handed_over_once_wherever_it_is_cut(n_bytes: int) -> None:
-    sent = frame(bytes(range(n_bytes)))
-    async with opened(WebSocketConnection, direct=True) as peer:
-        for cut in range(len(sent)):
-            peer.connection.data_received(sent[:cut])
-            assert len(peer.received) == cut
-            peer.connection.data_received(sent[cut:])
-        assert peer.received == [bytes(range(n_bytes))] * len(sent)
-        assert not peer.transport.is_closing()
-
-
 async def test_whole_messages_are_handed_over_before_data_received_returns() -> None:
     async with opened(WebSocketConnection, direct=True) as peer:
         stream = (
@@ -200,6 +188,8 @@ async def test_whole_messages_are_handed_over_before_data_received_returns() -> 
         assert peer.received == [b"one", "zwölf"]
         peer.connection.data_received(stream[-1:])
         assert peer.received == [b"one", "zwölf", b"x" * 200]
+        buffer_bytes = peer.transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        assert buffer_bytes == 2 * RECEIVE_BYTES  # so a client sends little ahead
 
 
 async def test_texts_are_written_at_once_as_one_frame_each() -> None:
@@ -305,10 +295,15 @@ async def test_frames_of_a_client_that_are_not_whole_hold_no_more_than_is_allowe
     assert client.unread_bytes == n_unread
 
 
-async def test_the_system_lets_a_session_send_little_ahead() -> None:
-    async with opened(WebSocketConnection, direct=True) as peer:
-        received = peer.transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    assert received == 2 * RECEIVE_BYTES
+def http_connection(app: Any, transport: RecordingTransport) -> Any:
+    """Open an HTTP connection to an application."""
+    config = Config(app, Settings.load())
+    config.load()
+    connection: Any = HttpConnection(config, ServerState(), {})
+    connection.peer = Connections(config.settings, Metrics()).admit("127.0.0.1")
+    transport.set_protocol(connection)
+    connection.connection_made(transport)
+    return connection
 
 
 @pytest.mark.parametrize("request_sent", [b"GET / HTTP/1.1\r\n", HANDSHAKE])
@@ -320,14 +315,8 @@ async def test_a_connection_whose_request_waits_for_its_turn_is_not_read(
     async def app(_scope: Any, receive: Any, _send: Any) -> None:
         await receive()
 
-    config = Config(app, Settings.load())
-    config.load()
     transport = RecordingTransport()
-    connection: Any = HttpConnection(config, ServerState(), {})
-    connection.peer = Connections(config.settings, Metrics()).admit("127.0.0.1")
-    transport.set_protocol(connection)
-    connection.connection_made(transport)
-    connection.data_received(request_sent)
+    http_connection(app, transport).data_received(request_sent)
     assert transport.paused
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -354,12 +343,8 @@ async def test_an_answer_to_a_closed_connection_is_left_out(body: bytes) -> None
         await send({"type": "http.response.body", "body": body, "more_body": bool(body)})
         ended.set()
 
-    config = Config(app, Settings.load())
-    config.load()
     transport = ClosedTransport()
-    connection: Any = HttpConnection(config, ServerState(), {})
-    connection.peer = Connections(config.settings, Metrics()).admit("127.0.0.1")
-    connection.connection_made(transport)
+    connection = http_connection(app, transport)
     connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
     async with asyncio.timeout(DEADLINE_S):
         await ended.wait()
@@ -389,20 +374,14 @@ async def test_clients_that_read_again_are_written_to_by_turns(
         assert [each.uvicorn.writable.is_set() for each in both] == [True, True]
 
 
-async def test_fragments_are_one_message_however_many_they_are() -> None:
-    text = "zwölf".encode()
+async def test_fragments_are_one_message_however_many_they_are_and_bounded_like_one_frame() -> None:
+    text, half = "zwölf".encode(), bytes(MOST // 2)
     sent = frame(text[:3], TEXT & 15) + frame(b"", 0) * 2000 + frame(b"", PING)
     async with opened(WebSocketConnection, direct=True) as peer:
         peer.connection.data_received(sent + frame(text[3:], CONTINUATION) + frame(b"next"))
-        assert peer.received == ["zwölf", b"next"]
-
-
-async def test_fragments_together_are_bounded_like_one_frame() -> None:
-    half = bytes(MOST // 2)
-    async with opened(WebSocketConnection, direct=True) as peer:
-        sent = frame(half, BINARY & 15) + frame(half, CONTINUATION)
-        peer.connection.data_received(sent)
-        assert peer.received == [2 * half]
+        peer.connection.data_received(frame(half, BINARY & 15) + frame(half, CONTINUATION))
+        assert peer.received == ["zwölf", b"next", 2 * half]
+        peer.transport.writes.clear()
         peer.connection.data_received(frame(half, BINARY & 15) + frame(half + b"x", CONTINUATION))
         assert b"".join(peer.transport.writes)[2:4] == (1009).to_bytes(2)
         assert peer.transport.is_closing()

@@ -154,19 +154,16 @@ def test_a_second_signal_ends_the_drain(tiny: Checkpoint, signal_number: signal.
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_an_idle_server_that_is_stopped_twice_logs_no_error(
+def test_an_idle_server_stops_at_once_even_if_it_is_told_twice(
     tiny: Checkpoint, signal_number: signal.Signals
 ) -> None:
-    with process(tiny) as running:
-        running.child.send_signal(signal_number)
-        time.sleep(0.01)  # two signals at the same moment would be one
-        assert running.stop(signal_number) == 0
-    assert [line for line in running.lines if line["level"] == "error"] == []
-
-
-def test_an_idle_server_stops_at_once(tiny: Checkpoint) -> None:
     with process(tiny, "--drain-timeout-s", "3600") as running:
-        assert running.stop() == 0
+        running.child.send_signal(signal_number)
+        if signal_number == signal.SIGTERM:
+            time.sleep(0.01)  # two signals at the same moment would be one
+            running.child.send_signal(signal_number)
+        assert running.wait() == 0
+    assert [line for line in running.lines if line["level"] == "error"] == []
 
 
 # The start
@@ -204,12 +201,10 @@ def test_all_addresses_of_a_host_are_listened_on_at_one_port() -> None:
 
 
 def test_a_server_on_a_public_address_without_keys_warns(tiny: Checkpoint) -> None:
-    with process(tiny, "--host", "0.0.0.0") as running:
-        running.stop()
-        assert "anyone who reaches this server may use it" in running.log
-    with process(tiny, "--host", "0.0.0.0", INKSTREAM_API_KEYS="hush") as running:
-        running.stop()
-        assert "anyone who reaches this server may use it" not in running.log
+    for environment, is_open in (({}, True), ({"INKSTREAM_API_KEYS": "hush"}, False)):
+        with process(tiny, "--host", "0.0.0.0", **environment) as running:
+            running.stop()
+            assert ("anyone who reaches this server may use it" in running.log) is is_open
 
 
 def test_neither_keys_nor_queries_are_logged(tiny: Checkpoint) -> None:
@@ -227,47 +222,7 @@ def test_neither_keys_nor_queries_are_logged(tiny: Checkpoint) -> None:
         assert secret not in running.log
 
 
-def test_serving_imports_no_training_packages(tiny: Checkpoint) -> None:
-    script = """
-import os, signal, sys, threading
-from websockets.sync.client import connect
-from inkstream.service.server import run as server
-from inkstream.service.loading import Loading
-from inkstream.service.settings import Settings
-
-def stream(port):
-    with connect(f"ws://127.0.0.1:{port}/v1/stream") as client:
-        client.recv(); client.send(bytes(28)); client.recv()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-settings = Settings.load(port=0, models="tiny", weights=sys.argv[1])
-listeners = server.listen(settings)
-port = listeners[0].getsockname()[1]
-server.listen = lambda _: listeners
-threading.Thread(target=stream, args=[port]).start()
-server.serve(settings, Loading(settings))
-heavy = {"torch", "onnx", "matplotlib", "tqdm", "safetensors", "pytest"}
-print(sorted(heavy & sys.modules.keys()))
-"""
-    command = [sys.executable, "-c", script, str(tiny.path.parent)]
-    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE_S)
-    assert result.stdout == "[]\n"
-
-
 # Descriptors
-
-
-class Limit:
-    """The operating system's limit of descriptors."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, soft: int, hard: int) -> None:
-        self.soft, self.hard = soft, hard
-        monkeypatch.setattr(resource, "getrlimit", lambda _: (self.soft, self.hard))
-        monkeypatch.setattr(resource, "setrlimit", self.set)
-
-    def set(self, resource_id: int, limits: tuple[int, int]) -> None:
-        assert resource_id == resource.RLIMIT_NOFILE
-        self.soft, self.hard = limits
 
 
 @pytest.mark.parametrize(
@@ -288,7 +243,9 @@ def test_descriptors_are_allowed_as_needed_or_a_warning_is_logged(
     raised: int,
     warned: bool,
 ) -> None:
-    limit = Limit(monkeypatch, soft, hard)
+    limits = {resource.RLIMIT_NOFILE: (soft, hard)}
+    monkeypatch.setattr(resource, "getrlimit", limits.__getitem__)
+    monkeypatch.setattr(resource, "setrlimit", limits.__setitem__)
     raise_descriptor_limit(1000)
-    assert (limit.soft, limit.hard) == (raised, hard)
+    assert limits == {resource.RLIMIT_NOFILE: (raised, hard)}
     assert ("too few descriptors" in caplog.text) is warned
