@@ -3,15 +3,16 @@
 Images get a random affine transform and an elastic distortion (Simard, Steinkraus and Platt, ICDAR
 2003) on a coarse grid that is interpolated to the pixels.
 
-Ink is brought into a frame of rows by `fit`, exactly, as in every evaluation. `InkAugmentation`
-does the same with random changes: slant and width, letters that stretch, a drifting baseline, the
-pen's width and place. Points are moved, never added, removed or reordered, so whatever is known of
-each point stays true.
+Ink is brought into a frame of rows by `fit`, exactly, as in every evaluation. `augmented` does the
+same with random changes: slant and width, letters that stretch, a drifting baseline, the pen's
+width and position. Points are moved, never added, removed or reordered, so whatever is known of a
+point stays true. Changes are uniform in ranges; those of UNIPEN's writers (5th to 95th percentile)
+were measured on 6,000 words of five small letters or more, the others were judged by eye: all ink
+stays legible.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,15 +29,10 @@ Frame = tuple[float, float]  # top and bottom of the writing's frame, in the uni
 
 
 def distorted(columns: Tensor, strength: float, random: torch.Generator) -> Tensor:
-    """Distort each image by itself.
+    """Distort each image [B, T, H] by itself; return columns of the same shape.
 
-    Args:
-        columns: [B, T, H], 0 = paper, 1 = ink.
-        strength: factor on all standard deviations.
-        random: where the draws come from; on the CPU, so that a run repeats on any device.
-
-    Returns:
-        Columns of the same shape, bilinear in the old ones.
+    `strength` is a factor on all standard deviations. `random` is on the CPU, so that a run repeats
+    on any device.
     """
     batch, width, height = columns.shape
     draws = torch.randn(batch, 6, generator=random) * strength
@@ -59,22 +55,22 @@ def distorted(columns: Tensor, strength: float, random: torch.Generator) -> Tens
     return moved.squeeze(1).transpose(1, 2)
 
 
-def blank_columns(most: int, share: float, random: torch.Generator) -> int:
-    """Draw the blank columns at one end of a batch: 1..most in `share` of the draws, else 0.
+def blank_columns(max_columns: int, share: float, random: torch.Generator) -> int:
+    """Draw the blank columns at one end of a batch: 1..max in `share` of the draws, or 0.
 
     Their logarithm is uniform: as many draws lie between 1 and 10 as between 10 and 100.
     """
     chance, size = torch.rand(2, generator=random).tolist()
-    return math.floor((most + 1) ** size) if chance < share else 0
+    return math.floor((max_columns + 1) ** size) if chance < share else 0
 
 
-# Waves that move ink: along the line those that stretch it (as long as a letter, up to a word) and
-# those by which it drifts; in all directions those that bend a part of a letter, up to a few.
-N_WAVES: Final = (2, 2, 6)
-LENGTHS: Final = ((1.0, 6.0), (2.0, 10.0), (0.5, 2.0))  # heights of the frame, of each kind
-
-_SHORTEST, _LONGEST = np.log(np.repeat(LENGTHS, N_WAVES, 0)).T  # [K]
-_OF_KIND = np.repeat(np.eye(3), N_WAVES, 1)  # [3, K]
+# Waves move ink: two along the line stretch it (they are as long as a letter, up to a word), two
+# let it drift, and six in all directions bend a part of a letter, or a few.
+_WAVES = (2, 2, 6)
+_SHORTEST, _LONGEST = np.log(
+    np.repeat(((1.0, 6.0), (2.0, 10.0), (0.5, 2.0)), _WAVES, 0)  # heights of the frame
+).T
+_OF_KIND = np.repeat(np.eye(3), _WAVES, 1)  # [3, K]
 _STRETCHES, _DRIFTS, _BENDS = _OF_KIND / _OF_KIND.sum(1, keepdims=True)  # shares of the K waves
 
 
@@ -99,19 +95,11 @@ def fit(
     pen_width: float = PEN_WIDTH,
     left: int = 0,
 ) -> Points:
-    """Scale ink into rows, keeping its proportions, without any randomness.
+    """Scale ink [P, 2] into rows, keeping its proportions; return its points in pixels.
 
-    Args:
-        points: [P, 2], at least one.
-        frame: what is brought into the rows; ink outside of it may be cut off.
-        column_height: H, pixels.
-        size: share of the rows that the frame takes, the pen's width included.
-        position: where it lies in them: 0 is at the top, 1 at the bottom.
-        pen_width: pixels, of the pen that will draw.
-        left: the first column that has ink.
-
-    Returns:
-        Points in pixels, as `inkstream.model.preprocess.ink.rasterise` takes them.
+    The frame, with the pen's width in pixels, takes the share `size` of the rows, and lies in them
+    from `position` 0, at the top, to 1, at the bottom. Ink outside of the frame may be cut off.
+    `left` is the first column that has ink.
     """
     top, bottom = frame
     rows = size * column_height
@@ -124,133 +112,100 @@ def fit(
     return fitted
 
 
-@dataclass(frozen=True, slots=True)
-class InkAugmentation:
-    """Rewrite ink as another writer would: the bounds of uniform random changes at strength 1.
+def augmented(
+    points: NDArray[Any],
+    stroke_starts: Starts,
+    frame: Frame,
+    column_height: int,
+    random: Random,
+    *,
+    strength: float = 1.0,
+    left: int = 0,
+) -> tuple[Points, float]:
+    """Rewrite one piece of ink as another writer would; arguments are as for `fit`.
 
-    Heights are relative to the frame. Ranges of UNIPEN's writers (5th to 95th percentile) were
-    measured on 6,000 words of five small letters or more; the rest was judged by eye: all stays
-    legible.
+    `strength`, 0 to 1, is a factor on all changes; 0 is exactly `fit`. The frame grows with the
+    ink, so that nothing more is cut off. Returns the points and the pen's width, in pixels.
     """
-
-    shear_deg: float = 25.0  # to both sides; words slant by -12 to 27 degrees
-    slope_deg: float = 4.0  # up and down; words rise or fall by -7 to 5 degrees
-    rise: float = 0.3  # heights that the end lies above the start at most, however long a line is
-    narrowest: float = 0.75  # times the width, 1 for none; writers have 0.7 to 1.6 of the median
-    widest: float = 1.35
-    stretch: float = 0.3  # share by which a part is wider or narrower than the rest
-    drift: float = 0.12  # heights by which the line wanders
-    elastic: float = 0.24  # heights by which shapes bend
-    zones: float = 0.3  # share by which what is high and low is longer or shorter than the middle
-    roundest: float = 1.0  # how much of a stroke's corners and small loops is smoothed away
-    sharpest: float = 0.6  # how much of them is added
-    stray: float = 0.03  # heights by which each stroke is out of place
-    stray_dot: float = 0.12  # heights by which a dot is
-    smallest: float = 0.5  # of the rows that the frame takes, 1 for none
-    usual_size: float = 0.85  # every second piece takes so much or more
-    thinnest: float = 1.3  # pixels of the pen's width
-    thickest: float = 3.2
-    thickest_share: float = 0.1  # of the rows of the frame, but the usual pen is always allowed
-
-    def __call__(
-        self,
-        points: NDArray[Any],
-        stroke_starts: Starts,
-        frame: Frame,
-        column_height: int,
-        random: Random,
-        *,
-        strength: float = 1.0,
-        left: int = 0,
-    ) -> tuple[Points, float]:
-        """Return the changed points of one piece [P, 2], in pixels, and the pen's width for them.
-
-        Args:
-            points: [P, 2], at least one.
-            stroke_starts: [S + 1], where each stroke starts.
-            frame: as for `fit`; it grows with the ink, so that nothing more is cut off.
-            column_height: H, pixels.
-            random: where the draws come from.
-            strength: factor on all changes, 0 to 1; 0 is exactly `fit`.
-            left: the first column that has ink.
-        """
-        position, pen = strength * random.uniform(-1, 1, 2)
-        usual, share = random.random(2)
-        least = self.usual_size if usual < 0.5 else self.smallest
-        size = 1 - strength * (1 - float(least + (1 - least) * share))
-        thickest = min(self.thickest, max(PEN_WIDTH, self.thickest_share * size * column_height))
-        pen_width = _between(pen, self.thinnest, PEN_WIDTH, thickest)
-        moved, frame = self._moved(points, stroke_starts, frame, random, strength)
-        fitted = fit(
-            moved, frame, column_height,
-            size=size, position=(1 + position) / 2, pen_width=pen_width, left=left,
-        )  # fmt: skip
-        return fitted, pen_width
-
-    def _moved(
-        self, points: NDArray[Any], starts: Starts, frame: Frame, random: Random, strength: float
-    ) -> tuple[NDArray[np.float64], Frame]:
-        """Distort the points in place; return them and their frame, grown with them."""
-        height = frame[1] - frame[0]
-        places = points.T.astype(np.float64)  # [2, P]
-        left, right = float(places[0].min()), float(places[0].max())
-        centre = np.array([[(left + right) / 2], [sum(frame) / 2]])
-        from_centre = ((places - centre) / height).astype(np.float32)
-        width = max((right - left) / height, 1.0)
-        way = self._affine(width, random, strength) @ from_centre
-        way += self._swayed(from_centre, random, strength)
-        way += self._rounded(from_centre, starts, random, strength)
-        way += self._strayed(from_centre, starts, random, strength)
-        zone = 2 * self.zones * strength * random.uniform(-1, 1)
-        way[1] += np.float32(zone) * from_centre[1] * np.abs(from_centre[1])
-        moved = places + way * height
-        top = frame[0] + float(moved[1].min() - places[1].min())
-        bottom = frame[1] + float(moved[1].max() - places[1].max())
-        return moved.T, (top, bottom)
-
-    def _affine(self, width: float, random: Random, strength: float) -> Points:
-        """Draw the matrix [2, 2] that slants, widens and tilts a line `width` heights long."""
-        shear, slope, widening = strength * random.uniform(-1, 1, 3)
-        shear *= math.tan(math.radians(self.shear_deg))
-        slope *= min(math.tan(math.radians(self.slope_deg)), self.rise / width)
-        wider = _between(widening, self.narrowest, 1, self.widest) - 1
-        return np.array([[wider, shear], [slope, 0]], np.float32)
-
-    def _swayed(self, places: Points, random: Random, strength: float) -> Points:
-        """Return how far random waves move places [2, P], in heights like these."""
-        draws = random.random((5, len(_BENDS)))
-        length = np.exp(_SHORTEST + (_LONGEST - _SHORTEST) * draws[0]) / math.tau  # of a radian
-        heading, phase = math.tau * draws[1] * (_BENDS > 0), math.tau * draws[2]
-        wave = np.array([np.cos(heading), np.sin(heading)]) / length  # [2, K]
-        bend = self.elastic * _BENDS
-        most = np.array([self.stretch * length * _STRETCHES + bend, self.drift * _DRIFTS + bend])
-        sway = strength * most * (2 * draws[3:] - 1)
-        angle = wave.T.astype(np.float32) @ places + phase.astype(np.float32)[:, None]  # [K, P]
-        moved: Points = sway.astype(np.float32) @ np.sin(angle)
-        return moved
-
-    def _rounded(self, places: Points, starts: Starts, random: Random, strength: float) -> Points:
-        """Return how far smoothing or sharpening moves places [2, P]; ends of strokes stay."""
-        share, times = random.uniform(-1, 1), int(random.integers(1, 7))
-        smooth, ends = places, np.concatenate([starts[:-1], starts[1:] - 1])
-        for _ in range(times):
-            around = np.roll(smooth, 1, 1) + np.roll(smooth, -1, 1)
-            around[:, ends] = 2 * smooth[:, ends]
-            smooth = ((2 * smooth + around) / 4).astype(np.float32)
-        amount = strength * share * (self.roundest if share > 0 else self.sharpest)
-        moved: Points = np.float32(amount) * (smooth - places)
-        return moved
-
-    def _strayed(self, places: Points, starts: Starts, random: Random, strength: float) -> Points:
-        """Return how far each stroke of places [2, P] is displaced: smaller strokes more."""
-        first = starts[:-1]
-        extent = np.maximum.reduceat(places, first, 1) - np.minimum.reduceat(places, first, 1)
-        small = np.exp(-extent.max(0) / 0.15)  # 1 for a dot
-        most = strength * (self.stray + (self.stray_dot - self.stray) * small)
-        strays = most * random.uniform(-1, 1, (2, len(first)))
-        return np.repeat(strays.astype(np.float32), np.diff(starts), 1)
+    position, pen = strength * random.uniform(-1, 1, 2)
+    usual, share = random.random(2)
+    least = 0.85 if usual < 0.5 else 0.5  # of the rows; every second piece takes 0.85 or more
+    size = 1 - strength * (1 - float(least + (1 - least) * share))
+    # A pen may be as wide as a tenth of the frame's rows, and the usual one is always allowed.
+    thickest = min(3.2, max(PEN_WIDTH, 0.1 * size * column_height))
+    pen_width = _between(pen, 1.3, PEN_WIDTH, thickest)
+    (top, bottom), height = frame, frame[1] - frame[0]
+    given = points.T.astype(np.float64)  # [2, P]
+    x_min, x_max = float(given[0].min()), float(given[0].max())
+    centre = np.array([[(x_min + x_max) / 2], [(top + bottom) / 2]])
+    from_centre = ((given - centre) / height).astype(np.float32)
+    shift = affine(max((x_max - x_min) / height, 1.0), random, strength) @ from_centre
+    shift += _swayed(from_centre, random, strength)
+    shift += rounded(from_centre, stroke_starts, random, strength)
+    shift += strayed(from_centre, stroke_starts, random, strength)
+    # What is high and what is low becomes longer or shorter than the middle, by up to 30 %.
+    zone = 2 * 0.3 * strength * random.uniform(-1, 1)
+    shift[1] += np.float32(zone) * from_centre[1] * np.abs(from_centre[1])
+    moved = given + shift * height
+    top += float(moved[1].min() - given[1].min())
+    bottom += float(moved[1].max() - given[1].max())
+    fitted = fit(
+        moved.T, (top, bottom), column_height,
+        size=size, position=(1 + position) / 2, pen_width=pen_width, left=left,
+    )  # fmt: skip
+    return fitted, pen_width
 
 
-def _between(way: float, low: float, middle: float, high: float) -> float:
+def affine(width: float, random: Random, strength: float) -> Points:
+    """Draw the matrix [2, 2] that slants, widens and tilts a line `width` heights long."""
+    shear, slope, widening = strength * random.uniform(-1, 1, 3)
+    shear *= math.tan(math.radians(25))  # words of UNIPEN slant by -12 to 27 degrees
+    # Words rise or fall by -7 to 5 degrees; the end of a long line stays within 0.3 heights.
+    slope *= min(math.tan(math.radians(4)), 0.3 / width)
+    wider = _between(widening, 0.75, 1, 1.35) - 1  # writers have 0.7 to 1.6 of the median
+    return np.array([[wider, shear], [slope, 0]], np.float32)
+
+
+def _swayed(points: Points, random: Random, strength: float) -> Points:
+    """Return how far random waves move points [2, P], in heights like these."""
+    draws = random.random((5, len(_BENDS)))
+    length = np.exp(_SHORTEST + (_LONGEST - _SHORTEST) * draws[0]) / math.tau  # of a radian
+    heading, phase = math.tau * draws[1] * (_BENDS > 0), math.tau * draws[2]
+    wave = np.array([np.cos(heading), np.sin(heading)]) / length  # [2, K]
+    bend = 0.24 * _BENDS  # heights by which shapes bend
+    # A part of a line is wider or narrower by 30 %; the line wanders by 0.12 heights.
+    amplitude = np.array([0.3 * length * _STRETCHES + bend, 0.12 * _DRIFTS + bend])
+    sway = strength * amplitude * (2 * draws[3:] - 1)
+    angle = wave.T.astype(np.float32) @ points + phase.astype(np.float32)[:, None]  # [K, P]
+    moved: Points = sway.astype(np.float32) @ np.sin(angle)
+    return moved
+
+
+def rounded(points: Points, starts: Starts, random: Random, strength: float) -> Points:
+    """Return how far smoothing or sharpening moves points [2, P]; ends of strokes stay.
+
+    All of a stroke's corners and small loops may be smoothed away, or 60 % of them added.
+    """
+    share, times = random.uniform(-1, 1), int(random.integers(1, 7))
+    smooth, ends = points, np.concatenate([starts[:-1], starts[1:] - 1])
+    for _ in range(times):
+        around = np.roll(smooth, 1, 1) + np.roll(smooth, -1, 1)
+        around[:, ends] = 2 * smooth[:, ends]
+        smooth = ((2 * smooth + around) / 4).astype(np.float32)
+    amount = strength * share * (1.0 if share > 0 else 0.6)
+    moved: Points = np.float32(amount) * (smooth - points)
+    return moved
+
+
+def strayed(points: Points, starts: Starts, random: Random, strength: float) -> Points:
+    """Return how far each stroke of points [2, P] is displaced: by 0.03 heights, a dot by 0.12."""
+    first = starts[:-1]
+    extent = np.maximum.reduceat(points, first, 1) - np.minimum.reduceat(points, first, 1)
+    small = np.exp(-extent.max(0) / 0.15)  # 1 for a dot
+    strays = strength * (0.03 + (0.12 - 0.03) * small) * random.uniform(-1, 1, (2, len(first)))
+    return np.repeat(strays.astype(np.float32), np.diff(starts), 1)
+
+
+def _between(position: float, low: float, middle: float, high: float) -> float:
     """Interpolate from `low` at -1 through `middle` at 0 to `high` at 1."""
-    return middle + way * (high - middle if way > 0 else middle - low)
+    return middle + position * (high - middle if position > 0 else middle - low)

@@ -1,9 +1,8 @@
 """Draw batches of lines for training: real and composed ink, augmented, and images of numbers.
 
 A batch follows from its random numbers alone, so a run needs no record of what it has read. The
-pieces of one batch have about the same width; `split_by_width` divides the lines of several
-batches into parts with little padding, and `prefetched` makes the next step's lines while the
-current step is computed.
+pieces of one batch have about the same width. `split_by_width` divides the lines of several batches
+into parts with little padding, and `prefetched` makes the next step's lines during a step.
 """
 
 import math
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inkstream.model.config import STEP_COLUMNS
-from inkstream.model.data.augmentation import Frame, InkAugmentation, Points, fit, frame_of
+from inkstream.model.data.augmentation import Frame, Points, augmented, fit, frame_of
 from inkstream.model.data.degradation import Degradation
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.ink_set import CATEGORIES, TEXT, WORDS, InkLine, InkSet
@@ -31,18 +30,14 @@ from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 
 Indices = NDArray[np.int64]
 
-# Sources of columns: the categories of ink that belong to each; what is made up has none.
+# The categories of ink that belong to each source of columns; what is made up has none.
 SOURCES: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": (WORDS,), "text": (TEXT,)}
 MADE: Final = "made"
 IMAGES: Final = "images"
 SCANS: Final = "scans"
 
 FLUSH_COLUMNS: Final = 16  # blank columns after every line, in which its last letter is decided
-USUAL_LEAD: Final = 4  # blank columns before it, at most, of two lines in three
-WIDEST: Final = 1500  # columns; few lines are wider, and their gradients take as much as 20 words
-LEAST_WIDTH: Final = 2.2  # columns of a letter: a narrower one is ink that lacks some of its label
-LEAST_SHARES: Final = {"characters": 0.75, "words": 0.9, "text": 0.9}  # of usual ink, in a frame
-FLATTEST: Final = 60  # heights that a frame is wide at most, where a writer left nothing but dashes
+USUAL_LEAD: Final = 4  # blank columns before the ink, at most, of two lines in three
 MADE_FRAME: Final = 2.6  # x-heights: the least frame of made-up ink, from ascenders to the baseline
 
 
@@ -53,7 +48,7 @@ class LineBatch:
     columns: NDArray[np.uint8]  # [B, T, H], or [B, T, 3 H] if any line has directions
     steps: Indices  # [B], of each line, blank columns before and behind included
     labels: tuple[str, ...]  # B
-    letters: NDArray[np.float32]  # [B, L], column where each letter ends; NaN = not known
+    letters: NDArray[np.float32]  # [B, L], column where a letter ends; NaN where not known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +57,7 @@ class LineSample:
 
     columns: NDArray[np.uint8]  # [T, H], or [T, 3 H] with directions
     label: str
-    ends: NDArray[np.float32]  # [letters], column where the ink of each ends; NaN = not known
+    ends: NDArray[np.float32]  # [letters], column where its ink ends; NaN where not known
 
 
 NO_ENDS: Final = np.empty(0, np.float32)  # of a line whose letters' ends are not known
@@ -82,7 +77,7 @@ class AugmentedRenderer:
         usual = random.random() < 2 / 3
         left = int(random.integers(USUAL_LEAD if usual else 32))
         height = self.column_height
-        points, pen_width = InkAugmentation()(
+        points, pen_width = augmented(
             line.points, line.stroke_starts, frame, height, random,
             strength=self.strength, left=left,
         )  # fmt: skip
@@ -97,8 +92,8 @@ class InkPieces:
     ) -> None:
         """Take the pieces at `indices` whose label consists of `labels`.
 
-        Those of donors `sized` are single letters whose guides tell their frame. Such donors have
-        few letters by many people, so each of their labels counts as a donor.
+        Those of donors `sized` are single letters whose guides say how high their frame is. They
+        are few, by many people, so each of their labels counts as a donor.
         """
         self.ink = ink
         known = set(labels)
@@ -108,7 +103,8 @@ class InkPieces:
         self.extent = np.maximum.reduceat(taken.points, first).astype(np.float32)  # [N, 2]
         self.lengths = np.array([len(label) for label in taken.labels])
         width, ink_height = self.extent.T
-        tight_height = np.maximum(ink_height, np.maximum(width / FLATTEST, 1))
+        # Where a writer left nothing but dashes, a frame is as wide as 60 of its heights at most.
+        tight_height = np.maximum(ink_height, np.maximum(width / 60, 1))
         height = np.maximum(tight_height, _least_heights(taken, ink_height))
         beyond, beyond_tight = (height - ink_height) / 2, (tight_height - ink_height) / 2
         names = donors(taken)
@@ -123,8 +119,8 @@ class InkPieces:
         self.aspect: NDArray[np.float64] = width / self.height
         self.categories = taken.categories
         pairs = zip(names.tolist(), taken.labels, strict=True)
-        kinds = [name + label if name in sized else name for name, label in pairs]
-        self.donors = np.unique(kinds, return_inverse=True)[1]
+        keys = [name + label if name in sized else name for name, label in pairs]
+        self.donors = np.unique(keys, return_inverse=True)[1]
 
     def frame(self, index: int, *, tight: bool = False) -> Frame:
         """Return the frame of one piece in its own units; if `tight`, that of its ink alone."""
@@ -139,13 +135,19 @@ def _least_heights(ink: InkSet, heights: NDArray[np.float32]) -> NDArray[np.floa
     the ruled frame of a writing pad.
     """
     least = np.zeros(len(ink), np.float32)
-    for name, categories in SOURCES.items():
-        kind = np.isin(ink.categories, [CATEGORIES.index(c) for c in categories])
-        for writer in np.unique(ink.writers[kind]):
-            own = kind & (ink.writers == writer)
+    for name in SOURCES:
+        is_of_source = _of_source(name, ink.categories)
+        for writer in np.unique(ink.writers[is_of_source]):
+            is_of_writer = is_of_source & (ink.writers == writer)
             # This quantile is the height of a tall word, or of a capital.
-            least[own] = LEAST_SHARES[name] * np.quantile(heights[own], 0.7)
+            usual = np.quantile(heights[is_of_writer], 0.7)
+            least[is_of_writer] = (0.75 if name == "characters" else 0.9) * usual
     return least
+
+
+def _of_source(name: str, categories: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Mark the categories of pieces, [N], that belong to a source."""
+    return np.isin(categories, [CATEGORIES.index(category) for category in SOURCES[name]])
 
 
 class LineBatches:
@@ -167,27 +169,27 @@ class LineBatches:
         self._pieces, self._render, self._makers = pieces, renderer, makers
         self._columns = columns
         blanks = USUAL_LEAD + FLUSH_COLUMNS
-        # The columns that each piece takes when it fills the rows, with blank columns.
+        # The columns that each piece takes when it fills the rows, with blank columns. Few are
+        # wider than 1,500 columns, and their gradients take as much as those of 20 words; a piece
+        # narrower than 2.2 columns a character is ink that lacks some of its label.
         widths = (pieces.aspect * renderer.column_height + blanks).astype(np.float32)
-        fits = (widths < WIDEST) & (widths > LEAST_WIDTH * pieces.lengths)
-        n_wide = int((widths >= WIDEST).sum())
+        is_wide, is_narrow = widths >= 1500, widths <= 2.2 * pieces.lengths
         self.left_out = {
-            f"wider than {WIDEST} columns": n_wide,
-            f"narrower than {LEAST_WIDTH} columns a character": int((~fits).sum()) - n_wide,
+            "wider than 1500 columns": int(is_wide.sum()),
+            "narrower than 2.2 columns a character": int((is_narrow & ~is_wide).sum()),
         }
-        self._sorted: dict[str, Indices] = {}
-        self._weights: dict[str, NDArray[np.float64]] = {}
-        for name, categories in SOURCES.items():
-            own = np.isin(pieces.categories, [CATEGORIES.index(c) for c in categories])
-            places = np.flatnonzero(own & fits)
-            places = places[np.argsort(widths[places], kind="stable")]
-            kinds = pieces.donors[places] * len(CATEGORIES) + pieces.categories[places]
+        self._by_width: dict[str, tuple[Indices, NDArray[np.float32], NDArray[np.float64]]] = {}
+        for name in SOURCES:
+            is_drawn = _of_source(name, pieces.categories) & ~is_wide & ~is_narrow
+            indices = np.flatnonzero(is_drawn)
+            indices = indices[np.argsort(widths[indices], kind="stable")]
+            kinds = pieces.donors[indices] * len(CATEGORIES) + pieces.categories[indices]
             _, kind, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
-            self._sorted[name] = places
-            self._weights[name] = 1 / np.sqrt(sizes[kind])  # root of a donor's size in all
-        self._widths = widths
-        there = {name for name, places in self._sorted.items() if len(places)} | makers.keys()
-        self.sources = [name for name, share in shares.items() if share > 0 and name in there]
+            weights = 1 / np.sqrt(sizes[kind])  # a donor's are, in all, the root of its size
+            if len(indices):
+                self._by_width[name] = indices, widths[indices], weights
+        with_ink = self._by_width.keys() | makers.keys()
+        self.sources = [name for name, share in shares.items() if share > 0 and name in with_ink]
         if not self.sources:
             raise DataError("no ink to train on is left")
         self._shares = np.cumsum([shares[name] for name in self.sources])
@@ -213,19 +215,17 @@ class LineBatches:
 
     def _real(self, source: str, columns: float, random: np.random.Generator) -> list[LineSample]:
         """Draw pieces of about one width, near one that is drawn in proportion to its width."""
-        places, weights = self._sorted[source], self._weights[source]
-        widths = self._widths[places]
+        indices, widths, weights = self._by_width[source]
         sums = np.cumsum(weights * widths)
         anchor = int(np.searchsorted(sums, random.random() * sums[-1], "right"))
-        reach = max(1, round(0.02 * len(places) / 2))  # places on either side
-        low, high = max(0, anchor - reach), min(len(places), anchor + reach + 1)
+        reach = max(1, round(0.02 * len(indices) / 2))  # pieces on either side
+        low, high = max(0, anchor - reach), min(len(indices), anchor + reach + 1)
         n_pieces = max(1, int(columns / (1.05 * widths[anchor])))  # augmentation widens by 5 %
         chance = weights[low:high] / weights[low:high].sum()
-        chosen = places[low + random.choice(high - low, n_pieces, p=chance)]
         drawn = []
-        for place in chosen:
-            piece = self._pieces.ink.piece(self._pieces.indices[place])
-            frame = self._pieces.frame(place, tight=random.random() < 0.25)  # as in cropped images
+        for index in indices[low + random.choice(high - low, n_pieces, p=chance)]:
+            piece = self._pieces.ink.piece(self._pieces.indices[index])
+            frame = self._pieces.frame(index, tight=random.random() < 0.25)  # as in cropped images
             drawn.append(self._render(piece, frame, random))
         return drawn
 
@@ -236,16 +236,16 @@ def degraded(
     """Give a share of lines the looks of paper, scanners and cameras; the others stay plain.
 
     Some get blank columns behind their ink first, since a sheet goes on where its writing ends.
-    What was scanned tells no directions.
+    What was scanned shows no directions.
     """
     degradation, neighbours = Degradation(), [line.columns[:, :column_height] for line in lines]
     drawn = []
     for line in lines:
         columns = line.columns
         if random.random() < share:
-            columns = columns[:, :column_height]
             after = int(random.integers(32)) if random.random() < 0.3 else 0
-            columns = degradation(np.pad(columns, ((0, after), (0, 0))), random, neighbours)
+            columns = np.pad(columns[:, :column_height], ((0, after), (0, 0)))
+            columns = degradation(columns, random, neighbours)
         drawn.append(replace(line, columns=columns))
     return drawn
 
@@ -281,7 +281,7 @@ def draw_number(digits: Dataset, column_height: int, random: np.random.Generator
     """Draw a number of images of digits, each of any writer, somewhere in the rows."""
     rows = round(column_height * (0.45 + 0.55 * random.random()))
     top = int(random.integers(column_height - rows + 1))
-    wider = math.exp(random.uniform(math.log(0.75), math.log(1.35)))
+    widening = math.exp(random.uniform(math.log(0.75), math.log(1.35)))
     shear = math.tan(math.radians(random.uniform(-12, 12)))  # MNIST's own digits slant already
     # Edges of every second number or more are as sharp as those of drawn ink.
     steep = random.uniform(1, 6) if random.random() < 0.6 else 1.0
@@ -289,7 +289,7 @@ def draw_number(digits: Dataset, column_height: int, random: np.random.Generator
     blank = int(random.integers(2, 20))  # columns before the first digit
     parts: list[NDArray[np.uint8]] = []
     for index in chosen:
-        digit = _scaled(digits.columns[index].T, rows, wider, shear, steep)
+        digit = _scaled(digits.columns[index].T, rows, widening, shear, steep)
         if parts:
             blank = round(rows * random.uniform(0.02, 0.35))
         parts.append(np.pad(digit.T, ((blank, 0), (top, column_height - rows - top))))
@@ -309,8 +309,8 @@ def draw_scan(
 ) -> LineSample:
     """Distort the grey image [h, w] of a line, and return its columns; its letters' ends are open.
 
-    `to_columns` makes them of the distorted image, as a page's line becomes columns, and `widths`
-    are how many times as wide it is, at least and at most. What lies outside of the image has the
+    `to_columns` makes them of the distorted image, as a page's line becomes columns. The image gets
+    as many times as wide as `widths` say, at least and at most. What lies outside of it has the
     tones of its edge.
     """
     height, width = image.shape
@@ -333,7 +333,7 @@ def draw_scan(
     return LineSample(columns, text, np.full(len(text), np.nan, np.float32))
 
 
-def _scaled(image: Grey, rows: int, wider: float, shear: float, steep: float) -> Grey:
+def _scaled(image: Grey, rows: int, widening: float, shear: float, steep: float) -> Grey:
     """Crop an image to its ink, shear it, and scale it to so many rows: [rows, width].
 
     `steep` is how many times the contrast at its middle tone is raised.
@@ -342,7 +342,7 @@ def _scaled(image: Grey, rows: int, wider: float, shear: float, steep: float) ->
     top, bottom, left, right = down[0], down[-1] + 1, across[0], across[-1] + 1
     scale = (bottom - top) / rows
     slant = abs(shear) * (bottom - top)
-    width = max(2, round(((right - left) + slant) * wider / scale))
+    width = max(2, round(((right - left) + slant) * widening / scale))
     step_x = ((right - left) + slant) / width
     # Pillow asks for where each pixel comes from: x' = a x + b y + c, y' = e y + f.
     lean = shear * scale
@@ -360,7 +360,7 @@ def _scaled(image: Grey, rows: int, wider: float, shear: float, steep: float) ->
 
 def draw_piece(
     pieces: InkPieces,
-    place: int,
+    index: int,
     column_height: int,
     *,
     size: float = 1.0,
@@ -368,14 +368,14 @@ def draw_piece(
     tight: bool = False,
     directions: bool = False,
 ) -> LineSample:
-    """Draw the piece at `place` without augmentation: what every evaluation reads.
+    """Draw the piece at `index` without augmentation: what every evaluation reads.
 
     Its frame fills the share `size` of the rows and lies `at` 0 for their top to 1 for their
     bottom. If `tight`, the frame is that of its ink alone, as in a cropped image. With `directions`
-    its columns tell where the pen goes.
+    its columns also say where the pen goes.
     """
-    piece = pieces.ink.piece(int(pieces.indices[place]))
-    frame = pieces.frame(place, tight=tight)
+    piece = pieces.ink.piece(int(pieces.indices[index]))
+    frame = pieces.frame(index, tight=tight)
     points = fit(piece.points, frame, column_height, size=size, position=at)
     return _sample(piece, points, column_height, directions=directions)
 
@@ -401,13 +401,13 @@ def _sample(
 def collate(drawn: Sequence[LineSample]) -> LineBatch:
     """Pad lines to one batch, with the blank columns that each needs after it."""
     steps = [math.ceil(width(line) / STEP_COLUMNS) for line in drawn]
+    labels = tuple(line.label for line in drawn)
     size = max(line.columns.shape[1] for line in drawn)
     columns = np.zeros((len(drawn), STEP_COLUMNS * max(steps), size), np.uint8)
-    letters = np.full((len(drawn), max(len(line.label) for line in drawn)), np.nan, np.float32)
+    letters = np.full((len(drawn), max(map(len, labels))), np.nan, np.float32)
     for row, line in enumerate(drawn):
         columns[row, : len(line.columns), : line.columns.shape[1]] = line.columns
         letters[row, : len(line.ends)] = line.ends
-    labels = tuple(line.label for line in drawn)
     return LineBatch(columns, np.array(steps, np.int64), labels, letters)
 
 
@@ -417,22 +417,18 @@ def split_by_width(lines: Sequence[LineSample], n_parts: int) -> list[LineBatch]
     A part is as wide as its widest line, so its lines are neighbours in width; no other split
     between neighbours makes the largest part smaller. With fewer lines than parts some lines are
     used more than once.
-
-    Raises `ValueError` without lines.
     """
-    if not lines:
-        raise ValueError("no lines to split")
     ordered = sorted(lines, key=width)
-    least, most = width(ordered[-1]), len(ordered) * width(ordered[-1])
+    least, largest = width(ordered[-1]), len(ordered) * width(ordered[-1])
     limit = least + bisect_left(
-        range(least, most), True, key=lambda limit: len(_filled(ordered, limit)) <= n_parts
+        range(least, largest), True, key=lambda limit: len(_filled(ordered, limit)) <= n_parts
     )
     parts = _filled(ordered, limit)
     while len(parts) < n_parts:
-        largest = max(range(len(parts)), key=lambda at: len(parts[at]) * width(parts[at][-1]))
-        part = parts[largest]
+        index = max(range(len(parts)), key=lambda at: len(parts[at]) * width(parts[at][-1]))
+        part = parts[index]
         middle = len(part) // 2
-        parts[largest : largest + 1] = [part[:middle] or part, part[middle:]]
+        parts[index : index + 1] = [part[:middle] or part, part[middle:]]
     return [collate(part) for part in parts]
 
 

@@ -10,7 +10,6 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import cv2
 import numpy as np
@@ -20,9 +19,6 @@ from PIL import Image
 Columns = NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink
 Tone = NDArray[np.float32]  # [T, H], 0 = paper, 1 = ink
 Random = np.random.Generator
-
-NEIGHBOURS: Final = np.ones((3, 3), np.uint8)  # of a pixel, by which strokes widen or narrow
-RULE_TONE: Final = (0.08, 1.5)  # 1 at most: a third of the rules is as dark as ink
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +61,17 @@ class Degradation:
             tone = _over(tone, _verticals(tone.shape, random))
         tone = self._paper(tone, random)
         tone = self._optics(tone, random)
-        return self._sensor(tone, _contrast(tone, columns), random)
+        return self._sensor(tone, columns, random)
 
     def _ink(self, tone: Tone, random: Random) -> Tone:
         """Widen or narrow strokes, and let ink run dry."""
-        draw = random.random()
+        draw, around = random.random(), np.ones((3, 3), np.uint8)  # a pixel
         if draw < self.thicker:
             amount = np.float32(min(1, random.uniform(0.5, 2.5)))  # of the way to the darkest
-            tone = tone + amount * (cv2.dilate(tone, NEIGHBOURS) - tone)
+            tone = tone + amount * (cv2.dilate(tone, around) - tone)
         elif draw < self.thicker + self.thinner:
             amount = np.float32(random.uniform(0.2, 0.6))
-            tone = tone + amount * (cv2.erode(tone, NEIGHBOURS) - tone)
+            tone = tone + amount * (cv2.erode(tone, around) - tone)
         if random.random() < self.uneven:
             dryness = clouds(tone.shape, float(random.uniform(1.5, 8)), random)
             amount = np.float32(random.uniform(0.1, 0.6))
@@ -89,17 +85,17 @@ class Degradation:
         along = np.linspace(-0.5, 0.5, n_columns, dtype=np.float32)
         askew = random.uniform(-1.5, 1.5) * min(1, n_columns / 200)  # rows that one end is higher
         width = random.uniform(0.5, 3)
-        tone = min(1, random.uniform(*RULE_TONE))
-        place = height * (random.uniform(0.5, 1.0) if random.random() < 0.75 else random.random())
+        tone = _rule_tone(random)
+        lowest = height * (random.uniform(0.5, 1.0) if random.random() < 0.75 else random.random())
         if random.random() < self.sharp:
-            askew, place, width = 0, round(place), float(max(1, round(width)))
-        places = [place]
-        if random.random() < 0.25:  # an exercise book's: several at one pitch
+            askew, lowest, width = 0, round(lowest), float(max(1, round(width)))
+        rules = [lowest]
+        if random.random() < 0.25:  # an exercise book has several at one pitch
             pitch = random.uniform(0.12, 0.9) * height
-            places += [place - k * pitch for k in range(1, 1 + int(place / pitch))]
+            rules += [lowest - k * pitch for k in range(1, 1 + int(lowest / pitch))]
         seen = np.zeros(shape, np.float32)
-        for number, at in enumerate(places):
-            middle = at + askew * along[:, None]
+        for number, rule in enumerate(rules):
+            middle = rule + askew * along[:, None]
             covered = (width / 2 + 0.5 - abs(rows - middle)).clip(0, min(1, width))
             seen = np.maximum(seen, covered * (tone if number == 0 else tone * 0.7))
         if random.random() < self.broken:
@@ -110,7 +106,7 @@ class Degradation:
         """Put ink on paper that is not white, with a texture and specks."""
         if random.random() < self.paper:
             paper = random.uniform(0.02, 0.2) * np.ones(tone.shape, np.float32)
-            if random.random() < 0.5:  # light that falls off to one side
+            if random.random() < 0.5:  # light falls off to one side
                 first, last = random.uniform(0.2, 1.5, 2).tolist()
                 paper *= np.linspace(first, last, len(tone), dtype=np.float32)[:, None]
             rough = random.uniform(0, 0.06)
@@ -138,13 +134,17 @@ class Degradation:
             tone = tone * np.float32(math.exp(random.uniform(math.log(0.22), 0)))
         return tone
 
-    def _sensor(self, tone: Tone, contrast: tuple[float, float], random: Random) -> Columns:
+    def _sensor(self, tone: Tone, columns: Columns, random: Random) -> Columns:
         """Add noise, and write the bytes as a file would keep them.
 
-        Neither hides the ink: a line whose label cannot be seen teaches a net to read blank paper.
-        `contrast` is the tone of the paper, and how much darker the ink is.
+        Neither hides the ink of the columns: a line whose label cannot be seen teaches a net to
+        read blank paper.
         """
-        paper, ink = contrast
+        inked, blank = tone[columns >= 128], tone[columns == 0]
+        paper, ink = 0.0, 1.0  # the tone of the paper, and how much darker the ink is
+        if inked.size and blank.size:
+            paper = float(np.median(blank))
+            ink = max(0.0, float(np.median(inked)) - paper)
         if random.random() < self.noise:
             deviation = random.uniform(0.01, 0.14) * min(1, 2 * ink)
             grain = random.standard_normal(tone.shape, np.float32) * np.float32(deviation)
@@ -156,7 +156,9 @@ class Degradation:
             tone = (tone > paper + ink * random.uniform(0.2, 0.65)).astype(np.float32)
         seen: Columns = np.rint(tone.clip(0, 1) * 255).astype(np.uint8)
         if self.two_tones <= draw < self.two_tones + self.jpeg:
-            seen = _jpeg(seen, round(random.uniform(15, 80)))
+            file, quality = io.BytesIO(), round(random.uniform(15, 80))
+            Image.fromarray(255 - seen.T).save(file, "JPEG", quality=quality)
+            seen = np.ascontiguousarray((255 - np.asarray(Image.open(file))).T)
         return seen
 
 
@@ -171,7 +173,7 @@ def _neighbour(shape: tuple[int, int], random: Random, neighbours: Sequence[Colu
         if len(other) < 2:
             continue
         rows = int(random.integers(1, round(height / 4) + 1))
-        cut = int(random.integers(height // 4))  # rows of the other line beyond what is seen
+        cut = int(random.integers(height // 4))  # rows of the other line lie beyond what is seen
         start = int(random.integers(len(other)))
         part = np.take(other, np.arange(start, start + n_columns), 0, mode="wrap") / 255
         if above:
@@ -185,8 +187,7 @@ def _gaps(n_columns: int, random: Random) -> NDArray[np.float32]:
     """Return which columns a broken rule covers: dashes, dots, or worn at random."""
     if random.random() < 0.65:
         period = int(random.integers(2, 16))
-        dash = int(random.integers(1, period))
-        return (np.arange(n_columns) % period < dash).astype(np.float32)
+        return (np.arange(n_columns) % period < random.integers(1, period)).astype(np.float32)
     wear = clouds((n_columns, 1), float(random.uniform(4, 40)), random)[:, 0]
     return (0.6 + 1.5 * wear).clip(0, 1).astype(np.float32)
 
@@ -196,32 +197,27 @@ def _verticals(shape: tuple[int, int], random: Random) -> Tone:
     n_columns, height = shape
     seen = np.zeros(shape, np.float32)
     width = random.uniform(0.5, 2)
-    tone = min(1, random.uniform(*RULE_TONE))
+    tone = _rule_tone(random)
     pitch = random.uniform(6, 60)
-    places = np.arange(random.uniform(0, pitch), n_columns, pitch)
+    rules = np.arange(random.uniform(0, pitch), n_columns, pitch)
     if random.random() < 0.25:
-        places = places[: int(random.integers(1, 3))]
+        rules = rules[: int(random.integers(1, 3))]
     lean = random.uniform(-0.05, 0.05) * height * np.linspace(-0.5, 0.5, height)
     columns = np.arange(n_columns, dtype=np.float32)
-    for at in places.tolist():
-        low, high = max(0, math.floor(at) - 4), min(n_columns, math.ceil(at) + 5)
-        middle = at + lean[None]
-        covered = width / 2 + 0.5 - abs(columns[low:high, None] - middle)
+    for rule in rules.tolist():
+        low, high = max(0, math.floor(rule) - 4), min(n_columns, math.ceil(rule) + 5)
+        covered = width / 2 + 0.5 - abs(columns[low:high, None] - (rule + lean[None]))
         seen[low:high] = np.maximum(seen[low:high], covered.clip(0, min(1, width)) * tone)
     return seen
 
 
-def _contrast(tone: Tone, columns: Columns) -> tuple[float, float]:
-    """Return the tone of the paper, and how much darker the ink of `columns` is on it."""
-    ink, paper = tone[columns >= 128], tone[columns == 0]
-    if not ink.size or not paper.size:
-        return 0.0, 1.0
-    below = float(np.median(paper))
-    return below, max(0.0, float(np.median(ink)) - below)
+def _rule_tone(random: Random) -> float:
+    """Draw the tone of a rule: a third of them is as dark as ink."""
+    return min(1, random.uniform(0.08, 1.5))
 
 
 def _over(below: Tone, above: Tone) -> Tone:
-    """Return the tone where two inks lie on each other: each lets through its share of light."""
+    """Return the tone where two inks lie on each other: both let through their share of light."""
     tone: Tone = 1 - (1 - below) * (1 - above)
     return tone
 
@@ -229,20 +225,13 @@ def _over(below: Tone, above: Tone) -> Tone:
 def _blurred(tone: Tone, deviation: float) -> Tone:
     """Convolve with a Gaussian of so many pixels along both axes; edges repeat."""
     reach = max(1, math.ceil(2.5 * deviation))
-    places = np.arange(-reach, reach + 1)
-    weights = np.exp(-0.5 * (places / deviation) ** 2).astype(np.float32)
+    distances = np.arange(-reach, reach + 1)
+    weights = np.exp(-0.5 * (distances / deviation) ** 2).astype(np.float32)
     weights /= weights.sum()
     for _ in range(2):  # along the columns, then along the rows
         padded = np.pad(tone, ((reach, reach), (0, 0)), mode="edge")
         tone = sum(weight * padded[at : at + len(tone)] for at, weight in enumerate(weights)).T
     return tone
-
-
-def _jpeg(columns: Columns, quality: int) -> Columns:
-    """Return columns as they come back from a JPEG file."""
-    file = io.BytesIO()
-    Image.fromarray(255 - columns.T).save(file, "JPEG", quality=quality)
-    return np.ascontiguousarray((255 - np.asarray(Image.open(file))).T)
 
 
 def clouds(shape: tuple[int, ...], size: float, random: Random) -> Tone:

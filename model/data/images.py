@@ -79,7 +79,8 @@ SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".t
 def load(source: Path) -> Dataset:
     """Read `source`, a folder or a CSV file; raises `DataError` naming what can't be used."""
     if source.is_dir():
-        samples = list(_folder(source))
+        paths = [path for path in sorted(source.glob("*/*")) if path.suffix.lower() in SUFFIXES]
+        samples = [(path.parent.name, _columns(path, str(path))) for path in paths]
     elif source.suffix.lower() == ".csv" and source.is_file():
         samples = list(_csv(source))
     else:
@@ -95,34 +96,28 @@ def load(source: Path) -> Dataset:
     return Dataset(source.name, columns, answers.astype(np.int64), tuple(labels.tolist()))
 
 
-def _folder(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    for path in sorted(source.glob("*/*")):
-        if path.suffix.lower() in SUFFIXES:
-            yield path.parent.name, _columns(path, str(path))
-
-
 def _csv(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Yield a label and the pixels of a square image (0 = paper) for each row; skip a header."""
     with source.open(newline="") as file:
         for number, (label, *pixels) in enumerate(filter(None, csv.reader(file)), 1):
-            place = f"{source}, row {number}"
+            where = f"{source}, row {number}"
             side = math.isqrt(len(pixels))
             if side == 0 or side * side != len(pixels):
-                raise DataError(f"{place}: {len(pixels)} pixels, expected a square image's")
+                raise DataError(f"{where}: {len(pixels)} pixels, expected a square image's")
             try:
                 image = np.array([int(pixel) for pixel in pixels])
             except ValueError as error:
                 if number == 1:
                     continue
-                raise DataError(f"{place}: {error}") from error
+                raise DataError(f"{where}: {error}") from error
             if image.min() < 0 or image.max() > 255:
-                raise DataError(f"{place}: pixels {image.min()}..{image.max()}, allowed: 0..255")
-            yield label, _columns(image.astype(np.uint8).reshape(side, side), place)
+                raise DataError(f"{where}: pixels {image.min()}..{image.max()}, allowed: 0..255")
+            yield label, _columns(image.astype(np.uint8).reshape(side, side), where)
 
 
-def _columns(image: ImageSource, place: str) -> NDArray[np.uint8]:
-    """Return the columns of one sample; an error names the place of the sample."""
+def _columns(image: ImageSource, where: str) -> NDArray[np.uint8]:
+    """Return the columns of one sample; an error says where it stands."""
     try:
         return digit_columns(image, COLUMN_HEIGHT)
     except ImageError as error:
-        raise DataError(f"{place}: {error}") from error
+        raise DataError(f"{where}: {error}") from error

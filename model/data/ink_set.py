@@ -16,20 +16,14 @@ from inkstream.model.errors import DataError
 from inkstream.model.files import write_whole
 
 CATEGORY_NAMES: Final = {  # of UNIPEN's categories
-    "1a": "digits",
-    "1b": "capitals",
-    "1c": "small letters",
-    "1d": "signs",
-    "3": "letters of words",
-    "7": "words",
-    "8": "lines",
-}
+    "1a": "digits", "1b": "capitals", "1c": "small letters", "1d": "signs",
+    "3": "letters of words", "7": "words", "8": "lines",
+}  # fmt: skip
 CATEGORIES: Final = tuple(CATEGORY_NAMES)
 WORDS: Final = "7"
 TEXT: Final = "8"
 STYLES: Final = ("unknown", "printed", "cursive", "mixed")
 
-LARGEST: Final = np.iinfo(np.int16).max
 OF_PIECES: Final = ("categories", "writers", "styles", "guides")  # arrays with a row for each piece
 ARRAYS: Final = ("points", "letter_of_point", "stroke_starts", "piece_starts", *OF_PIECES)
 TEXTS: Final = ("labels", "writer_names")
@@ -92,27 +86,26 @@ class InkSet:
 
         The ink of a writer who has a piece larger than 16 bits is halved until that fits.
         """
-        kept = []
+        kept, limit = [], np.iinfo(np.int16).max
         for piece in pieces:  # may be read one by one, and are kept in 16 bits
             origin = piece.points.min(0)
             moved = np.rint(piece.points - origin)
-            moved = moved.astype(np.int16 if moved.max() <= LARGEST else np.int64)
+            moved = moved.astype(np.int16 if moved.max() <= limit else np.int64)
             kept.append(replace(piece, points=moved, guides=piece.guides - origin[1]))
         lengths = [np.diff(piece.stroke_starts) for piece in kept]
         names, writers = np.unique([piece.writer for piece in kept], return_inverse=True)
         largest = np.zeros(len(names))
         np.maximum.at(largest, writers, [piece.points.max() for piece in kept])
-        scales = 0.5 ** np.ceil(np.log2(np.maximum(largest / LARGEST, 1)))[writers]
+        scales = 0.5 ** np.ceil(np.log2(np.maximum(largest / limit, 1)))[writers]
         scaled = [
-            (one.points if scale == 1 else np.rint(one.points * scale)).astype(np.int16, copy=False)
-            for one, scale in zip(kept, scales, strict=True)
+            np.rint(piece.points * scale).astype(np.int16) if scale < 1 else piece.points
+            for piece, scale in zip(kept, scales, strict=True)
         ]
+        letters = [piece.letter_of_point for piece in kept]
         guides = np.array([piece.guides for piece in kept]).reshape(-1, 2)
         return cls(
             points=np.concatenate([np.empty((0, 2), np.int16), *scaled]),
-            letter_of_point=np.concatenate(
-                [np.empty(0, np.int16), *(piece.letter_of_point for piece in kept)]
-            ),
+            letter_of_point=np.concatenate([np.empty(0, np.int16), *letters]),
             stroke_starts=np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64),
             piece_starts=np.cumsum([0, *map(len, lengths)], dtype=np.int64),
             labels=tuple(piece.label for piece in kept),
@@ -126,16 +119,15 @@ class InkSet:
     @classmethod
     def concatenated(cls, sets: Sequence["InkSet"]) -> "InkSet":
         """Return all pieces of sets without a writer in common, in their order."""
-        names = tuple(sorted(name for ink in sets for name in ink.writer_names))
+        names = sorted(name for ink in sets for name in ink.writer_names)
         arrays = {name: np.concatenate([getattr(ink, name) for ink in sets]) for name in ARRAYS}
         for name in ("stroke_starts", "piece_starts"):
             lengths = [np.diff(getattr(ink, name)) for ink in sets]
             arrays[name] = np.cumsum(np.concatenate([[0], *lengths]))
-        numbers = [np.array([*map(names.index, ink.writer_names)], np.int32) for ink in sets]
-        pairs = zip(sets, numbers, strict=True)
-        arrays["writers"] = np.concatenate([number[ink.writers] for ink, number in pairs])
+        numbers = [np.searchsorted(names, ink.writer_names)[ink.writers] for ink in sets]
+        arrays["writers"] = np.concatenate(numbers).astype(np.int32)
         labels = tuple(itertools.chain.from_iterable(ink.labels for ink in sets))
-        return cls(**arrays, labels=labels, writer_names=names)
+        return cls(**arrays, labels=labels, writer_names=tuple(names))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -223,7 +215,7 @@ class InkSet:
 def expand(
     starts: NDArray[np.int64], stops: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all numbers of the ranges `starts[i]..stops[i]`, and where among them each starts.
+    """Return all numbers of the ranges `starts[i]..stops[i]`, and where among them a range starts.
 
     The latter is [ranges + 1]: it ends with the count of all numbers.
     """

@@ -38,14 +38,14 @@ class LineData:
 def load_data(
     source: Path | None, paper: Sequence[Path] = (), letters: Sequence[Path] = ()
 ) -> LineData:
-    """Load ink, see `load_ink`; lines on real paper and single letters if there are some.
+    """Load ink as `load_ink` does, and lines on real paper and single letters if there are some.
 
     Raises `DataError` when a file cannot be read, or has no line to train on or to validate with.
     """
     data = replace(load_ink(source), paper=[load_lines(path) for path in paper])
     for path, lines in zip(paper, data.paper, strict=True):
-        for part in split.PARTS:
-            if part != "test" and not len(lines.part(part)):
+        for part in split.PARTS[:2]:
+            if not len(lines.part(part)):
                 raise DataError(f"{path} has {len(lines.texts)} lines, none of them for {part}")
     return with_letters(data, [load_letters(path) for path in letters]) if letters else data
 
@@ -67,18 +67,18 @@ def with_letters(data: LineData, files: Sequence[SingleLetters]) -> LineData:
 
 
 def load_ink(source: Path | None) -> LineData:
-    """Load UNIPEN's ink (None, its archive, its folder), or the user's (.jsonl, .inkml, a folder).
+    """Load UNIPEN's ink (None, its archive, its folder), or a user's (.jsonl, .inkml, a folder).
 
     The characters of UNIPEN are all of `WESTERN`, since its glyphs compose them.
 
     Raises `DataError` when it cannot be read, or is too little for validation.
     """
     if source is not None and ink_files.files_of(source):
-        own = ink_files.read(source)
+        labelled = ink_files.read(source)
         skipped = Counter[str]()
-        for (reason, *_), count in own.statistics.skipped.items():
+        for (reason, *_), count in labelled.statistics.skipped.items():
             skipped[reason] += count
-        return replace(own_ink(source.name, own.ink, own.groups), skipped=skipped)
+        return replace(own_ink(source.name, labelled.ink, labelled.groups), skipped=skipped)
     try:
         ink, _ = unipen.read(source)
     except DataError as error:

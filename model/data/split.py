@@ -24,24 +24,20 @@ Part = Literal["train", "validation", "test"]
 PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
 Indices = NDArray[np.int64]
 Parts = Mapping[Part, Indices]  # which pieces are in each part: their indices, ascending
-PART_OF_TENTH: Final[Mapping[int, Part]] = {4: "validation", 9: "test"}  # all others train
+PART_OF_TENTH: Final[Mapping[int, Part]] = {4: "validation", 9: "test"}  # the others train
 LEAST_POINTS: Final = 25  # smaller pieces, such as dots, are equal by chance
-ONE_IN: Final = 10  # of a user's own pieces, or writers, validates
-
-# One person's sessions are recognised by the name: Chuck_Chaffee_1 and _2, KNKE4574.A and .B.
-# ibm names a session bam11, or r02-07 for form 2 and person 7: the same ink stands under several.
-SESSIONS: Final = (  # pattern, person
-    (r"^ibm/r\d\d-(\d\d)$", r"ibm/r\1"),
-    (r"^ibm/([a-z]{3})\d\d$", r"ibm/\1"),
-    (r"_\d$|\.[a-z]$", ""),
-)
+ONE_IN: Final = 10  # of a user's pieces, or writers, validates
 
 
 def person(writer: str) -> str:
-    """Return the person behind a writer "donor/writer": some wrote for several donors or twice."""
-    name = writer.lower()
-    for pattern, replacement in SESSIONS:
-        name = re.sub(pattern, replacement, name)
+    """Return the person behind a writer "donor/writer": some wrote for several donors or twice.
+
+    The names of a person's sessions are alike: Chuck_Chaffee_1 and _2, KNKE4574.A and .B. ibm names
+    a session bam11, or r02-07 for form 2 and person 7: the same ink stands under several.
+    """
+    name = re.sub(r"^ibm/r\d\d-(\d\d)$", r"ibm/r\1", writer.lower())
+    name = re.sub(r"^ibm/([a-z]{3})\d\d$", r"ibm/\1", name)
+    name = re.sub(r"_\d$|\.[a-z]$", "", name)
     return re.sub(r"[^a-z0-9]", "", name.partition("/")[2])
 
 
@@ -76,14 +72,14 @@ def part_of_few(writers: Iterable[str]) -> dict[str, Part]:
     ordered = sorted(set(writers), key=_hash)
     fifth = len(ordered) // 5
     return {
-        name: "test" if place < fifth else "validation" if place < 2 * fifth else "train"
-        for place, name in enumerate(ordered)
+        name: "test" if rank < fifth else "validation" if rank < 2 * fifth else "train"
+        for rank, name in enumerate(ordered)
     }
 
 
-def table_digest(parts_: Mapping[str, Part]) -> str:
+def table_digest(part_of: Mapping[str, Part]) -> str:
     """Return the SHA-256 of a table with a line for each writer."""
-    table = "".join(f"{part}\t{writer}\n" for writer, part in sorted(parts_.items()))
+    table = "".join(f"{part}\t{writer}\n" for writer, part in sorted(part_of.items()))
     return hashlib.sha256(table.encode()).hexdigest()
 
 

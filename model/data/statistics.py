@@ -23,24 +23,25 @@ class Statistics:
     changed: Counts = field(default_factory=Counter)  # by rule; also of skipped pieces
 
     def save(self, path: Path) -> None:
-        """Write it as JSON."""
-        counts = {
-            name: [[*key, count] for key, count in sorted(getattr(self, name).items())]
-            for name in ("skipped", "changed")
+        """Write the counts as JSON."""
+        rows = {
+            name: [[*key, count] for key, count in sorted(counts.items())]
+            for name, counts in (("skipped", self.skipped), ("changed", self.changed))
         }
-        path.write_text(json.dumps(counts, indent=1) + "\n")
+        path.write_text(json.dumps(rows, indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "Statistics":
         """Read what `save` wrote; raise `DataError` for any other file."""
         try:
-            counts = json.loads(path.read_text())
-            return cls(*(
-                Counter({(why, category, donor): n for why, category, donor, n in counts[name]})
+            rows = json.loads(path.read_text())
+            skipped, changed = (
+                Counter({(why, category, donor): n for why, category, donor, n in rows[name]})
                 for name in ("skipped", "changed")
-            ))  # fmt: skip
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} holds no statistics of ink: {error}") from error
+        return cls(skipped, changed)
 
 
 def overview(ink: InkSet, counts: Statistics, parts: Parts) -> str:

@@ -123,4 +123,4 @@ def ink_of(composed_line: ComposedLine, letter_index: int) -> NDArray[np.float32
 
 def only(indices: NDArray[np.int64], **recipe: float) -> LineComposer:
     nothing: dict[str, float] = dict.fromkeys(KINDS, 0.0)
-    return LineComposer(INK, indices, Recipe(**(nothing | recipe)))  # type: ignore[arg-type]
+    return LineComposer(INK, indices, Recipe(**(nothing | recipe)))

@@ -29,14 +29,9 @@ from inkstream.model.data.statistics import Statistics
 from inkstream.model.errors import DataError
 
 SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonl.xz", ".inkml")
-FORM: Final = '{"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name, or left out"}'
-
-# CROHME labels formulas and symbols in TeX, and the group of its symbols with a heading.
-NOT_WRITTEN: Final = re.compile(r"\$.+\$|\\([A-Za-z]+|.)|Segmentation|From ITF")
-
 FURTHEST: Final = 1e12  # of a coordinate, either way
 LEAST_SIZE: Final = 256  # units of a writer's median piece: coarser ink, in inches, is scaled up
-OUTSIZE: Final = 400  # times that: a stray point, beside which 16 bits leave the others 64 units
+OUTSIZE: Final = 400  # median sizes: a stray point, beside which 16 bits leave the others 64 units
 
 Coordinate = Annotated[float, Meta(ge=-FURTHEST, le=FURTHEST)]
 
@@ -68,17 +63,17 @@ class Labelled:
 
     @property
     def points(self) -> NDArray[np.float64]:
-        """All points [P, 2]."""
+        """Return all points [P, 2]."""
         return np.concatenate([np.empty((0, 2)), *self.strokes])
 
     @cached_property
     def size(self) -> float:
-        """The larger of its width and its height."""
+        """Return the larger of its width and its height."""
         return float(np.ptp(self.points, axis=0).max()) if self.strokes else 0.0
 
     @property
     def keys(self) -> frozenset[Hashable]:
-        """Keys of its ink: pieces that have one in common have the same ink, or some of it."""
+        """Return keys of its ink: pieces with one in common have the same ink, or some of it."""
         points = self.points
         if len(points) < LEAST_POINTS:
             return self.traces
@@ -120,8 +115,21 @@ def read(source: Path) -> LabelledInk:
         raise DataError(
             f"{source} has no labelled ink that can be used{reasons and f': {reasons}'}"
         )
+    medians = _median_sizes(pieces)
+    # A writer's coarse ink is scaled up, since points become whole numbers.
+    scaled = (
+        Piece(
+            piece.points * max(1.0, LEAST_SIZE / medians[piece.writer]),
+            np.cumsum([0, *map(len, piece.strokes)]),
+            np.full(len(piece.points), 0 if len(piece.label) == 1 else -1, np.int16),
+            piece.label,
+            category(piece.label),
+            f"{donor}/{piece.writer}",
+        )
+        for piece in pieces
+    )
     groups = connected_groups([piece.keys for piece in pieces])
-    return LabelledInk(InkSet.of(_pieces(pieces, donor)), counts, groups)
+    return LabelledInk(InkSet.of(scaled), counts, groups)
 
 
 def files_of(source: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
@@ -163,15 +171,14 @@ def category(label: str) -> str:
 def _json_lines(path: Path) -> Iterator[Labelled]:
     with opened(path) as file:
         try:
-            for where, row in json_lines.rows(path, file, PieceRow, FORM):
+            form = '{"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name, if known"}'
+            for where, row in json_lines.rows(path, file, PieceRow, form):
                 strokes = [
                     np.array([(point.x, point.y) for point in stroke])
-                    for stroke in row.strokes
-                    if stroke
+                    for stroke in filter(None, row.strokes)
                 ]
-                yield Labelled(
-                    _text(row.label, "label", where), _writer(row.writer, where), strokes
-                )
+                label, writer = _text(row.label, "label", where), _writer(row.writer, where)
+                yield Labelled(label, writer, strokes)
         except (lzma.LZMAError, EOFError) as error:
             raise DataError(f"{path} is incomplete or damaged: {error}") from error
 
@@ -187,13 +194,9 @@ def _inkml(path: Path) -> Iterator[Labelled]:
         where = f"{path}, line {group.line}"
         if not all((np.abs(stroke) <= FURTHEST).all() for stroke in group.strokes):
             raise DataError(f"{where}: a coordinate beyond {FURTHEST:g}")
-        yield Labelled(
-            label=_text(group.label, "label", where),
-            writer=_writer(group.writer or None, where),
-            strokes=group.strokes,
-            traces=frozenset((path, trace) for trace in group.traces),
-            in_tex=True,
-        )
+        label, writer = _text(group.label, "label", where), _writer(group.writer or None, where)
+        traces = frozenset((path, trace) for trace in group.traces)
+        yield Labelled(label, writer, group.strokes, traces, in_tex=True)
 
 
 def _writer(name: str | float | None, where: str) -> str:
@@ -218,7 +221,9 @@ def _fault(piece: Labelled, medians: Mapping[str, float]) -> str:
         return "no ink"
     if "\n" in piece.label:
         return "label of several lines"
-    if piece.in_tex and NOT_WRITTEN.fullmatch(piece.label):
+    # CROHME labels formulas and symbols in TeX, and the group of its symbols with a heading.
+    not_written = r"\$.+\$|\\([A-Za-z]+|.)|Segmentation|From ITF"
+    if piece.in_tex and re.fullmatch(not_written, piece.label):
         return "label is not what is written"
     if piece.size > OUTSIZE * medians[piece.writer]:
         return f"ink {OUTSIZE} times larger than its writer's other pieces"
@@ -230,18 +235,4 @@ def _median_sizes(pieces: Iterable[Labelled]) -> dict[str, float]:
     sizes: dict[str, list[float]] = defaultdict(list)
     for piece in pieces:
         sizes[piece.writer] += [piece.size] if piece.size else []
-    return {writer: median_low(own or [LEAST_SIZE]) for writer, own in sizes.items()}
-
-
-def _pieces(given: list[Labelled], donor: str) -> Iterator[Piece]:
-    """Yield all pieces; a writer's coarse ink is scaled up, since points become whole numbers."""
-    medians = _median_sizes(given)
-    for piece in given:
-        yield Piece(
-            piece.points * max(1.0, LEAST_SIZE / medians[piece.writer]),
-            np.cumsum([0, *map(len, piece.strokes)]),
-            np.full(len(piece.points), 0 if len(piece.label) == 1 else -1, np.int16),
-            piece.label,
-            category(piece.label),
-            f"{donor}/{piece.writer}",
-        )
+    return {writer: median_low(known or [LEAST_SIZE]) for writer, known in sizes.items()}

@@ -18,12 +18,9 @@ from inkstream.model.errors import DataError
 
 GROUPS: Final = ("ink", "traceGroup", "traceView")
 LABELS: Final = ("truth", "transcription", "label")  # types of annotation that say what is written
-WRITERS: Final = ("writer", "writerid")
 VALUE: Final = re.compile(r"""(['"!]?)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[*?TF])""")
-COUNT: Final = re.compile(r"\d{1,9}")  # a file with more points would not fit into memory
 MAX_DEPTH: Final = 100  # elements in each other: files have six, and Python goes down a thousand
 MAX_SHOWN: Final = 40  # characters of what came
-ORDERS: Final = {"!": 0, "'": 1, '"': 2}  # a value itself, its difference, the difference of that
 
 
 @dataclass(slots=True, eq=False)
@@ -53,13 +50,14 @@ class Element:
 
     @property
     def id(self) -> str:
-        """Its name, by which others refer to it, or ""."""
+        """Return its name, by which others refer to it, or ""."""
         return self.attributes.get("xml:id") or self.attributes.get("id") or ""
 
     @property
     def writer(self) -> str | None:
-        """The writer that it names, or the nearest element around it that names one."""
-        return self.annotation(WRITERS) or (self.parent.writer if self.parent else None)
+        """Return the writer that it names, or the nearest element around it that names one."""
+        named = self.annotation(("writer", "writerid"))
+        return named or (self.parent.writer if self.parent else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,11 +68,11 @@ class Group:
     writer: str | None
     strokes: list[NDArray[np.float64]]  # S arrays [n, 2], x right, y down
     line: int  # where it begins
-    traces: frozenset[int]  # places, in the file, of the traces that it has points of
+    traces: frozenset[int]  # numbers, in the file, of the traces that it has points of
 
 
 class Format(NamedTuple):
-    """The channels of all traces; as they stand here, those of a file without a traceFormat."""
+    """The channels of all traces; the defaults are those of a file without a traceFormat."""
 
     axes: tuple[int, ...] = (0, 1)  # indices of X and Y among the values of a point
     signs: tuple[int, ...] = (1, 1)  # -1 where they grow to the left, or upwards
@@ -91,10 +89,17 @@ def read(content: bytes) -> list[Group]:
     ink = _parse(content)
     if ink.name != "ink":
         raise DataError(f"line {ink.line}: the root is <{ink.name}>, expected <ink>")
-    _refuse_transforms(ink)
-    form = _format(ink)
+    for transform in _in_use(ink, "canvasTransform"):
+        for mapping in transform.all("mapping"):  # it would move or distort the ink
+            if (kind := mapping.attributes.get("type", "unknown")) != "identity":
+                message = f"a canvas transform of type {kind!r}, which is not applied"
+                raise DataError(f"line {mapping.line}: {message}, expected 'identity'")
+    formats = [_channels(element) for element in _in_use(ink, "traceFormat")] or [Format()]
+    if len({(form.axes, form.signs) for form in formats}) > 1:
+        raise DataError("traces of different formats in one file, expected one format")
+    form = max(formats, key=lambda form: form.n_channels)
     points = {trace: _points(trace, form) for trace in ink.all("trace")}
-    places = {trace: place for place, trace in enumerate(points)}
+    numbers = {trace: number for number, trace in enumerate(points)}
     named = {element.id: element for element in ink.all("trace", "traceGroup") if element.id}
 
     def group(element: Element) -> Group:
@@ -106,21 +111,16 @@ def read(content: bytes) -> list[Group]:
         strokes = [points[trace][part] for trace, part in traces]
         if not all(map(len, strokes)):
             raise DataError(f"line {element.line}: a view of points that its trace has not")
-        shared = frozenset(places[trace] for trace, _ in traces)
+        shared = frozenset(numbers[trace] for trace, _ in traces)
         return Group(element.annotation(LABELS), element.writer, strokes, element.line, shared)
 
-    groups = [group(e) for e in ink.all(*GROUPS) if e.annotation(LABELS) is not None]
-    groups = groups or [found for found in map(group, _outermost(ink)) if found.strokes]
-    return sorted(groups, key=lambda group: group.line)
-
-
-def _outermost(ink: Element) -> list[Element]:
-    """Return the groups outside any other group, and one more of the traces in no group."""
-    groups = [child for child in ink.children if child.name == "traceGroup"]
-    loose = [child for child in ink.children if child.name == "trace"]
-    if loose:
-        groups.append(Element("traceGroup", {}, loose[0].line, ink, children=loose))
-    return groups or [ink]
+    labelled = [e for e in ink.all(*GROUPS) if e.annotation(LABELS) is not None]
+    outermost = [child for child in ink.children if child.name == "traceGroup"]
+    if loose := [child for child in ink.children if child.name == "trace"]:
+        outermost.append(Element("traceGroup", {}, loose[0].line, ink, children=loose))
+    groups = map(group, labelled or outermost or [ink])
+    kept = [group for group in groups if labelled or group.strokes]
+    return sorted(kept, key=lambda group: group.line)
 
 
 def _parse(content: bytes) -> Element:
@@ -174,42 +174,18 @@ def _in_use(ink: Element, name: str) -> list[Element]:
     return [element for element in ink.all(name) if element not in idle] or list(ink.all(name))
 
 
-def _refuse_transforms(ink: Element) -> None:
-    """Raise `DataError` for a transform, which would move or distort the ink."""
-    for transform in _in_use(ink, "canvasTransform"):
-        for mapping in transform.all("mapping"):
-            kind = mapping.attributes.get("type", "unknown")
-            if kind != "identity":
-                raise DataError(
-                    f"line {mapping.line}: a canvas transform of type {kind!r}, which is not"
-                    " applied, expected 'identity'"
-                )
-
-
-def _format(ink: Element) -> Format:
-    """Return the one format of all traces."""
-    formats = [_channels(element) for element in _in_use(ink, "traceFormat")] or [Format()]
-    if len({(form.axes, form.signs) for form in formats}) > 1:
-        raise DataError("traces of different formats in one file, expected one format")
-    return max(formats, key=lambda form: form.n_channels)
-
-
 def _channels(trace_format: Element) -> Format:
     """Return the channels of a traceFormat."""
     channels = [child.attributes for child in trace_format.children if child.name == "channel"]
     names = [channel.get("name") for channel in channels]
+    where = f"line {trace_format.line}"
     if not {"X", "Y"} <= set(names):
-        raise DataError(
-            f"line {trace_format.line}: the channels are {names}, expected X and Y among them"
-        )
+        raise DataError(f"{where}: the channels are {names}, expected X and Y among them")
     axes = names.index("X"), names.index("Y")
     attributes = [channels[axis] for axis in axes]
     units = [axis["units"] for axis in attributes if "units" in axis]
     if len(set(units)) > 1:
-        raise DataError(
-            f"line {trace_format.line}: X is in {units[0]} and Y in {units[1]},"
-            " expected the same units"
-        )
+        raise DataError(f"{where}: X is in {units[0]} and Y in {units[1]}, expected the same units")
     signs = tuple(-1 if axis.get("orientation") == "-ve" else 1 for axis in attributes)
     return Format(axes, signs, len(channels))
 
@@ -237,8 +213,9 @@ def _traces(group: Element, named: dict[str, Element]) -> Iterator[tuple[Element
 def _part(view: Element) -> slice:
     """Return the points of a trace that a view shows: `from` and `to` count from 1, inclusive."""
     first, last = view.attributes.get("from", "1"), view.attributes.get("to")
-    are_counts = all(map(COUNT.fullmatch, [first] if last is None else [first, last]))
-    if not are_counts or int(first) < 1:
+    counts = [first] if last is None else [first, last]
+    # A file with more points than nine digits would not fit into memory.
+    if not all(re.fullmatch(r"\d{1,9}", count) for count in counts) or int(first) < 1:
         shown = f"from {first[:MAX_SHOWN]!r} to {last and last[:MAX_SHOWN]!r}"
         raise DataError(f"line {view.line}: {shown}, expected counts of points")
     return slice(int(first) - 1, None if last is None else int(last))
@@ -246,41 +223,35 @@ def _part(view: Element) -> slice:
 
 def _points(trace: Element, form: Format) -> NDArray[np.float64]:
     """Return the points [n, 2] of a trace."""
-    rows = _rows(trace, max(form.axes) + 1)
+    where, n_values = f"line {trace.line}", max(form.axes) + 1
+    written = trace.text.strip().removesuffix(",")  # some end every point with one
+    rows = []  # of values with their prefixes
+    for number, text in enumerate(written.split(",") if written else ()):
+        regular = text.partition(":")[0]  # what follows are channels that some points lack
+        row = VALUE.findall(regular)
+        if len(row) < n_values or VALUE.sub("", regular).strip():
+            shown = f"point {number} of the trace is {text.strip()[:MAX_SHOWN]!r}"
+            raise DataError(f"{where}: {shown}, expected {n_values} values or more")
+        rows.append(row)
     if len(rows) == 1 and len(rows[0]) >= 2 * form.n_channels:
         raise DataError(
-            f"line {trace.line}: {len(rows[0])} values without a comma,"
+            f"{where}: {len(rows[0])} values without a comma,"
             f" expected one behind every point of {form.n_channels}"
         )
     try:
         columns = [_decoded([row[axis] for row in rows]) for axis in form.axes]
     except ValueError as error:
-        raise DataError(f"line {trace.line}: in X or Y of the trace, {error}") from error
+        raise DataError(f"{where}: in X or Y of the trace, {error}") from error
     return np.array(columns).T * form.signs
-
-
-def _rows(trace: Element, least: int) -> list[list[tuple[str, str]]]:
-    """Return the values of each point of a trace with their prefixes, at least so many each."""
-    written = trace.text.strip().removesuffix(",")  # some end every point with one
-    rows = []
-    for number, text in enumerate(written.split(",") if written else ()):
-        regular = text.partition(":")[0]  # what follows are channels that some points lack
-        row = VALUE.findall(regular)
-        if len(row) < least or VALUE.sub("", regular).strip():
-            raise DataError(
-                f"line {trace.line}: point {number} of the trace is {text.strip()[:MAX_SHOWN]!r}, "
-                f"expected {least} values or more"
-            )
-        rows.append(row)
-    return rows
 
 
 def _decoded(values: list[tuple[str, str]]) -> list[float]:
     """Return the values of one channel, decoding first and second differences."""
+    # A value itself has the order 0, its difference 1, and the difference of that 2.
     order, value, step, change = 0, 0.0, 0.0, 0.0
     decoded = []
     for prefix, text in values:
-        order = ORDERS.get(prefix, order)
+        order = {"!": 0, "'": 1, '"': 2}.get(prefix, order)
         is_same = text == "*"
         if order == 0:
             absolute = value if is_same else float(text)

@@ -4,9 +4,9 @@ Samples of Detexify (Kirel; drawn by mouse and finger by unknown people, each fi
 and Chars74K's EnglishHnd (de Campos, Babu, Varma, VISAPP 2009; 40 writers on a tablet PC), both as
 JSON lines. Name the sources; neither may be redistributed.
 
-The ink alone does not tell ø from Ø, nor a comma from an apostrophe: its label says how high and
-where it stands. Of several writers a fifth validates and a fifth tests. Where no writers are known,
-an eighth of the letters validates and an eighth tests, by the hashes of their ink.
+The ink alone does not distinguish ø from Ø, nor a comma from an apostrophe: its label says how high
+and where it stands. Of several writers a fifth validates and a fifth tests. Where no writers are
+known, an eighth of the letters validates and an eighth tests, by the hashes of their ink.
 """
 
 import hashlib
@@ -25,9 +25,6 @@ from inkstream.model.data.synthesis.glyphs import shapes_of
 from inkstream.model.errors import DataError
 
 X_HEIGHT: Final = 4000  # units of the points: fine enough for a dot, and 16 bits hold all letters
-FLAT: Final = "-_~"  # marks whose size is their width, one x-height
-WIDEST: Final = 2  # times as wide as high: the size of wider ink follows from its width
-ONE_IN: Final = 8  # letters without a writer validates, and one tests
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +34,7 @@ class SingleLetters:
     name: str  # of the donor in the ink: the file's
     ink: InkSet  # N pieces; guides are y of the x-height line and the baseline of each
     parts: Parts
-    writers: NDArray[np.int64]  # [N], numbers; where no writers are known, another for each piece
+    writers: NDArray[np.int64]  # [N], numbers; where no writers are known, one for each piece
     anonymous: tuple[str, ...]  # writers' names that stand for many people
     split_digest: str  # SHA-256 of the table of all writers, or hashes of ink, and their parts
     n_left_out: int  # pieces whose label is no character of `WESTERN`
@@ -60,11 +57,11 @@ def load_letters(path: Path) -> SingleLetters:
         points = (ink.piece(at).points for at in range(len(ink)))
         keys = [hashlib.sha256(pen.tobytes()).hexdigest() for pen in points]
         held_out: dict[int, Part] = {0: "validation", 1: "test"}
-        parts = {key: held_out.get(int(key, 16) % ONE_IN, "train") for key in keys}
+        parts = {key: held_out.get(int(key, 16) % 8, "train") for key in keys}
     part = np.array([parts[key] for key in keys])
     return SingleLetters(
         name=ink.writer_names[0].partition("/")[0],
-        ink=sized(ink),
+        ink=_sized(ink),
         parts={name: np.flatnonzero(part == name) for name in PARTS},
         writers=ink.writers.astype(np.int64) if by_writer else np.arange(len(ink)),
         anonymous=() if by_writer else ink.writer_names,
@@ -73,18 +70,19 @@ def load_letters(path: Path) -> SingleLetters:
     )
 
 
-def sized(ink: InkSet) -> InkSet:
+def _sized(ink: InkSet) -> InkSet:
     """Scale single letters so that all have one x-height, and set their guides.
 
     A letter becomes as high as its label usually is, and stands where that usually does: see
-    `shapes_of`. Each keeps its proportions and its slant.
+    `shapes_of`. It keeps its proportions and its slant. Of ink more than twice as wide as high, the
+    width shows the size; these marks are one x-height wide.
     """
     starts = ink.stroke_starts[ink.piece_starts]
     width, height = np.maximum.reduceat(ink.points, starts[:-1]).T.astype(np.float64)
     top, bottom, anchor = shapes_of(ink.labels).T
-    of_height = (bottom - top) / np.maximum(np.maximum(height, width / WIDEST), 1)
+    of_height = (bottom - top) / np.maximum(np.maximum(height, width / 2), 1)
     of_width = 1 / np.maximum(np.maximum(height, width), 1)
-    scale = X_HEIGHT * np.where(np.isin(ink.labels, list(FLAT)), of_width, of_height)
+    scale = X_HEIGHT * np.where(np.isin(ink.labels, list("-_~")), of_width, of_height)
     points = np.rint(ink.points * np.repeat(scale, np.diff(starts))[:, None]).astype(np.int16)
     baseline = anchor * height * scale - X_HEIGHT * (top + anchor * (bottom - top))
     guides = np.stack([baseline - X_HEIGHT, baseline], 1).astype(np.float32)

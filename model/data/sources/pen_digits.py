@@ -9,13 +9,12 @@ names' hashes; UNIPEN's writers are in the parts that they have for all of its i
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.config import ModelConfig
-from inkstream.model.data.augmentation import InkAugmentation, Points, Random, frame_of
+from inkstream.model.data.augmentation import Points, Random, augmented, frame_of
 from inkstream.model.data.images import COLUMN_HEIGHT, Dataset
 from inkstream.model.data.ink_set import CATEGORIES, InkLine, InkSet
 from inkstream.model.data.sources import ink_files, unipen
@@ -24,10 +23,6 @@ from inkstream.model.data.split import Part, part_of_few, part_of_writer, table_
 from inkstream.model.errors import DataError
 from inkstream.model.preprocess.columns import BOX_SHARE
 from inkstream.model.preprocess.ink import rasterise, stroke_columns
-
-CLASSIFIER: Final = ModelConfig(  # of any net that reads such columns
-    labels=LABELS, column_height=COLUMN_HEIGHT, context=1, features=1, layers=1, units=1
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +60,13 @@ def _drawn(name: str, ink: InkSet, parts: dict[str, Part], part: Part) -> PenDig
             f"{name}: of {is_digit.sum()} digits by {len(parts)} writers none is for {part},"
             " expected digits by five writers or more"
         )
+    classifier = ModelConfig(  # of any net that reads such columns
+        labels=LABELS, column_height=COLUMN_HEIGHT, context=1, features=1, layers=1, units=1
+    )
     random, columns = np.random.default_rng(0), []
     for index in chosen:
         piece = ink.piece(int(index))
-        columns.append(stroke_columns(piece.strokes, CLASSIFIER))
+        columns.append(stroke_columns(piece.strokes, classifier))
         if part == "train":
             columns.append(drawn_digit(piece, random))
     repeats = 2 if part == "train" else 1
@@ -86,7 +84,7 @@ def drawn_digit(piece: InkLine, random: Random) -> NDArray[np.uint8]:
     Its ink with the pen's width fills 20 pixels of 28, and its centre of mass is in the middle.
     """
     pen_width = float(np.exp(random.uniform(np.log(1.2), np.log(4.8))))  # MNIST's are 2 to 4 wide
-    points, _ = InkAugmentation()(
+    points, _ = augmented(
         piece.points, piece.stroke_starts, frame_of(piece.points, 1.0), COLUMN_HEIGHT, random,
         strength=0.6,  # of its largest changes: training also distorts the images
     )  # fmt: skip

@@ -1,12 +1,10 @@
-"""Compose letters with accents, and marks beyond ASCII, out of a writer's own glyphs.
+"""Compose letters with accents, and marks beyond ASCII, out of a writer's glyphs.
 
 UNIPEN's labels are ASCII. An `é` is written as the writer's `e` with a stroke above it, `«` as two
-`<`, `¿` as a `?` that is turned. Accents are drawn of the writer's own dots, commas, apostrophes,
+`<`, `¿` as a `?` that is turned. Accents are drawn of the writer's dots, commas, apostrophes,
 carets, tildes, hyphens and rings where there are some, else of a few shapes. An accent is written
 right after its letter or, like the dot of an i, after the word: its ink belongs to its letter in
-both cases.
-
-Lengths are x-heights, y down from the baseline.
+both cases. Lengths are x-heights, y down from the baseline.
 """
 
 import math
@@ -23,11 +21,11 @@ from inkstream.model.data.ink_set import InkLine
 from inkstream.model.data.synthesis.glyphs import Glyphs, Part, WriterStyle
 
 Stroke = NDArray[np.float64]  # [n, 2], x right, y down
-Strokes = Mapping[str, Sequence[Stroke]]  # by what they can be, each with its middle at 0
+Strokes = Mapping[str, Sequence[Stroke]]  # by what they can be, all with their middles at 0
 Random = np.random.Generator
 Line = TypeVar("Line", bound=InkLine)
 
-# What characters are made of. One with a single letter beneath keeps this letter's place in the
+# Characters are made of these. One with a single letter beneath takes this letter's part in the
 # writer's runs, so it may be joined to its neighbours.
 LETTER_BENEATH: Final = {
     char: letter for char in LETTERS if (letter := unicodedata.normalize("NFD", char)[0]) != char
@@ -53,17 +51,13 @@ TURNED: Final = "¡¿"
 COMPOSED: Final = frozenset(LETTERS + MARKS)
 
 
-def composable(own: Set[str]) -> frozenset[str]:
-    """Return the characters that can be composed of a writer's `own`, which are not among them."""
-    found = {char for char, letter in LETTER_BENEATH.items() if letter in own}
-    found |= {char for char, parts in PARTS.items() if all(own & {*part.bases} for part in parts)}
-    return frozenset(found - own)
-
-
-# A writer's own strokes that can be accents
-
-LARGEST_DOT: Final = 0.5  # x-heights
-LEAST_SLANT: Final = 0.1  # x-heights between its ends
+def composable(written: Set[str]) -> frozenset[str]:
+    """Return the characters that can be composed of those that a writer has written."""
+    chars = {char for char, letter in LETTER_BENEATH.items() if letter in written}
+    for char, parts in PARTS.items():
+        if all(written & {*part.bases} for part in parts):
+            chars.add(char)
+    return frozenset(chars - written)
 
 
 def accent_strokes(glyphs: Glyphs, style: WriterStyle) -> Strokes:
@@ -77,13 +71,13 @@ def accent_strokes(glyphs: Glyphs, style: WriterStyle) -> Strokes:
     dotted = _glyphs_of(glyphs, style, "ij")
     dots = [*single("."), *(_centred(strokes[at]) for strokes in dotted for at in _dots(strokes))]
     return {
-        "dot": [dot for dot in dots if np.ptp(dot, 0).max() < LARGEST_DOT],
+        "dot": [dot for dot in dots if np.ptp(dot, 0).max() < 0.5],
         "slant": list(filter(_is_slant, single("',/`"))),
         "hat": list(filter(_is_hat, single("^"))),
         "wave": [wave for wave in single("~") if np.ptp(wave[:, 0]) > np.ptp(wave[:, 1])],
         "flat": [flat for flat in single("-") if np.ptp(flat[:, 0]) > 2 * np.ptp(flat[:, 1])],
         "ring": list(filter(_is_ring, single("o"))),
-        "comma": [comma for comma in single(",") if np.ptp(comma[:, 1]) > LEAST_SLANT],
+        "comma": [comma for comma in single(",") if np.ptp(comma[:, 1]) > 0.1],
     }
 
 
@@ -101,7 +95,7 @@ def _glyphs_of(glyphs: Glyphs, style: WriterStyle, chars: str) -> list[list[Stro
 
 
 def _dots(strokes: Sequence[Stroke]) -> list[int]:
-    """Return which strokes of an i or j are its dot: short ones above its body."""
+    """Return the numbers of the strokes that are the dot of an i or j: they lie above its body."""
     if len(strokes) < 2:
         return []
     body = max(strokes, key=lambda stroke: float(np.ptp(stroke[:, 1])))
@@ -110,7 +104,7 @@ def _dots(strokes: Sequence[Stroke]) -> list[int]:
         at for at, stroke in enumerate(strokes)
         if stroke is not body
         and stroke[:, 1].max() < limit
-        and np.ptp(stroke, 0).max() < LARGEST_DOT
+        and np.ptp(stroke, 0).max() < 0.5
     ]  # fmt: skip
 
 
@@ -120,14 +114,14 @@ def _centred(stroke: NDArray[Any]) -> Stroke:
 
 
 def _is_slant(stroke: Stroke) -> bool:
-    """Tell whether a stroke is long enough and nearly straight."""
+    """Say whether a stroke is long enough and nearly straight."""
     chord = float(np.hypot(*(stroke[-1] - stroke[0])))
     length = float(np.hypot(*np.diff(stroke, axis=0).T).sum())
-    return chord > LEAST_SLANT and chord > 0.7 * length
+    return chord > 0.1 and chord > 0.7 * length
 
 
 def _is_hat(stroke: Stroke) -> bool:
-    """Tell whether a stroke goes up and down again."""
+    """Say whether a stroke goes up and down again."""
     top = int(stroke[:, 1].argmin())
     width, height = np.ptp(stroke, 0)
     ends_below = min(stroke[0, 1], stroke[-1, 1]) > 0
@@ -135,21 +129,21 @@ def _is_hat(stroke: Stroke) -> bool:
 
 
 def _is_ring(stroke: Stroke) -> bool:
-    """Tell whether the ends of a stroke are close to each other."""
+    """Say whether the ends of a stroke are close to each other."""
     width, height = np.ptp(stroke, 0)
     return bool(np.hypot(*(stroke[-1] - stroke[0])) < 0.4 * max(width, height) and width > 0.2)
 
 
-# Shapes that are drawn where the writer has none, each in a square from -0.5 to 0.5
+# Shapes that are drawn where the writer has none, in a square from -0.5 to 0.5
 
 _SLANT: Final = (0, -0.5, 0.06, 0, 0, 0.5)  # from the top down
 _HAT: Final = (-0.5, 0.5, -0.2, 0, 0, -0.5, 0.2, 0, 0.5, 0.45)
 _WAVE: Final = (-0.5, 0.3, -0.25, -0.4, 0.2, 0.35, 0.5, -0.4)
 _FLAT: Final = (-0.5, 0.1, 0, 0, 0.5, 0)
 _DOT: Final = (0, -0.5, 0.3, 0, 0, 0.5)
-_CEDILLAS: Final = (
+_CEDILLAS: Final = (  # the second is a comma
     (0.1, -0.5, 0, -0.2, 0.4, 0.05, 0.3, 0.45, -0.4, 0.45),
-    (0.1, -0.5, 0.2, -0.1, 0, 0.3, -0.4, 0.5),  # a comma
+    (0.1, -0.5, 0.2, -0.1, 0, 0.3, -0.4, 0.5),
 )
 _SHARP_S: Final = (  # x from 0 to 1, y from the baseline
     (0, 0, 0.08, -0.8, 0.15, -1.4, 0.4, -1.8, 0.72, -1.6, 0.7, -1.25, 0.4, -1.0,
@@ -163,9 +157,9 @@ _SHARP_S: Final = (  # x from 0 to 1, y from the baseline
 
 def _curve(shape: ArrayLike, random: Random) -> Stroke:
     """Return a smooth stroke through about the points of a shape (Catmull and Rom, 1974)."""
-    places = np.reshape(shape, (-1, 2))  # of x, y, x, y and so on
-    places = places + 0.06 * random.standard_normal(places.shape)
-    padded = np.concatenate([2 * places[:1] - places[1:2], places, 2 * places[-1:] - places[-2:-1]])
+    knots = np.reshape(shape, (-1, 2))  # of x, y, x, y and so on
+    knots = knots + 0.06 * random.standard_normal(knots.shape)
+    padded = np.concatenate([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
     share = (np.arange(4) / 4)[:, None, None]  # of the way from one point to the next
     before, start, end, after = (padded[at : len(padded) - 3 + at] for at in range(4))
     cubic = (
@@ -174,17 +168,17 @@ def _curve(shape: ArrayLike, random: Random) -> Stroke:
         + share**2 * (before - 2.5 * start + 2 * end - 0.5 * after)
         + share**3 * (1.5 * (start - end) + 0.5 * (after - before))
     )
-    smooth: Stroke = np.concatenate([cubic.transpose(1, 0, 2).reshape(-1, 2), places[-1:]])
+    smooth: Stroke = np.concatenate([cubic.transpose(1, 0, 2).reshape(-1, 2), knots[-1:]])
     return smooth
 
 
 class _Accents:
     """Draws the accents of one line, which have their manner in common."""
 
-    def __init__(self, own: Strokes, random: Random) -> None:
-        """Draw the manner; in some lines the writer's `own` strokes are not used."""
+    def __init__(self, writer_strokes: Strokes, random: Random) -> None:
+        """Draw the manner; in some lines the writer's strokes are not used."""
         self._random = random
-        self._own: Strokes = own if random.random() < 0.75 else {}
+        self._writer_strokes: Strokes = writer_strokes if random.random() < 0.75 else {}
         self.late = bool(random.random() < 0.5)  # they follow the word
         self.size = random.uniform(0.22, 0.8)
         self.gap = random.uniform(-0.05, 0.5)  # between letter and accent
@@ -218,7 +212,7 @@ class _Accents:
                 stroke, width = self._stroke(shape, "ring"), sizes(0.5, 0.9)
                 stroke = _sized(stroke, width, 1.3 * width)
             case "CEDILLA":
-                if self._own.get("comma") and random.random() < 0.5:
+                if self._writer_strokes.get("comma") and random.random() < 0.5:
                     stroke = self._stroke(_DOT, "comma")
                 else:
                     stroke = self._stroke(_CEDILLAS[int(random.integers(len(_CEDILLAS)))])
@@ -250,7 +244,7 @@ class _Accents:
     def _stroke(self, shape: ArrayLike, *names: str) -> Stroke:
         """Return one of the writer's strokes of these names, or else the shape, drawn smoothly."""
         for name in names:
-            if strokes := self._own.get(name):
+            if strokes := self._writer_strokes.get(name):
                 return strokes[int(self._random.integers(len(strokes)))]
         return _centred(_curve(shape, self._random))
 
@@ -259,10 +253,10 @@ class _Accents:
         stroke = self._stroke(_SLANT, "slant")
         if stroke[0, 1] > stroke[-1, 1]:
             stroke = stroke[::-1]
-        way = stroke[-1] - stroke[0]
-        turn = math.radians(degrees) - math.atan2(way[1], way[0])
+        chord = stroke[-1] - stroke[0]
+        turn = math.radians(degrees) - math.atan2(chord[1], chord[0])
         cos, sin = math.cos(turn), math.sin(turn)
-        length = max(float(np.hypot(*way)), 1e-3)
+        length = max(float(np.hypot(*chord)), 1e-3)
         return _centred(stroke @ np.array([[cos, sin], [-sin, cos]]) * (size / length))
 
 
@@ -280,81 +274,79 @@ class _Ink:
         self.points = line.points.astype(np.float64)  # [P, 2]
         self.letters = line.letter_of_point  # [P]
         lengths = np.diff(line.stroke_starts)
-        # [P], the number of each point's stroke: whole ones of the line, others of what is added.
+        # [P], the number of a point's stroke: whole ones of the line, others of what is added.
         self.strokes = np.repeat(np.arange(len(lengths), dtype=np.float64), lengths)
 
-    def strokes_of(self, place: int) -> NDArray[np.float64]:
+    def strokes_of(self, letter: int) -> NDArray[np.float64]:
         """Return the numbers of the strokes that belong to a letter alone."""
-        alone: NDArray[np.float64] = np.setdiff1d(self.strokes, self.strokes[self.letters != place])
+        others = self.strokes[self.letters != letter]
+        alone: NDArray[np.float64] = np.setdiff1d(self.strokes, others)
         return alone
 
     def leave_out(self, strokes: NDArray[np.float64]) -> None:
+        """Leave out the strokes of these numbers."""
         kept = ~np.isin(self.strokes, strokes)
         self.points, self.letters = self.points[kept], self.letters[kept]
         self.strokes = self.strokes[kept]
 
-    def add(self, stroke: Stroke, place: int, number: float) -> None:
+    def add(self, stroke: Stroke, letter: int, number: float) -> None:
         """Add a stroke of a letter; strokes are written in the order of their numbers."""
         self.points = np.concatenate([self.points, stroke])
-        self.letters = np.append(self.letters, np.full(len(stroke), place, np.int16))
+        self.letters = np.append(self.letters, np.full(len(stroke), letter, np.int16))
         self.strokes = np.append(self.strokes, np.full(len(stroke), number))
 
-    def add_behind(self, letters: range, strokes: Sequence[Stroke], place: int) -> None:
+    def add_behind(self, letters: range, strokes: Sequence[Stroke], letter: int) -> None:
         """Add strokes of a letter after the line's last one of `letters` and what follows it."""
         numbers = self.strokes[np.isin(self.letters, letters)]
         last = numbers[numbers % 1 == 0].max()
         for stroke in strokes:
-            self.add(stroke, place, self.strokes[self.strokes < last + 1].max() + 2**-10)
-
-    def written(self, line: Line) -> Line:
-        """Return the line with these points."""
-        order = np.argsort(self.strokes, kind="stable")
-        points = self.points[order].astype(np.float32)
-        points[:, 0] -= points[:, 0].min()
-        starts = np.flatnonzero(np.diff(self.strokes[order], prepend=-1, append=np.inf))
-        return replace(
-            line, points=points, stroke_starts=starts, letter_of_point=self.letters[order]
-        )
+            self.add(stroke, letter, self.strokes[self.strokes < last + 1].max() + 2**-10)
 
 
-def completed(line: Line, places: Sequence[int], own: Strokes, random: Random) -> Line:
-    """Return a line with the accents of the characters at `places` of its label.
+def completed(
+    line: Line, positions: Sequence[int], writer_strokes: Strokes, random: Random
+) -> Line:
+    """Return a line with the accents of the characters at these positions of its label.
 
     Their ink is that of the letter beneath, or of parts, in x-heights, y from the baseline. Accents
-    are drawn of the writer's `own` strokes.
+    are drawn of the writer's strokes.
     """
-    accents, ink = _Accents(own, random), _Ink(line)
-    for place in places:
-        char, letter = line.label[place], ink.letters == place
+    accents, ink = _Accents(writer_strokes, random), _Ink(line)
+    for position in positions:
+        char, is_letter = line.label[position], ink.letters == position
         if char in TURNED:
-            points = ink.points[letter]
-            ink.points[letter] = points.min(0) + points.max(0) - points
+            points = ink.points[is_letter]
+            ink.points[is_letter] = points.min(0) + points.max(0) - points
         elif char == "ß":
-            _write_sharp_s(ink, place, random)
+            _write_sharp_s(ink, position, random)
         elif char in _LINES:
-            lines = _across(char, ink.points[letter], random)
-            ink.add_behind(range(place, place + 1), lines, place)
+            strokes = _across(char, ink.points[is_letter], random)
+            ink.add_behind(range(position, position + 1), strokes, position)
         elif char in LETTER_BENEATH:
-            _write_accent(ink, line.label, place, accents, random)
-    return ink.written(line)
+            _write_accent(ink, line.label, position, accents, random)
+    order = np.argsort(ink.strokes, kind="stable")
+    points = ink.points[order].astype(np.float32)
+    points[:, 0] -= points[:, 0].min()
+    starts = np.flatnonzero(np.diff(ink.strokes[order], prepend=-1, append=np.inf))
+    return replace(line, points=points, stroke_starts=starts, letter_of_point=ink.letters[order])
 
 
-def _write_sharp_s(ink: _Ink, place: int, random: Random) -> None:
-    """Change the letter there, a B or another high one, to an ß."""
-    letter = ink.letters == place
-    x = ink.points[letter, 0]
+def _write_sharp_s(ink: _Ink, letter: int, random: Random) -> None:
+    """Change a letter, a B or another high one, to an ß."""
+    is_letter = ink.letters == letter
+    x = ink.points[is_letter, 0]
     left, width = x.min(), float(np.ptp(x))
     narrow = random.uniform(0.65, 0.95)
     if random.random() >= 0.85:
-        ink.points[letter, 0] = left + (x - left) * narrow
+        ink.points[is_letter, 0] = left + (x - left) * narrow
         return
     drawn = _curve(_SHARP_S[int(random.integers(len(_SHARP_S)))], random)
     drawn[:, 0] += random.uniform(-0.2, 0.1) * drawn[:, 1]  # its slant
     drawn[:, 0] = left + (drawn[:, 0] - drawn[:, 0].min()) * max(0.5, min(1.0, width))
     drawn[:, 1] *= random.uniform(0.85, 1.15)
-    strokes = ink.strokes_of(place)
+    strokes = ink.strokes_of(letter)
     ink.leave_out(strokes)
-    ink.add(drawn, place, strokes[0])
+    ink.add(drawn, letter, strokes[0])
 
 
 # Lines across a letter: x and y of both ends, as shares of its width and height.
@@ -378,18 +370,14 @@ def _across(char: str, letter: Stroke, random: Random) -> list[Stroke]:
     return strokes
 
 
-BEYOND: Final = 0.6  # that an accent ends behind its letter, at most
-LEAST_GAP: Final = -0.1  # between letter and accent
-
-
-def _write_accent(ink: _Ink, label: str, place: int, accents: _Accents, random: Random) -> None:
-    """Add the accent of the letter at `place`; an i loses its dot."""
-    letter, mark = iter(unicodedata.normalize("NFD", label[place]))
+def _write_accent(ink: _Ink, label: str, position: int, accents: _Accents, random: Random) -> None:
+    """Add the accent of the letter at a position of the label; an i loses its dot."""
+    letter, mark = iter(unicodedata.normalize("NFD", label[position]))
     accent = unicodedata.name(mark).split()[1]  # of "COMBINING ACUTE ACCENT"
     if letter == "i":
-        alone = ink.strokes_of(place)
+        alone = ink.strokes_of(position)
         ink.leave_out(alone[_dots([ink.points[ink.strokes == stroke] for stroke in alone])])
-    box = ink.points[ink.letters == place]
+    box = ink.points[ink.letters == position]
     low, high = box.min(0), box.max(0)
     strokes = accents.strokes(accent, accents.size * max(0.6, 1 + 0.12 * random.standard_normal()))
     right, bottom = np.concatenate(strokes).max(0)
@@ -399,11 +387,11 @@ def _write_accent(ink: _Ink, label: str, place: int, accents: _Accents, random: 
         y = high[1] + bottom - random.uniform(0, 0.1)
     else:
         gap = accents.gap * (0.6 if letter.isupper() else 1) + 0.05 * random.standard_normal()
-        y = low[1] - max(LEAST_GAP, gap) - bottom
+        y = low[1] - max(-0.1, gap) - bottom  # an accent touches its letter at most
         x += accents.overshot + {"ACUTE": 0.1, "GRAVE": -0.1}.get(accent, 0.0)
-    x = min(x, high[0] + BEYOND - right)
-    behind = range(place, place + 1)
+    x = min(x, high[0] + 0.6 - right)  # it ends 0.6 behind its letter at most
+    behind = range(position, position + 1)
     if accents.late != (random.random() < 0.1):  # some are the other way
-        end = label.find(" ", place)
-        behind = range(label.rfind(" ", 0, place) + 1, len(label) if end < 0 else end)
-    ink.add_behind(behind, [stroke + np.array([x, y]) for stroke in strokes], place)
+        end = label.find(" ", position)
+        behind = range(label.rfind(" ", 0, position) + 1, len(label) if end < 0 else end)
+    ink.add_behind(behind, [stroke + np.array([x, y]) for stroke in strokes], position)

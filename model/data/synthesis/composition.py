@@ -1,6 +1,6 @@
-"""Compose words and lines for training from one writer's own letters, runs of letters and words.
+"""Compose words and lines for training from one writer's letters, runs of letters and words.
 
-Glyphs are set side by side on one baseline, so the place of each letter is known exactly. Points
+Glyphs are set side by side on one baseline, so it is known exactly where each letter stands. Points
 are in x-heights of the writer, so all writers have one size; `model.data.augmentation` brings them
 into rows like any other ink.
 """
@@ -42,7 +42,7 @@ def lay_out(
 
     Each run ends further right than all before it, but for parts of one character. With the line
     come the indices into its label of the characters that are still to be completed: their glyphs
-    show other ones.
+    show others.
     """
     runs = [run for word in words for run in word]
     parts, segments = [run.part for run in runs], glyphs.segments
@@ -64,9 +64,9 @@ def lay_out(
     y = 0.05 * rise - [part.rise for part in parts] - glyphs.baseline[first] * scale
     run = np.repeat(np.arange(len(runs)), np.diff(row_starts))
     lengths = np.array([len(run.text) for run in runs], np.int64)
-    place = np.cumsum(lengths) - lengths + np.repeat(np.arange(len(words)), runs_of_word)
-    place[lengths == 0] -= 1  # a further part of the character before
-    letter = place[run] + np.arange(len(rows)) - row_starts[run]  # place in the text
+    start = np.cumsum(lengths) - lengths + np.repeat(np.arange(len(words)), runs_of_word)
+    start[lengths == 0] -= 1  # a further part of the character before
+    letter = start[run] + np.arange(len(rows)) - row_starts[run]  # index into the text
     letter = np.where(segments.sources[rows] == WORD, -1, letter)
     ink = _moved(glyphs, rows, run, letter, np.stack([scale, x, y]))
     label = " ".join("".join(run.text for run in word) for word in words)
@@ -93,12 +93,12 @@ def _gaps(style: WriterStyle, runs_of_word: list[int], width: Floats, random: Ra
 
 
 def _moved(
-    glyphs: Glyphs, rows: Indices, run: Indices, letter: Indices, way: Floats
+    glyphs: Glyphs, rows: Indices, run: Indices, letter: Indices, moves: Floats
 ) -> tuple[NDArray[np.float32], Indices, NDArray[np.int16]]:
     """Return the ink of the glyphs `rows` [n] as in an `InkLine`, each run in the order of writing.
 
-    `run` [n], ascending, is the run that each belongs to, `letter` [n] its place in the text, and
-    `way` [3, runs] scale, then shift to the right and down.
+    `run` [n], ascending, is the run of each glyph, `letter` [n] its index into the text, and
+    `moves` [3, runs] are scale, then shift to the right and down.
     """
     segments = glyphs.segments
     ranges, range_starts = expand(segments.range_starts[rows], segments.range_starts[rows + 1])
@@ -109,7 +109,7 @@ def _moved(
     points, starts = expand(start, stop)
     new = segments.begins[ranges] | (np.diff(run[row], prepend=-1) != 0)
     new[1:] |= start[1:] != stop[:-1]  # elsewhere the pen went on from letter to letter
-    scale, *shift = way[:, np.repeat(run[row], stop - start)]
+    scale, *shift = moves[:, np.repeat(run[row], stop - start)]
     placed = (glyphs.points[points] * scale[:, None] + np.stack(shift, 1)).astype(np.float32)
     placed[:, 0] -= placed[:, 0].min()
     letter_of_point = np.repeat(letter[row], stop - start).astype(np.int16)
@@ -123,20 +123,13 @@ class Recipe:
     spelt: float = 0.4  # share of words spelt of letters and runs of letters
     words: float = 0.3  # of lines of the writer's whole words
     numbers: float = 0.1  # of numbers, dates, prices, times
-    random: float = 0.2  # of texts of any characters that the writer has, each as often
-    single: float = 0.5  # share of spelt texts, and of numbers, that are one word
-    most_random: int = 14  # characters of a random text
-    new: float = 0.2  # share of spelt words that are made up, like those of labels
-    of_language: float = 0.4  # share of spelt words of a language, whether labels have them or not
+    random: float = 0.2  # of texts of any characters that the writer has, all as often
     western: float = 0.0  # share of spelt texts in other languages than English
-    block: float = 0.2  # share of texts in block capitals, of writers who have enough of them
 
 
 KINDS: Final = ("spelt", "words", "numbers", "random")
-MOST_WORDS: Final = 8  # of a text
-SENTENCE: Final = 0.5  # share of lines that begin with a capital, if the writer has it
 ENOUGH_WORDS: Final = 12  # of a writer, in block capitals too, for lines of them
-REAL_SHARE: Final = 0.5  # of the characters to compose: glyphs of other people
+BLOCK_SHARE: Final = 0.2  # of the texts, by writers who have enough block capitals, are in them
 
 
 class LineComposer:
@@ -159,7 +152,7 @@ class LineComposer:
 
         Raises `DataError` when the recipe asks for nothing else, or no label has a word.
         """
-        self._recipe = recipe = recipe or Recipe()
+        recipe = recipe or Recipe()
         labelled = (ink.labels[index] for index in indices if len(ink.labels[index]) > 1)
         self._words = texts.WordSampler(labelled, recipe.western)
         self._glyphs = glyphs = collect(ink, indices)
@@ -192,13 +185,9 @@ class LineComposer:
         """Make up one, as the recipe says."""
         kind = self._kinds(random.random())
         writer = self._writers[kind](random.random())
-        text_of = {
-            "spelt": self._spelt,
-            "words": self._lined_up,
-            "numbers": self._numbers,
-            "random": self._random,
-        }[kind]
-        return self._laid_out(writer, text_of(self._glyphs.styles[writer], random), random)
+        text_of = {"spelt": self._spelt, "words": _lined_up, "numbers": _numbers, "random": _random}
+        words = text_of[kind](self._glyphs.styles[writer], random)
+        return self._laid_out(writer, words, random)
 
     def writers(self, characters: Set[str]) -> list[int]:
         """Return the writers who have each of these characters, written or composed."""
@@ -218,46 +207,20 @@ class LineComposer:
 
     def _spelt(self, style: WriterStyle, random: Random) -> WordRuns:
         language = self._words.language(random)
-        block = random.random() < self._recipe.block and _has_alphabet(style, str.isupper)
-        n_words = self._n_words(random)
-        words = [self._word(style, language, random, block=block) for _ in range(n_words)]
+        block = random.random() < BLOCK_SHARE and _has_alphabet(style, str.isupper)
+        words = [self._word(style, language, random, block=block) for _ in range(_n_words(random))]
         begun = words[0][0].upper() + words[0][1:]
-        if len(words) > 1 and random.random() < SENTENCE and style.characters >= set(begun):
+        if len(words) > 1 and random.random() < 0.5 and style.characters >= set(begun):
             words[0] = begun
         return _with_marks(style, words, random, language)
 
-    def _lined_up(self, style: WriterStyle, random: Random) -> WordRuns:
-        known = style.words
-        capitals = [word for word in known if word.text[0].isupper()]
-        block = [word for word in capitals if word.text.isupper()]
-        if len(block) >= ENOUGH_WORDS and random.random() < self._recipe.block:
-            known = capitals = block
-        n_words = int(random.integers(2, MOST_WORDS + 1))
-        words = [known[at] for at in random.integers(len(known), size=n_words)]
-        if capitals and random.random() < SENTENCE:
-            words[0] = choose(capitals, random)
-        return _with_marks(style, words, random)
-
-    def _numbers(self, style: WriterStyle, random: Random) -> WordRuns:
-        numbers = [texts.number(style.characters, random) for _ in range(self._n_words(random))]
-        return [spell(style, word, random) for word in " ".join(numbers).split(" ")]
-
-    def _random(self, style: WriterStyle, random: Random) -> WordRuns:
-        native, n = sorted(style.letters), int(random.integers(1, self._recipe.most_random + 1))
-        share = 0.45 if style.composed else 0.0
-        chosen = [style.composed if one < share else native for one in random.random(n).tolist()]
-        text = "".join(choose(characters, random) for characters in chosen)
-        spaces = np.flatnonzero(random.random(n - 1) < 0.15) + 1
-        cuts = pairwise([0, *spaces.tolist(), n])
-        return [spell(style, text[start:stop], random, long_runs=0) for start, stop in cuts]
-
-    def _n_words(self, random: Random) -> int:
-        single = random.random() < self._recipe.single
-        return 1 if single else int(random.integers(2, MOST_WORDS + 1))
-
     def _word(self, style: WriterStyle, language: str, random: Random, *, block: bool) -> str:
-        """Draw a word that the writer has the characters for, in block capitals or not."""
-        words, new, characters = self._words, self._recipe.new, style.characters
+        """Draw a word that the writer has the characters for, in block capitals or not.
+
+        A fifth of the English words are made up, like those of labels, and two fifths are any words
+        of the language, whether labels have them or not.
+        """
+        words, characters = self._words, style.characters
         # Small letters are more frequent in texts than capitals; few writers wrote ! and ?.
         rare = [char for char in style.composed if char.islower() or char in accents.TURNED]
         for kind, case in random.random((30, 2)).tolist():  # tries
@@ -266,9 +229,9 @@ class LineComposer:
                 if characters >= set(word):
                     return word
                 continue
-            if language == ENGLISH and kind < new:
+            if language == ENGLISH and kind < 0.2:
                 word = words.new(random)
-            elif language != ENGLISH or kind < new + self._recipe.of_language:
+            elif language != ENGLISH or kind < 0.2 + 0.4:
                 word = words.of_language[language](random.random())
             else:
                 word = words.known(random.random())
@@ -280,6 +243,41 @@ class LineComposer:
                 if characters >= set(cased):
                     return cased
         return choose(sorted(filter(str.isalpha, style.letters)), random)
+
+
+def _lined_up(style: WriterStyle, random: Random) -> WordRuns:
+    """Draw a line of the writer's whole words; half of the lines begin with a capital."""
+    words = style.words
+    capitals = [word for word in words if word.text[0].isupper()]
+    block = [word for word in capitals if word.text.isupper()]
+    if len(block) >= ENOUGH_WORDS and random.random() < BLOCK_SHARE:
+        words = capitals = block
+    n_words = int(random.integers(2, 9))
+    line = [words[at] for at in random.integers(len(words), size=n_words)]
+    if capitals and random.random() < 0.5:
+        line[0] = choose(capitals, random)
+    return _with_marks(style, line, random)
+
+
+def _numbers(style: WriterStyle, random: Random) -> WordRuns:
+    numbers = [texts.number(style.characters, random) for _ in range(_n_words(random))]
+    return [spell(style, word, random) for word in " ".join(numbers).split(" ")]
+
+
+def _random(style: WriterStyle, random: Random) -> WordRuns:
+    """Draw a text of up to 14 characters, with some spaces."""
+    native, n = sorted(style.letters), int(random.integers(1, 15))
+    share = 0.45 if style.composed else 0.0
+    chosen = [style.composed if chance < share else native for chance in random.random(n).tolist()]
+    text = "".join(choose(characters, random) for characters in chosen)
+    spaces = np.flatnonzero(random.random(n - 1) < 0.15) + 1
+    cuts = pairwise([0, *spaces.tolist(), n])
+    return [spell(style, text[start:stop], random, long_runs=0) for start, stop in cuts]
+
+
+def _n_words(random: Random) -> int:
+    """Draw the number of words of a text: half of the texts have one."""
+    return 1 if random.random() < 0.5 else int(random.integers(2, 9))
 
 
 def _n_glyphs(style: WriterStyle, kind: str) -> int:
@@ -295,7 +293,7 @@ def _n_glyphs(style: WriterStyle, kind: str) -> int:
 
 
 def _has_alphabet(style: WriterStyle, of_alphabet: Callable[[str], bool]) -> bool:
-    """Tell whether a writer has enough letters of an alphabet to spell words."""
+    """Say whether a writer has enough letters of an alphabet to spell words."""
     return sum(map(of_alphabet, style.letters)) >= 18
 
 
@@ -321,48 +319,45 @@ def _with_marks(
     return [runs for runs in written if runs]
 
 
-PARTED: Final = "\0"  # stands for a character of several parts, which no run holds
-REAL: Final = "\1"  # stands for one that another person wrote
-
-
 def spell(style: WriterStyle, text: str, random: Random, long_runs: float = 0.8) -> list[GlyphRun]:
     """Choose runs and letters that spell a text without spaces.
 
     The writer must have all its characters, or those that they are composed of: then the runs have
-    the letters beneath the accents, and the parts of a character follow each other. A share
-    `REAL_SHARE` of these characters is written by other people, where the style has their glyphs.
+    the letters beneath the accents, and the parts of a character follow each other. Half of these
+    characters are written by other people, where the style has their glyphs.
 
-    `long_runs` is the share of runs that are as long as the writer has them; the rest has any
+    `long_runs` is the share of runs that are as long as the writer has them; the others are of any
     length.
     """
+    parted, real = "\0\1"  # in place of a character that no run holds
     runs = []
     beneath = "".join(
         char if char in style.letters
-        else REAL if char in style.real and random.random() < REAL_SHARE
-        else accents.LETTER_BENEATH.get(char, PARTED)
+        else real if char in style.real and random.random() < 0.5
+        else accents.LETTER_BENEATH.get(char, parted)
         for char in text
     )  # fmt: skip
-    place = 0
-    while place < len(text):
-        char, length = text[place], 1
-        if beneath[place] == REAL:
+    start = 0
+    while start < len(text):
+        char, length = text[start], 1
+        if beneath[start] == real:
             runs.append(GlyphRun(char, choose(style.real[char], random), 1))
-        elif beneath[place] == PARTED:
+        elif beneath[start] == parted:
             for part in accents.PARTS[char]:
                 base = next(base for base in part.bases if base in style.letters)
                 runs.append(GlyphRun(char, choose(style.letters[base], random), 1, part))
                 char = ""
         else:
-            while place + length < len(text) and beneath[place : place + length + 1] in style.runs:
+            while start + length < len(text) and beneath[start : start + length + 1] in style.runs:
                 length += 1
             if length > 1 and random.random() >= long_runs:
                 length = int(random.integers(1, length + 1))
-            letters = beneath[place : place + length]
+            letters = beneath[start : start + length]
             if length == 1:
                 first = choose(style.letters[letters], random)
             else:
                 at = style.runs.find(letters, int(random.integers(len(style.runs))))
                 first = style.run_glyphs[at if at >= 0 else style.runs.find(letters)]
-            runs.append(GlyphRun(text[place : place + length], first, length))
-        place += length
+            runs.append(GlyphRun(text[start : start + length], first, length))
+        start += length
     return runs

@@ -41,21 +41,14 @@ _SHAPES: Final = {
 }  # fmt: skip
 _SHAPE_OF: Final = {character: shape for key, shape in _SHAPES.items() for character in key}
 
-# Characters whose height shows the size of the writing, and whose bottom shows its baseline.
-OF_KNOWN_HEIGHT: Final = frozenset(
-    "abcdeghklmnopqrstuvwxyzABCDEFGHIKLMNOPRSTUVWXYZ0123456789æœøßåçÆŒØÅ£€"
-)
-ON_BASELINE: Final = frozenset("abcdehiklmnorstuvwxABCDEFGHIKLMNOPRSTUVWXZ")
-THIN: Final = tuple(".,:;'`!|\"")  # marks, of little width
-
 
 def shapes_of(texts: Sequence[str]) -> Floats:
     """Return the usual shape of each text [n, 3]; a word has that of all its letters."""
-    known = {}
+    shape_of = {}
     for text in set(texts):
         tops, bottoms, anchors = zip(*map(_shape_of, text), strict=True)
-        known[text] = (min(tops), max(bottoms), anchors[0] if len(text) == 1 else 1)
-    return np.array([known[text] for text in texts], np.float64).reshape(-1, 3)
+        shape_of[text] = (min(tops), max(bottoms), anchors[0] if len(text) == 1 else 1)
+    return np.array([shape_of[text] for text in texts], np.float64).reshape(-1, 3)
 
 
 def _shape_of(character: str) -> tuple[float, float, float]:
@@ -75,7 +68,7 @@ def medians(values: NDArray[Any], group: NDArray[Any], n_groups: int) -> Floats:
     return np.where(counts > 0, np.append(values[order], np.nan)[middle], np.nan)
 
 
-# Where a glyph comes from: a letter of a word or line, a piece of one character, a word.
+# A glyph is cut from a letter of a word or line, is a piece of one character, or a word.
 LETTER, CHARACTER, WORD = range(3)
 
 
@@ -88,7 +81,7 @@ class Segments:
     range_starts: Indices  # [R + 1], into ranges
     bounds: Floats  # [R, 4], left, top, right, bottom
     pieces: Indices  # [R]
-    places: Indices  # [R], of the letter in the label; 0 for what is whole
+    positions: Indices  # [R], of the letter in the label; 0 for what is whole
     texts: list[str]  # R
     sources: Indices  # [R], LETTER, CHARACTER or WORD
 
@@ -99,16 +92,11 @@ class Segments:
     def take(self, chosen: Indices) -> "Segments":
         """Return the segments at these indices, in that order."""
         members, starts = expand(self.range_starts[chosen], self.range_starts[chosen + 1])
+        texts = [self.texts[index] for index in chosen]
         return Segments(
-            self.ranges[members],
-            self.begins[members],
-            starts,
-            self.bounds[chosen],
-            self.pieces[chosen],
-            self.places[chosen],
-            [self.texts[index] for index in chosen],
-            self.sources[chosen],
-        )
+            self.ranges[members], self.begins[members], starts, self.bounds[chosen],
+            self.pieces[chosen], self.positions[chosen], texts, self.sources[chosen],
+        )  # fmt: skip
 
 
 def _segmented(ink: InkSet, cut: Indices, whole: Indices) -> Segments:
@@ -126,16 +114,16 @@ def _segmented(ink: InkSet, cut: Indices, whole: Indices) -> Segments:
     piece, letter = piece[at], letter[at]
     first = np.flatnonzero((np.diff(piece, prepend=-1) != 0) | (np.diff(letter, prepend=-1) != 0))
     range_starts = np.append(first, len(at))
-    is_letter, pieces, places = piece[first] < len(cut), pieces[piece[first]], letter[first]
+    is_letter, pieces, positions = piece[first] < len(cut), pieces[piece[first]], letter[first]
     texts = [
-        ink.labels[piece][place] if cut_out else ink.labels[piece]
-        for piece, place, cut_out in zip(pieces, places, is_letter, strict=True)
+        ink.labels[piece][position] if cut_out else ink.labels[piece]
+        for piece, position, cut_out in zip(pieces, positions, is_letter, strict=True)
     ]
     members, starts = expand(ranges[:, 0], ranges[:, 1])
     bounds = _bounds(ink.points[members], starts[range_starts])
     whole_sources = [WORD if len(text) > 1 else CHARACTER for text in texts]
     sources = np.where(is_letter, LETTER, whole_sources)
-    return Segments(ranges, begins[at], range_starts, bounds, pieces, places, texts, sources)
+    return Segments(ranges, begins[at], range_starts, bounds, pieces, positions, texts, sources)
 
 
 def _bounds(points: NDArray[Any], starts: Indices) -> Floats:
@@ -146,16 +134,17 @@ def _bounds(points: NDArray[Any], starts: Indices) -> Floats:
     return np.concatenate(extremes, 1).astype(np.float64)
 
 
-def _distinct(ink: InkSet, found: Segments) -> Indices:
+def _distinct(ink: InkSet, segments: Segments) -> Indices:
     """Return the indices of segments whose ink differs from all earlier ones."""
-    low, high = found.bounds[:, :2], found.bounds[:, 2:]
+    ranges, range_starts = segments.ranges, segments.range_starts
+    low, high = segments.bounds[:, :2], segments.bounds[:, 2:]
     looks = [
-        ink.writers[found.pieces][:, None],
-        np.unique(found.texts, return_inverse=True)[1][:, None],
-        np.add.reduceat(np.diff(found.ranges, axis=1), found.range_starts[:-1]),
+        ink.writers[segments.pieces][:, None],
+        np.unique(segments.texts, return_inverse=True)[1][:, None],
+        np.add.reduceat(np.diff(ranges, axis=1), range_starts[:-1]),
         high - low,
-        ink.points[found.ranges[found.range_starts[:-1], 0]] - low,  # where it starts
-        ink.points[found.ranges[found.range_starts[1:] - 1, 1] - 1] - low,  # and ends
+        ink.points[ranges[range_starts[:-1], 0]] - low,  # where it starts
+        ink.points[ranges[range_starts[1:] - 1, 1] - 1] - low,  # and ends
     ]
     _, kept = np.unique(np.concatenate(looks, 1), axis=0, return_index=True)
     return np.sort(kept).astype(np.int64)
@@ -171,16 +160,13 @@ class Part(NamedTuple):
     centred: bool = False  # above or below the part before
 
 
-WHOLE: Final = Part("")
-
-
 class GlyphRun(NamedTuple):
     """Consecutive glyphs, used as they were written."""
 
     text: str  # none of a part that belongs to the character of the run before
     first: int
     length: int  # glyphs
-    part: Part = WHOLE
+    part: Part = Part("")
 
 
 @dataclass
@@ -193,17 +179,14 @@ class WriterStyle:
     words: list[GlyphRun] = field(default_factory=list)
     letter_gap: float = np.nan  # x-heights between letters of a word; NaN where not known
     word_gap: float = np.nan  # between words
-    widest_gap: float = 0.0  # that 9 of 10 words have inside at most, of those that are no runs
-    composed: Sequence[str] = ()  # characters that are made of other ones
+    widest_gap: float = 0.0  # inside 9 of 10 words, of those that are no runs, at most
+    composed: Sequence[str] = ()  # characters that are made of others
     real: Mapping[str, Sequence[int]] = field(default_factory=dict)  # glyphs by other people
 
     @cached_property
     def characters(self) -> frozenset[str]:
-        """Written and composed ones."""
+        """Return the characters that the writer wrote, and the composed ones."""
         return frozenset([*self.letters, *self.composed])
-
-
-Styles = dict[int, WriterStyle]  # by writer, index into the ink's `writer_names`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,7 +197,7 @@ class Glyphs:
     segments: Segments
     x_height: Floats  # [R], of the writer's x
     baseline: Floats  # [R], y
-    styles: Styles
+    styles: dict[int, WriterStyle]  # by writer, index into the ink's `writer_names`
 
 
 def collect(ink: InkSet, indices: Indices) -> Glyphs:
@@ -230,55 +213,57 @@ def collect(ink: InkSet, indices: Indices) -> Glyphs:
     is_known = np.logical_and.reduceat(ink.letter_of_point >= 0, starts)[pieces]  # all points
     is_word = (np.take(CATEGORIES, ink.categories[pieces]) == WORDS) & ~spaced & ~is_known
     is_cut, is_whole = is_known & (lengths > 1), (lengths == 1) | is_word
-    found = _segmented(ink, pieces[is_cut], pieces[is_whole])
-    found, x_height = _usable(ink, found.take(_distinct(ink, found)))
-    baseline, styles = _baselines(ink, found, x_height), _styles(ink, found, x_height)
-    return Glyphs(ink.points, found, x_height, baseline, styles)
+    segments = _segmented(ink, pieces[is_cut], pieces[is_whole])
+    segments, x_height = _usable(ink, segments.take(_distinct(ink, segments)))
+    baseline, styles = _baselines(ink, segments, x_height), _styles(ink, segments, x_height)
+    return Glyphs(ink.points, segments, x_height, baseline, styles)
 
 
-LARGEST: Final = 4.5  # x-heights that a character is wide at most, or high, if none is usual
-
-
-def _usable(ink: InkSet, found: Segments) -> tuple[Segments, Floats]:
+def _usable(ink: InkSet, segments: Segments) -> tuple[Segments, Floats]:
     """Return the segments of a likely size, and the median x-height of each one's writer."""
-    usual_top, usual_bottom, _ = shapes_of(found.texts).T
-    width, height = (found.bounds[:, 2:] - found.bounds[:, :2]).T
+    texts = segments.texts
+    usual_top, usual_bottom, _ = shapes_of(texts).T
+    width, height = (segments.bounds[:, 2:] - segments.bounds[:, :2]).T
     guess = height / (usual_bottom - usual_top)
-    guess[found.sources == WORD] /= 1.13  # a word's letters do not stand quite in line
-    tells = np.array([not OF_KNOWN_HEIGHT.isdisjoint(text) for text in found.texts], np.bool_)
+    guess[segments.sources == WORD] /= 1.13  # a word's letters do not stand quite in line
+    # The height of these characters shows the size of the writing.
+    sized = frozenset("abcdeghklmnopqrstuvwxyzABCDEFGHIKLMNOPRSTUVWXYZ0123456789æœøßåçÆŒØÅ£€")
+    is_sized = np.array([not sized.isdisjoint(text) for text in texts], np.bool_)
     # Words and lines are of one scale with each other; a writer's single characters may be of
     # another, which is better than none.
-    of_text = np.isin(np.take(CATEGORIES, ink.categories[found.pieces]), (WORDS, TEXT))
-    scale = 2 * ink.writers[found.pieces].astype(np.int64) + of_text
-    x_heights = medians(guess[tells], scale[tells], 2 * len(ink.writer_names))
+    of_text = np.isin(np.take(CATEGORIES, ink.categories[segments.pieces]), (WORDS, TEXT))
+    scale = 2 * ink.writers[segments.pieces].astype(np.int64) + of_text
+    x_heights = medians(guess[is_sized], scale[is_sized], 2 * len(ink.writer_names))
     others = x_heights.reshape(-1, 2)[:, ::-1].ravel()
     x_height = np.where(np.isnan(x_heights), others, x_heights)[scale]
-    lengths = np.array([len(text) for text in found.texts])
-    widest = np.where(np.isin(found.texts, THIN), 1.2, LARGEST * lengths) * x_height
+    # A character is at most 4.5 x-heights wide, and high if its height is not known; marks such as
+    # these are thin.
+    is_thin = np.isin(texts, list(".,:;'`!|\""))
+    widest = np.where(is_thin, 1.2, 4.5 * np.array([len(text) for text in texts])) * x_height
     likely = np.where(
-        tells, (guess > 0.4 * x_height) & (guess < 2.2 * x_height), height < LARGEST * x_height
+        is_sized, (guess > 0.4 * x_height) & (guess < 2.2 * x_height), height < 4.5 * x_height
     )
     chosen = np.flatnonzero(likely & (width < widest))
-    return found.take(chosen), x_height[chosen]
+    return segments.take(chosen), x_height[chosen]
 
 
-def _baselines(ink: InkSet, found: Segments, x_height: Floats) -> Floats:
+def _baselines(ink: InkSet, segments: Segments, x_height: Floats) -> Floats:
     """Estimate each baseline [R]: from the data, the neighbours, the word, or the usual shape."""
-    left, top, _, bottom = found.bounds.T
-    usual_top, usual_bottom, anchor = shapes_of(found.texts).T
+    left, top, _, bottom = segments.bounds.T
+    usual_top, usual_bottom, anchor = shapes_of(segments.texts).T
     anchored = usual_top + anchor * (usual_bottom - usual_top)
     usual: Floats = top + anchor * (bottom - top) - anchored * x_height
-    measured = ink.guides[found.pieces, 1].astype(np.float64)
-    n = np.count_nonzero(found.sources == LETTER)  # which come first
-    on_baseline = np.array([text in ON_BASELINE for text in found.texts[:n]], np.bool_)
+    measured = ink.guides[segments.pieces, 1].astype(np.float64)
+    n = np.count_nonzero(segments.sources == LETTER)  # which come first
+    on_baseline = np.isin(segments.texts[:n], list("abcdehiklmnorstuvwxABCDEFGHIKLMNOPRSTUVWXZ"))
     back = np.diff(left[:n], prepend=0) < -4 * x_height[:n]  # another row of writing
-    row = np.cumsum(back | (np.diff(found.pieces[:n], prepend=-1) != 0))
+    row = np.cumsum(back | (np.diff(segments.pieces[:n], prepend=-1) != 0))
     measured[:n] = _local_medians(np.where(on_baseline, bottom[:n], np.nan), row)
-    words = np.flatnonzero((found.sources == WORD) & np.isnan(measured))
-    turns = _lower_turns(ink, found.take(words))  # which lie a little above the baseline
-    descends = usual_bottom[words] > 0.3  # then the word's lower bound cannot tell
+    words = np.flatnonzero((segments.sources == WORD) & np.isnan(measured))
+    turns = _lower_turns(ink, segments.take(words))  # which lie a little above the baseline
+    descends = usual_bottom[words] > 0.3  # then the word's lower bound does not show it
     measured[words] = np.where(descends, turns + 0.13 * x_height[words], (turns + usual[words]) / 2)
-    likely = (found.sources == WORD) | (abs(measured - usual) < x_height)
+    likely = (segments.sources == WORD) | (abs(measured - usual) < x_height)
     return np.where(likely & np.isfinite(measured), measured, usual)
 
 
@@ -290,7 +275,7 @@ def _local_medians(bottom: Floats, row: Indices) -> Floats:
     if not len(bottom):
         return bottom
     padded, rows = (np.pad(values, 5, constant_values=-1) for values in (bottom, row))
-    windows, near = (np.lib.stride_tricks.sliding_window_view(one, 11) for one in (padded, rows))
+    windows, near = (np.lib.stride_tricks.sliding_window_view(of, 11) for of in (padded, rows))
     bottoms = np.where(near == row[:, None], windows, np.nan)
     known = np.isfinite(bottoms).any(1)
     median = np.full(len(bottom), np.nan)
@@ -311,20 +296,20 @@ def _lower_turns(ink: InkSet, words: Segments) -> Floats:
     return medians(y[low], words.of_ranges()[stroke[low]], len(words.texts))
 
 
-def _styles(ink: InkSet, found: Segments, x_height: Floats) -> Styles:
+def _styles(ink: InkSet, segments: Segments, x_height: Floats) -> dict[int, WriterStyle]:
     """Sort the glyphs by writer."""
-    styles: Styles = defaultdict(WriterStyle)
-    writers = ink.writers[found.pieces]
-    for index in np.flatnonzero(found.sources != WORD).tolist():
-        styles[int(writers[index])].letters[found.texts[index]].append(index)
-    words = np.flatnonzero(found.sources == WORD)
-    widest = _widest_gaps(ink, found.take(words)) / x_height[words]
+    styles: dict[int, WriterStyle] = defaultdict(WriterStyle)
+    writers, texts = ink.writers[segments.pieces], segments.texts
+    for index in np.flatnonzero(segments.sources != WORD).tolist():
+        styles[int(writers[index])].letters[texts[index]].append(index)
+    words = np.flatnonzero(segments.sources == WORD)
+    widest = _widest_gaps(ink, segments.take(words)) / x_height[words]
     words, widest = words[widest < 3], widest[widest < 3]  # what is further apart is no word
     for index in words.tolist():
-        styles[int(writers[index])].words.append(GlyphRun(found.texts[index], index, 1))
+        styles[int(writers[index])].words.append(GlyphRun(texts[index], index, 1))
     for writer in np.unique(writers[words]).tolist():
         styles[writer].widest_gap = float(np.quantile(widest[writers[words] == writer], 0.9))
-    _add_runs(ink, found, x_height, styles)
+    _add_runs(ink, segments, x_height, styles)
     return dict(styles)
 
 
@@ -340,33 +325,34 @@ def _widest_gaps(ink: InkSet, words: Segments) -> Floats:
     return np.maximum.reduceat(gap, words.range_starts[:-1]) if len(gap) else gap
 
 
-def _add_runs(ink: InkSet, found: Segments, x_height: Floats, styles: Styles) -> None:
+def _add_runs(
+    ink: InkSet, segments: Segments, x_height: Floats, styles: dict[int, WriterStyle]
+) -> None:
     """Add the runs of letters, the words that they make up, and how far apart they are."""
-    n = int(np.count_nonzero(found.sources == LETTER))  # which come first
-    (left, _, right, _), pieces, places = found.bounds[:n].T, found.pieces[:n], found.places[:n]
+    n = int(np.count_nonzero(segments.sources == LETTER))  # which come first
+    left, _, right, _ = segments.bounds[:n].T
+    pieces, positions = segments.pieces[:n], segments.positions[:n]
     gap = (left[1:] - right[:-1]) / x_height[1:n]
     onward = (np.diff(pieces) == 0) & (np.diff(right) > 0)
-    joined = onward & (np.diff(places) == 1) & (gap < 0.9)  # further apart each stood in its box
-    spaced = [
-        ink.labels[piece][place - 1] == " "
-        for piece, place in zip(pieces[1:], places[1:], strict=True)
-    ]
-    # Words that are further apart stand in fields of a form, not in a line.
-    apart = onward & (np.diff(places) == 2) & np.array(spaced, np.bool_) & (gap < 4)
+    # Letters that are further apart stood in boxes, words in the fields of a form.
+    joined = onward & (np.diff(positions) == 1) & (gap < 0.9)
+    pairs = zip(pieces[1:], positions[1:], strict=True)
+    is_spaced = np.array([ink.labels[piece][at - 1] == " " for piece, at in pairs], np.bool_)
+    apart = onward & (np.diff(positions) == 2) & is_spaced & (gap < 4)
     writers = ink.writers[pieces]
     for writer in np.unique(writers).tolist():
-        mine = writers[1:] == writer
-        if (mine & joined).any():
-            styles[writer].letter_gap = float(np.median(gap[mine & joined]))
-        if (mine & apart).any():
-            styles[writer].word_gap = float(np.median(gap[mine & apart]))
+        is_by_writer = writers[1:] == writer
+        if (is_by_writer & joined).any():
+            styles[writer].letter_gap = float(np.median(gap[is_by_writer & joined]))
+        if (is_by_writer & apart).any():
+            styles[writer].word_gap = float(np.median(gap[is_by_writer & apart]))
     starts = np.flatnonzero(~np.append(False, joined)[:n]).tolist()
     for first, stop in pairwise([*starts, n]):
-        text, style = "".join(found.texts[first:stop]), styles[int(writers[first])]
+        text, style = "".join(segments.texts[first:stop]), styles[int(writers[first])]
         if len(text) == 1:
             continue
         style.runs += "\n" + text
         style.run_glyphs += [first, *range(first, stop)]
         label = f" {ink.labels[pieces[first]]} "
-        if label[places[first]] == label[places[stop - 1] + 2] == " ":
+        if label[positions[first]] == label[positions[stop - 1] + 2] == " ":
             style.words.append(GlyphRun(text, first, len(text)))

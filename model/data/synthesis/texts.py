@@ -1,8 +1,7 @@
 """Make texts: words of labels and of languages, words like them, numbers and marks.
 
 They are the texts of made-up lines, and the sentences in which character n-grams of a language are
-counted. A list of words shows no capitals, marks and numbers, and not what follows a word; so
-sentences are made of words drawn by their frequency, with the marks and numbers of made-up lines.
+counted: a list of words shows no capitals, marks and numbers, and not what follows a word.
 """
 
 import re
@@ -22,12 +21,11 @@ from inkstream.model.errors import DataError
 
 Item = TypeVar("Item")
 
-WORD: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 ENGLISH: Final = "en"  # by its code in ISO 639-1
 DIGITS: Final = frozenset(string.digits)
 CHARACTERS: Final = frozenset(string.printable) - frozenset(string.whitespace)
 
-# Numbers, dates, times, prices and the like, each with its marks; a 0 stands for any digit.
+# Numbers, dates, times, prices and the like, with their marks; a 0 stands for any digit.
 NUMBERS: Final = (
     *("0", "00", "000", "0000", "00000", "000000", "0,000", "00,000", "0,000,000"),
     *("0.0", "0.00", "00.0", "0.000", "-0", "+00", "00%", "0.0%", "#0", "#00"),
@@ -38,12 +36,12 @@ NUMBERS: Final = (
     *("0/0", "0 + 0 = 0", "00 - 0 = 0", "0 * 0 = 00", "0 = 00", "0 < 00", "00 > 0", "(0)", "[00]"),
 )
 
-# Marks as English uses them: how often one follows a word within a sentence, and its end; and what
-# embraces words. Shares of all places.
+# Marks as English uses them: the share of words within a sentence, and of its ends, that one
+# follows, and of lines in which a pair embraces words.
 WITHIN: Final = {",": 0.1, ";": 0.015, ":": 0.015, ".": 0.03, "!": 0.01, "?": 0.01}
 AT_END: Final = {".": 0.4, "?": 0.1, "!": 0.07, ",": 0.08, ":": 0.02, ";": 0.02}
 EMBRACING: Final = {'""': 0.07, "()": 0.05, "''": 0.02, "[]": 0.01}
-# What other languages embrace words in beside that, half before them and half after them.
+# Other languages embrace words in these too, half before them and half after them.
 QUOTES: Final = {
     "fr": {"«  »": 0.1, "«»": 0.05}, "de": {'„"': 0.12, "»«": 0.04}, "nl": {'„"': 0.05},
     **{code: {"«»": 0.08} for code in ("es", "it", "pt", "nb")}, "da": {"»«": 0.06},
@@ -68,8 +66,6 @@ def choose(items: Sequence[Item], random: np.random.Generator) -> Item:
     return items[int(random.integers(len(items)))]
 
 
-LEAST_HOLDING: Final = 40  # words that hold a letter: of a rarer one some are made up
-
 # Short texts that hold marks beyond ASCII: `w` stands for a word, a 0 for any digit.
 MARKED: Final = {
     "¡": ("¡w!",), "¿": ("¿w?",), "«": ("«w»",), "»": ("«w»",), "„": ('„w"', "„w"),
@@ -83,7 +79,7 @@ class WordSampler:
     """Draws words: `known` of labels, or `of_language`, or `new`, or `holding` a letter.
 
     The first two give the word at a share, from 0 up to 1, of the sum of all weights: the roots of
-    how often each word stands there.
+    how often words stand there.
     """
 
     def __init__(self, labels: Iterable[str], western: float = 0.0) -> None:
@@ -92,7 +88,8 @@ class WordSampler:
         `western` is the share of the languages of `LANGUAGES` beside English, in equal parts.
         Raises `DataError` when no label has a word.
         """
-        counts = Counter(word for label in labels for word in WORD.findall(label))
+        form = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
+        counts = Counter(word for label in labels for word in form.findall(label))
         if not counts:
             raise DataError("no label has a word, and made-up text is made of some")
         weights = {word: count**0.5 for word, count in sorted(counts.items())}
@@ -108,8 +105,8 @@ class WordSampler:
         following: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for word, weight in weights.items():
             text = f"  {word} "
-            for place in range(len(word) + 1):
-                following[text[place : place + 2]][text[place + 2]] += weight
+            for at in range(len(word) + 1):
+                following[text[at : at + 2]][text[at + 2]] += weight
         self._following = {pair: WeightedChoice(third.items()) for pair, third in following.items()}
 
     def language(self, random: np.random.Generator) -> str:
@@ -120,10 +117,8 @@ class WordSampler:
     def holding(self, char: str, random: np.random.Generator) -> str:
         """Draw a word, or another short text, that holds a character beyond ASCII."""
         if char in MARKED:
-            return "".join(
-                self.new(random) if one == "w" else str(random.integers(10)) if one == "0" else one
-                for one in choose(MARKED[char], random)
-            )
+            form = re.sub("0", lambda _: str(random.integers(10)), choose(MARKED[char], random))
+            return re.sub("w", lambda _: self.new(random), form)
         word = choose(self._holding[char.lower()], random)
         if char.islower():
             return word
@@ -142,18 +137,19 @@ class WordSampler:
 def _words_by_letter(lists: Sequence[Mapping[str, float]]) -> dict[str, list[str]]:
     """Return words that hold each small letter beyond ASCII, from all lists of words.
 
-    Where there are few, other words get the letter in place of the one beneath its accent.
+    Where there are less than 40, as many others get the letter in place of the one beneath its
+    accent.
     """
-    found: dict[str, list[str]] = {char: [] for char in (*SMALL, "ß")}
+    holding: dict[str, list[str]] = {char: [] for char in (*SMALL, "ß")}
     for word in chain.from_iterable(lists):
         if not word.isascii():
-            for char in found.keys() & set(word):
-                found[char].append(word)
-    for char, words in found.items():
-        if len(words) < LEAST_HOLDING and (letter := LETTER_BENEATH.get(char)):
+            for char in holding.keys() & set(word):
+                holding[char].append(word)
+    for char, words in holding.items():
+        if len(words) < 40 and (letter := LETTER_BENEATH.get(char)):
             others = (word for word in chain.from_iterable(lists) if letter in word)
-            words += [word.replace(letter, char, 1) for word in islice(others, LEAST_HOLDING)]
-    return found
+            words += [word.replace(letter, char, 1) for word in islice(others, 40)]
+    return holding
 
 
 def number(characters: Set[str], random: np.random.Generator) -> str:
@@ -161,7 +157,8 @@ def number(characters: Set[str], random: np.random.Generator) -> str:
     digits = sorted(characters & DIGITS)
     form = choose([form for form in NUMBERS if set(form) - {"0", " "} <= characters], random)
     drawn = random.integers(len(digits), size=len(form)).tolist()
-    return "".join(digits[at] if one == "0" else one for one, at in zip(form, drawn, strict=True))
+    pairs = zip(form, drawn, strict=True)
+    return "".join(digits[at] if sign == "0" else sign for sign, at in pairs)
 
 
 def marks(
@@ -169,23 +166,22 @@ def marks(
 ) -> list[tuple[str, str, bool]]:
     """Draw punctuation for the words of a line in a language, out of these characters.
 
-    Returns:
-        For each word: what stands before it, what after it, and whether a space follows. A dash
-        and some quotes are set apart by a space.
+    Returns for each word what stands before it, what after it, and whether a space follows. A dash
+    and some quotes are set apart by a space.
     """
     chances = random.random((n_words + 1, 4)).tolist()
     *ends, embraces, _ = chances.pop()
     first, last = sorted(int(chance * n_words) for chance in ends)
     pair = _one_of(QUOTES.get(language, {}) | EMBRACING, embraces, characters)
     half = len(pair) // 2
-    found = []
-    for place, (genitive, hyphen, dash, mark) in enumerate(chances):
-        before = pair[:half] if place == first else ""
+    around = []
+    for index, (genitive, hyphen, dash, mark) in enumerate(chances):
+        before = pair[:half] if index == first else ""
         has_genitive = language == ENGLISH and genitive < 0.03 and characters >= {"'", "s"}
         after = "'s" if has_genitive else ""
-        after += pair[half:] if place == last else ""
+        after += pair[half:] if index == last else ""
         spaced = True
-        if place == n_words - 1:
+        if index == n_words - 1:
             after += _one_of(AT_END, mark, characters)
         elif hyphen < 0.04 and "-" in characters:
             after, spaced = after + "-", False
@@ -193,11 +189,11 @@ def marks(
             after += " -"
         else:
             after += _one_of(WITHIN, mark, characters)
-        found.append((before, after, spaced))
-    opening = {"?": "¿", "!": "¡"}.get(found[-1][1][-1:], "")
+        around.append((before, after, spaced))
+    opening = {"?": "¿", "!": "¡"}.get(around[-1][1][-1:], "")
     if language == "es" and opening in characters:
-        found[0] = (opening + found[0][0], *found[0][1:])
-    return found
+        around[0] = (opening + around[0][0], *around[0][1:])
+    return around
 
 
 def _one_of(shares: dict[str, float], chance: float, characters: Set[str]) -> str:
@@ -212,12 +208,12 @@ def _one_of(shares: dict[str, float], chance: float, characters: Set[str]) -> st
 def texts(
     words: Mapping[str, float], n_sentences: int, language: str = ENGLISH
 ) -> Iterator[tuple[str, float]]:
-    """Yield texts, each with how much it counts: words in all cases, then made-up sentences.
+    """Yield texts with their weights: words in all cases, then made-up sentences.
 
     `words` come with their frequencies, and the marks of sentences are those of the language.
     """
     for word, frequency in words.items():
-        weight = max(1e6 * frequency, 0.3)  # of a word in a million, the least of a rare one
+        weight = max(1e6 * frequency, 0.3)  # times in a million words, at least that of a rare one
         yield word, 0.8 * weight
         yield _capitalised(word, language), 0.15 * weight
         yield word.upper(), 0.05 * weight
@@ -231,8 +227,8 @@ def _sentence(words: WeightedChoice[str], random: np.random.Generator, language:
     n_words = int(random.integers(2, 10))
     characters = CHARACTERS if language == ENGLISH else CHARACTERS | set(MARKS)
     drawn = []
-    for kind, case, at in random.random((n_words, 3)).tolist():
-        word = number(characters, random) if kind < 0.06 else words(at)
+    for kind, case, chance in random.random((n_words, 3)).tolist():
+        word = number(characters, random) if kind < 0.06 else words(chance)
         if case < 0.12:
             word = word.upper() if case < 0.02 else _capitalised(word, language)
         drawn.append(word)
@@ -247,5 +243,6 @@ def _sentence(words: WeightedChoice[str], random: np.random.Generator, language:
 
 
 def _capitalised(word: str, language: str) -> str:
+    """Return a word with a capital."""
     n_letters = 2 if language == "nl" and word.startswith("ij") else 1  # IJsland
     return word[:n_letters].upper() + word[n_letters:]

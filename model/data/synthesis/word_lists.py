@@ -32,16 +32,7 @@ FURTHER: Final = {  # in Latin letters that `alphabet.WESTERN` lacks in part
     "vi": "vietnamese",
 }  # fmt: skip
 NAMES: Final = LANGUAGES | FURTHER
-MOST: Final = 60_000  # words in made-up lines: then come more names and typing errors
 LONGEST: Final = 14  # letters
-
-
-def _word_of(letters: str) -> re.Pattern[str]:
-    """Return the form of a word of letters, with apostrophes or hyphens within."""
-    return re.compile(f"[A-Za-z{letters}]+(?:['-][A-Za-z{letters}]+)*")
-
-
-WESTERN_WORD: Final = _word_of("".join(LETTERS))
 
 
 class Elision(NamedTuple):
@@ -49,12 +40,12 @@ class Elision(NamedTuple):
 
     of: str  # the word of the list whose frequency says how often
     share: float = 1.0  # of that frequency
-    before: Set[str] = frozenset()  # these words alone; none: any with a vowel
-    never: Set[str] = frozenset()  # not before these
+    before: Set[str] = frozenset()  # these words alone; if empty, any that begins with a vowel
+    never: Set[str] = frozenset()  # but not before these
 
 
-# French words are split at the apostrophe, so that the list has the part before it as a word; of
-# Italian ones this holds for some parts alone, and of the others the unelided word says how often.
+# The lists split French words at the apostrophe, and have the part before it as a word; of Italian
+# ones they do so with some parts alone, and of the others the whole word says how often.
 _JOINING = {"et", "ou", "à", "au", "aux", "avec"}
 ELIDED: Final[Mapping[str, Mapping[str, Elision]]] = {
     "fr": {
@@ -76,7 +67,7 @@ VOWEL: Final = re.compile(
     "|hôt|horl|horr|huil|hum[aeio]|hyp"
 )
 
-# wordfreq folds ß to ss. It is ß after two vowels, and after the long vowel of these stems.
+# wordfreq folds ß to ss. Two vowels are followed by ß, and so is the long vowel of these stems.
 SHARP_S: Final = re.compile(
     "([ae]i|[aeä]u|ie|gr[oöuü]|st[oö]|bl[oö]|bes[aä]|gesä|gefä|f[uü](?!ss(?:el|i))"
     "|str[aä](?=ss[eb])|s[üo](?=ss(?:[eliw]|$))|sp[aä](?=ss(?:[eitv]|$))|erma(?=ssen)|anma"
@@ -84,13 +75,7 @@ SHARP_S: Final = re.compile(
     "|bu(?=ssg)|m[aä](?=ss(?:ig|ge|st[aä]|nahm|lich|voll|los|$)))ss"
 )
 NO_SHARP_S: Final = re.compile(".*(ssance|suisse|^isses|neuss|[dk]r?eiss[tp]|preiss|diesseit)")
-OUT: Final = re.compile("(.*aus)(s(?!er|en).+)")  # aus-sehen, but außer and außen
-
-# Nouns of the German Wiktionary (CC BY-SA 4.0); `tools/german_nouns.py` of commit 6ab60da3 made
-# the list. Behind some stands a question mark: they are other words too, and so often nouns (an
-# estimate).
-GERMAN_NOUNS: Final = Path(__file__).parent / "german_nouns.txt.gz"
-# A word with one of these endings is a noun, if it is no form of an adjective.
+# A word with one of these endings is a German noun, if it is no form of an adjective.
 NOUN: Final = re.compile(
     ".{2,}(ung|heit|keit|schaft|tion|sion|tät|nis|ling|ismus|"
     "ungen|heiten|keiten|schaften|tionen|sionen|täten|nisse|linge)s?"
@@ -98,22 +83,24 @@ NOUN: Final = re.compile(
 
 
 @cache
-def words_of(code: str, most: int = MOST, longest: int = LONGEST) -> Mapping[str, float]:
-    """Return the most frequent words of a language and how frequent each is, as shares of all.
+def words_of(code: str, n_words: int = 60_000, longest: int = LONGEST) -> Mapping[str, float]:
+    """Return the most frequent words of a language with their frequencies, as shares of all.
 
     They are in NFC, of letters with hyphens and apostrophes within, and in small letters but for
     German nouns, of at most `longest` characters. A language of `LANGUAGES` has letters of
-    `alphabet.WESTERN` alone, English those of ASCII; one of `FURTHER` has any Latin letters.
+    `alphabet.WESTERN` alone, English those of ASCII; one of `FURTHER` has any Latin letters. After
+    60,000 words more names and typing errors come.
     """
-    form = WESTERN_WORD if code in LANGUAGES else _word_of("À-ÖØ-öø-ɏḀ-ỿ")
-    form = _word_of("") if code == "en" else form
+    beyond_ascii = "" if code == "en" else "".join(LETTERS)
+    letter = f"[A-Za-z{beyond_ascii if code in LANGUAGES else 'À-ÖØ-öø-ɏḀ-ỿ'}]"
+    form = re.compile(f"{letter}+(?:['-]{letter}+)*")
     words: dict[str, float] = defaultdict(float)
     listed = (  # the most frequent first; wordfreq's own functions keep all lists: 1 GB
         (given, cB_to_freq(-index))
         for index, bucket in enumerate(read_cBpack(available_languages("best")[code]))
         for given in bucket
     )
-    for given, frequency in islice(listed, 4 * most):  # the rest is too rare
+    for given, frequency in islice(listed, 4 * n_words):  # others are too rare
         word = _with_sharp_s(plain(given)) if code == "de" else plain(given)
         if len(word) <= longest and form.fullmatch(word):
             words[word] += frequency
@@ -122,19 +109,17 @@ def words_of(code: str, most: int = MOST, longest: int = LONGEST) -> Mapping[str
     if code == "de":
         _capitalise(words)
     best = sorted(words.items(), key=lambda item: -item[1])  # stable: English stays as it is listed
-    return dict(islice(best, most))
+    return dict(islice(best, n_words))
 
 
 def sources(code: str) -> list[str]:
-    """Return where the words of a language come from, each with its licence."""
+    """Return where the words of a language come from, with the licences."""
     size = "large" if code in available_languages("large") else "small"
-    words_and_nouns = [
-        f"wordfreq 3.1, {size} {NAMES[code].title()} list"
-        " (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0)",
-        "german-nouns 1.2.5, nouns of the German Wiktionary"
-        " (Gregor Weichbrodt, 2023; CC BY-SA 4.0)",
-    ]
-    return words_and_nouns if code == "de" else words_and_nouns[:1]
+    words = f"wordfreq 3.1, {size} {NAMES[code].title()} list"
+    words += " (Robyn Speer, 2022, doi 10.5281/zenodo.7199437; CC BY-SA 4.0)"
+    nouns = "german-nouns 1.2.5, nouns of the German Wiktionary"
+    nouns += " (Gregor Weichbrodt, 2023; CC BY-SA 4.0)"
+    return [words, nouns] if code == "de" else [words]
 
 
 def code_of(name: str) -> str:
@@ -149,11 +134,11 @@ def code_of(name: str) -> str:
 def _elide(words: dict[str, float], elisions: Mapping[str, Elision], longest: int) -> None:
     """Add the words before which each elided one may stand, in proportion to their frequency."""
     vowels = {word: share for word, share in words.items() if VOWEL.match(word)}
-    rates = {part: own.share * words.get(own.of, 0) for part, own in elisions.items()}
+    rates = {part: elided.share * words.get(elided.of, 0) for part, elided in elisions.items()}
     for part in elisions.keys() - {"un"}:  # which is also a word by itself
         words.pop(part, None)
-    for part, own in elisions.items():
-        behind = sorted((own.before & vowels.keys() or vowels.keys()) - own.never)
+    for part, elided in elisions.items():
+        behind = sorted((elided.before & vowels.keys() or vowels.keys()) - elided.never)
         total = sum(vowels[word] for word in behind)  # in order: the same number in each process
         for word in behind:
             together = f"{part}'{word}"
@@ -165,15 +150,21 @@ def _with_sharp_s(word: str) -> str:
     """Return a German word with ß where its spelling has it."""
     if "ss" not in word or NO_SHARP_S.match(word):
         return word
-    if out := OUT.fullmatch(word):
+    if out := re.fullmatch("(.*aus)(s(?!er|en).+)", word):  # aus-sehen, but außer and außen
         return out[1] + _with_sharp_s(out[2])
     return SHARP_S.sub(r"\1ß", word)
 
 
 @cache
 def _german_nouns() -> Mapping[str, float]:
-    """Return the German nouns in small letters, each with how often its word is one."""
-    lines = gzip.decompress(GERMAN_NOUNS.read_bytes()).decode().splitlines()
+    """Return German nouns in small letters, with the share of uses in which the word is a noun.
+
+    They are those of the German Wiktionary (CC BY-SA 4.0); `tools/german_nouns.py` of commit
+    6ab60da3 made the list. A question mark marks those that are other words too; their share is an
+    estimate.
+    """
+    content = (Path(__file__).parent / "german_nouns.txt.gz").read_bytes()
+    lines = gzip.decompress(content).decode().splitlines()
     return {line.rstrip("?").lower(): 0.3 if line.endswith("?") else 1.0 for line in lines}
 
 

@@ -41,4 +41,4 @@ def test_as_many_draws_have_few_blank_columns_as_have_many() -> None:
     random = torch.Generator().manual_seed(0)
     drawn = [blank_columns(255, 1.0, random) for _ in range(4000)]
     assert (min(drawn), max(drawn)) == (1, 255)
-    assert abs(sum(each < 16 for each in drawn) / 4000 - 0.5) < 0.03
+    assert abs(sum(n_columns < 16 for n_columns in drawn) / 4000 - 0.5) < 0.03

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inkstream.model.data.augmentation import InkAugmentation, fit, frame_of
+from inkstream.model.data.augmentation import affine, augmented, fit, frame_of, rounded, strayed
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 
 HEIGHT = 32
@@ -18,16 +18,13 @@ WORD = np.array(
     ]
 )
 FRAME = frame_of(WORD, 1.0)
-SHAPES_STAY = {"elastic": 0.0, "zones": 0.0, "roundest": 0.0, "sharpest": 0.0, "stray_dot": 0.0}
 
 
-def augmented(
-    n: int, strength: float, points: NDArray[np.float64] = WORD
-) -> list[NDArray[np.float32]]:
+def drawn(n: int, strength: float = 1.0, left: int = 0) -> list[tuple[NDArray[np.float32], float]]:
+    """Return augmented points of the word, and the pen's width for them."""
     random = np.random.default_rng(0)
-    frame = frame_of(points, 1.0)
     return [
-        InkAugmentation()(points, STARTS, frame, HEIGHT, random, strength=strength)[0]
+        augmented(WORD, STARTS, FRAME, HEIGHT, random, strength=strength, left=left)
         for _ in range(n)
     ]
 
@@ -50,13 +47,6 @@ def test_ink_fills_the_rows_that_it_is_given(
     assert np.flatnonzero(columns.any(1))[0] == 7
 
 
-def test_proportions_are_kept() -> None:
-    points = fit(WORD, FRAME, HEIGHT)
-    assert np.ptp(points, 0) / np.ptp(points[:, 1]) == pytest.approx(
-        np.ptp(WORD, 0) / np.ptp(WORD[:, 1]), rel=1e-5
-    )
-
-
 def test_a_position_in_the_frame_is_the_same_position_in_the_rows() -> None:
     points = fit(np.array([[3, 75], [9, 100]]), (0.0, 100.0), HEIGHT)
     assert points.tolist() == [[1, 23.5], [pytest.approx(2.8), 31]]
@@ -76,31 +66,19 @@ def test_a_dash_is_in_the_middle_of_a_frame_of_usual_height() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_strength_0_only_scales_the_ink(seed: int) -> None:
     random = np.random.default_rng(seed)
-    points, pen_width = InkAugmentation()(WORD, STARTS, FRAME, HEIGHT, random, strength=0, left=5)
+    points, pen_width = augmented(WORD, STARTS, FRAME, HEIGHT, random, strength=0, left=5)
     assert np.array_equal(points, fit(WORD, FRAME, HEIGHT, left=5))
     assert pen_width == PEN_WIDTH
 
 
-def test_an_augmentation_with_empty_ranges_only_scales_the_ink() -> None:
-    plain = InkAugmentation(
-        shear_deg=0, slope_deg=0, narrowest=1, widest=1, stretch=0, drift=0, stray=0,
-        smallest=1, usual_size=1, thinnest=PEN_WIDTH, thickest=PEN_WIDTH, **SHAPES_STAY,
-    )  # fmt: skip
-    points, pen_width = plain(WORD, STARTS, FRAME, HEIGHT, np.random.default_rng(0))
-    assert np.array_equal(points, fit(WORD, FRAME, HEIGHT))
-    assert pen_width == PEN_WIDTH
-
-
 def test_a_seed_repeats_its_augmentations_and_each_draw_differs() -> None:
-    first, second = augmented(2, 1.0), augmented(2, 1.0)
-    assert np.array_equal(first, second)
-    assert abs(first[0] - first[1]).max() > 1
+    (first, _), (second, _) = drawn(2)
+    assert np.array_equal(first, drawn(1)[0][0])
+    assert abs(first - second).max() > 1
 
 
 def test_ink_stays_within_the_rows_and_begins_at_the_given_column() -> None:
-    random = np.random.default_rng(0)
-    for _ in range(300):
-        points, pen_width = InkAugmentation()(WORD, STARTS, FRAME, HEIGHT, random, left=4)
+    for points, pen_width in drawn(300, left=4):
         assert points.shape == WORD.shape
         assert points[:, 1].min() > pen_width / 2 - 1e-3
         assert points[:, 1].max() < HEIGHT - pen_width / 2 + 1e-3
@@ -109,74 +87,42 @@ def test_ink_stays_within_the_rows_and_begins_at_the_given_column() -> None:
 
 
 def test_most_pieces_are_large_and_none_is_below_the_smallest_size() -> None:
-    random = np.random.default_rng(0)
-    samples = [InkAugmentation()(WORD, STARTS, FRAME, HEIGHT, random) for _ in range(1000)]
-    sizes = [(np.ptp(points[:, 1]) + pen_width) / HEIGHT for points, pen_width in samples]
+    sizes = [(np.ptp(points[:, 1]) + pen_width) / HEIGHT for points, pen_width in drawn(1000)]
     assert min(sizes) == pytest.approx(0.5, abs=0.02)
     assert max(sizes) == pytest.approx(1, abs=0.02)
     assert 0.55 < np.mean(np.array(sizes) > 0.85) < 0.7
 
 
-def test_width_and_slant_of_letters_fill_their_ranges() -> None:
-    stem = np.array([(0, 0), (0, 50), (0, 100), (200, 50), (400, 50)])
-    shears, widths = [], []
-    for seed in range(500):
-        augmentation = InkAugmentation(slope_deg=0, stretch=0, drift=0, stray=0, **SHAPES_STAY)
-        random = np.random.default_rng(seed)
-        points, _ = augmentation(stem, np.array([0, 3, 5]), (0.0, 100.0), HEIGHT, random)
-        height = np.ptp(points[:3, 1])
-        shears.append(np.degrees(np.arctan2(points[2, 0] - points[0, 0], height)))
-        widths.append((points[4, 0] - points[1, 0]) / height / 4)
-    assert (min(shears), max(shears)) == pytest.approx((-25, 25), abs=0.5)
-    assert (min(widths), max(widths)) == pytest.approx((0.75, 1.35), abs=0.01)
+def test_width_slant_and_slope_fill_their_ranges_and_a_long_line_slopes_less() -> None:
+    random = np.random.default_rng(0)
+    matrices = np.array([affine(1, random, 1) for _ in range(500)])
+    widening, shears, slopes = matrices[:, 0, 0], matrices[:, 0, 1], matrices[:, 1, 0]
+    assert (min(widening), max(widening)) == pytest.approx((-0.25, 0.35), abs=0.01)
+    assert np.degrees(np.arctan([min(shears), max(shears)])) == pytest.approx([-25, 25], abs=0.5)
+    assert np.degrees(np.arctan([min(slopes), max(slopes)])) == pytest.approx([-4, 4], abs=0.1)
+    rises = [60 * affine(60, random, 1)[1, 0] for _ in range(500)]
+    assert (min(rises), max(rises)) == pytest.approx((-0.3, 0.3), abs=0.01)
 
 
 def test_moderate_strength_keeps_letters_in_order() -> None:
-    for points in augmented(300, 0.5):
+    for points, _ in drawn(300, 0.5):
         centres = points[:, 0].reshape(6, 10).mean(1)
         assert (np.diff(centres) > 0).all()
 
 
-def test_round_augmentation_smooths_corners_and_sharp_augmentation_enlarges_them() -> None:
-    zigzag = np.array([(10 * k, 100 * (k % 2)) for k in range(41)], float)
-    off = SHAPES_STAY | {"shear_deg": 0, "slope_deg": 0, "stretch": 0, "drift": 0, "stray": 0}
-    full_size = {"smallest": 1, "usual_size": 1, "thinnest": PEN_WIDTH, "thickest": PEN_WIDTH}
-    lengths = []
-    for options in ({"roundest": 1}, {"sharpest": 0.6}):
-        augmentation, random = (
-            InkAugmentation(**(off | full_size | options)),
-            np.random.default_rng(0),
-        )
-        samples = [
-            augmentation(zigzag, np.array([0, 41]), (0, 100), 32, random)[0] for _ in range(40)
-        ]
-        heights = [float(np.abs(np.diff(points[1:-1, 1])).mean()) for points in samples]
-        lengths.append((min(heights), max(heights)))
-    plain = float(np.abs(np.diff(fit(zigzag, (0, 100), 32)[1:-1, 1])).mean())
-    (roundest, _), (_, sharpest) = lengths
-    assert roundest < 0.3 * plain
-    assert sharpest == pytest.approx(plain)  # its frame grows as well
+def test_corners_are_smoothed_away_or_enlarged_and_ends_stay() -> None:
+    zigzag = np.array([(0.1 * k, k % 2) for k in range(41)], np.float32).T
+    random = np.random.default_rng(0)
+    samples = [zigzag + rounded(zigzag, np.array([0, 41]), random, 1) for _ in range(40)]
+    heights = [float(np.abs(np.diff(points[1, 1:-1])).mean()) for points in samples]
+    assert min(heights) < 0.3
+    assert 1.4 < max(heights) < 2.3
+    assert all(np.array_equal(points[:, [0, -1]], zigzag[:, [0, -1]]) for points in samples)
 
 
 def test_a_dot_is_moved_further_than_a_letter() -> None:
-    points = np.concatenate([WORD, [(400, 340), (401, 341)]])
-    starts = np.append(STARTS, len(points))
-    off = SHAPES_STAY | {"shear_deg": 0, "slope_deg": 0, "stretch": 0, "drift": 0}
-    full_size = {"smallest": 1, "usual_size": 1, "narrowest": 1, "widest": 1}
-    augmentation, random = (
-        InkAugmentation(**(off | full_size | {"stray_dot": 0.2})),
-        np.random.default_rng(0),
-    )
-    samples = [augmentation(points, starts, FRAME, HEIGHT, random)[0] for _ in range(100)]
-    deviation = np.std(np.array(samples) - np.mean(samples, 0), 0)[:, 0]
-    assert deviation[-1] > 1.5 * deviation[10:60].mean()
-
-
-def test_the_slope_of_a_long_line_is_limited() -> None:
-    line = np.stack([np.linspace(0, 6000, 60), 50 + 50 * np.cos(np.arange(60))], 1)
-    augmentation = InkAugmentation(smallest=1, usual_size=1, narrowest=1, widest=1, **SHAPES_STAY)
-    plain = np.ptp(fit(line, (0, 100), HEIGHT)[:, 0])
-    random = np.random.default_rng(0)
-    for _ in range(300):
-        points, _ = augmentation(line, np.array([0, 60]), (0, 100), HEIGHT, random)
-        assert np.ptp(points[:, 0]) > plain / 1.6  # it shrinks so that its slope fits the rows
+    points = (np.concatenate([WORD, [(400, 340), (401, 341)]]).T / 100).astype(np.float32)
+    starts, random = np.append(STARTS, len(points.T)), np.random.default_rng(0)
+    moves = abs(np.array([strayed(points, starts, random, 1) for _ in range(300)])).max((0, 1))
+    assert moves[-1] == pytest.approx(0.12, abs=0.01)
+    assert moves[:60] == pytest.approx(0.03 * np.ones(60), abs=0.01)

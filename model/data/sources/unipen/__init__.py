@@ -1,9 +1,8 @@
 """UNIPEN's training release `train_r01_v07` (Zenodo record 1195803): read whole, and kept.
 
 Below its top folder, `data/CATEGORY/DONOR/...` holds labels, which include ink from `include/...`.
-`format` reads these files, `cuts` cuts each labelled piece of ink out of its page, `labels` cleans
-its label by rules, which are counted, `letters` finds its letters and lines, `guides` its baseline,
-and `release` reads and keeps it all.
+`format` reads these files, `labels` cleans labels by rules, which are counted, `pieces` finds the
+ink of each label, its letters, lines and guides, and `release` reads and keeps it all.
 
 The release is one archive that never changes: what it does not have is not provided for.
 """

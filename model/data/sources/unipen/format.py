@@ -22,7 +22,6 @@ SEGMENT: Final = re.compile(
     rb"^[ \t]*\.SEGMENT[ \t]+\S+[ \t]+(\S+)[ \t]+(\S+)[ \t]*(.*?)[ \t\r]*$", re.MULTILINE
 )
 RANGE: Final = re.compile(r"(\d+)(?::(\d+))?(?:-(\d+)(?::(\d+))?)?")
-NUMBER_STARTS: Final = b"+-0123456789"
 
 Points = NDArray[np.int64]
 
@@ -39,7 +38,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A labelled part of the ink, as it stands in a file of a category and a donor."""
+    """A labelled part of the ink, as a file of a category and a donor names it."""
 
     category: str
     donor: str
@@ -49,7 +48,7 @@ class Segment:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Under which it is counted."""
+        """The category and the donor, under which it is counted."""
         return self.category, self.donor
 
 
@@ -93,17 +92,18 @@ class Page:
         return sorted(strokes)
 
 
-def includes(text: bytes) -> tuple[str, ...]:
+def _includes(text: bytes) -> tuple[str, ...]:
     """Return the paths that a file includes, in their order."""
     return tuple(path.decode("latin-1") for path in INCLUDE.findall(text))
 
 
-def read_segments(text: bytes, category: str, donor: str) -> list[Segment]:
-    """Return the segments of a file in order, without those of included files."""
-    return [
+def read_labels(text: bytes, category: str, donor: str) -> tuple[tuple[str, ...], list[Segment]]:
+    """Return the paths that a file includes, and its segments without those of included files."""
+    segments = [
         Segment(category, donor, *(part.decode("latin-1") for part in parts))
         for parts in SEGMENT.findall(text)
     ]
+    return _includes(text), segments
 
 
 def read_page(paths: Iterable[str], include: Callable[[str], bytes]) -> Page:
@@ -115,15 +115,23 @@ def read_page(paths: Iterable[str], include: Callable[[str], bytes]) -> Page:
     headers, blocks, is_down = [], [], []
     n_incomplete_lines = 0
     for name, argument in _keywords(paths, include):
-        if name in (b"PEN_DOWN", b"PEN_UP"):
-            points, n_incomplete = _points(argument, header.coordinates)
-            n_incomplete_lines += n_incomplete
-            if len(points):
-                blocks.append(points)
-                is_down.append(name == b"PEN_DOWN")
-                headers.append(header)
-        else:
-            header = _changed(header, name, argument.split())
+        words = argument.split() if name not in (b"PEN_DOWN", b"PEN_UP") else []
+        match name:
+            case b"PEN_DOWN" | b"PEN_UP":
+                points, n_incomplete = _points(argument, header.coordinates)
+                n_incomplete_lines += n_incomplete
+                if len(points):
+                    blocks.append(points)
+                    is_down.append(name == b"PEN_DOWN")
+                    headers.append(header)
+            case b"COORD":
+                header = replace(header, coordinates=tuple(words))
+            case b"WRITER_ID" if words:
+                header = replace(header, writer=words[0].decode("latin-1"))
+            case b"STYLE" if words:
+                header = replace(header, style=words[0].decode("latin-1"))
+            case b"H_LINE":
+                header = replace(header, h_lines=tuple(map(float, words)))
     return Page(
         points=np.concatenate([np.empty((0, 2), np.int64), *blocks]),
         starts=np.cumsum([0, *map(len, blocks)], dtype=np.int64),
@@ -141,23 +149,9 @@ def _keywords(
         for chunk in KEYWORD.split(include(path))[1:]:
             name = chunk.split(None, 1)[0]
             if name == b"INCLUDE":
-                yield from _keywords(includes(b"." + chunk), include)
+                yield from _keywords(_includes(b"." + chunk), include)
             else:
                 yield name, chunk[len(name) :]
-
-
-def _changed(header: Header, name: bytes, words: list[bytes]) -> Header:
-    """Return the header after one more keyword."""
-    match name:
-        case b"COORD":
-            return replace(header, coordinates=tuple(words))
-        case b"WRITER_ID" if words:
-            return replace(header, writer=words[0].decode("latin-1"))
-        case b"STYLE" if words:
-            return replace(header, style=words[0].decode("latin-1"))
-        case b"H_LINE":
-            return replace(header, h_lines=tuple(map(float, words)))
-    return header
 
 
 def _points(argument: bytes, coordinates: tuple[bytes, ...]) -> tuple[Points, int]:
@@ -166,7 +160,7 @@ def _points(argument: bytes, coordinates: tuple[bytes, ...]) -> tuple[Points, in
     A line of prose that begins with a component's keyword has no points.
     """
     body, width = argument.lstrip(), len(coordinates)
-    if body[:1] not in NUMBER_STARTS:
+    if body[:1] not in b"+-0123456789":
         body = b""
     n_incomplete = 0
     numbers = np.fromstring(body, np.float64, sep=" ")

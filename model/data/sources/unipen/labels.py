@@ -8,18 +8,9 @@ from typing import Final
 
 from inkstream.model.errors import DataError
 
-# In quotes, printable ASCII; a backslash stands before a quote, a backslash or `@`.
-QUOTED: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\@])*)"')
-
 # These donors set all tokens of a text apart, marks and often digits too, however it is written: in
 # the ink of cec, hpb, hpp and sta the gap before a mark and between digits is a third of a word's.
 TOKENS: Final = ("cea", "cec", "dar", "hpb", "hpp", "sta")
-# In hpp a hyphen or slash between words stands as near to them as any letter.
-HYPHENS: Final = ("hpp",)
-# ced's writers filled a comb, a cell for each character; none is empty where the label has a space.
-COMB: Final = ("ced",)
-# What this writer wrote in capitals is in small letters in its labels.
-CAPITALS: Final = ("pap/bmcaps",)
 ANYONE: Final = ("",)
 
 REFUSED: Final = (  # reason, donors, pattern
@@ -33,7 +24,8 @@ CHANGED: Final = (  # rule, donors, pattern, replacement
     ("", ANYONE, r"\\(.)", r"\1"),  # the format's escapes: no change of what was written
     ("names of signs replaced", ANYONE, "@_SigN", "@"),  # hpp's name
     ("spaces made single", ANYONE, r"^ +| +$|(?<= ) +", ""),
-    ("spaces of a comb taken out", COMB, " ", ""),
+    # ced's writers filled a comb, a cell for each character, and left none empty for a space.
+    ("spaces of a comb taken out", ("ced",), " ", ""),
     ("digits closed up", TOKENS, r"(?<!\S)(\d)? ?(\d) : (\d) ?(\d)(?!\S)", r"\1\2:\3\4"),
     ("digits closed up", TOKENS, r"(?<!\S)(\d) (?=\d(?!\S))", r"\1"),
     ("digits closed up", TOKENS, r"(?<=\d) ([-/]) (?=\d)", r"\1"),
@@ -41,24 +33,23 @@ CHANGED: Final = (  # rule, donors, pattern, replacement
     ("digits closed up", TOKENS, r"(?<=\d) (?=%|(?:st|nd|rd|th)(?!\S))", ""),
     ("apostrophes closed up", TOKENS, r"(?<=\w) ?' ?(?=(?:s|t|m|d|ll|re|ve)(?!\w))", "'"),
     ("marks closed up", TOKENS, r"(?<=\S) (?=[,.;:!?)])|(?<=\() ", ""),
-    ("hyphens closed up", HYPHENS, r"(?<=\w) ([-/]) (?=\w)", r"\1"),
+    # In hpp a hyphen or slash between words stands as near to them as any letter.
+    ("hyphens closed up", ("hpp",), r"(?<=\w) ([-/]) (?=\w)", r"\1"),
     ("quotes closed up", TOKENS, r"(?<!\S)(['\"]) (.*?) \1(?!\S)", r"\1\2\1"),  # a pair
     ("quotes closed up", TOKENS, r"^(['\"]) | (?=['\"](?!\S))", r"\1"),
-    ("capitals restored", CAPITALS, "[a-z]+", lambda match: match[0].upper()),
+    # The labels of this writer have in small letters what is written in capitals.
+    ("capitals restored", ("pap/bmcaps",), "[a-z]+", lambda match: match[0].upper()),
 )
-ROW_OF_DIGITS: Final = re.compile(r"\d( \d){9,}")  # written apart indeed
 
 
 def clean(quoted: str, writer: str) -> tuple[str, list[str]]:
     """Return a label in printable ASCII with single spaces, and the names of rules that changed it.
 
-    Args:
-        quoted: the label as it stands in the file.
-        writer: "donor/writer".
-
-    Raises `DataError` if it cannot be used; its text is the reason alone, for the count.
+    `quoted` is the label as it stands in the file, by the writer "donor/writer". Raises `DataError`
+    if it cannot be used; its text is the reason alone, for the count.
     """
-    match = QUOTED.fullmatch(quoted)
+    # In quotes stands printable ASCII, with a backslash before a quote, a backslash or `@`.
+    match = re.fullmatch(r'"((?:[ !#-\[\]-~]|\\["\\@])*)"', quoted)
     if match is None or not match[1].strip():
         raise DataError("label not readable")
     label, rules = match[1], []
@@ -66,7 +57,8 @@ def clean(quoted: str, writer: str) -> tuple[str, list[str]]:
         if writer.startswith(donors) and re.search(pattern, label):
             raise DataError(reason)
     for rule, donors, pattern, replacement in CHANGED:
-        if writer.startswith(donors) and not ROW_OF_DIGITS.fullmatch(label):
+        # Ten digits or more in a row were written apart indeed.
+        if writer.startswith(donors) and not re.fullmatch(r"\d( \d){9,}", label):
             changed = re.sub(pattern, replacement, label)
             if changed != label and rule and rule not in rules:
                 rules.append(rule)

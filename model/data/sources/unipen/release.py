@@ -15,24 +15,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from inkstream.model.data.ink_set import CATEGORIES, STYLES, InkSet, Piece
-from inkstream.model.data.sources.unipen.cuts import cut_out
-from inkstream.model.data.sources.unipen.format import (
-    Page,
-    Segment,
-    includes,
-    read_page,
-    read_segments,
-)
-from inkstream.model.data.sources.unipen.guides import guides
-from inkstream.model.data.sources.unipen.letters import with_letters
+from inkstream.model.data.sources.unipen.format import Page, Segment, read_labels, read_page
+from inkstream.model.data.sources.unipen.pieces import cut_out, guides, with_letters
 from inkstream.model.data.statistics import Statistics, donors
 from inkstream.model.errors import DataError
 
 INK: Final = "unipen.npz"
 CENSUS: Final = "census.json"
-
-LEAST_LETTERS: Final = 3  # in a label that can be called longer than its ink
-SHORT_SHARE: Final = 0.3  # of the usual ink a letter: below are wrong labels and broken ink alone
 
 
 def cache_folder() -> Path:
@@ -119,8 +108,9 @@ def _read_pages(root: Path, counts: Statistics) -> Iterator[Piece]:
     segments: dict[tuple[str, ...], list[Segment]] = defaultdict(list)  # by what they include
     for category in tqdm(CATEGORIES, "finding labels", disable=None):
         for path in sorted(root.glob(f"data/{category}/*/**/*.dat")):
-            text, donor = path.read_bytes(), path.relative_to(root).parts[2]
-            segments[includes(text)] += read_segments(text, category, donor)
+            donor = path.relative_to(root).parts[2]
+            included, labelled = read_labels(path.read_bytes(), category, donor)
+            segments[included] += labelled
     for paths, of_page in tqdm(segments.items(), "reading pages of ink", disable=None):
         try:
             page = read_page(paths, lambda path: (root / "include" / path).read_bytes())
@@ -154,20 +144,19 @@ def _pieces(page: Page, segments: list[Segment], counts: Statistics) -> Iterator
 
 
 def _is_cut_short(ink: InkSet) -> NDArray[np.bool_]:
-    """Mark the pieces with far less ink a letter than their writer usually needs, [N]."""
+    """Mark the pieces with far less ink a letter than their writer usually needs, [N].
+
+    Of labels of three letters or more, those with less than 30 % are wrong, or their ink is broken.
+    """
     n_letters = np.array([sum(map(str.isalnum, label)) for label in ink.labels], np.int64)
-    is_judged = n_letters >= LEAST_LETTERS
+    is_judged = n_letters >= 3
     per_letter = np.zeros(len(ink))
     for index in np.flatnonzero(is_judged).tolist():
-        per_letter[index] = _path_length(ink.piece(index)) / n_letters[index]
+        strokes = [stroke.astype(np.float64) for stroke in ink.piece(index).strokes]
+        steps = (np.diff(stroke, axis=0) for stroke in strokes)
+        per_letter[index] = sum(np.hypot(*step.T).sum() for step in steps) / n_letters[index]
     is_short = np.zeros(len(ink), np.bool_)
     for writer in np.unique(ink.writers[is_judged]):
         pieces = is_judged & (ink.writers == writer)
-        is_short[pieces] = per_letter[pieces] < SHORT_SHARE * np.median(per_letter[pieces])
+        is_short[pieces] = per_letter[pieces] < 0.3 * np.median(per_letter[pieces])
     return is_short
-
-
-def _path_length(piece: Piece) -> float:
-    """Return how far the pen went on paper."""
-    steps = (np.diff(stroke.astype(np.float64), axis=0) for stroke in piece.strokes)
-    return float(sum(np.hypot(*step.T).sum() for step in steps))

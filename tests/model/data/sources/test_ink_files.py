@@ -88,11 +88,8 @@ def test_ink_in_coarse_units_is_scaled_up_as_a_whole(tmp_path: Path) -> None:
         {"strokes": [[[0.0, 0.0], [size, size / 4]]], "label": "w"} for size in (0.5, 1.0, 2.0)
     ]
     ink = read(tmp_path, "\n".join(map(json.dumps, lines)))
-    assert [ink.piece(n).strokes[0][1].tolist() for n in range(3)] == [
-        [128, 32],
-        [256, 64],
-        [512, 128],
-    ]
+    ends = [ink.piece(n).strokes[0][1].tolist() for n in range(3)]
+    assert ends == [[128, 32], [256, 64], [512, 128]]
 
 
 def test_ink_in_fine_units_is_scaled_down(tmp_path: Path) -> None:
@@ -133,15 +130,13 @@ def test_an_error_names_the_file_and_the_line(tmp_path: Path, line: str, complai
         read(tmp_path, f"{json.dumps(WORD)}\n{line}\n")
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "mine.jsonl"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="line 1: JSON is malformed"):
-        ink_files.read(path)
-
-
-def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_no_part_of_the_first_line_and_other_bytes_are_refused(
+    tmp_path: Path,
+) -> None:
     assert read(tmp_path, "\ufeff" + json.dumps(WORD)).labels == ("né",)
+    (tmp_path / "mine.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="line 1: JSON is malformed"):
+        ink_files.read(tmp_path / "mine.jsonl")
 
 
 def read_pieces(tmp_path: Path, *pieces: dict[str, Any]) -> ink_files.LabelledInk:
@@ -176,16 +171,9 @@ def test_labels_of_several_lines_are_skipped_and_counted(tmp_path: Path, label: 
 
 
 def test_strokes_without_points_are_left_out(tmp_path: Path) -> None:
-    without_points: list[dict[str, Any]] = [
-        {"strokes": [], "label": "a"},
-        {"strokes": [[], []], "label": "a"},
-    ]
-    labelled = read_pieces(
-        tmp_path, WORD | {"strokes": [[], [[0, 0], [300, 9]], []]}, *without_points
-    )
-    assert [shapes(labelled.ink.piece(n)) for n in range(len(labelled.ink))] == [
-        [[[0, 0], [300, 9]]]
-    ]
+    strokes: list[list[Any]] = [[[], [[0, 0], [300, 9]], []], [], [[], []]]
+    labelled = read_pieces(tmp_path, *({"strokes": given, "label": "a"} for given in strokes))
+    assert shapes(only(labelled.ink)) == [[[0, 0], [300, 9]]]
     assert labelled.statistics.skipped == {("no ink", "1c", "mine"): 2}
 
 
@@ -211,38 +199,30 @@ def test_a_folder_is_read_with_all_its_files(tmp_path: Path) -> None:
         inkml('<annotation type="truth">hi</annotation><trace>0 0, 300 0</trace>')
     )
     (tmp_path / "hand" / "readme.txt").write_text("not ink")
-    found = ink_files.read(tmp_path / "hand")
-    assert found.ink.labels == ("né", "hi")
-    assert found.ink.writer_names == ("hand/unknown",)
-    assert len(found.ink) == 2
+    ink = ink_files.read(tmp_path / "hand").ink
+    assert ink.labels == ("né", "hi")
+    assert ink.writer_names == ("hand/unknown",)
 
 
-def test_endings_may_be_in_capitals(tmp_path: Path) -> None:
-    (tmp_path / "A.JSONL").write_text(json.dumps(WORD))
-    (tmp_path / "B.InkML").write_text(
-        inkml('<annotation type="truth">hi</annotation><trace>0 0, 300 0</trace>')
-    )
-    assert ink_files.read(tmp_path).ink.labels == ("né", "hi")
-    assert ink_files.read(tmp_path / "A.JSONL").ink.writer_names == ("A/unknown",)
-
-
-def test_hidden_files_and_folders_named_like_ink_are_ignored(tmp_path: Path) -> None:
+def test_endings_may_be_in_capitals_and_hidden_files_and_folders_like_ink_are_ignored(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "sub.jsonl").mkdir()
     (tmp_path / ".hidden").mkdir()
     for name in ("._a.jsonl", ".hidden/b.jsonl"):
         (tmp_path / name).write_bytes(b"\x00\x05\x16\x07")
-    (tmp_path / "a.jsonl").write_text(json.dumps(WORD))
+    (tmp_path / "A.JSONL").write_text(json.dumps(WORD))
     assert ink_files.read(tmp_path).ink.labels == ("né",)
+    assert ink_files.read(tmp_path / "A.JSONL").ink.writer_names == ("A/unknown",)
 
 
 def test_paths_with_ink_have_files_of_it(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("")
     (tmp_path / "a.txt").write_text("")
     (tmp_path / "empty").mkdir()
-    found = [
-        ink_files.files_of(tmp_path / name) for name in (".", "a.jsonl", "a.txt", "empty", "none")
-    ]
-    assert found == [[tmp_path / "a.jsonl"]] * 2 + [[]] * 3
+    names = (".", "a.jsonl", "a.txt", "empty", "none")
+    files = [ink_files.files_of(tmp_path / name) for name in names]
+    assert files == [[tmp_path / "a.jsonl"]] * 2 + [[]] * 3
 
 
 @pytest.mark.parametrize("name", ["none.jsonl", "a.txt", "empty"])

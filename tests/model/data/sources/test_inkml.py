@@ -10,17 +10,21 @@ from inkstream.model.errors import DataError
 from tests.model.data.sources.test_ink_files import inkml, only, read, shapes
 
 
-def inkml_piece(tmp_path: Path, trace: str, head: str = "") -> Piece:
-    truth = '<annotation type="truth">x</annotation>'
-    text = inkml(f"<traceGroup>{truth}<trace>{trace}</trace></traceGroup>", head)
-    return only(read(tmp_path, text, "one.inkml"))
+def inkml_piece(tmp_path: Path, trace: str) -> Piece:
+    return only(read(tmp_path, inkml(group(f"<trace>{trace}</trace>", truth="x")), "one.inkml"))
+
+
+def group(inner: str, **annotations: str) -> str:
+    """Return a group of traces or other groups with annotations."""
+    annotated = "".join(f'<annotation type="{k}">{v}</annotation>' for k, v in annotations.items())
+    return f"<traceGroup>{annotated}{inner}</traceGroup>"
 
 
 def test_a_labelled_group_of_traces_is_a_piece(tmp_path: Path) -> None:
+    traces = "<trace>0 0, 300 400</trace><trace>10 0</trace>"
     text = inkml(
         '<annotation type="writer">ann</annotation><trace>9 9, 8 8</trace>'
-        '<traceGroup><annotation type="truth"> two words </annotation>'
-        "<trace>0 0, 300 400</trace><trace>10 0</trace></traceGroup>"
+        + group(traces, truth=" two words ")
     )
     piece = only(read(tmp_path, text, "page.inkml"))
     assert (piece.label, piece.writer, piece.category) == ("two words", "page/ann", "8")
@@ -38,44 +42,39 @@ def test_a_view_refers_to_traces_groups_and_parts_of_traces(tmp_path: Path) -> N
     assert shapes(piece) == [[[100, 0], [200, 0]], [[0, 300]], [[9, 300]]]
 
 
-def test_a_labelled_group_may_hold_others(tmp_path: Path) -> None:
-    def group(label: str, *inner: str) -> str:
-        truth = f'<annotation type="truth">{label}</annotation>'
-        return f"<traceGroup>{truth}{''.join(inner)}</traceGroup>"
-
+def test_a_labelled_group_may_hold_others_and_names_their_writer(tmp_path: Path) -> None:
+    trace = "<trace>0 0, 300 9</trace>"
+    inner = group(trace, truth="a") + group(trace, truth="b", writer="eve")
     text = inkml(
-        group("a b", group("a", "<trace>0 0, 300 0</trace>"), group("b", "<trace>0 5</trace>"))
+        '<annotation type="writer">ann</annotation>'
+        + group(inner, truth="a b", writer="bob")
+        + group(trace, truth="c")
     )
     ink = read(tmp_path, text, "page.inkml")
-    assert ink.labels == ("a b", "a", "b")
-    assert len(ink.piece(0).strokes) == 2
-
-
-def test_the_whole_ink_may_be_labelled(tmp_path: Path) -> None:
-    text = inkml(
-        '<annotation type="truth">hi</annotation><trace>0 0, 300 0</trace><trace>0 9</trace>'
-    )
-    assert len(only(read(tmp_path, text, "page.inkml")).strokes) == 2
+    pieces = [(piece.label, piece.writer, len(piece.strokes)) for piece in map(ink.piece, range(4))]
+    assert pieces == [
+        ("a b", "page/bob", 2),
+        ("a", "page/bob", 1),
+        ("b", "page/eve", 1),
+        ("c", "page/ann", 1),
+    ]
 
 
 def test_formulas_in_tex_are_skipped_and_counted_and_their_symbols_are_read(tmp_path: Path) -> None:
-    def symbol(label: str, trace: int) -> str:
-        view = f'<traceView traceDataRef="{trace}"/>'
-        return f'<traceGroup><annotation type="truth">{label}</annotation>{view}</traceGroup>'
-
     path = tmp_path / "crohme.inkml"
+    views = [f'<traceView traceDataRef="{number}"/>' for number in range(2)]
+    symbols = group(views[0], truth="2") + group(views[1], truth=r"\pi")
     path.write_text(
         inkml(
             r'<annotation type="truth">$2\pi$</annotation><annotation type="writer">w7</annotation>'
             '<trace id="0">0 0, 300 0</trace><trace id="1">400 0, 700 0</trace>'
-            '<traceGroup><annotation type="truth">Segmentation</annotation>'
-            f"{symbol('2', 0)}{symbol(chr(92) + 'pi', 1)}</traceGroup>"
+            + group(symbols, truth="Segmentation")
         )
     )
-    found = ink_files.read(path)
-    assert (only(found.ink).label, only(found.ink).writer) == ("2", "crohme/w7")
-    assert sum(found.statistics.skipped.values()) == 3
-    assert only(found.ink).category == "1a"
+    labelled = ink_files.read(path)
+    piece = only(labelled.ink)
+    assert (piece.label, piece.writer, piece.category) == ("2", "crohme/w7", "1a")
+    assert sum(labelled.statistics.skipped.values()) == 3
 
 
 @pytest.mark.parametrize(
@@ -96,52 +95,40 @@ def test_points_are_read_in_every_notation(tmp_path: Path, trace: str) -> None:
     assert shapes(inkml_piece(tmp_path, trace)) == [[[0, 0], [300, 400]]]
 
 
-def test_a_point_of_all_channels_needs_no_comma(tmp_path: Path) -> None:
-    head = "<traceFormat>" + "".join(f'<channel name="{name}"/>' for name in "XYFT")
-    assert shapes(inkml_piece(tmp_path, "9 9 1 2", f"{head}</traceFormat>")) == [[[0, 0]]]
+def channels(*attributes: str) -> str:
+    inner = "".join(f"<channel name={attribute}/>" for attribute in attributes)
+    return f"<traceFormat>{inner}</traceFormat>"
 
 
-def test_a_trace_without_points_is_none(tmp_path: Path) -> None:
-    trace = "</trace><trace/><trace> 0 0, 300 0</trace><trace>"
-    assert shapes(inkml_piece(tmp_path, trace)) == [[[0, 0], [300, 0]]]
+TURNED = channels("'T'", "'Y' orientation='-ve'", "'X'")
+CONTEXTS = [
+    f'<context xml:id="{name}">{form}</context>'
+    for name, form in (("mine", channels("'Y'", "'X'")), ("no", channels("'F'")))
+]
+SAME = "<canvasTransform><mapping type='identity'/></canvasTransform>"
 
 
-def test_definitions_that_nothing_refers_to_are_passed_over(tmp_path: Path) -> None:
-    def context(name: str, *channels: str) -> str:
-        inner = "".join(f'<channel name="{channel}"/>' for channel in channels)
-        return f'<context xml:id="{name}"><traceFormat>{inner}</traceFormat></context>'
-
-    head = f"<definitions>{context('mine', 'Y', 'X')}{context('no', 'F')}</definitions>"
-    text = inkml(
-        '<annotation type="truth">l</annotation><trace contextRef="#mine">0 9, 300 0</trace>', head
-    )
-    assert shapes(only(read(tmp_path, text, "page.inkml"))) == [[[9, 0], [0, 300]]]
-
-
-def test_a_transform_that_changes_nothing_is_none(tmp_path: Path) -> None:
-    head = "<canvasTransform><mapping type='identity'/></canvasTransform>"
-    assert shapes(inkml_piece(tmp_path, "0 0, 300 9", head)) == [[[0, 0], [300, 9]]]
-
-
-def test_a_piece_is_by_the_writer_of_the_innermost_group_that_names_one(tmp_path: Path) -> None:
-    def group(inner: str, **annotations: str) -> str:
-        annotated = "".join(
-            f'<annotation type="{k}">{v}</annotation>' for k, v in annotations.items()
-        )
-        return f"<traceGroup>{annotated}{inner}</traceGroup>"
-
-    trace = "<trace>0 0, 300 9</trace>"
-    text = inkml(
-        '<annotation type="writer">ann</annotation>'
-        + group(group(trace, truth="a") + group(trace, truth="b", writer="eve"), writer="bob")
-        + group(trace, truth="c")
-    )
-    ink = read(tmp_path, text, "page.inkml")
-    assert [(piece.label, piece.writer) for piece in map(ink.piece, range(3))] == [
-        ("a", "page/bob"),
-        ("b", "page/eve"),
-        ("c", "page/ann"),
-    ]
+@pytest.mark.parametrize(
+    ("head", "trace", "expected"),
+    [
+        (channels("'X'", "'Y'", "'F'", "'T'"), "<trace>9 9 1 2</trace>", [[[0, 0]]]),
+        (TURNED, "<trace>5 0 10, 6 300 20</trace>", [[[0, 300], [10, 0]]]),
+        ("", "<trace/><trace> 0 0, 300 0</trace><trace></trace>", [[[0, 0], [300, 0]]]),
+        (SAME, "<trace>0 0, 300 9</trace>", [[[0, 0], [300, 9]]]),
+        ("", "<trace>0 0, 3 0</trace><trace type='penUp'>3 0, 0 3</trace>", [[[0, 0], [256, 0]]]),
+        (
+            f"<definitions>{''.join(CONTEXTS)}</definitions>",
+            '<trace contextRef="#mine">0 9, 300 0</trace>',
+            [[[9, 0], [0, 300]]],
+        ),
+    ],
+    ids=["no comma", "order and direction", "no points", "no change", "pen up", "unused format"],
+)
+def test_formats_and_traces_of_every_kind_are_read(
+    tmp_path: Path, head: str, trace: str, expected: list[list[list[int]]]
+) -> None:
+    text = inkml(f'<annotation type="truth">l</annotation>{trace}', head)
+    assert shapes(only(read(tmp_path, text, "page.inkml"))) == expected
 
 
 def test_differences_go_on_until_another_prefix_comes(tmp_path: Path) -> None:
@@ -153,32 +140,12 @@ def test_an_asterisk_keeps_a_value(tmp_path: Path) -> None:
     assert shapes(inkml_piece(tmp_path, "0 0, 300 *, * 300")) == [[[0, 0], [300, 0], [300, 300]]]
 
 
-def test_channels_give_order_and_direction_of_x_and_y(tmp_path: Path) -> None:
-    head = (
-        '<traceFormat><channel name="T"/><channel name="Y" orientation="-ve"/><channel name="X"/>'
-        "<intermittentChannels><channel name='F'/></intermittentChannels></traceFormat>"
-    )
-    assert shapes(inkml_piece(tmp_path, "5 0 10, 6 300 20", head)) == [[[0, 300], [10, 0]]]
-
-
 def test_a_group_without_traces_is_skipped_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "page.inkml"
-    groups = (
-        f'<traceGroup><annotation type="truth">{label}</annotation>{trace}</traceGroup>'
-        for label, trace in (("a", ""), ("b", "<trace>0 0, 300 0</trace>"))
-    )
-    path.write_text(inkml("".join(groups)))
+    path.write_text(inkml(group("", truth="a") + group("<trace>0 0, 300 0</trace>", truth="b")))
     labelled = ink_files.read(path)
     assert labelled.ink.labels == ("b",)
     assert labelled.statistics.skipped == {("no ink", "1c", "page"): 1}
-
-
-def test_traces_with_the_pen_up_are_left_out(tmp_path: Path) -> None:
-    text = inkml(
-        '<annotation type="truth">l</annotation><trace>0 0, 300 0</trace>'
-        '<trace type="penUp">300 0, 0 300</trace>'
-    )
-    assert shapes(only(read(tmp_path, text, "page.inkml"))) == [[[0, 0], [300, 0]]]
 
 
 @pytest.mark.parametrize(

@@ -9,74 +9,51 @@ import pytest
 
 from inkstream.model.alphabet import ASCII, LETTERS, WESTERN
 from inkstream.model.data.sources.paper import fold, load_lines, spelt
+from inkstream.model.data.split import PARTS
 from inkstream.model.errors import DataError
 from tests.helpers.paper_folder import write_index, write_wills
 
 
 @pytest.mark.parametrize(
-    ("text", "folded"),
+    ("text", "folded", "with_accents"),
     [
-        ("né à Noël, ça", "ne a Noel, ca"),
-        ("cœur, Œuvre, ex æquo", "coeur, OEuvre, ex aequo"),
-        ("« l’an » – “dix”…", '" l\'an " - "dix"...'),
-        ("1° ſi", "1o si"),
-        ("  two\u00a0 spaces ", "two spaces"),
-        ("π €", "π €"),
+        ("ne\u0301 à Noël, ça", "ne a Noel, ca", "né à Noël, ça"),
+        ("cœur, Œuvre, ex æquo", "coeur, OEuvre, ex aequo", "cœur, Œuvre, ex æquo"),
+        ("« l’an » – “dix”…", '" l\'an " - "dix"...', '« l\'an » - "dix"...'),
+        ("1° ſi", "1o si", None),
+        ("  two\u00a0 spaces ", "two spaces", "two spaces"),
+        ("π €", "π €", "π €"),
     ],
 )
-def test_accents_and_typographic_signs_are_folded(text: str, folded: str) -> None:
-    assert fold(text) == folded
-
-
-@pytest.mark.parametrize(
-    ("text", "with_accents"),
-    [
-        ("ne\u0301 à Noël", "né à Noël"),
-        ("« l’an » – “dix”…", '« l\'an » - "dix"...'),
-        ("  two\u00a0 spaces ", "two spaces"),
-        ("cœur, 1°", "cœur, 1°"),
-    ],
-)
-def test_texts_with_accents_have_plain_marks_and_single_spaces(
-    text: str, with_accents: str
+def test_accents_and_typographic_signs_are_folded_or_made_plain(
+    text: str, folded: str, with_accents: str | None
 ) -> None:
-    assert spelt(text) == with_accents
+    assert fold(text) == folded
+    assert with_accents is None or spelt(text) == with_accents
 
 
-def test_wills_are_folded_and_those_with_marks_left_out(tmp_path: Path) -> None:
+def test_wills_are_folded_for_labels_without_all_accents(tmp_path: Path) -> None:
     write_wills(tmp_path, n_writers=3)
     wills = load_lines(tmp_path)
     assert wills.texts == ["ne a", "Mme abc"] * 3
     assert wills.writers == ["w0", "w0", "w1", "w1", "w2", "w2"]
-    assert wills.n_left_out == 1
+    assert wills.n_left_out == 1  # it has something crossed out
     assert [image.shape for image in wills.images] == [(80, 200 + number) for number in range(6)]
-
-
-def test_texts_of_wills_have_accents_for_labels_that_have_all_letters(tmp_path: Path) -> None:
-    write_wills(tmp_path, n_writers=2)
-    wills = load_lines(tmp_path)
-    assert wills.spelt == ["né à", "Mme abc"] * 2
+    assert wills.spelt == ["né à", "Mme abc"] * 3
     assert wills.texts_in(WESTERN) == wills.texts_in(ASCII + LETTERS) == wills.spelt
     assert wills.texts_in(ASCII) == wills.texts_in(ASCII + LETTERS[1:]) == wills.texts
 
 
-def test_no_writer_of_wills_is_in_two_parts_and_every_line_in_one(tmp_path: Path) -> None:
-    write_wills(tmp_path, n_writers=60)
-    wills = load_lines(tmp_path)
-    parts = [wills.part(name) for name in ("train", "validation", "test")]
-    assert sorted(np.concatenate(parts)) == list(range(120))
-    writers = [{wills.writers[index] for index in part} for part in parts]
-    assert sum(map(len, writers)) == 60
-    assert all(writers)
-
-
-def test_the_part_of_a_writer_depends_on_no_other_writer(tmp_path: Path) -> None:
+def test_no_writer_of_wills_is_in_two_parts_which_depend_on_no_other(tmp_path: Path) -> None:
     write_wills(tmp_path / "few", n_writers=30)
     write_wills(tmp_path / "many", n_writers=60)
     few, many = load_lines(tmp_path / "few"), load_lines(tmp_path / "many")
-    for part in ("train", "validation", "test"):
-        own = {few.writers[index] for index in few.part(part)}
-        assert own <= {many.writers[index] for index in many.part(part)}
+    assert sorted(np.concatenate([many.part(name) for name in PARTS])) == list(range(120))
+    by_part = [{many.writers[index] for index in many.part(name)} for name in PARTS]
+    assert sum(map(len, by_part)) == 60
+    assert all(by_part)
+    for name, writers in zip(PARTS, by_part, strict=True):
+        assert {few.writers[index] for index in few.part(name)} <= writers
 
 
 def test_a_fifth_of_the_writers_of_german_words_validates_and_a_fifth_tests(tmp_path: Path) -> None:
@@ -85,9 +62,11 @@ def test_a_fifth_of_the_writers_of_german_words_validates_and_a_fifth_tests(tmp_
     assert (words.source.key, words.n_left_out) == ("german", 0)
     assert words.spelt[:2] == ["Weißenfels", "Große Straße"]
     assert words.texts[:2] == ["Weissenfels", "Grosse Strasse"]
-    assert [len(words.part(name)) for name in ("train", "validation", "test")] == [12, 4, 4]
+    assert [len(words.part(name)) for name in PARTS] == [12, 4, 4]
     unpacked = load_lines(tmp_path / "german-words")
     assert (unpacked.digest, unpacked.parts) == (words.digest, words.parts)
+    for image, same in zip(unpacked.images, words.images, strict=True):
+        np.testing.assert_array_equal(image, same)
 
 
 def test_words_are_fitted_to_their_ink_and_lines_to_their_image(tmp_path: Path) -> None:
@@ -107,7 +86,7 @@ def test_sheets_of_registers_are_split_by_their_number(tmp_path: Path) -> None:
     }
     lines = load_lines(write_index(tmp_path / "notaries", texts))
     assert lines.parts == {f"FRAN_0025_{number:04}": part for number, part in numbers.items()}
-    assert [len(lines.part(name)) for name in ("train", "validation", "test")] == [4, 4, 2]
+    assert [len(lines.part(name)) for name in PARTS] == [4, 4, 2]
 
 
 @pytest.mark.parametrize(
@@ -135,26 +114,10 @@ def test_lines_of_registers_with_unreadable_letters_or_signs_are_left_out(tmp_pa
     assert (lines.spelt, lines.n_left_out) == (["Inventaire"], 4)
 
 
-def test_images_by_writers_of_no_known_source_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is of no known source: its writers are Zoë"):
-        load_lines(write_index(tmp_path / "lines", {"Zoë": ["a"]}))
-
-
-def test_an_archive_of_wills_is_read_as_its_folder(tmp_path: Path) -> None:
-    write_wills(tmp_path / "wills", n_writers=3)
-    with tarfile.open(tmp_path / "wills.tar", "w") as archive:
-        for path in sorted((tmp_path / "wills").iterdir()):
-            archive.add(path, path.name)
-    unpacked, packed = load_lines(tmp_path / "wills"), load_lines(tmp_path / "wills.tar")
-    assert packed.digest == unpacked.digest
-    assert packed.texts == unpacked.texts
-    for image, same in zip(packed.images, unpacked.images, strict=True):
-        np.testing.assert_array_equal(image, same)
-
-
 @pytest.mark.parametrize(
     ("writer", "text", "complaint"),
     [
+        ("Zoë", "a", "is of no known source: its writers are Zoë"),
         ("lect:page-abc", "a", "is of no known source: its writers are lect:page-abc"),
         ("lect:page-F_1_L-0", "[illisible]", "has no line that can be used, 1 are left out"),
         ("dhsd-1", "λόγος", "has no line that can be used"),

@@ -40,24 +40,20 @@ def digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_digit_is_in_one_part_and_words_are_in_none(digits: Path) -> None:
     parts = [load(digits, part) for part in ("train", "validation", "test")]
-    writers = [set(own["pen digits"].writers.tolist()) for own in parts]
-    assert [len(own) for own in writers] == [6, 2, 2]
+    writers = [set(digits_of_part["pen digits"].writers.tolist()) for digits_of_part in parts]
+    assert [len(writers_of_part) for writers_of_part in writers] == [6, 2, 2]
     assert len(set.union(*writers)) == 10
     counts = {name: sum(value == name for value in part_of_writer(DONORS).values())
               for name in ("train", "validation", "test")}  # fmt: skip
-    drawn = [len(own["UNIPEN 1a"].images) for own in parts]
+    drawn = [len(digits_of_part["UNIPEN 1a"].images) for digits_of_part in parts]
     assert drawn == [2 * counts["train"], counts["validation"], counts["test"]]
     answers = parts[0]["pen digits"].images.answers.tolist()
     assert answers == [7, 7, 1, 1, *answers[4:]]
 
 
 def test_digests_of_the_split_are_the_same_in_all_parts(digits: Path) -> None:
-    digests = {
-        (name, own.split_digest)
-        for part in ("train", "validation", "test")
-        for name, own in load(digits, part).items()
-    }
-    assert len(digests) == 2
+    parts = [load(digits, part) for part in ("train", "validation", "test")]
+    assert len({(name, of.split_digest) for part in parts for name, of in part.items()}) == 2
 
 
 def test_a_file_without_digits_is_refused(digits: Path) -> None:
@@ -78,7 +74,7 @@ def test_a_digit_is_drawn_as_mnists_are_by_pens_of_every_width() -> None:
         middle = [columns.sum(axis) @ (np.arange(28) + 0.5) / mass for axis in (0, 1)]
         np.testing.assert_allclose(middle, 14, atol=0.3)
         inked = (columns > 127).nonzero()
-        assert 17 <= max(np.ptp(places) + 1 for places in inked) <= 21
+        assert 17 <= max(np.ptp(indices) + 1 for indices in inked) <= 21
     masses = [columns.sum() / 255 for columns in drawn]
     assert max(masses) > 2.5 * min(masses)
 

@@ -12,7 +12,7 @@ import pytest
 from inkstream.model.alphabet import ASCII, WESTERN
 from inkstream.model.data.synthesis import texts
 from inkstream.model.data.synthesis.texts import NUMBERS, WordSampler, marks, number
-from inkstream.model.data.synthesis.word_lists import LANGUAGES, words_of
+from inkstream.model.data.synthesis.word_lists import LANGUAGES
 from inkstream.model.errors import DataError
 
 LABELS = ("The canal's 14 well-known bananas.", "canals, and a bandana", "Alabama, Panama; PAN")
@@ -44,16 +44,12 @@ def test_known_words_are_those_of_the_labels_without_their_marks() -> None:
     assert {words.known(rng.random()) for _ in range(2000)} == KNOWN
 
 
-def test_the_frequency_of_a_word_is_the_root_of_its_count() -> None:
+def test_words_have_the_root_of_their_frequency() -> None:
     words, rng = sampler(["one two two two two"] * 4), random()
-    words_drawn = [words.known(rng.random()) for _ in range(3000)]
-    assert words_drawn.count("two") / words_drawn.count("one") == pytest.approx(2, rel=0.15)
-
-
-def test_words_of_the_language_have_the_root_of_their_frequency() -> None:
-    words, rng = sampler(LABELS), random()
-    words_drawn = [words.of_language["en"](rng.random()) for _ in range(3000)]
-    assert words_drawn.count("the") / words_drawn.count("canal") == pytest.approx(3, rel=0.15)
+    known = [words.known(rng.random()) for _ in range(3000)]
+    assert known.count("two") / known.count("one") == pytest.approx(2, rel=0.15)
+    english = [words.of_language["en"](rng.random()) for _ in range(3000)]
+    assert english.count("the") / english.count("canal") == pytest.approx(3, rel=0.15)
 
 
 def test_so_many_texts_are_in_other_languages_in_equal_parts() -> None:
@@ -82,14 +78,6 @@ def test_a_text_can_be_drawn_that_holds_any_character(char: str) -> None:
     for text in (words.holding(char, rng) for _ in range(20)):
         assert char in text
         assert " " not in text
-
-
-def test_english_words_are_sorted_by_frequency() -> None:
-    words = words_of("en")
-    assert len(words) == 60_000
-    assert list(words.values()) == sorted(words.values(), reverse=True)
-    assert {"the", "don't", "hydroponic", "well-known"} - words.keys() <= {"well-known"}
-    assert not {word for word in words if not word.isascii() or word != word.lower()}
 
 
 def test_words_and_their_frequencies_are_the_same_in_each_process() -> None:
@@ -160,7 +148,7 @@ def test_french_german_and_spanish_have_their_own_marks() -> None:
 
     def drawn(language: str) -> list[str]:
         marked = (marks(3, characters, rng, language) for _ in range(1500))
-        return [" ".join(before + "w" + after for before, after, _ in own) for own in marked]
+        return [" ".join(before + "w" + after for before, after, _ in line) for line in marked]
 
     assert {mark for mark in "«»„¿¡" if any(mark in text for text in drawn("en"))} == set()
     assert any(text.startswith("« w") and " »" in text for text in drawn("fr"))
@@ -170,4 +158,4 @@ def test_french_german_and_spanish_have_their_own_marks() -> None:
         assert text.startswith("¡") == text.endswith("!")
     assert not any("'s" in text for text in drawn("fr"))
     plain = [marks(3, ALL, rng, "fr") for _ in range(500)]
-    assert not any("«" in before for own in plain for before, _, _ in own)
+    assert not any("«" in before for line in plain for before, _, _ in line)

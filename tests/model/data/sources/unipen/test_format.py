@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from inkstream.model.data.sources.unipen.format import Page, includes, read_page, read_segments
+from inkstream.model.data.sources.unipen.format import Page, read_labels, read_page
 from inkstream.model.errors import DataError
 
 
@@ -36,16 +36,6 @@ LINES = b"""
 
 
 # Components
-
-
-def test_components_are_counted_over_pen_down_and_pen_up() -> None:
-    assert ink(page(LINES), "0") == [[[0, 0], [1, 10], [2, 20]]]
-    assert ink(page(LINES), "2") == [[[4, 40], [5, 50]]]
-
-
-def test_points_with_the_pen_up_are_in_no_stroke() -> None:
-    assert ink(page(LINES), "1") == []
-    assert ink(page(LINES), "0-2") == ink(page(LINES), "0") + ink(page(LINES), "2")
 
 
 def test_blocks_without_points_are_not_counted() -> None:
@@ -101,6 +91,11 @@ def test_coord_gives_the_order_of_x_and_y(coordinates: bytes, points: bytes) -> 
         ("0:1-2", [[[1, 10], [2, 20]], [[4, 40], [5, 50]]]),
         ("0:0-0:1,2", [[[0, 0], [1, 10]], [[4, 40], [5, 50]]]),
         ("2,0:0", [[[0, 0]], [[4, 40], [5, 50]]]),
+        ("0", [[[0, 0], [1, 10], [2, 20]]]),
+        ("1", []),  # its pen is up
+        ("2", [[[4, 40], [5, 50]]]),
+        ("0-2", [[[0, 0], [1, 10], [2, 20]], [[4, 40], [5, 50]]]),
+        ("2-0", []),  # backwards
     ],
 )
 def test_a_delineation_names_components_points_and_lists_of_them(
@@ -127,10 +122,6 @@ def test_a_delineation_of_missing_or_unreadable_ink_is_refused(
         page(LINES).strokes(delineation)
 
 
-def test_a_delineation_backwards_names_no_ink() -> None:
-    assert page(LINES).strokes("2-0") == []
-
-
 # Includes and headers
 
 
@@ -144,7 +135,7 @@ def test_nested_includes_keep_coordinates_and_writer() -> None:
 
 
 def test_several_includes_follow_each_other_in_one_count() -> None:
-    paths = includes(b".INCLUDE a.dat\n.INCLUDE b.dat\n")
+    paths, _ = read_labels(b".INCLUDE a.dat\n.INCLUDE b.dat\n", "7", "abc")
     assert paths == ("a.dat", "b.dat")
     parsed = read_page(paths, files(a_dat=b".PEN_DOWN\n1 1\n", b_dat=b".PEN_DOWN\n2 2\n"))
     assert ink(parsed, "0-1") == [[[1, 1]], [[2, 2]]]
@@ -164,7 +155,7 @@ def test_each_component_has_the_header_before_it() -> None:
 
 
 def test_segments_are_read_unchanged() -> None:
-    segments = read_segments(
+    _, segments = read_labels(
         b'.VERSION 1.0\n.SEGMENT WORD 0-3 OK  "well"  \r\n\t.SEGMENT TEXT 4:1-5 ? "say \\"a\\" "\n'
         b'.COMMENT .SEGMENT WORD 0 OK "not this"\n',
         "8",

@@ -74,9 +74,7 @@ def test_points_that_repeat_the_one_before_are_left_out(tmp_path: Path) -> None:
     assert only(ink).strokes[0].tolist() == [[0, 0], [1, 0]]
 
 
-def test_categories_that_repeat_others_are_not_read(
-    tmp_path: Path,
-) -> None:
+def test_categories_that_repeat_others_are_not_read(tmp_path: Path) -> None:
     ink, _ = read(
         tmp_path,
         blocks(box(0, 0), box(20, 0)),
@@ -153,69 +151,63 @@ def test_a_label_much_longer_than_its_ink_is_skipped(tmp_path: Path) -> None:
 # Letters
 
 
-def test_all_points_of_a_character_belong_to_its_letter(tmp_path: Path) -> None:
-    ink, _ = read(tmp_path, blocks(box(0, 0)), {"1c": ['CHARACTER 0 ? "o"']})
-    assert only(ink).letters[0].tolist() == [0] * 5
+def characters(**delineations: str) -> list[str]:
+    """Return segments of characters."""
+    return [f'CHARACTER {where} ? "{char}"' for char, where in delineations.items()]
 
 
-def test_characters_within_a_word_give_its_letters(tmp_path: Path) -> None:
-    stroke = [(0, 0), (5, 5), (10, 0), (15, 5), (20, 0), (25, 5)]
-    ink, _ = read(
-        tmp_path,
-        blocks(stroke, [(12, 20)]),
-        {
-            "7": ['WORD 0-1 ? "aim"'],
-            "3": ['CHARACTER 0-0:1 ? "a"', 'CHARACTER 0:2-0:3,1 ? "i"', 'CHARACTER 0:4-0:5 ? "m"'],
-        },
-    )
-    word = by_label(ink)["aim"]
-    assert [letters.tolist() for letters in word.letters] == [[0, 0, 1, 1, 2, 2], [1]]
+IN_ONE = [(0, 0), (5, 5), (10, 0), (15, 5), (20, 0), (25, 5)]
 
 
-def test_letters_are_counted_with_the_spaces_of_a_text(tmp_path: Path) -> None:
-    ink, _ = read(
-        tmp_path,
-        blocks(box(0, 0), box(30, 0), box(45, 0)),
-        {
-            "8": ['TEXT 0-2 ? "A be"'],
-            "1b": ['CHARACTER 0 ? "A"'],
-            "1c": ['CHARACTER 1 ? "b"', 'CHARACTER 2 ? "e"'],
-        },
-    )
-    assert [letters[0] for letters in by_label(ink)["A be"].letters] == [0, 2, 3]
-
-
-def test_a_letter_written_later_gets_its_position_in_the_word(tmp_path: Path) -> None:
-    ink, _ = read(
-        tmp_path,
-        blocks(box(0, 0), box(40, 0), box(20, 0)),
-        {
-            "7": ['WORD 0-2 ? "bad"'],
-            "3": ['CHARACTER 0 ? "b"', 'CHARACTER 1 ? "d"', 'CHARACTER 2 ? "a"'],
-        },
-    )
-    assert [letters[0] for letters in by_label(ink)["bad"].letters] == [0, 2, 1]
-
-
-def test_ink_that_no_character_covers_has_no_letter(tmp_path: Path) -> None:
-    ink, _ = read(
-        tmp_path,
-        blocks(box(0, 0), box(20, 0), box(40, 0)),
-        {"7": ['WORD 0-2 ? "sea"'], "3": ['CHARACTER 0 ? "s"', 'CHARACTER 2 ? "a"']},
-    )
-    assert [letters[0] for letters in by_label(ink)["sea"].letters] == [0, -1, 2]
-
-
-def test_words_within_a_text_identify_its_marks(tmp_path: Path) -> None:
-    ink, _ = read(
-        tmp_path,
-        blocks(box(0, 0, 40), box(50, 0, 3), box(70, 0, 40), box(120, 0, 3)),
-        {
-            "8": ['TEXT 0-3 ? "yes. no."'],
-            "7": ['WORD 0 ? "yes"', 'WORD 1 ? "."', 'WORD 2 ? "no"', 'WORD 3 ? "."'],
-        },
-    )
-    assert [letters[0] for letters in by_label(ink)["yes. no."].letters] == [-1, 3, -1, 7]
+@pytest.mark.parametrize(
+    ("strokes", "labels", "label", "letters"),
+    [
+        ([box(0, 0)], {"1c": ['CHARACTER 0 ? "o"']}, "o", [[0] * 5]),
+        (
+            [IN_ONE, [(12, 20)]],
+            {"7": ['WORD 0-1 ? "aim"'], "3": characters(a="0-0:1", i="0:2-0:3,1", m="0:4-0:5")},
+            "aim",
+            [[0, 0, 1, 1, 2, 2], [1]],
+        ),
+        (
+            [box(0, 0), box(30, 0), box(45, 0)],
+            {"8": ['TEXT 0-2 ? "A be"'], "1b": characters(A="0"), "1c": characters(b="1", e="2")},
+            "A be",
+            [[0] * 5, [2] * 5, [3] * 5],
+        ),
+        (
+            [box(0, 0), box(40, 0), box(20, 0)],
+            {"7": ['WORD 0-2 ? "bad"'], "3": characters(b="0", d="1", a="2")},
+            "bad",
+            [[0] * 5, [2] * 5, [1] * 5],
+        ),
+        (
+            [box(0, 0), box(20, 0), box(40, 0)],
+            {"7": ['WORD 0-2 ? "sea"'], "3": characters(s="0", a="2")},
+            "sea",
+            [[0] * 5, [-1] * 5, [2] * 5],
+        ),
+        (
+            [box(0, 0, 40), box(50, 0, 3), box(70, 0, 40), box(120, 0, 3)],
+            {
+                "8": ['TEXT 0-3 ? "yes. no."'],
+                "7": ['WORD 0 ? "yes"', 'WORD 1 ? "."', 'WORD 2 ? "no"', 'WORD 3 ? "."'],
+            },
+            "yes. no.",
+            [[-1] * 5, [3] * 5, [-1] * 5, [7] * 5],
+        ),
+    ],
+    ids=["whole", "within a word", "with spaces", "later", "not covered", "marks in a text"],
+)
+def test_characters_and_words_within_a_piece_give_its_letters(
+    tmp_path: Path,
+    strokes: list[Stroke],
+    labels: dict[str, list[str]],
+    label: str,
+    letters: list[list[int]],
+) -> None:
+    ink, _ = read(tmp_path, blocks(*strokes), labels)
+    assert [of_stroke.tolist() for of_stroke in by_label(ink)[label].letters] == letters
 
 
 def test_letters_that_do_not_fit_the_label_are_left_out(tmp_path: Path) -> None:
