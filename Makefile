@@ -117,7 +117,7 @@ nets: $(FULL) ## Make both nets, in runs/, and the language models that are ship
 	done
 	$(MAKE) languages TEXTS=$(SOURCES)/texts
 
-chaos: $(FULL) ## Let 200 writers write while workers are deployed and killed: report.json, gaps.png
+chaos: $(FULL) ## Let 200 writers write while workers are deployed and killed: report.json
 	$(BIN)/python -m tools.chaos $(ARGS)
 
 soak: $(FULL) ## Two hours of mixed load on two workers: nothing may grow; report.json, soak.png

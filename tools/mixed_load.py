@@ -30,8 +30,8 @@ from inkstream.model import checkpoint
 from inkstream.model.errors import InkstreamError
 from inkstream.service.bench.pens import Sent, column_messages, ink_messages
 from inkstream.service.client.stream import AsyncStream, connect
+from tests.helpers.invalid_messages import INVALID_MESSAGES
 from tests.helpers.raw_http import BAD_HANDSHAKES, HANDSHAKE
-from tools.invalid_messages import INVALID_MESSAGES
 from tools.writing import RESET, Line, Writer, compare
 
 EXAMPLES: Final = Path(__file__).parents[1] / "examples"

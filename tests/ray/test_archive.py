@@ -25,7 +25,7 @@ class Fatal(offline.Reader):
 @pytest.fixture(scope="module")
 def ray_here() -> Iterator[None]:
     """Run Ray on this machine."""
-    from tools.local_ray import local_ray
+    from tests.ray.local_ray import local_ray
 
     with local_ray({"PYTHONPATH": str(ROOT)}):
         yield
