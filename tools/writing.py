@@ -61,7 +61,9 @@ class Writer:
     async def send(self, data: str | bytes) -> Line | None:
         """Send columns, ink, a flush or a reset and take its answers; return the line it ends."""
         line = self._line
-        message = {"type": "columns"} if isinstance(data, bytes) else json.loads(data)
+        message: dict[str, Any] = {"type": "columns"}
+        if isinstance(data, str):
+            message = json.loads(data)
         if message["type"] == "reset":
             await self._stream.reset()
             self._line = Line([])
