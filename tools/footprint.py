@@ -60,7 +60,7 @@ def install(folder: Path) -> dict[str, float]:
 
 def start_parts(folder: Path) -> dict[str, tuple[float, float]]:
     """Return the seconds and the MB of each part of a start, one after the other."""
-    command = [folder / "bin" / "python", "-P", ROOT / "tools" / "start_parts.py"]
+    command = [str(folder / "bin" / "python"), "-P", str(ROOT / "tools" / "start_parts.py")]
     parts: dict[str, tuple[float, float]] = json.loads(subprocess.check_output(command))
     return parts
 

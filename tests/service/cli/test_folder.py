@@ -349,7 +349,7 @@ def test_page_formats_go_to_standard_output(
         (["--page", "--jsonl", "x.jsonl", "--alto"], "--jsonl and --parquet exclude"),
         (["--page", "--ray"], "add --page, and --jsonl or --parquet"),
         (["--ray", "--jsonl", "x.jsonl"], "add --page, and --jsonl or --parquet"),
-        (["--page", "--parquet", "x"], "--parquet is of --ray"),
+        (["--page", "--parquet", "x"], "--parquet needs --ray"),
     ],
 )
 def test_flags_that_exclude_each_other_are_one_line_and_code_2(
