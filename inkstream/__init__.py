@@ -29,8 +29,8 @@ __all__ = [
 ]
 
 _HOMES: Final = {  # of the names that do not come from `model.recognizer`
-    "connect": "service.client",
-    "connect_sync": "service.client",
+    "connect": "service.client.stream",
+    "connect_sync": "service.client.stream",
     "digit_columns": "model.preprocess.columns",
     "line_columns": "model.preprocess.columns",
 }
