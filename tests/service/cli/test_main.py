@@ -250,8 +250,8 @@ def test_models_lists_the_metrics_of_the_reports_and_language_models(
         }
     assert "report_writers_words_error" in read(find("lines")).metrics
     english = load("english")
-    start = f"english: language model of {len(english.about.characters)} characters, "
-    assert any(line.startswith(f"{start}{len(english):,} n-grams") for line in lines)
+    english_line = f"english: language model of {len(english.about.characters)} characters, "
+    assert any(line.startswith(f"{english_line}{len(english):,} n-grams") for line in lines)
     assert cli.run(["models", "--json"]) == 0
     listed = {line["name"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
     assert listed["english"]["n_grams"] == len(english)
