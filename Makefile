@@ -56,7 +56,7 @@ run: $(BASE) ## Start the server, watch it read a digit and a line, go on servin
 	    '  and open http://127.0.0.1:$(PORT) and write'; \
 	wait $$server || wait $$server
 
-lint: $(FULL) ## Lint, check types
+lint: $(FULL)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
@@ -67,7 +67,7 @@ check: lint ## Lint, check types, run the fast tests
 test: lint ## Lint, check types, run all tests
 	$(PYTEST) --numprocesses $(ALL_WORKERS) -m 'not hostile and not ray' $(ARGS)
 
-test-ray: $(RAY_INSTALLED) ## Run the tests on a cluster of Ray on this machine
+test-ray: $(RAY_INSTALLED) # Run the tests on a cluster of Ray on this machine
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 0 -s -m ray tests/ray $(ARGS)
 
 train: $(FULL) ## Train the digits model (ARGS="--minutes 30 --device cuda")
@@ -87,14 +87,14 @@ bench: $(FULL) ## Measure speed beside bounds and plain servers, and count write
 	&& measure_and_draw writers-lines-columns 'writers --columns' \
 	&& measure_and_draw writers-digits 'writers --model digits'
 
-hostile: $(FULL) ## Attack a server: each kind of attack, and for 15 minutes messages that are nearly right
+hostile: $(FULL) # Attack a server: each kind of attack, and for 15 minutes messages that are nearly right
 	HOSTILE_S=$(or $(SECONDS),450) $(BIN)/pytest -n 0 -s tests/hostile $(ARGS)
 
 # A package that PyPI's list cannot be asked about fails it too (--strict).
-audit: $(AUDIT) ## Look for known vulnerabilities of the versions in constraints.txt
+audit: $(AUDIT) # Look for known vulnerabilities of the versions in constraints.txt
 	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt $(ARGS)
 
-simulate: $(FULL) ## Run 100,000 simulated histories of broken connections and servers
+simulate: $(FULL) # Run 100,000 simulated histories of broken connections and servers
 	$(BIN)/python -m tools.simulate --histories 100000 $(ARGS)
 
 # TEXTS is a folder of LANGUAGE.txt.xz, sentences of these sources.
@@ -117,33 +117,25 @@ nets: $(FULL) ## Make both nets, in runs/, and the language models that are ship
 	done
 	$(MAKE) languages TEXTS=$(SOURCES)/texts
 
-chaos: $(FULL) ## Let 200 writers write while workers are deployed and killed: report.json, gaps.png
-	$(BIN)/python -m tools.chaos $(ARGS)
-
-soak: $(FULL) ## Two hours of mixed load on two workers: nothing may grow; report.json, soak.png
-	$(BIN)/python -m tools.soak $(ARGS)
-
-footprint: $(FULL) ## Measure the base install, the idle server's memory, its start
-	$(BIN)/python -m tools.footprint
-
-pad: $(FULL) ## Measure the writing pad in a browser, and take its pictures
-	$(BIN)/python -m tools.pad
-
-figures: $(FULL) ## Put the reports' figures into README and the model card
-	$(BIN)/python -m tools.figures
-
-release: $(FULL) ## Build the wheel and the source archive, with a bill of materials (SBOM) and digests
-	$(BIN)/python -m tools.release
+figures: tools.figures ## Put the reports' figures into README and the model card
+release: tools.release ## Build the wheel and the source archive, with a bill of materials (SBOM) and digests
+footprint: tools.footprint # Measure the base install, the idle server's memory, its start
+pad: tools.pad # Measure the writing pad in a browser, and take its pictures
+chaos: tools.chaos # Let 200 writers write while workers are deployed and killed
+soak: tools.soak # Two hours of mixed load on two workers: nothing may grow
+tools.%: $(FULL)
+	$(BIN)/python -m $@ $(ARGS)
 
 docker: ## Build the container image
 	$(DOCKER) build $(DOCKER_BUILD) --file docker/Dockerfile --tag inkstream .
 
-docker-test: docker $(FULL) ## Build the image, start it, stream ten digits, stop it
+docker-test: docker $(FULL) # Build the image, start it, stream ten digits, stop it
 	DOCKER='$(DOCKER)' COMPOSE='$(COMPOSE)' $(BIN)/pytest tests/test_docker.py $(ARGS)
 
-clean: ## Remove what make installed
+clean: # Remove what make installed
 	rm -rf $(VENV)
 
+# Targets with one # are for those who change inkstream: CONTRIBUTING.md and the documents name them.
 help: ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
 	    printf '  make %-12s %s\n' "$$name" "$$text"; done

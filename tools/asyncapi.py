@@ -14,7 +14,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import server_messages as messages
-from inkstream.service.protocol.client_messages import ClientMessage
+from inkstream.service.protocol.client_messages import ClientMessage, Configure
 from inkstream.service.protocol.server_messages import (
     PROTOCOL,
     Limits,
@@ -33,7 +33,6 @@ answers, closing codes, limits and credentials are described in docs/protocol.md
 """
 
 BLOB: Final = "AbzvbGZFCnkAAAAAaq0..."  # the beginning of one
-
 DIGEST: Final = "5d0c5f0a6b4d2a61"  # the beginning of one
 PROBABILITIES: Final = [*zip("0123456789", [0.002] * 7 + [0.982, 0.002, 0.002], strict=True)]
 
@@ -44,7 +43,7 @@ FROM_CLIENT: Final[dict[str, ClientMessage]] = {
         strokes=[requests.Stroke(id=0, points=[(12.0, 20.0), (14.5, 61.0), (16.0, 99.5)])],
         height=120.0,
     ),
-    "configure": requests.Configure(type="configure", id="c1", results="message", top_k=3),
+    "configure": Configure(type="configure", id="c1", results="message", top_k=3),
     "rewind": requests.Rewind(type="rewind", id="r1", column=12),
     "flush": requests.Flush(type="flush", id=7),
     "reset": requests.Reset(type="reset", id=8),
@@ -218,9 +217,9 @@ def _messages(
             "summary": type(example).__doc__,
             "payload": payloads[name, mode],
             "examples": [
-                {"payload": _payload(each)}
-                for each in (example, OF_A_TRANSCRIBER.get(name))
-                if each is not None
+                {"payload": _payload(message)}
+                for message in (example, OF_A_TRANSCRIBER.get(name))
+                if message is not None
             ],
         }
         for name, example in examples.items()
@@ -238,7 +237,6 @@ def _payload(example: ClientMessage | ServerMessage) -> Document:
 
 
 def _channel(messages: Document) -> Document:
-    language = requests.Configure.model_json_schema()["properties"]["language"]
     return {
         "address": "/v1/stream",
         "title": "A stream of one writer",
@@ -254,7 +252,7 @@ def _channel(messages: Document) -> Document:
                             "description": "Name of a served model; absent: the first.",
                             "examples": ["digits"],
                         },
-                        "language": language,
+                        "language": Configure.model_json_schema()["properties"]["language"],
                         "traceparent": {
                             "type": "string",
                             "description": "W3C Trace Context, for the server's log.",

@@ -18,9 +18,6 @@ from prometheus_client.metrics_core import Metric
 from inkstream.service.observe.metrics import Metrics
 
 DASHBOARD: Final = Path(__file__).parent.parent / "docker" / "observability" / "dashboard.json"
-SCHEMA_VERSION: Final = 39  # of the dashboard's format: Grafana 11 and newer take it
-WIDTH, HEIGHT, COLUMNS = 8, 8, 3  # of a panel, in units of Grafana's grid, which is 24 wide
-QUANTILES: Final = (0.5, 0.9, 0.99)
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 SELECTED: Final = '{instance=~"$instance"}'
 RATE: Final = f"{SELECTED}[$__rate_interval]"
@@ -39,7 +36,7 @@ def lines(metric: Metric, labels: tuple[str, ...]) -> Iterator[tuple[str, str, l
         return
     if metric.type == "histogram":
         buckets = f"sum by (le) (rate({metric.name}_bucket{RATE}))"
-        quantiles = [(f"histogram_quantile({q}, {buckets})", f"{q:.0%}") for q in QUANTILES]
+        quantiles = [(f"histogram_quantile({q}, {buckets})", f"{q:.0%}") for q in (0.5, 0.9, 0.99)]
         yield metric.documentation, unit, quantiles
     if metric.type == "counter" or labels:
         counted = f"{metric.name}_{'total' if metric.type == 'counter' else 'count'}"
@@ -53,42 +50,32 @@ def panels() -> Iterator[dict[str, Any]]:
         if isinstance(collector, MetricWrapperBase):
             for metric in collector.describe():
                 for title, unit, shown in lines(metric, collector._labelnames):
-                    yield panel(title, unit, shown)
-
-
-def panel(title: str, unit: str, shown: list[Query]) -> dict[str, Any]:
-    """Return a panel with a line for each query."""
-    return {
-        "type": "timeseries",
-        "title": title,
-        "datasource": DATASOURCE,
-        "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
-        "targets": [
-            {"refId": chr(ord("A") + place), "expr": expression, "legendFormat": legend}
-            for place, (expression, legend) in enumerate(shown)
-        ],
-    }
+                    yield {
+                        "type": "timeseries",
+                        "title": title,
+                        "datasource": DATASOURCE,
+                        "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
+                        "targets": [
+                            {"refId": letter, "expr": expression, "legendFormat": legend}
+                            for letter, (expression, legend) in zip("ABC", shown, strict=False)
+                        ],
+                    }
 
 
 def dashboard() -> dict[str, Any]:
     """Return the whole dashboard."""
-    placed = [
+    placed = [  # three in a row of Grafana's grid, which is 24 wide
         {
             "id": number + 1,
-            "gridPos": {
-                "x": number % COLUMNS * WIDTH,
-                "y": number // COLUMNS * HEIGHT,
-                "w": WIDTH,
-                "h": HEIGHT,
-            },
-            **each,
+            "gridPos": {"x": number % 3 * 8, "y": number // 3 * 8, "w": 8, "h": 8},
+            **panel,
         }
-        for number, each in enumerate(panels())
+        for number, panel in enumerate(panels())
     ]
     return {
         "uid": "inkstream",
         "title": "inkstream",
-        "schemaVersion": SCHEMA_VERSION,
+        "schemaVersion": 39,  # Grafana 11 and newer take it.
         "time": {"from": "now-1h", "to": "now"},
         "refresh": "10s",
         "templating": {
@@ -115,10 +102,5 @@ def render() -> str:
     return json.dumps(dashboard(), indent=2) + "\n"
 
 
-def main() -> None:
-    """Write the file."""
-    DASHBOARD.write_text(render(), "utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    DASHBOARD.write_text(render(), "utf-8")

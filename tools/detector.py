@@ -7,15 +7,12 @@ their own, so that ONNX Runtime maps it and its pages are in memory once for all
 
 import sys
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
 from inkstream.model.pages.detector import DETECTOR, WEIGHTS
-
-LEAST_BYTES: Final = 1024  # of what lies in the file of weights
 
 
 def convert(upstream: Path, detector: Path) -> None:
@@ -24,7 +21,7 @@ def convert(upstream: Path, detector: Path) -> None:
     (plane,) = model.graph.input
     plane.type.tensor_type.shape.dim[1].dim_value = 1
     (first,) = (node for node in model.graph.node if plane.name in node.input)
-    (weights,) = (each for each in model.graph.initializer if each.name == first.input[1])
+    (weights,) = (array for array in model.graph.initializer if array.name == first.input[1])
     summed = numpy_helper.to_array(weights).sum(1, keepdims=True, dtype=np.float64)
     weights.CopyFrom(numpy_helper.from_array(summed.astype(np.float32), weights.name))
     detector.with_name(WEIGHTS).unlink(missing_ok=True)  # it would be appended to
@@ -33,7 +30,7 @@ def convert(upstream: Path, detector: Path) -> None:
         detector,
         save_as_external_data=True,
         location=WEIGHTS,
-        size_threshold=LEAST_BYTES,
+        size_threshold=1024,
     )
 
 

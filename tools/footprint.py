@@ -6,7 +6,6 @@ few times, and prints the figures; the first start, with a cold file cache, does
 
 import json
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,31 +20,27 @@ ROOT = Path(__file__).parent.parent
 REPORT = ROOT / "docs" / "reports" / "footprint.json"
 N_STARTS = 5
 BOTH_MODELS = "digits,lines"
-READY_TIMEOUT_S = 30
 MB = 1_000_000
-INSTALLED: dict[
-    str, str | tuple[str, ...]
-] = {  # parts, by how the paths of their files begin in site-packages
+WEIGHTS = "inkstream/model/weights/"
+# Parts of the install, by how the paths of their files begin in site-packages.
+INSTALLED: dict[str, str | tuple[str, ...]] = {
     "ONNX Runtime": "onnxruntime",
     "numpy": "numpy",
     "Pillow": ("PIL", "pillow"),
     "uvloop": "uvloop",
     "pydantic": "pydantic",
     "cryptography": ("cryptography", "cffi", "_cffi"),
-    "the detector of text": (
-        "inkstream/model/pages/detector.onnx",
-        "inkstream/model/pages/detector.weights",
-    ),
-    "`lines`": "inkstream/model/weights/lines.onnx",
-    "`digits`": "inkstream/model/weights/digits.onnx",
-    "`english`": "inkstream/model/weights/english.ngrams",
+    "the detector of text": "inkstream/model/pages/detector.",
+    "`lines`": f"{WEIGHTS}lines.onnx",
+    "`digits`": f"{WEIGHTS}digits.onnx",
+    "`english`": f"{WEIGHTS}english.ngrams",
     "the other languages": tuple(
-        f"inkstream/model/weights/{file.name}" for file in (ROOT / "model/weights").glob("*.ngrams")
+        f"{WEIGHTS}{file.name}" for file in (ROOT / "model/weights").glob("*.ngrams")
     ),
     "API documentation": "inkstream/service/web/docs",
     "the rest of inkstream": "inkstream",
+    "other packages": "",
 }
-OTHERS = "other packages"
 
 
 def install(folder: Path) -> dict[str, float]:
@@ -57,21 +52,17 @@ def install(folder: Path) -> dict[str, float]:
     sizes: dict[str, float] = defaultdict(float)
     for file in folder.rglob("*"):
         if file.is_file() and not file.is_symlink() and "__pycache__" not in file.parts:
-            sizes[part_of(file.relative_to(folder))] += file.stat().st_size / MB
+            name = file.as_posix().partition("site-packages/")[2]
+            part = next(part for part, start in INSTALLED.items() if name.startswith(start))
+            sizes[part] += file.stat().st_size / MB
     return sizes
-
-
-def part_of(file: Path) -> str:
-    """Return the part of the install to which a file belongs."""
-    place = file.as_posix().partition("site-packages/")[2]
-    return next((part for part, start in INSTALLED.items() if place.startswith(start)), OTHERS)
 
 
 def start_parts(folder: Path) -> dict[str, tuple[float, float]]:
     """Return the seconds and the MB of each part of a start, one after the other."""
     command = [str(folder / "bin" / "python"), "-P", str(ROOT / "tools" / "start_parts.py")]
-    found: dict[str, tuple[float, float]] = json.loads(subprocess.check_output(command))
-    return found
+    parts: dict[str, tuple[float, float]] = json.loads(subprocess.check_output(command))
+    return parts
 
 
 def start(folder: Path, models: str) -> tuple[float, float]:
@@ -90,19 +81,19 @@ def start(folder: Path, models: str) -> tuple[float, float]:
             resident_kb = int(status.split("VmRSS:")[1].split()[0])
             return ready_s, resident_kb * 1024 / MB
         finally:
-            server.send_signal(signal.SIGTERM)
+            server.terminate()
 
 
 def await_ready(url: str, started_s: float) -> None:
     """Wait until `url` answers 200; raise `TimeoutError` if it takes too long."""
-    while time.perf_counter() - started_s < READY_TIMEOUT_S:
+    while time.perf_counter() - started_s < 30:
         try:
-            urllib.request.urlopen(url, timeout=READY_TIMEOUT_S).close()
+            urllib.request.urlopen(url, timeout=30).close()
         except urllib.error.URLError:
             time.sleep(0.01)
         else:
             return
-    raise TimeoutError(f"{url} did not answer 200 within {READY_TIMEOUT_S} s")
+    raise TimeoutError(f"{url} did not answer 200 within 30 s")
 
 
 def main() -> None:
@@ -113,26 +104,29 @@ def main() -> None:
         start(folder, BOTH_MODELS)  # writes byte code, fills the file cache
         runs = [start(folder, "digits") for _ in range(N_STARTS)]
         runs_of_both = [start(folder, BOTH_MODELS) for _ in range(N_STARTS)]
-        by_parts = [start_parts(folder) for _ in range(N_STARTS)]
-    found = {
+        runs_by_part = [start_parts(folder) for _ in range(N_STARTS)]
+    (ready_s, resident_mb), (both_ready_s, both_resident_mb) = (
+        map(median, zip(*several, strict=True)) for several in (runs, runs_of_both)
+    )
+    report = {
         "install_mb": round(sum(installed.values()), 1),
-        "resident_mb": round(median(resident_mb for _, resident_mb in runs), 1),
-        "ready_s": round(median(ready_s for ready_s, _ in runs), 2),
-        "both_resident_mb": round(median(resident_mb for _, resident_mb in runs_of_both), 1),
-        "both_ready_s": round(median(ready_s for ready_s, _ in runs_of_both), 2),
+        "resident_mb": round(resident_mb, 1),
+        "ready_s": round(ready_s, 2),
+        "both_resident_mb": round(both_resident_mb, 1),
+        "both_ready_s": round(both_ready_s, 2),
         "install_parts_mb": {
             part: round(installed[part], 1) for part in sorted(installed, key=installed.__getitem__)
         },
         "start_parts": {  # milliseconds, MB
             part: [
-                round(1000 * median(run[part][0] for run in by_parts)),
-                round(median(run[part][1] for run in by_parts), 1),
+                round(1000 * median(run[part][0] for run in runs_by_part)),
+                round(median(run[part][1] for run in runs_by_part), 1),
             ]
-            for part in by_parts[0]
+            for part in runs_by_part[0]
         },
     }
-    print(json.dumps(found))
-    REPORT.write_text(json.dumps(found) + "\n")
+    print(json.dumps(report))
+    REPORT.write_text(json.dumps(report) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Response
+from rapidfuzz.distance import Levenshtein
 
 from inkstream.model.checkpoint import find, read
 from inkstream.model.data.ink_set import TEXT, WORDS
@@ -43,17 +44,8 @@ REPORT: Final = Path(__file__).parent.parent / "docs" / "reports" / "pad"
 PROBE: Final = Path(__file__).with_name("pad_probe.js").read_text()
 AXE: Final = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 SCREEN: Final = {"width": 1100, "height": 800}
-N_WORDS: Final = 50
-N_LATE: Final = 30
-N_LINES: Final = 10
-N_PHONE: Final = 10  # words that are written on a phone's page
-MAX_COLUMNS: Final = 170  # of a word: half the width of the pad
 LINE_COLUMNS: Final = (150, 340)  # of a line: up to the width of the pad
 PHONE_COLUMNS: Final = (0, 105)  # of a word: up to the width of a phone's pad
-MIN_BACKWARD: Final = 10.0  # columns between the furthest ink and the start of a late stroke
-N_INSERTED: Final = 20
-MAX_INSERTED_COLUMNS: Final = 80  # of each of three words that stand in one line
-GAP: Final = 32.0  # CSS pixels between them
 # Of a page of lines: from one to the next and their size, in heights of a row, and their slope.
 LAYOUTS: Final = (
     (0.85, 0.85, 0.0),
@@ -64,8 +56,6 @@ LAYOUTS: Final = (
     (1.0, 0.7, -0.1),
     (2.0, 1.8, 0.0),
 )
-N_PAGES: Final = 30  # of each layout
-LINES_PER_PAGE: Final = 4
 ROWS: Final = """async (strokes) => {
   const { findRow } = await import("./web/pad/rows.js");
   const { ROW_HEIGHT } = await import("./web/pad/document.js");
@@ -79,9 +69,7 @@ ROWS: Final = """async (strokes) => {
   });
 }"""
 SIZES: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 1.0, 1.2, 1.4)  # of words, in heights of a row
-N_SIZED: Final = 400  # words
 N_FULL: Final = 20  # lines on the page on which frames are counted
-TRACE_CATEGORIES: Final = ["disabled-by-default-devtools.timeline.frame", "devtools.timeline.frame"]
 
 
 def ink_of_test_writers() -> EvaluationSet:
@@ -96,8 +84,7 @@ def ink_of(
     """Return pieces of a category, of a width between two numbers of columns, in random order."""
     indices = np.random.default_rng(0).permutation(evaluation_set.indices(category))
     pieces = [evaluation_set.strokes(index) for index in indices[:1000].tolist()]
-    least, most = columns
-    return [piece for piece in pieces if least <= width(piece) < most]
+    return [piece for piece in pieces if columns[0] <= width(piece) < columns[1]]
 
 
 def width(strokes: Strokes) -> float:
@@ -107,12 +94,8 @@ def width(strokes: Strokes) -> float:
 
 def goes_back(strokes: Strokes) -> bool:
     """Return whether a stroke begins far to the left of earlier ink, as a late dot or bar does."""
-    furthest = strokes[0][:, 0].max()
-    for stroke in strokes[1:]:
-        if stroke[:, 0].max() < furthest - MIN_BACKWARD:
-            return True
-        furthest = max(furthest, stroke[:, 0].max())
-    return False
+    ends = np.array([stroke[:, 0].max() for stroke in strokes])
+    return bool((ends < np.maximum.accumulate(ends) - 10).any())
 
 
 class Written(NamedTuple):
@@ -152,20 +135,14 @@ def count_changed(before: str, after: str) -> int:
 
     This is the least number of edits that make a prefix of `after` of `before` (Levenshtein).
     """
-    edits = list(range(len(after) + 1))  # from the empty text to each prefix of `after`
-    for n_read, char in enumerate(before, 1):
-        row = [n_read]
-        for index, other in enumerate(after):
-            row.append(min(edits[index] + (char != other), edits[index + 1] + 1, row[-1] + 1))
-        edits = row
-    return min(edits)
+    return min(Levenshtein.distance(before, after[:n]) for n in range(len(after) + 1))
 
 
 def settled_after_ms(pad: Pad) -> float:
     """Return the milliseconds from the pen's lift until the page showed its final text, decided."""
     shown = pad.page.evaluate("texts")
     final = shown[-1]["text"]
-    settled = list(takewhile(lambda each: each["decided"] == final, shown[::-1]))
+    settled = list(takewhile(lambda text: text["decided"] == final, shown[::-1]))
     return max(0.0, float(settled[-1]["at"] - pad.page.evaluate("pen.liftedAt")))
 
 
@@ -173,13 +150,13 @@ def insertion(
     running: Running, pad: Pad, ink_of_words: Sequence[Strokes], rows: int
 ) -> dict[str, Any]:
     """Measure the milliseconds from the end of a word between two others to the right text."""
-    short = [each for each in ink_of_words if width(each) < MAX_INSERTED_COLUMNS]
+    short = [word for word in ink_of_words if width(word) < 80][:60]  # three of them fit in a line
+    gap = 32.0  # CSS pixels between words
     times, n_same = [], 0
-    for first, between, last in zip(*[iter(short[: 3 * N_INSERTED])] * 3, strict=True):
+    for first, between, last in zip(short[::3], short[1::3], short[2::3], strict=True):
         pad.page.get_by_role("button", name="Clear").click()
-        room = ROW_HEIGHT / rows * width(between)
-        start = pad.write_at_speed(first, rows) + GAP
-        pad.write_at_speed(last, rows, left=start + room + GAP)
+        start = pad.write_at_speed(first, rows) + gap
+        pad.write_at_speed(last, rows, left=start + ROW_HEIGHT / rows * width(between) + gap)
         pad.settle()
         pad.page.evaluate("texts.length = 0")
         pad.write_at_speed(between, rows, left=start)
@@ -187,7 +164,7 @@ def insertion(
         n_same += pad.text == recognize_at_once(running, pad)
         times.append(settled_after_ms(pad))
     return {
-        "inserted": N_INSERTED,
+        "inserted": len(times),
         "inserted_same": n_same,
         "inserted_ms": median(times),
         "inserted_ms_90": float(np.quantile(times, 0.9)),
@@ -199,7 +176,7 @@ def lines_told_apart(pad: Pad, lines: Sequence[Strokes], rows: int) -> dict[str,
 
     They are written in several layouts: slanted, small, large, and closer together than the rules.
     """
-    pages = [lines[n : n + LINES_PER_PAGE] for n in range(0, len(lines), LINES_PER_PAGE)][:N_PAGES]
+    pages = [lines[n : n + 4] for n in range(0, len(lines), 4)][:30]
     n_whole = 0
     for pitch, size, slope in LAYOUTS:
         scale = size * ROW_HEIGHT / rows
@@ -213,11 +190,11 @@ def lines_told_apart(pad: Pad, lines: Sequence[Strokes], rows: int) -> dict[str,
                 for number, line in enumerate(page)
                 for stroke in line
             ]
-            found = iter(pad.page.evaluate(ROWS, strokes))
-            rows_of = [{next(found) for _ in line} for line in page]
+            row_numbers = iter(pad.page.evaluate(ROWS, strokes))
+            rows_of_lines = [{next(row_numbers) for _ in line} for line in page]
             n_whole += sum(
-                len(own) == 1 and sum(not own.isdisjoint(other) for other in rows_of) == 1
-                for own in rows_of
+                len(line) == 1 and sum(not line.isdisjoint(other) for other in rows_of_lines) == 1
+                for line in rows_of_lines
             )
     return {
         "layouts": len(LAYOUTS),
@@ -226,20 +203,18 @@ def lines_told_apart(pad: Pad, lines: Sequence[Strokes], rows: int) -> dict[str,
     }
 
 
-def frames(
-    running: Running, words: EvaluationSet, language: str | None = "english"
-) -> dict[str, Any]:
+def frames(running: Running, words: EvaluationSet) -> dict[str, Any]:
     """Measure the CER of words in several sizes, each in the middle of a row.
 
     They are read in the row's frame, in the one that fits them, and in that of the two that the
     page keeps.
     """
-    indices = np.random.default_rng(0).permutation(words.indices(WORDS))[:N_SIZED].tolist()
+    indices = np.random.default_rng(0).permutation(words.indices(WORDS))[:400].tolist()
     texts: dict[str, list[str]] = {"row": [], "fit": [], "kept": []}
     with connect_sync(running.url, model="lines") as stream:
         for number, index in enumerate(indices):
             stream.reset()
-            stream.configure(language=language)
+            stream.configure(language="english")
             size = SIZES[number % len(SIZES)]
             scale, top = size * ROW_HEIGHT / words.column_height, ROW_HEIGHT * (1 - size) / 2
             ink = [scale * stroke + (0, top) for stroke in words.strokes(index)]
@@ -253,9 +228,9 @@ def frames(
 
 def latencies(pad: Pad) -> dict[str, float]:
     """Measure the milliseconds from a point of the pen to its drawing in the ribbon."""
-    found: list[float] = pad.page.evaluate("latencies")
-    middle, most = np.quantile(found, (0.5, 0.9)).tolist()
-    return {"ribbon_ms": middle, "ribbon_ms_90": most, "ribbon_times": len(found)}
+    times: list[float] = pad.page.evaluate("latencies")
+    middle, high = np.quantile(times, (0.5, 0.9)).tolist()
+    return {"ribbon_ms": middle, "ribbon_ms_90": high, "ribbon_times": len(times)}
 
 
 def first_answer_ms(browser: Browser, url: str, strokes: Strokes, rows: int) -> float:
@@ -284,7 +259,8 @@ def frame_rate(
         "(function each() { requestAnimationFrame(each); })()"
     )  # asks for frames in pauses too
     pad.page.get_by_role("button", name="New line").click()
-    browser.start_tracing(page=pad.page, categories=TRACE_CATEGORIES)
+    timeline = "devtools.timeline.frame"
+    browser.start_tracing(page=pad.page, categories=[timeline, f"disabled-by-default-{timeline}"])
     pad.write_at_speed(next(ink_of_words), rows, row=row_in_view(pad, N_FULL))
     events = json.loads(browser.stop_tracing())["traceEvents"]
     frame_times = sorted(event["ts"] for event in events if event["name"] == "BeginMainThreadFrame")
@@ -306,14 +282,14 @@ def page_size(browser: Browser, url: str) -> dict[str, int]:
     answers: list[Response] = []
     page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 - playwright needs a function
     page.goto(url, wait_until="networkidle")
-    of_page = [each for each in answers if "/v1/" not in each.url]
-    found = {
-        "page_bytes": sum(len(each.body()) for each in of_page),
-        "page_bytes_sent": sum(each.request.sizes()["responseBodySize"] for each in of_page),
-        "requests_elsewhere": sum(not each.url.startswith(url) for each in answers),
+    files = [answer for answer in answers if "/v1/" not in answer.url]
+    sizes = {
+        "page_bytes": sum(len(file.body()) for file in files),
+        "page_bytes_sent": sum(file.request.sizes()["responseBodySize"] for file in files),
+        "requests_elsewhere": sum(not answer.url.startswith(url) for answer in answers),
     }
     page.close()
-    return found
+    return sizes
 
 
 def count_violations(browser: Browser, url: str) -> dict[str, int]:
@@ -353,46 +329,46 @@ def measure(running: Running, browser: Browser) -> dict[str, Any]:
     """Measure all figures of the report."""
     evaluation_set = ink_of_test_writers()
     rows, url = evaluation_set.column_height, url_of(running)
-    ink_of_words = ink_of(evaluation_set, WORDS, (0, MAX_COLUMNS))
-    ink_of_lines = ink_of(evaluation_set, TEXT, LINE_COLUMNS)[:N_LINES]
-    late = [strokes for strokes in ink_of_words if goes_back(strokes)][:N_LATE]
+    ink_of_words = ink_of(evaluation_set, WORDS, (0, 170))  # up to half the width of the pad
+    ink_of_lines = ink_of(evaluation_set, TEXT, LINE_COLUMNS)
+    late = [strokes for strokes in ink_of_words if goes_back(strokes)][:30]
+    narrow = ink_of(evaluation_set, WORDS, PHONE_COLUMNS)[-10:]
     pad = Pad(browser, url, PROBE, viewport=SCREEN)
     pad.see()
-    written = write_each(running, pad, ink_of_words[:N_WORDS], rows)
-    lines = write_each(running, pad, ink_of_lines, rows)
+    words = write_each(running, pad, ink_of_words[:50], rows)
+    lines = write_each(running, pad, ink_of_lines[:10], rows)
     phone = Pad(browser, url, PROBE, viewport=pad_pictures.PHONE, has_touch=True)
-    on_phone = ink_of(evaluation_set, WORDS, PHONE_COLUMNS)[-N_PHONE:]
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "model_digest": read(find("lines")).digest,
         "data_digest": evaluation_set.pieces.ink.digest,
         "browser": browser.version,
-        "words": N_WORDS,
-        "words_same": written.n_same,
-        "changed_per_100": written.changed_per_100,
-        "last_letter_ms": median(written.last_letter_ms),
-        "last_letter_ms_90": float(np.quantile(written.last_letter_ms, 0.9)),
+        "words": 50,
+        "words_same": words.n_same,
+        "changed_per_100": words.changed_per_100,
+        "last_letter_ms": median(words.last_letter_ms),
+        "last_letter_ms_90": float(np.quantile(words.last_letter_ms, 0.9)),
         "late": len(late),
         "late_same": write_each(running, pad, late, rows).n_same,
-        "lines": N_LINES,
+        "lines": 10,
         "lines_same": lines.n_same,
         "lines_changed_per_100": lines.changed_per_100,
-        "phone": N_PHONE,
-        "phone_same": write_each(running, phone, on_phone, rows).n_same,
+        "phone": len(narrow),
+        "phone_same": write_each(running, phone, narrow, rows).n_same,
     }
     phone.page.close()
-    found |= (
+    report |= (
         latencies(pad)
         | insertion(running, pad, ink_of_words, rows)
         | frames(running, evaluation_set)
-        | lines_told_apart(pad, ink_of(evaluation_set, TEXT, LINE_COLUMNS), rows)
+        | lines_told_apart(pad, ink_of_lines, rows)
         | frame_rate(browser, pad, iter(ink_of_words), rows)
         | {"layout_shift": pad.page.evaluate("shifts"), "console_errors": len(pad.console_texts)}
         | page_size(browser, url)
         | count_violations(browser, url)
     )
-    found["first_answer_ms"] = first_answer_ms(browser, url, ink_of_words[0], rows)
+    report["first_answer_ms"] = first_answer_ms(browser, url, ink_of_words[0], rows)
     pad.page.close()
-    return found
+    return report
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import io
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -19,12 +20,8 @@ from tests.helpers.pad_page import EXAMPLE_HEIGHT, HELLO, Pad
 
 WIDE: Final = {"width": 1000, "height": 640}
 PHONE: Final = {"width": 360, "height": 740}
-RECORDED: Final = {"width": 900, "height": 660}
-RECORDED_TOP: Final = 20.0  # units of the example, above its ink
-EVERY_NTH_FRAME: Final = 4  # of the browser is recorded
-UPSAMPLING: Final = 3  # points of the recorded pen for each of the example
 LANDSCAPE: Final = {"width": 740, "height": 360}
-LAST_FRAME_MS: Final = 3000  # how long the recording shows its last frame
+State = Callable[[Browser, str], Pad]  # opens the page, and brings it into a state
 SEVEN: Final = [[[50.0, 40.0], [110.0, 40.0], [80.0, 145.0]], [[62.0, 95.0], [112.0, 92.0]]]
 
 
@@ -68,11 +65,6 @@ def seen(browser: Browser, url: str) -> Pad:
     return pad
 
 
-def empty(browser: Browser, url: str) -> Pad:
-    """Return the page before the first stroke."""
-    return Pad(browser, url, viewport=WIDE, reduced_motion="reduce")
-
-
 def digit(browser: Browser, url: str) -> Pad:
     """Return the page with a digit."""
     pad = Pad(browser, url, viewport=WIDE | {"height": 900})
@@ -102,51 +94,56 @@ def page(browser: Browser, url: str) -> Pad:
     return pad
 
 
-def opened(browser: Browser, url: str, button: str, **options: Any) -> Pad:
-    """Return the page with a line and one of its menus."""
-    pad = flushed_line(browser, url, **options)
-    pad.page.get_by_role("button", name=button, exact=True).click()
-    return pad
+def opened(button: str, **options: Any) -> State:
+    """Return the state with a line and one of the menus."""
+
+    def state(browser: Browser, url: str) -> Pad:
+        pad = flushed_line(browser, url, **options)
+        pad.page.get_by_role("button", name=button, exact=True).click()
+        return pad
+
+    return state
 
 
 def documents(browser: Browser, url: str) -> Pad:
     """Return the page with the list of documents."""
-    pad = opened(browser, url, "Documents")
+    pad = opened("Documents")(browser, url)
     expect(pad.page.locator("#document-list li")).to_have_count(1)
     return pad
 
 
-STATES: Final[dict[str, Callable[[Browser, str], Pad]]] = {
+def empty(viewport: dict[str, int]) -> State:
+    """Return the state before the first stroke."""
+    return partial(Pad, viewport=viewport, reduced_motion="reduce")
+
+
+STATES: Final[dict[str, State]] = {
     "writing": unfinished_line,
     "written": flushed_line,
-    "written_dark": lambda browser, url: flushed_line(browser, url, color_scheme="dark"),
-    "phone": lambda browser, url: flushed_line(browser, url, 0.4, viewport=PHONE),
+    "written_dark": partial(flushed_line, color_scheme="dark"),
+    "phone": partial(flushed_line, scale=0.4, viewport=PHONE),
     "explained": alternatives,
-    "empty": empty,
+    "empty": empty(WIDE),
     "seen": seen,
     "digit": digit,
     "image": image,
     "page": page,
-    "settings": lambda browser, url: opened(browser, url, "Settings"),
+    "settings": opened("Settings"),
     "documents": documents,
-    "export": lambda browser, url: opened(browser, url, "Export", color_scheme="dark"),
-    "landscape": lambda browser, url: flushed_line(browser, url, 0.4, viewport=LANDSCAPE),
-    "phone_settings": lambda browser, url: opened(
-        browser, url, "Settings", scale=0.4, viewport=PHONE
-    ),
-    "landscape_empty": lambda browser, url: Pad(
-        browser, url, viewport=LANDSCAPE, reduced_motion="reduce"
-    ),
-    "phone_empty": lambda browser, url: Pad(browser, url, viewport=PHONE, reduced_motion="reduce"),
+    "export": opened("Export", color_scheme="dark"),
+    "landscape": partial(flushed_line, scale=0.4, viewport=LANDSCAPE),
+    "phone_settings": opened("Settings", scale=0.4, viewport=PHONE),
+    "landscape_empty": empty(LANDSCAPE),
+    "phone_empty": empty(PHONE),
 }
 
 
 def record(browser: Browser, url: str, path: Path) -> None:
     """Record the writing of a line as a GIF."""
-    pad = Pad(browser, url, viewport=RECORDED)
+    pad = Pad(browser, url, viewport={"width": 900, "height": 660})
     pad.see()
     pad.page.evaluate("document.activeElement.blur()")
-    first, *others = [_upsample(stroke) for stroke in HELLO]
+    first, *others = [_upsampled(stroke) for stroke in HELLO]
     rows = round(EXAMPLE_HEIGHT / 0.65)
     pad.write_at_speed([first], rows)  # the example of the empty page is gone
     taken: list[tuple[float, bytes]] = []  # seconds, PNG
@@ -157,28 +154,27 @@ def record(browser: Browser, url: str, path: Path) -> None:
 
     devtools = pad.page.context.new_cdp_session(pad.page)
     devtools.on("Page.screencastFrame", add_frame)
-    devtools.send("Page.startScreencast", {"format": "png", "everyNthFrame": EVERY_NTH_FRAME})
+    devtools.send("Page.startScreencast", {"format": "png", "everyNthFrame": 4})
     pad.write_at_speed(others, rows)
     pad.settle()
     devtools.send("Page.stopScreencast")
     taken.append((time.time(), pad.page.screenshot()))  # the flushed line
     pad.page.close()
-    times_ms = [1000 * seconds for seconds, _ in taken]
-    durations = [after - before for before, after in pairwise(times_ms)]
+    durations_ms = [round(1000 * (after - before)) for (before, _), (after, _) in pairwise(taken)]
     frames = [Image.open(io.BytesIO(data)).convert("RGB").quantize() for _, data in taken]
     frames[0].save(
         path,
         save_all=True,
         append_images=frames[1:],
-        duration=[*map(round, durations), LAST_FRAME_MS],
+        duration=[*durations_ms, 3000],
         loop=0,
         optimize=True,
     )
 
 
-def _upsample(stroke: list[list[float]]) -> NDArray[np.float32]:
-    """Return a stroke [n, 2] with interpolated points, moved down by `RECORDED_TOP`."""
+def _upsampled(stroke: list[list[float]]) -> NDArray[np.float32]:
+    """Return a stroke [n, 2] with three points for each, moved down by 20 units."""
     points = np.array(stroke, np.float32)
-    positions = np.linspace(0, len(points) - 1, UPSAMPLING * (len(points) - 1) + 1)
-    points[:, 1] += RECORDED_TOP
-    return np.stack([np.interp(positions, range(len(points)), each) for each in points.T], 1)
+    points[:, 1] += 20
+    positions = np.linspace(0, len(points) - 1, 3 * (len(points) - 1) + 1)
+    return np.stack([np.interp(positions, range(len(points)), axis) for axis in points.T], 1)

@@ -29,15 +29,15 @@ def sbom(python: Path) -> dict[str, Any]:
     options = ["--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible"]
     command = [sys.executable, "-m", "cyclonedx_py", "environment", *options, str(python)]
     done = subprocess.run(command, capture_output=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    root = found["metadata"]["component"]["bom-ref"]
+    bill: dict[str, Any] = json.loads(done.stdout)
+    root = bill["metadata"]["component"]["bom-ref"]
     bundled = swagger_ui()
-    found["components"].append(bundled)
-    found["dependencies"].append({"ref": bundled["bom-ref"]})
-    for each in found["dependencies"]:
-        if each["ref"] == root:
-            each.setdefault("dependsOn", []).append(bundled["bom-ref"])
-    return found
+    bill["components"].append(bundled)
+    bill["dependencies"].append({"ref": bundled["bom-ref"]})
+    for dependency in bill["dependencies"]:
+        if dependency["ref"] == root:
+            dependency.setdefault("dependsOn", []).append(bundled["bom-ref"])
+    return bill
 
 
 def swagger_ui() -> dict[str, Any]:

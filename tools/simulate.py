@@ -18,21 +18,18 @@ import click
 from inkstream.model.runtime import Runtime
 from tests.simulation import histories
 
-PER_TASK = 50
 NETS: list[Runtime] = []  # of this process
 
-Part = tuple[int, int, list[str], bytes]  # connections, steps, what was wrong, digest
 
-
-def run_part(first: int, end: int) -> Part:
-    """Run the histories of some seeds."""
+def run_part(first: int, end: int) -> tuple[int, int, list[str], bytes]:
+    """Run the histories of some seeds; return connections, steps, what was wrong, and a digest."""
     if not NETS:
         NETS.extend(histories.nets())
     connections, steps, wrong, digest = 0, 0, [], sha256()
     for seed in range(first, end):
         try:
             outcome = histories.run(seed, NETS)
-        except Exception as error:  # of any kind: each is a fault
+        except Exception as error:  # Any error is a fault.
             wrong.append(f"seed {seed}: {type(error).__name__}: {error}")
         else:
             connections += outcome.connections
@@ -48,10 +45,10 @@ def run_part(first: int, end: int) -> Part:
 def main(n_histories: int, seed: int, processes: int) -> None:
     """Run histories; exit with 1 if any is wrong."""
     start_s, end = time.monotonic(), seed + n_histories
-    starts = range(seed, end, PER_TASK)
+    starts = range(seed, end, 50)
     connections, steps, n_wrong, digest = 0, 0, 0, sha256()
     with ProcessPoolExecutor(processes) as pool:
-        ends = [min(start + PER_TASK, end) for start in starts]
+        ends = [min(start + 50, end) for start in starts]
         for n_connections, n_steps, wrong, part_digest in pool.map(run_part, starts, ends):
             connections, steps = connections + n_connections, steps + n_steps
             n_wrong += len(wrong)

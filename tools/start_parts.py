@@ -15,10 +15,13 @@ import hashlib  # noqa: E402
 import json  # noqa: E402
 import sys  # noqa: E402
 import threading  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from functools import partial  # noqa: E402
 from importlib import import_module  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import TypeVar  # noqa: E402
 
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+T = TypeVar("T")
 IMPORTS = {
     "command line": "inkstream.service.cli.serve",
     "settings and messages, with pydantic": "inkstream.service.settings",
@@ -31,37 +34,29 @@ IMPORTS = {
 }
 
 
-class Laps:
-    """What each part took since the one before ended."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, tuple[float, float]] = {"Python": (PYTHON_S, round(resident_mb(), 1))}
-        self.skip()
-
-    def skip(self) -> None:
-        """Leave out what was done since the last part."""
-        self._since_s, self._since_mb = time.perf_counter(), resident_mb()
-
-    def end(self, part: str) -> None:
-        """Note what was done since the last part."""
-        taken_s, taken_mb = time.perf_counter() - self._since_s, resident_mb() - self._since_mb
-        self.found[part] = (round(taken_s, 4), round(taken_mb, 1))
-        self.skip()
-
-
 def resident_mb() -> float:
     """Return the resident memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * PAGE_BYTES / 1_000_000
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1_000_000
+
+
+parts: dict[str, tuple[float, float]] = {"Python": (PYTHON_S, round(resident_mb(), 1))}
+
+
+def measured(part: str, step: Callable[[], T]) -> T:
+    """Take a step, and keep its seconds and memory as those of a part."""
+    start_s, start_mb = time.perf_counter(), resident_mb()
+    result = step()
+    taken_s, taken_mb = time.perf_counter() - start_s, resident_mb() - start_mb
+    parts[part] = round(taken_s, 4), round(taken_mb, 1)
+    return result
 
 
 def main() -> None:
     """Go through all parts."""
-    laps = Laps()
     gc.disable()
     for part, module in IMPORTS.items():
-        import_module(module)
-        laps.end(part)
+        measured(part, partial(import_module, module))
     gc.freeze()
     gc.enable()
     from inkstream.model import checkpoint
@@ -76,29 +71,20 @@ def main() -> None:
     kept: list[object] = []
     for name in settings.models:
         path = checkpoint.find(name)
-        laps.skip()
-        content = read_whole(path, checkpoint.MAX_BYTES)
-        laps.end(f"{name}: read")
-        hashlib.sha256(content).hexdigest()
-        laps.end(f"{name}: digest")
-        kept.append(checkpoint.load_graph(content, settings.threads))
-        laps.end(f"{name}: graph")
-        loaded = checkpoint.read(path)
-        laps.skip()
-        kept.append(Runtime(loaded))
-        laps.end(f"{name}: trial step")
+        content = measured(f"{name}: read", partial(read_whole, path, checkpoint.MAX_BYTES))
+        measured(f"{name}: digest", partial(hashlib.sha256, content))
+        graph = partial(checkpoint.load_graph, content, settings.threads)
+        kept.append(measured(f"{name}: graph", graph))
+        kept.append(measured(f"{name}: trial step", partial(Runtime, checkpoint.read(path))))
     for name in ngrams.shipped():
-        laps.skip()
-        ngrams.LanguageFile(ngrams.find(name), keep=False)
-        laps.end(f"{name}: read, digest, checks")
+        load = partial(ngrams.LanguageFile, ngrams.find(name), keep=False)
+        measured(f"{name}: read, digest, checks", load)
     loading = Loading(settings)
     for thread in threading.enumerate():
         if thread is not threading.main_thread():
             thread.join()
-    laps.skip()
-    create_app(settings, loading)
-    laps.end("application")
-    sys.stdout.write(json.dumps(laps.found))
+    measured("application", partial(create_app, settings, loading))
+    sys.stdout.write(json.dumps(parts))
 
 
 if __name__ == "__main__":

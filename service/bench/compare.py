@@ -6,7 +6,7 @@ Everything is measured in rounds, so that other load hits all alike.
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,6 @@ import click
 from pydantic import BaseModel
 
 from inkstream.model import checkpoint
-from inkstream.model.checkpoint import Metadata
 from inkstream.model.config import Kind
 from inkstream.service import installed_version
 from inkstream.service.bench.kernels import MESSAGE_COLUMNS
@@ -32,7 +31,7 @@ from inkstream.service.bench.processes import (
 )
 from inkstream.service.bench.writers import WARM_UP_S
 
-NO_TORCH: Final = "The afternoon server was left out: torch is not installed."
+PACE_PER_S: Final = 50.0  # columns a second of each session where latency is measured
 ONE_RESULT: Final = '{"type":"configure","results":"message"}'
 SEVERAL: Final = {"n_columns": MESSAGE_COLUMNS}
 INK: Final = {"writers": "ink", "warm_up_s": WARM_UP_S}
@@ -51,8 +50,7 @@ WORKLOADS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 }
 PACED: Final = ("stream_1", "before_1", "echo_1", "afternoon_1")  # whose latency is measured
 WITH_INK: Final = ("stream_ink", "before_ink")
-# A server that has no time left spends on a message what one comes for, however cheap it is.
-BUSY_CORES: Final = 0.97
+# A server that has no time left spends the time of one message on each, however little it costs.
 WARNING: Final = (
     "  warning: it had no time left, so compare its latency, or its CPU with fewer --writers"
 )
@@ -67,12 +65,11 @@ TITLES: Final[Mapping[str, str]] = {
     "stream_16": "WebSocket, 16 columns, 16 results",
     "stream_16_message": "WebSocket, 16 columns, 1 result",
     "echo_1": "echo through FastAPI, 1 column",
-    "afternoon_1": "afternoon server, 1 column",
-    "afternoon_16": "afternoon server, 16 columns, 1 result",
+    "afternoon_1": "FastAPI with PyTorch, 1 column",
+    "afternoon_16": "FastAPI with PyTorch, 16 columns, 1 result",
     "stream_ink": "WebSocket, ink, a message",
     "before_ink": "earlier version, ink, a message",
 }
-OURS: Final = ("engine", "stream")  # how names of what this project runs begin
 
 Series = Literal["rates", "server_us"]
 
@@ -134,14 +131,27 @@ class Figures(BaseModel):
                 pairs = zip(values[ratio.above], values[ratio.below], strict=True)
                 yield ratio, [a / b for a, b in pairs]
 
+    def add(self, name: str, measured: Measured, offered_per_s: float | None) -> None:
+        """Add what was measured of a workload; with `offered_per_s` that is its latency."""
+        if offered_per_s is not None:
+            latency = Latency(offered_per_s=offered_per_s, **measured.model_dump())
+            self.latencies.setdefault(name, []).append(latency)
+            return
+        if name in WITH_INK:
+            self.ink.setdefault(name, []).append(measured)
+        else:
+            self.rates.setdefault(name, []).append(measured.answered_per_s)
+        if measured.server_us is not None:
+            self.server_us.setdefault(name, []).append(measured.server_us)
+
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield the rows of a table for a terminal."""
         yield (self.model,)
         yield ("median of the rounds", "columns/s", "us/column", "server CPU us")
         for name, rates in self.rates.items():
             rate, cpu = median(rates), self.server_us.get(name)
-            shown = f"{median(cpu):.1f}" if cpu else ""
-            yield (f"  {TITLES[name]}", f"{rate:,.0f}", f"{1e6 / rate:.1f}", shown)
+            cpu_text = f"{median(cpu):.1f}" if cpu else ""
+            yield (f"  {TITLES[name]}", f"{rate:,.0f}", f"{1e6 / rate:.1f}", cpu_text)
         yield ("",)
         yield ("ratio, paired by round", "median", "from", "to", "goal")
         for ratio, values in self.ratios():
@@ -150,24 +160,25 @@ class Figures(BaseModel):
             yield (f"  {ratio.name}", *(f"{figure:.2f}" for figure in figures), goal)
         yield ("",)
         yield ("latency, 1 column a message", "offered/s", "answered/s", "p50 ms", "p99 ms")
-        for name, rounds in self.latencies.items():
-            fields = ("offered_per_s", "answered_per_s", "p50_ms", "p99_ms")
-            of = [median(getattr(each, field) for each in rounds) for field in fields]
-            yield (f"  {TITLES[name]}", *(f"{value:,.0f}" for value in of[:2]),
-                   *(f"{value:.2f}" for value in of[2:]))  # fmt: skip
+        for name, latencies in self.latencies.items():
+            fields = _medians(latencies, "offered_per_s", "answered_per_s", "p50_ms", "p99_ms")
+            texts = map(format, fields, (",.0f", ",.0f", ".2f", ".2f"))
+            yield (f"  {TITLES[name]}", *texts)
         yield ("",)
-        yield from self._rows_of_ink()
-
-    def _rows_of_ink(self) -> Iterator[tuple[str, ...]]:
-        fields = ("answered_per_s", "p50_ms", "p99_ms", "server_us", "server_cores")
         heads = ("messages/s", "p50 ms", "p99 ms", "server CPU us", "server cores")
         yield ("ink as people write it", *heads)
-        for name, rounds in self.ink.items():
-            *values, cores = (median(getattr(one, field) for one in rounds) for field in fields)
-            shown = (f"{value:,.1f}" for value in values)
-            yield (f"  {TITLES[name]}", *shown, f"{cores:.2f}")
-            if cores > BUSY_CORES:
+        for name, measured in self.ink.items():
+            fields = _medians(
+                measured, "answered_per_s", "p50_ms", "p99_ms", "server_us", "server_cores"
+            )
+            texts = map(format, fields, (",.1f", ",.1f", ",.1f", ",.1f", ".2f"))
+            yield (f"  {TITLES[name]}", *texts)
+            if fields[-1] > 0.97:
                 yield (WARNING,)
+
+
+def _medians(measured: Sequence[Measured], *fields: str) -> list[float]:
+    return [median(getattr(one, field) for one in measured) for field in fields]
 
 
 class Report(BaseModel):
@@ -203,7 +214,6 @@ def compare(
     writers: int,
     seconds: float,
     rounds: int,
-    paced_per_s: float,
     before: Path | None = None,
 ) -> Report:
     """Measure everything for `seconds`, `rounds` times; raise `LoadError` if a server fails.
@@ -214,22 +224,31 @@ def compare(
         writers: people whose ink is measured.
         seconds: of each measurement.
         rounds: each measures everything once.
-        paced_per_s: columns a second of each session where latency is measured.
         before: folder of a checkout of an earlier version, which is measured too.
     """
     if before is not None and not (before / "inkstream").is_dir():
         raise LoadError(f"{before} has no folder inkstream, expected a checkout")
-    skipped = []
-    names = ["inkstream", *(["before"] if before else []), "echo"]
-    if find_spec("torch") is None:
-        skipped.append(NO_TORCH)
-    else:
-        names.append("afternoon")
+    with_torch = find_spec("torch") is not None
     measured: dict[str, Figures] = {}
     for model in models:
         metadata = checkpoint.read(checkpoint.find(model)).metadata
-        run = _Run(model, metadata, sessions, writers, seconds, paced_per_s, before)
-        measured[metadata.name] = run.measure(names, rounds)
+        title = f"{metadata.name} {metadata.version} ({metadata.parameters:,} parameters)"
+        figures = Figures(model=title, kind=metadata.config.kind)
+        load = Load(
+            port=0,  # of each server
+            connections=sessions,
+            column_height=metadata.config.column_height,
+            kind=metadata.config.kind,
+            seconds=seconds,
+        )
+        with ExitStack() as stack:
+            servers = {"inkstream": stack.enter_context(serving(model))}
+            if before is not None:
+                servers["before"] = stack.enter_context(serving(model, root=before))
+            for name in ("echo", "afternoon") if with_torch else ("echo",):
+                servers[name] = stack.enter_context(serving_peer(name, model))
+            _measure(figures, load, servers, model=model, writers=writers, rounds=rounds)
+        measured[metadata.name] = figures
     return Report(
         version=installed_version(),
         machine=describe_machine(),
@@ -238,83 +257,42 @@ def compare(
         seconds=seconds,
         rounds=rounds,
         models=measured,
-        skipped=skipped,
+        skipped=[] if with_torch else ["FastAPI with PyTorch was left out: no torch is installed."],
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Measures one model."""
-
-    model: str
-    metadata: Metadata
-    sessions: int
-    writers: int
-    seconds: float
-    paced_per_s: float  # columns of each session
-    before: Path | None
-
-    def measure(self, names: list[str], rounds: int) -> Figures:
-        """Measure everything in each round, each time in the other order."""
-        metadata = self.metadata
-        title = f"{metadata.name} {metadata.version} ({metadata.parameters:,} parameters)"
-        figures = Figures(model=title, kind=metadata.config.kind)
-        with ExitStack() as stack:
-            servers = {name: stack.enter_context(self._serving(name)) for name in names}
-            served = [name for name, (server, _) in WORKLOADS.items() if server in servers]
-            steps = [
-                (self._put_ink if name in WITH_INK else self._put_closed, name) for name in served
-            ]
-            steps += [(self._put_paced, name) for name in PACED if name in served]
-            length = rounds * (1 + len(steps))
-            label = f"measuring {metadata.name}"
-            bar = click.progressbar(length=length, label=label, file=sys.stderr)
-            stack.enter_context(bar)
-            for number in range(rounds):
-                bounds = child("bench.kernels", self.model, self.sessions, self.seconds)
-                for name, rate in json.loads(bounds).items():
-                    figures.rates.setdefault(name, []).append(rate)
+def _measure(
+    figures: Figures,
+    load: Load,
+    servers: Mapping[str, Server],
+    *,
+    model: str,
+    writers: int,
+    rounds: int,
+) -> None:
+    """Measure everything in each round, each time in the other order."""
+    served = [name for name, (server, _) in WORKLOADS.items() if server in servers]
+    steps: list[tuple[str, float | None]] = [(name, None) for name in served]
+    steps += [(name, PACE_PER_S * load.connections) for name in PACED if name in served]
+    length, label = rounds * (1 + len(steps)), f"measuring {figures.model.split()[0]}"
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        for number in range(rounds):
+            bounds = child("bench.kernels", model, load.connections, load.seconds)
+            for name, rate in json.loads(bounds).items():
+                figures.rates.setdefault(name, []).append(rate)
+            bar.update(1)
+            for name, offered_per_s in steps[:: -1 if number % 2 else 1]:
+                server_name, fields = WORKLOADS[name]
+                server = servers[server_name]
+                changes = {
+                    "port": server.port,
+                    "server_pid": server.pid,
+                    "messages_per_s": offered_per_s,
+                    "connections": writers if name in WITH_INK else load.connections,
+                }
+                measured = put(load.model_copy(update=fields | changes))
+                figures.add(name, measured, offered_per_s)
                 bar.update(1)
-                for put_load, name in steps[:: -1 if number % 2 else 1]:
-                    put_load(name, servers[WORKLOADS[name][0]], figures)
-                    bar.update(1)
-        return figures
-
-    def _serving(self, name: str) -> AbstractContextManager[Server]:
-        if name == "inkstream":
-            return serving(self.model)
-        if name == "before" and self.before is not None:
-            return serving(self.model, root=self.before)
-        return serving_peer(name, self.model)
-
-    def _load(self, name: str, server: Server) -> Load:
-        return Load(
-            port=server.port,
-            connections=self.writers if name in WITH_INK else self.sessions,
-            column_height=self.metadata.config.column_height,
-            kind=self.metadata.config.kind,
-            seconds=self.seconds,
-            server_pid=server.pid,
-            **WORKLOADS[name][1],
-        )
-
-    def _put_closed(self, name: str, server: Server, figures: Figures) -> None:
-        measured = put(self._load(name, server))
-        figures.rates.setdefault(name, []).append(measured.answered_per_s)
-        if measured.server_us is not None:
-            figures.server_us.setdefault(name, []).append(measured.server_us)
-
-    def _put_ink(self, name: str, server: Server, figures: Figures) -> None:
-        measured = put(self._load(name, server))
-        assert measured.server_us is not None
-        figures.ink.setdefault(name, []).append(measured)
-        figures.server_us.setdefault(name, []).append(measured.server_us)
-
-    def _put_paced(self, name: str, server: Server, figures: Figures) -> None:
-        offered_per_s = self.paced_per_s * self.sessions
-        load = self._load(name, server).model_copy(update={"messages_per_s": offered_per_s})
-        measured = Latency(offered_per_s=offered_per_s, **put(load).model_dump())
-        figures.latencies.setdefault(name, []).append(measured)
 
 
 def draw(report: Report, path: Path) -> None:
@@ -337,25 +315,26 @@ def _draw_model(figures: Figures, rates: Any, latencies: Any) -> None:
     """Draw one model into two axes."""
     names = list(reversed(figures.rates))
     values = [median(figures.rates[name]) for name in names]
-    colours = ["tab:blue" if name.startswith(OURS) else "tab:gray" for name in names]
+    ours = ("engine", "stream")  # how names of what this project runs begin
+    colours = ["tab:blue" if name.startswith(ours) else "tab:gray" for name in names]
     bars = rates.barh([TITLES[name] for name in names], values, color=colours)
     rates.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3)
     rates.set(
         title=figures.model, xlabel="columns a second (logarithmic); blue is ours, grey the others"
     )
     names = list(reversed(figures.latencies))
-    shown: list[float] = []
-    for offset, field_name, colour in ((0.2, "p50_ms", "tab:cyan"), (-0.2, "p99_ms", "tab:blue")):
-        times = [median(getattr(each, field_name) for each in figures.latencies[n]) for n in names]
-        places = [place + offset for place in range(len(names))]
-        bars = latencies.barh(places, times, 0.4, color=colour, label=field_name[:3])
-        latencies.bar_label(bars, [f"{time:.2f}" for time in times], padding=3)
-        shown += times
+    times = [_medians(figures.latencies[name], "p50_ms", "p99_ms") for name in names]
+    for row, (p50_ms, p99_ms) in enumerate(times):
+        for offset, ms, colour in ((0.2, p50_ms, "tab:cyan"), (-0.2, p99_ms, "tab:blue")):
+            label = ("p50" if offset > 0 else "p99") if row == 0 else None
+            bar = latencies.barh(row + offset, ms, 0.4, color=colour, label=label)
+            latencies.bar_label(bar, [f"{ms:.2f}"], padding=3)
     offered_per_s = figures.latencies["stream_1"][0].offered_per_s
     latencies.set_yticks(range(len(names)), [TITLES[name] for name in names])
     latencies.set(
         xlabel=f"milliseconds to the result (logarithmic), at {offered_per_s:,.0f} columns/s"
     )
     latencies.legend(loc="upper right")
-    for axes, drawn in ((rates, values), (latencies, shown)):  # with room for the numbers
+    drawn_ms = [ms for pair in times for ms in pair]
+    for axes, drawn in ((rates, values), (latencies, drawn_ms)):  # with room for the numbers
         axes.set(xscale="log", xlim=(min(drawn) / 2, max(drawn) * 4))

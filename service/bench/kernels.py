@@ -29,8 +29,6 @@ from inkstream.service.protocol.server_messages import Result
 from inkstream.service.session import Effect, Session, SessionModel
 from inkstream.service.settings import Settings
 
-WARM_UP_STEPS: Final = 20
-WARM_UP_S: Final = 0.2
 MESSAGE_COLUMNS: Final = 16  # of a message with several
 ENDLESS_COLUMNS: Final = 10**9  # a line of the bench ends with the bench
 
@@ -76,7 +74,7 @@ def products(config: ModelConfig, batch: int) -> list[Product]:
 
 def rate(step: Callable[[], None], columns: int, seconds: float) -> float:
     """Return the columns a second of a step that reads `columns` of them."""
-    for _ in range(WARM_UP_STEPS):
+    for _ in range(20):
         step()
     started_s = time.perf_counter()
     steps, elapsed_s = 0, 0.0
@@ -126,7 +124,7 @@ async def engine_rate(
     engine.start()
     for number in range(sessions):
         begin(str(number))
-    await asyncio.sleep(WARM_UP_S)
+    await asyncio.sleep(0.2)
     before, started_s = answered, time.perf_counter()
     await asyncio.sleep(seconds)
     columns_per_s = (answered - before) * n_columns / (time.perf_counter() - started_s)

@@ -44,10 +44,6 @@ MASK: Final = bytes(4)  # zeros: the masked message is the message
 WARM_UP_S: Final = 0.3  # connections, caches and batches settle before anything is counted
 GRACE_S: Final = 0.2  # answers to measured messages may come so long after the end
 CONNECT_TIMEOUT_S: Final = 60.0  # some servers listen before they have loaded the net
-MAX_PAYLOAD: Final = 0xFFFF  # bytes whose length fits the frame header's two-byte form
-TICK_S: Final = 0.001  # writers' messages are sent so late at most: to wake for each costs more
-SCRIPTS: Final = 100  # writers beyond so many write what another one writes, at other times
-MAX_BURST_S: Final = 0.002  # of sending without a look at the answers
 CLOCK_TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -105,7 +101,7 @@ class Connection(asyncio.Protocol):
         self._is_closed_loop = load.messages_per_s is None and not load.writers
         self._missing = load.n_results  # of the oldest message on its way
         self._answer = PONG_MESSAGE if load.writers == "ink" else RESULT
-        self._rest = b""
+        self._unread = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade."""
@@ -119,14 +115,14 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Count the results in what came."""
-        data = self._rest + data
+        data = self._unread + data
         if not self.open.done():
             head, end, data = data.partition(b"\r\n\r\n")
             if not end:
-                self._rest = head
+                self._unread = head
                 return
             self._upgraded(head)
-        self._rest = data[self._frames(data) :]
+        self._unread = data[self._frames(data) :]
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail: the server should not close a connection before the load ends."""
@@ -196,8 +192,8 @@ class Connection(asyncio.Protocol):
 def frame(kind: int, payload: bytes) -> bytes:
     """Return a whole frame of a client; `kind` is its first byte."""
     length = len(payload)
-    if length > MAX_PAYLOAD:
-        raise LoadError(f"message of {length} bytes, allowed: up to {MAX_PAYLOAD}")
+    if length > 0xFFFF:  # whose length would not fit the header's two-byte form
+        raise LoadError(f"message of {length} bytes, allowed: up to {0xFFFF}")
     size = bytes([0x80 | length]) if length < 126 else b"\xfe" + length.to_bytes(2)
     return bytes([kind]) + size + MASK + payload
 
@@ -234,8 +230,10 @@ async def put(load: Load) -> Measured:
         opened = asyncio.gather(*(connection.open for connection in connections))
         await _wait(failure, CONNECT_TIMEOUT_S, opened)
         if not opened.done():
-            text = f"not all {load.connections} were let in within {CONNECT_TIMEOUT_S:g} s"
-            raise LoadError(text)
+            raise LoadError(
+                f"not all {load.connections} connections were accepted"
+                f" within {CONNECT_TIMEOUT_S:g} s"
+            )
         return await _measure(load, connections, due, failure)
     except OSError as error:
         raise LoadError(f"no connection to port {load.port}: {error.strerror}") from error
@@ -255,7 +253,8 @@ def _due(load: Load) -> Iterator[Due]:
         for sent in range(int(end_s * load.messages_per_s)):
             yield sent / load.messages_per_s, sent % load.connections, None, True
     if load.writers:
-        n_scripts = min(load.connections, SCRIPTS)
+        # Writers beyond a hundred write what another one writes, at other times.
+        n_scripts = min(load.connections, 100)
         scripts = [list(_script(load, number, end_s)) for number in range(n_scripts)]
         rng = np.random.default_rng(0)
         late_s = rng.uniform(0, load.warm_up_s, load.connections)
@@ -275,12 +274,12 @@ def _script(load: Load, number: int, end_s: float) -> Iterator[tuple[float, byte
         sent = ink_messages(number, load.kind)
     else:
         sent = column_messages(number, load.kind, load.column_height)
-    for each in itertools.takewhile(lambda each: each.due_s < end_s, sent):
-        if isinstance(each.data, str):
-            data = frame(TEXT, each.data.encode()) + (ping if each.answered else b"")
+    for message in itertools.takewhile(lambda message: message.due_s < end_s, sent):
+        if isinstance(message.data, str):
+            data = frame(TEXT, message.data.encode()) + (ping if message.answered else b"")
         else:
-            data = frame(BINARY, each.data)
-        yield each.due_s, data, each.answered
+            data = frame(BINARY, message.data)
+        yield message.due_s, data, message.answered
 
 
 async def _measure(
@@ -288,7 +287,8 @@ async def _measure(
 ) -> Measured:
     start_s = time.perf_counter()
     unsent = iter(due)
-    tick_s = TICK_S if load.writers else 0.0
+    # Writers' messages are sent up to 1 ms late: to wake for each costs more.
+    tick_s = 0.001 if load.writers else 0.0
     sending = asyncio.ensure_future(_send(start_s, connections, unsent, tick_s))
     if not due:
         for connection in connections:
@@ -345,7 +345,8 @@ async def _send(
     woken_s = start_s
     for due_s, connection, data, is_answered in unsent:
         now_s = time.perf_counter()
-        if now_s < start_s + due_s or now_s > woken_s + MAX_BURST_S:  # else answers are not read
+        # After 2 ms of sending the answers are read.
+        if now_s < start_s + due_s or now_s > woken_s + 0.002:
             await asyncio.sleep(max(start_s + due_s + tick_s - now_s, 0.0))
             woken_s = time.perf_counter()
         connections[connection].send(start_s + due_s, data, is_answered)

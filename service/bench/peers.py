@@ -1,9 +1,8 @@
-"""`echo` and `afternoon`, on the service's own uvicorn."""
+"""Run other servers on the service's uvicorn: an echo, and a simple one with PyTorch."""
 
 import json
 import sys
 from contextlib import suppress
-from typing import Final
 
 import numpy as np
 import uvicorn
@@ -47,14 +46,14 @@ def _result(config: ModelConfig) -> str:
 
 def afternoon(config: ModelConfig) -> FastAPI:
     """Return a server that runs PyTorch for each message; random weights take as long."""
-    import torch  # noqa: PLC0415 - the only peer that needs it, and it is optional
+    import torch  # noqa: PLC0415 - it is optional
 
     from inkstream.model.network import ColumnLSTM, LineLSTM  # noqa: PLC0415
 
     torch.set_num_threads(1)
     is_classifier = config.kind == "classifier"
     net = (ColumnLSTM if is_classifier else LineLSTM)(config).eval()
-    labels = config.labels if is_classifier else ("", *config.labels)  # the blank first
+    labels = config.labels if is_classifier else ("", *config.labels)  # The blank is first.
     app = FastAPI()
 
     @app.websocket(PATH)
@@ -86,14 +85,11 @@ def afternoon(config: ModelConfig) -> FastAPI:
     return app
 
 
-APPS: Final = {"echo": echo, "afternoon": afternoon}
-
-
 def main(name: str, model: str, port: str) -> None:
-    """Serve one of `APPS` for the dimensions of a model."""
+    """Serve `echo` or `afternoon` for the dimensions of a model."""
     config = checkpoint.read(checkpoint.find(model)).metadata.config
     uvicorn.run(
-        APPS[name](config),
+        {"echo": echo, "afternoon": afternoon}[name](config),
         port=int(port),
         loop="uvloop",
         http="httptools",

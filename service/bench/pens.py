@@ -24,15 +24,8 @@ from numpy.typing import NDArray
 from inkstream.model.config import Kind, ModelConfig
 from inkstream.model.preprocess.ink import stroke_columns
 
-PENS: Final = Path(__file__).parent / "pens.json"
-MESSAGES_PER_S: Final = (20.0, 60.0)  # of ink while the pen is down
-COLUMNS_PER_S: Final = (60.0, 200.0)  # of a writer whose columns come one by one
 INK_SHARE: Final = {"transcriber": 29 / 32, "classifier": 20 / 28}  # of the frame, by kind of model
-MAX_TEXTS: Final = 3  # in a line
 SPACE: Final = 0.4  # between two texts, in heights of the ink
-ASKED: Final = 4  # one message of ink in so many asks for its answer: clients seldom do
-PAUSE_S: Final = 0.35  # from lifting the pen to `pause`, as on the pad
-FLUSH_S: Final = 1.2  # from lifting the pen to `flush`, as on the pad
 
 Stroke = NDArray[np.float64]  # [n, 2], x to the right, y downwards
 
@@ -59,7 +52,7 @@ class Pens:
     @cache
     def read(cls) -> "Pens":
         """Read the file."""
-        contents = json.loads(PENS.read_text("utf-8"))
+        contents = json.loads(Path(__file__).with_name("pens.json").read_text("utf-8"))
         strokes = [np.array(stroke) for stroke in contents["strokes"]]
         points = np.concatenate(strokes)
         strokes = [stroke - points.min(0) for stroke in strokes]
@@ -71,13 +64,15 @@ def ink_messages(number: int, kind: Kind) -> Iterator[Sent]:
     """Yield all that a writer sends, without end, in the order in which it is due."""
     pens, rng = Pens.read(), np.random.default_rng(number)
     points_per_s, rows_per_s = pens.pens[number % len(pens.pens)]
-    interval_s = 1 / rng.uniform(*MESSAGES_PER_S)
+    interval_s = 1 / rng.uniform(20, 60)
     height = pens.height / INK_SHARE[kind]
     speed = rows_per_s * height / 32
     now_s = rng.uniform(0, interval_s)
     line = _line(pens, rng, kind)
     line = _moved_to_start(line[rng.integers(len(line)) :], line)  # no two begin at the same place
-    asks = itertools.cycle([True] + [False] * (ASKED - 1))
+    # Every fourth message asks for its answer: clients seldom do.
+    asks = itertools.cycle([True, False, False, False])
+    pause_s, flush_s = 0.35, 1.2  # from lifting the pen to `pause` and to `flush`, as on the pad
     while True:
         for name, stroke in enumerate(line):
             points, times_s = _sampled(stroke, speed, points_per_s)
@@ -88,10 +83,10 @@ def ink_messages(number: int, kind: Kind) -> Iterator[Sent]:
                 yield Sent(now_s + float(times_s[stop - 1]), json.dumps(message), next(asks))
             now_s += float(times_s[-1])
             lifted_s, gap_s = now_s, float(rng.choice(pens.gaps_s))
-            if gap_s > PAUSE_S:
-                yield Sent(lifted_s + PAUSE_S, '{"type":"ink","pause":true}', next(asks))
+            if gap_s > pause_s:
+                yield Sent(lifted_s + pause_s, '{"type":"ink","pause":true}', next(asks))
             now_s += gap_s
-        now_s = max(now_s, lifted_s + FLUSH_S)
+        now_s = max(now_s, lifted_s + flush_s)
         yield Sent(now_s, '{"type":"flush"}', next(asks))
         yield Sent(now_s, '{"type":"reset"}', next(asks))
         line = _line(pens, rng, kind)
@@ -101,7 +96,7 @@ def column_messages(number: int, kind: Kind, column_height: int) -> Iterator[Sen
     """Yield the columns of a writer's lines one by one, without end."""
     pens, rng = Pens.read(), np.random.default_rng(number)
     rows = ModelConfig(("a", "b"), column_height=column_height)  # all that drawing asks of it
-    interval_s = 1 / np.exp(rng.uniform(*np.log(COLUMNS_PER_S)))
+    interval_s = 1 / np.exp(rng.uniform(*np.log((60, 200))))
     now_s = rng.uniform(0, interval_s)
     while True:
         frame = pens.height / INK_SHARE[kind]
@@ -119,15 +114,15 @@ def _line(pens: Pens, rng: np.random.Generator, kind: Kind) -> list[Stroke]:
         stroke = pens.strokes[rng.integers(len(pens.strokes))]
         return [stroke - (stroke[:, 0].min() - margin, -margin)]
     width = max(stroke[:, 0].max() for stroke in pens.strokes) + SPACE * pens.height
-    n_texts = int(rng.integers(1, MAX_TEXTS + 1))
-    places = [(margin + text * width, margin) for text in range(n_texts)]
-    return [stroke + place for place in places for stroke in pens.strokes]
+    n_texts = int(rng.integers(1, 4))
+    corners = [(margin + text * width, margin) for text in range(n_texts)]
+    return [stroke + corner for corner in corners for stroke in pens.strokes]
 
 
-def _moved_to_start(rest: list[Stroke], line: list[Stroke]) -> list[Stroke]:
-    """Return the rest of a line where the line begins: a pen leaves no paper blank before it."""
-    left, start = (min(stroke[:, 0].min() for stroke in own) for own in (rest, line))
-    return [stroke - (left - start, 0) for stroke in rest]
+def _moved_to_start(strokes: list[Stroke], line: list[Stroke]) -> list[Stroke]:
+    """Return strokes of a line where the line begins: a pen leaves no paper blank before it."""
+    left, start = (min(stroke[:, 0].min() for stroke in part) for part in (strokes, line))
+    return [stroke - (left - start, 0) for stroke in strokes]
 
 
 def _sampled(
@@ -136,8 +131,8 @@ def _sampled(
     """Return the points of a pen at a constant speed, [n, 2], and when each is written, [n]."""
     walked = np.concatenate([[0.0], np.hypot(*np.diff(stroke, axis=0).T).cumsum()])
     n_points = max(2, round(walked[-1] / speed * points_per_s))
-    places = np.linspace(0, walked[-1], n_points)
-    points = np.stack([np.interp(places, walked, axis) for axis in stroke.T], 1)
+    distances = np.linspace(0, walked[-1], n_points)
+    points = np.stack([np.interp(distances, walked, axis) for axis in stroke.T], 1)
     return points, np.arange(n_points) / points_per_s
 
 

@@ -23,10 +23,7 @@ from inkstream.service.bench.kernels import ENDLESS_COLUMNS
 from inkstream.service.bench.load import Load, LoadError, Measured
 
 START_TIMEOUT_S: Final = 120.0  # torch alone takes seconds to import on a busy machine
-STOP_TIMEOUT_S: Final = 20.0
 POLL_S: Final = 0.05
-MAX_SESSIONS: Final = 10_000  # of the server under test
-PACKAGES: Final = ("inkstream", "numpy", "onnxruntime", "fastapi", "uvicorn", "uvloop", "torch")
 ISOLATED: Final = ("-P",)  # the package is that of PYTHONPATH, not one in the working folder
 ROOT: Final = Path(inkstream.__file__).parent.parent  # where Python finds this package
 
@@ -45,24 +42,26 @@ def describe_machine() -> dict[str, str]:
     for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
         if line.startswith("model name"):
             processor = line.partition(":")[2].strip()
-    found = {
+    machine = {
         "processor": processor,
         "cores": str(len(os.sched_getaffinity(0))),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
-    for package in PACKAGES:
+    for package in (
+        "inkstream", "numpy", "onnxruntime", "fastapi", "uvicorn", "uvloop", "torch"
+    ):  # fmt: skip
         try:
-            found[package] = version(package)
+            machine[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "none"
-    return found
+            machine[package] = "none"
+    return machine
 
 
 def allow_connections() -> None:
     """Let processes that are started from now on open as many sockets as the system allows."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
 def put(load: Load) -> Measured:
@@ -86,16 +85,13 @@ def child(name: str, *arguments: object) -> str:
     return done.stdout
 
 
-def environment(root: Path = ROOT, *, one_thread: bool = True) -> dict[str, str]:
+def environment(root: Path = ROOT) -> dict[str, str]:
     """Return an environment without settings of the service, and with one thread a process.
 
-    `root` is the folder of the package `inkstream`, for any interpreter. Without `one_thread` a
-    process has the threads that it has anywhere.
+    `root` is the folder of the package `inkstream`, for any interpreter.
     """
-    own = {name: value for name, value in os.environ.items() if not name.startswith("INKSTREAM_")}
-    if one_thread:
-        own |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return own | {"PYTHONPATH": str(root)}
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("INKSTREAM_")}
+    return outer | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(root)}
 
 
 @contextmanager
@@ -117,8 +113,8 @@ def serving(
         "languages": languages,
         "log-level": "warning",
         "max-line-columns": ENDLESS_COLUMNS,
-        "max-sessions": MAX_SESSIONS,
-        "max-sessions-per-client": MAX_SESSIONS,
+        "max-sessions": 10_000,
+        "max-sessions-per-client": 10_000,
     }
     if workers > 1:  # an earlier version has no such flag
         flags["workers"] = workers
@@ -187,7 +183,7 @@ def _running(
         finally:
             _signal(process, signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_TIMEOUT_S)
+                process.wait(20)
             _signal(process, signal.SIGKILL)
             process.wait()
 

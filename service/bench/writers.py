@@ -25,9 +25,8 @@ from inkstream.service.bench.processes import (
 
 LIMIT_MS: Final = 50.0  # at the 99th percentile: an answer that comes later is seen to be late
 FIRST: Final = 64  # writers
-PRECISION: Final = 1.05  # most that too many are more than enough
+PRECISION: Final = 1.05  # "too many" may be so many times "enough"
 WARM_UP_S: Final = 2.0
-LOAD_LIMIT: Final = 0.8  # of a core: above, the load itself may be what is late
 
 
 class Trial(BaseModel):
@@ -93,7 +92,7 @@ class Report(BaseModel):
     def warnings(self) -> list[str]:
         """Return a warning if the load may have been the limit, not the server."""
         cores = max(trial.measured.load_cores for trial in self.trials)
-        if cores < LOAD_LIMIT:
+        if cores < 0.8:  # Above, the load itself may be what is late.
             return []
         return [
             f"warning: the load took {cores:.0%} of a core, so the server may serve more writers"
@@ -131,14 +130,14 @@ def count(
         load = Load(
             port=server.port,
             column_height=config.column_height,
-            configure=_configure(language),
+            configure=f'{{"type":"configure","language":"{language}"}}' if language else "",
             warm_up_s=WARM_UP_S,
             seconds=seconds,
             writers=sent,
             kind=config.kind,
             server_pid=server.pid,
         )
-        found: list[int] = []
+        largest_in_time: list[int] = []
         for repeat in range(1, repeats + 1):
 
             def is_in_time(writers: int, repeat: int = repeat) -> bool:
@@ -146,7 +145,8 @@ def count(
                 trials.append(Trial(repeat=repeat, writers=writers, measured=measured))
                 return trials[-1].is_in_time
 
-            found.append(largest(is_in_time, found[-1] if found else FIRST))
+            first = largest_in_time[-1] if largest_in_time else FIRST
+            largest_in_time.append(largest(is_in_time, first))
             bar.update(1)
     return Report(
         version=installed_version(),
@@ -156,13 +156,9 @@ def count(
         sent=sent,
         workers=workers,
         seconds=seconds,
-        writers=found,
+        writers=largest_in_time,
         trials=trials,
     )
-
-
-def _configure(language: str) -> str:
-    return f'{{"type":"configure","language":"{language}"}}' if language else ""
 
 
 def largest(is_in_time: Callable[[int], bool], first: int) -> int:

@@ -17,15 +17,6 @@ JSON: Final = click.option("--json", "json_path", type=FILE, help="JSON file for
 PLOT: Final = click.option(
     "--plot", "plot_path", type=FILE, help="image file for a plot (needs matplotlib)"
 )
-SESSIONS: Final = click.option(
-    "--sessions", default=64, type=click.IntRange(1, 1000), help="number of streams at once"
-)
-SECONDS: Final = click.option(
-    "--seconds", default=2.0, type=click.FloatRange(0.1, 60), help="seconds of each measurement"
-)
-ROUNDS: Final = click.option(
-    "--rounds", default=3, type=click.IntRange(1, 100), help="rounds; each measures everything once"
-)
 
 
 class Report(Protocol):
@@ -60,18 +51,17 @@ def bench() -> None:
     default=("digits", LINES),
     help="name or path of a model; several times for several",
 )
-@SESSIONS
+@click.option(
+    "--sessions", default=64, type=click.IntRange(1, 1000), help="number of streams at once"
+)
 @click.option(
     "--writers", default=150, type=click.IntRange(1, 1000), help="people whose ink is measured"
 )
-@SECONDS
-@ROUNDS
 @click.option(
-    "--pace",
-    "paced_per_s",
-    default=50.0,
-    type=click.FloatRange(0.1, 10_000),
-    help="columns a second of each session where latency is measured",
+    "--seconds", default=2.0, type=click.FloatRange(0.1, 60), help="seconds of each measurement"
+)
+@click.option(
+    "--rounds", default=3, type=click.IntRange(1, 100), help="rounds; each measures everything once"
 )
 @click.option("--before", type=FOLDER, help="checkout of an earlier version, to measure it too")
 @JSON
@@ -89,7 +79,6 @@ def compare(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None
       inkstream bench compare --model lines --rounds 5 --json bench.json --plot bench.png
       inkstream bench compare --before ../inkstream-0.1
     """
-    _check_plot(plot_path)
     from inkstream.service.bench.compare import compare, draw
 
     _show(lambda: compare(**plan), json_path, plot_path, draw)
@@ -130,31 +119,27 @@ def writers(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None
       inkstream bench writers --language english --json writers.json --plot writers.png
       inkstream bench writers --model digits --columns
     """
-    _check_plot(plot_path)
     from inkstream.service.bench.writers import count, draw
 
     _show(lambda: count(**plan), json_path, plot_path, draw)
 
 
-def _check_plot(path: Path | None) -> None:
-    if path is not None and find_spec("matplotlib") is None:
-        raise click.UsageError("a plot needs matplotlib: pip install matplotlib")
-
-
 def _show(
     measure: Callable[[], AnyReport],
     json_path: Path | None,
-    plot_path: Path | None = None,
-    draw: Callable[[AnyReport, Path], None] | None = None,
+    plot_path: Path | None,
+    draw: Callable[[AnyReport, Path], None],
 ) -> None:
     """Measure, show the figures and write the files."""
+    if plot_path is not None and find_spec("matplotlib") is None:
+        raise click.UsageError("a plot needs matplotlib: pip install matplotlib")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops the servers, as Ctrl-C does
     with outcome("the figures") as result:
         report = measure()
         click.echo(report.text())
         if json_path is not None:
             json_path.write_text(report.model_dump_json(indent=2) + "\n", "utf-8")
-        if draw is not None and plot_path is not None:
+        if plot_path is not None:
             draw(report, plot_path)
         made = [path for path in (json_path, plot_path) if path is not None]
         more = "" if made else " --json bench.json"

@@ -11,7 +11,7 @@ import lzma
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from numpy.typing import ArrayLike
 
@@ -39,10 +39,10 @@ def expand(
     paths, missing = [], []
     written = None if output is None else output.resolve()
     for argument in arguments:
-        found = [path for path in _named(argument, suffixes) if path.resolve() != written]
-        if not found:
+        named = [path for path in _named(argument, suffixes) if path.resolve() != written]
+        if not named:
             missing.append(f"no image or ink at {argument!r}")
-        paths += found
+        paths += named
     return paths, missing
 
 
@@ -71,12 +71,18 @@ class Piece:
 
 def pieces(path: Path) -> Iterator[tuple[str, Piece | InkstreamError]]:
     """Yield a name and a piece for each piece of a file, or the error in its place."""
-    found = _inkml(path) if path.suffix.lower() == ".inkml" else _json_lines(path)
     is_empty = True
     try:
-        for line, piece in found:
-            is_empty = False
-            yield f"{path}:{line}", piece
+        if path.suffix.lower() == ".inkml":
+            for group in inkml.read(path.read_bytes()):
+                is_empty = False
+                yield f"{path}:{group.line}", Piece(group.strokes, None)
+        else:
+            with ink_files.opened(path) as file:
+                for number, line in enumerate(file, 1):
+                    if line.strip():
+                        is_empty = False
+                        yield f"{path}:{number}", _json_piece(line)
     except InkstreamError as error:
         yield str(path), error
     except OSError as error:
@@ -88,26 +94,19 @@ def pieces(path: Path) -> Iterator[tuple[str, Piece | InkstreamError]]:
             yield str(path), DataError("there is no ink in it")
 
 
-def _inkml(path: Path) -> Iterator[tuple[int, Piece]]:
-    for group in inkml.read(path.read_bytes()):
-        yield group.line, Piece(group.strokes, None)
+def _json_piece(line: bytes) -> Piece | InkstreamError:
+    """Return the piece of a line, or the error in its place."""
+    try:
+        return Piece(*json_strokes(_json_object(line)))
+    except InkstreamError as error:
+        return error
 
 
-def _json_lines(path: Path) -> Iterator[tuple[int, Piece | InkstreamError]]:
-    with ink_files.opened(path) as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                try:
-                    yield number, _json_piece(line)
-                except InkstreamError as error:
-                    yield number, error
-
-
-def _json_piece(line: bytes) -> Piece:
+def _json_object(line: bytes) -> dict[str, Any]:
     try:
         message = json.loads(line)
     except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
         raise DataError(f"no JSON: {error}") from error
     if not isinstance(message, dict):
         raise DataError(f"a JSON {type(message).__name__}, expected an object with strokes")
-    return Piece(*json_strokes(message))
+    return message

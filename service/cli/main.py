@@ -34,7 +34,6 @@ TRAIN: Final = (
     "cv2", "jinja2", "matplotlib", "onnx", "rapidfuzz", "safetensors", "torch", "tqdm", "wordfreq",
 )  # fmt: skip
 PIP_NAMES: Final = {"cv2": "opencv-python-headless"}  # where pip knows it by another name
-CPU_TORCH: Final = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
 INTERRUPTED: Final = 130  # what shells expect after Ctrl-C: 128 + SIGINT
 
 
@@ -94,7 +93,8 @@ def _install_hint(package: str) -> str:
     names = " ".join(PIP_NAMES.get(name, name) for name in missing)
     hint = f"{package} is not installed, which this command needs: pip install {names}"
     if "torch" in missing:
-        hint += f" (first {CPU_TORCH}, unless you want CUDA's gigabytes)"
+        first = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
+        hint += f" (first {first}, unless you want CUDA's gigabytes)"
     return hint
 
 

@@ -3,11 +3,8 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Final
 
 import click
-
-MAX_SHOWN: Final = 12  # labels that a model's line names
 
 
 @click.command()
@@ -33,17 +30,16 @@ def models(as_json: bool, weights: Path | None) -> None:
         click.echo(line)
 
     folder = weights or checkpoint.WEIGHTS_FOLDER
-    found = sorted(folder.rglob(f"*{checkpoint.SUFFIX}"))
-    if not found:
+    paths = sorted(folder.rglob(f"*{checkpoint.SUFFIX}"))
+    if not paths:
         raise click.ClickException(f"no models in {folder}")
-    for path in found:
+    for path in paths:
         read = checkpoint.read(path)
         metadata, config = read.metadata, read.metadata.config
-        known = f"{len(config.labels)} labels"
-        if len(config.labels) <= MAX_SHOWN:
-            known = " ".join(config.labels)
+        n_labels = len(config.labels)
+        labels = " ".join(config.labels) if n_labels <= 12 else f"{n_labels} labels"
         lines = [
-            f"{metadata.name} {metadata.version}: {config.kind} of {known},"
+            f"{metadata.name} {metadata.version}: {config.kind} of {labels},"
             f" {metadata.parameters:,} parameters, trained on {metadata.data}  ({path})",
             *(f"  {name.replace('_', ' ')} {share:.2%}" for name, share in read.metrics.items()),
         ]

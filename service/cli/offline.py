@@ -12,15 +12,14 @@ import os
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence, Set
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import click
 
@@ -37,17 +36,93 @@ from inkstream.service.protocol.errors import UnreadableError
 from inkstream.service.session import message_of
 
 Form = Literal["text", "json", "csv", "hocr", "alto"]
-Answer = Recognition | pages.Page | InkstreamError
 Fields = dict[str, Any]  # of one image or piece of ink, as JSON has them
 
-UNCERTAIN_BELOW: Final = 0.8  # a letter's confidence
-MOST_UNCERTAIN: Final = 3  # letters that are named
 LINE_START: Final = b'{"image": "'  # of every line of a file of results
 MALLOPT: Final = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc
-MMAP_THRESHOLD: Final = (-3, 64 << 20)  # bytes of a block that is got from the system by itself
-TRIM_THRESHOLD: Final = (-1, 256 << 20)  # free bytes that are given back to it
 
-model_of = cache(load)  # each process loads a model when the first file needs it
+model_of = cache(load)  # Each process loads a model when the first file needs it.
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was read of an image or a piece of ink."""
+
+    name: str
+    kind: Kind  # of the model that read it
+    result: Recognition | pages.Page | InkstreamError
+
+    @property
+    def fields(self) -> Fields:
+        """The answer, or the error, as plain JSON."""
+        result = self.result
+        if isinstance(result, InkstreamError):
+            return {"image": self.name, "error": str(result), "code": result.code}
+        if isinstance(result, pages.Page):
+            return {"image": self.name, **result.model_dump(mode="json")}
+        fields: Fields = {"image": self.name}
+        if self.kind == "classifier":
+            fields["label"] = result.label
+            fields["probabilities"] = {
+                label: round(p, pages.DECIMALS) for label, p in result.probabilities.items()
+            }
+        else:
+            fields["text"] = result.text
+            for name, events in (("letters", result.letters), ("words", result.words)):
+                fields[name] = [_reading(event).model_dump(mode="json") for event in events]
+        fields["columns"] = result.columns
+        return fields | ({"hint": result.hint} if result.hint else {})
+
+    def text(self, form: Form) -> str:
+        """Return the answer, which is no error unless the form is JSON, in a form."""
+        result = self.result
+        if form == "json":
+            return json_line(self.fields)
+        if isinstance(result, pages.Page):
+            if form == "csv":
+                return "\n".join(
+                    _row(self.name, line.block, number, line.text, _rounded(line.confidence))
+                    for number, line in enumerate(result.lines)
+                )
+            if form == "text":
+                return result.text
+            as_document = pages.hocr if form == "hocr" else pages.alto
+            return as_document(result, result.lines, self.name)
+        assert isinstance(result, Recognition)
+        if form == "csv":
+            return _row(self.name, result.text, _rounded(result.confidence))
+        return f"{self.name}  {result.text}  {self._certainty(result)}".rstrip()
+
+    def _certainty(self, result: Recognition) -> str:
+        """Return a digit's probability, or of a line the letters that are uncertain."""
+        if self.kind == "classifier":
+            return f"{result.confidence:.2%}"
+        pairs = [
+            f"{letter.char} (or {letter.alternatives[0][0]})"
+            for letter in result.letters
+            if letter.confidence < 0.8 and letter.alternatives
+        ]
+        more = ", ..." if len(pairs) > 3 else ""
+        return f"uncertain: {', '.join(pairs[:3])}{more}" if pairs else ""
+
+
+def json_line(fields: Fields) -> str:
+    """Return fields as a line of JSON."""
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _row(*cells: object) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
+def _rounded(probability: float) -> str:
+    return f"{probability:.{pages.DECIMALS}f}"
+
+
+def _reading(event: Event) -> pages.Letter | pages.Word:
+    return pages.answer_of(message_of(event))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,40 +131,36 @@ class Reader:
 
     model: str | None  # name or path of the model for all files; None takes what suits each
     arguments: Mapping[str, Any]  # of `load`
-    page: bool  # each image is a page
+    page: bool  # whether each image is a page
 
     def model_for(self, path: Path) -> Recognizer:
         """Return the model that reads a file; raise an `InkstreamError` if it cannot be loaded."""
         name = self.model or SHIPPED[kind_for(None if holds_ink(path) else path)]
         return model_of(name, **self.arguments)
 
-    def kind_for(self, path: Path) -> Kind:
-        """Return the kind of the model that reads a file."""
-        return self.model_for(path).metadata.config.kind
-
-    def read(self, path: Path, known: Container[str] = ()) -> Iterator[tuple[str, Answer]]:
-        """Yield the name and the answer, or the error, of an image or of each piece of ink.
+    def read(self, path: Path, known: Container[str] = ()) -> Iterator[Answer]:
+        """Yield the answer, or the error, of an image or of each piece of ink.
 
         Pieces whose names are `known` are left out.
         """
         model = self.model_for(path)
-        found = pieces(path) if holds_ink(path) and not self.page else [(str(path), path)]
-        for name, piece in found:
+        is_ink = holds_ink(path) and not self.page
+        for name, piece in pieces(path) if is_ink else [(str(path), path)]:
             if name in known:
                 continue
-            answer: Answer
+            result: Recognition | pages.Page | InkstreamError
             try:
                 if isinstance(piece, InkstreamError):
                     raise piece
                 if isinstance(piece, Piece):
-                    answer = model.read_ink(piece.strokes, piece.height)
+                    result = model.read_ink(piece.strokes, piece.height)
                 else:
-                    answer = read_page(path, model) if self.page else model.recognize(path)
+                    result = read_page(path, model) if self.page else model.recognize(path)
             except InkstreamError as error:
-                answer = error
-            except Exception as error:  # any: the other files are read all the same
-                answer = UnreadableError(f"reading it failed: {type(error).__name__}: {error}")
-            yield name, answer
+                result = error
+            except Exception as error:  # Whatever it is, the other files are read all the same.
+                result = UnreadableError(f"reading it failed: {type(error).__name__}: {error}")
+            yield Answer(name, model.metadata.config.kind, result)
 
 
 def keep_memory() -> None:
@@ -98,8 +169,10 @@ def keep_memory() -> None:
     A page takes and frees tens of MB again and again. To get them from the system each time, which
     sets them to zero, takes an eighth of the time.
     """
-    if MALLOPT is not None and MALLOPT(*MMAP_THRESHOLD):  # which old versions refuse
-        MALLOPT(*TRIM_THRESHOLD)
+    mmap_threshold, trim_threshold = -3, -1
+    # Old versions refuse so large a block, in bytes, that is got from the system by itself.
+    if MALLOPT is not None and MALLOPT(mmap_threshold, 64 << 20):
+        MALLOPT(trim_threshold, 256 << 20)  # free bytes that are given back to the system
 
 
 def read_page(path: Path, model: Recognizer) -> pages.Page:
@@ -120,98 +193,111 @@ def read(paths: Sequence[Path], reader: Reader, form: Form, show: Path | None = 
     The last page with its boxes and text is drawn into `show`.
     """
     keep_memory()
-    kinds = {reader.kind_for(path) for path in paths}  # one error, not many
+    # Models that are missing are one error here, not one for each file.
+    kinds = {reader.model_for(path).metadata.config.kind for path in paths}
     if form == "csv":
-        place = ["block", "line"] if reader.page else []
-        found = "label" if kinds == {"classifier"} else "text"
-        click.echo(_row("image", *place, found, "probability"))
+        columns = ["block", "line"] if reader.page else []
+        columns += ["label" if kinds == {"classifier"} else "text", "probability"]
+        click.echo(_row("image", *columns))
     # A bar helps where the answers go elsewhere; in a terminal they are the progress.
     hidden = len(paths) < 2 or sys.stdout.isatty() or not sys.stderr.isatty()
     n_answers = n_errors = 0
     with click.progressbar(paths, label="reading", file=sys.stderr, hidden=hidden) as bar:
         for number, path in enumerate(bar):
-            for name, answer in reader.read(path):
+            for answer in reader.read(path):
                 n_answers += 1
-                if isinstance(answer, InkstreamError):
+                result = answer.result
+                if isinstance(result, InkstreamError):
                     n_errors += 1
-                    complain(f"{name}: {answer}")
-                    if form == "json":
-                        click.echo(_json(name, answer, reader.kind_for(path)))
-                    continue
-                if isinstance(answer, Recognition) and answer.hint and form != "json":
-                    complain(f"{name}: {answer.hint}")
+                    complain(f"{answer.name}: {result}")
+                    if form != "json":
+                        continue
+                elif isinstance(result, Recognition) and result.hint and form != "json":
+                    complain(f"{answer.name}: {result.hint}")
                 if reader.page and form == "text" and len(paths) > 1:  # as `head` names files
                     click.echo("\n" * (number > 0) + f"==> {path} <==")
-                click.echo(_text(name, answer, reader.kind_for(path), form))
-                if show is not None and isinstance(answer, pages.Page):
-                    pages.draw(path, answer, show)
+                click.echo(answer.text(form))
+                if show is not None and isinstance(result, pages.Page):
+                    pages.draw(path, result, show)
     if n_errors and n_answers > 1:
         complain(f"{n_errors} of {n_answers} could not be read")
     return not n_errors
 
 
-def _text(name: str, answer: Recognition | pages.Page, kind: Kind, form: Form) -> str:
-    """Return an answer in a form."""
-    if form == "json":
-        return _json(name, answer, kind)
-    if isinstance(answer, Recognition):
-        if form == "csv":
-            return _row(name, answer.text, f"{answer.confidence:.{pages.DECIMALS}f}")
-        return f"{name}  {answer.text}  {_certainty(answer, kind)}".rstrip()
-    if form == "csv":
-        return "\n".join(
-            _row(name, line.block, place, line.text, f"{line.confidence:.{pages.DECIMALS}f}")
-            for place, line in enumerate(answer.lines)
-        )
-    if form == "hocr":
-        return pages.hocr(answer, answer.lines, name)
-    return pages.alto(answer, answer.lines, name) if form == "alto" else answer.text
+class Rows(Protocol):
+    """A file or folder of rows, to which rows are added."""
+
+    path: Path
+
+    def known(self) -> set[str]:
+        """Return the names of what was read; remove the rows of errors."""
+
+    def add(self, rows: Sequence[Fields]) -> None:
+        """Add rows."""
+
+    def close(self) -> None:
+        """Write what has not been written."""
 
 
-def _json(name: str, answer: Answer, kind: Kind) -> str:
-    return json.dumps(fields_of(name, answer, kind), ensure_ascii=False)
+class JsonLines:
+    """A file with a line of JSON for each image or piece of ink."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def known(self) -> set[str]:
+        """Return the names in the file; remove errors and a broken last line from it.
+
+        Raises `InkstreamError` if the file holds something else.
+        """
+        if not self.path.exists():
+            return set()
+        content = self.path.read_bytes()
+        *lines, last = content.split(b"\n")
+        if not (last.startswith(LINE_START) or LINE_START.startswith(last)):
+            lines.append(last)  # which raises the error below
+        names, kept = set(), []
+        for number, line in enumerate(lines, 1):
+            try:
+                fields = json.loads(line)
+                name, is_error = str(fields["image"]), "error" in fields
+            except (ValueError, TypeError, KeyError) as error:
+                raise InkstreamError(
+                    f"{self.path}, line {number} names no image, expected a file of this command:"
+                    f" {error}"
+                ) from error
+            if not is_error:
+                names.add(name)
+                kept.append(line + b"\n")
+        if b"".join(kept) != content:
+            self.path.write_bytes(b"".join(kept))
+        return names
+
+    def add(self, rows: Sequence[Fields]) -> None:
+        """Add a line for each row."""
+        # A name that is no UTF-8 is written as JSON escapes it, and is the same when it is read.
+        with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(json_line(fields) + "\n" for fields in rows)
+
+    def close(self) -> None:
+        """Do nothing: no row waits."""
 
 
-def _certainty(answer: Recognition, kind: Kind) -> str:
-    """Return a digit's probability, or of a line the letters that are uncertain."""
-    if kind == "classifier":
-        return f"{answer.confidence:.2%}"
-    pairs = [
-        f"{letter.char} (or {letter.alternatives[0][0]})"
-        for letter in answer.letters
-        if letter.confidence < UNCERTAIN_BELOW and letter.alternatives
-    ]
-    more = ", ..." if len(pairs) > MOST_UNCERTAIN else ""
-    return f"uncertain: {', '.join(pairs[:MOST_UNCERTAIN])}{more}" if pairs else ""
-
-
-def _row(*cells: object) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
-
-
-def fields_of(name: str, answer: Answer, kind: Kind) -> Fields:
-    """Return an answer, or an error, as plain JSON."""
-    if isinstance(answer, InkstreamError):
-        return {"image": name, "error": str(answer), "code": answer.code}
-    if isinstance(answer, pages.Page):
-        return {"image": name, **answer.model_dump(mode="json")}
-    if kind == "classifier":
-        rounded = {label: round(p, pages.DECIMALS) for label, p in answer.probabilities.items()}
-        found: Fields = {"label": answer.label, "probabilities": rounded}
-    else:
-        found = {
-            "text": answer.text,
-            "letters": [_reading(letter).model_dump(mode="json") for letter in answer.letters],
-            "words": [_reading(word).model_dump(mode="json") for word in answer.words],
-        }
-    hint = {"hint": answer.hint} if answer.hint else {}
-    return {"image": name, **found, "columns": answer.columns, **hint}
-
-
-def _reading(event: Event) -> pages.Letter | pages.Word:
-    return pages.answer_of(message_of(event))
+def add_all(rows: Rows, read: Iterable[Sequence[Fields]], n_files: int) -> bool:
+    """Add the rows of files as these are read; return whether all could be read."""
+    n_rows = n_errors = 0
+    try:
+        with click.progressbar(length=n_files, label="reading", file=sys.stderr) as bar:
+            for rows_of_file in read:
+                n_rows += len(rows_of_file)
+                n_errors += sum("error" in fields for fields in rows_of_file)
+                rows.add(rows_of_file)
+                bar.update(1)
+    finally:
+        rows.close()
+    if n_errors:
+        complain(f"{n_errors} of {n_rows} could not be read, {rows.path} has their errors")
+    return not n_errors
 
 
 def read_into(
@@ -224,71 +310,42 @@ def read_into(
     """
     for path in paths:
         reader.model_for(path)  # here, so that a missing model is one error
-    known = known_images(out)
-    left = [path for path in paths if str(path) not in known]
-    known_of: dict[str, set[str]] = defaultdict(set)  # pieces of ink, by their file
-    for name in known:
-        known_of[name.rpartition(":")[0]].add(name)
-    n_answers = n_errors = 0
-    with (
-        # A name that is no UTF-8 is written as JSON escapes it, and found again.
-        out.open("a", encoding="utf-8", errors="backslashreplace") as file,
-        click.progressbar(length=len(left), label="reading", file=sys.stderr) as bar,
-    ):
-        for results in _results(left, reader, known_of, processes or os.cpu_count() or 1):
-            n_answers += len(results)
-            n_errors += sum("error" in fields for fields in results)
-            file.writelines(json.dumps(fields, ensure_ascii=False) + "\n" for fields in results)
-            file.flush()  # the lines of one file are whole before the next is read
-            bar.update(1)
-    if n_errors:
-        complain(f"{n_errors} of {n_answers} could not be read, {out} has their errors")
-    return not n_errors
+    rows = JsonLines(out)
+    known: dict[str, set[str]] = defaultdict(set)  # images, and pieces of ink by their file
+    for name in rows.known():
+        known[name].add(name)
+        known[name.rpartition(":")[0]].add(name)
+    unread = [path for path in paths if str(path) not in known[str(path)]]
+    n_processes = 1 if len(unread) == 1 else processes or os.cpu_count() or 1
+    return add_all(rows, _rows_of_files(unread, reader, known, n_processes), len(unread))
 
 
-def known_images(out: Path) -> set[str]:
-    """Return the names in a file of results; remove errors and a broken last line from it.
-
-    Raises `InkstreamError` if the file holds something else.
-    """
-    if not out.exists():
-        return set()
-    content = out.read_bytes()
-    *whole, last = content.split(b"\n")
-    if not (last.startswith(LINE_START) or LINE_START.startswith(last)):
-        whole.append(last)  # which raises the error below
-    names, kept = set(), []
-    for number, text in enumerate(whole, 1):
-        try:
-            line = json.loads(text)
-            name, is_error = str(line["image"]), "error" in line
-        except (ValueError, TypeError, KeyError) as error:
-            raise InkstreamError(
-                f"{out}, line {number} names no image, expected a file of this command: {error}"
-            ) from error
-        if not is_error:
-            names.add(name)
-            kept.append(text + b"\n")
-    if (left := b"".join(kept)) != content:
-        out.write_bytes(left)
-    return names
-
-
-def _results(
-    paths: Sequence[Path], reader: Reader, known: Mapping[str, Set[str]], processes: int
+def _rows_of_files(
+    paths: Sequence[Path], reader: Reader, known: Mapping[str, Set[str]], n_processes: int
 ) -> Iterator[list[Fields]]:
-    """Yield what the lines about each file hold, as files are finished."""
-    if processes == 1 or len(paths) == 1:
+    """Yield the rows of each file, as files are finished."""
+    if n_processes == 1:
         keep_memory()
         for path in paths:
-            yield _results_of(path, reader, known[str(path)])
+            yield _rows_of_file(path, reader, known[str(path)])
         return
     # Spawned, not forked: the runtime's threads do not survive a fork.
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), keep_memory)
+    pool = ProcessPoolExecutor(n_processes, get_context("spawn"), keep_memory)
     others = active_children()
     try:
-        # No name for the list: each future, and what it holds, is let go once it is yielded.
-        for future in as_completed(_submitted(pool, paths, reader, known)):
+        # A terminal sends Ctrl-C to all processes. Those that begin while it is blocked inherit
+        # that, and so leave it to the command.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            futures = [pool.submit(_rows_of_file, path, reader, known[str(path)]) for path in paths]
+        except (OSError, ValueError) as error:
+            # A process was killed, and the pool closed while another one began.
+            raise BrokenProcessPool from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        finished = as_completed(futures)
+        del futures  # so that each, and what it holds, is let go once it is yielded
+        for future in finished:
             yield future.result()
     except BrokenProcessPool as error:
         # The pool ends the processes that it knows, and waits for one that was just starting too.
@@ -297,39 +354,11 @@ def _results(
                 process.kill()
         raise InkstreamError(
             "a process that reads was killed, perhaps for want of memory: what was read before is"
-            f" kept; go on with fewer than {processes} --processes"
+            f" kept; go on with fewer than {n_processes} --processes"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _submitted(
-    pool: ProcessPoolExecutor, paths: Sequence[Path], reader: Reader, known: Mapping[str, Set[str]]
-) -> list[Future[list[Fields]]]:
-    """Have a pool read files; raise `BrokenProcessPool` if it breaks meanwhile."""
-    try:
-        with _interrupts_blocked():
-            return [pool.submit(_results_of, path, reader, known[str(path)]) for path in paths]
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # one was killed, and the pool closed while another began
-        raise BrokenProcessPool from error
-
-
-def _results_of(path: Path, reader: Reader, known: Set[str]) -> list[Fields]:
-    kind = reader.kind_for(path)
-    return [fields_of(name, answer, kind) for name, answer in reader.read(path, known)]
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Hold Ctrl-C, which a terminal sends to all processes, until the block ends.
-
-    A process that begins in the block inherits this, and so leaves Ctrl-C to the command.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _rows_of_file(path: Path, reader: Reader, known: Set[str]) -> list[Fields]:
+    return [answer.fields for answer in reader.read(path, known)]

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,6 @@ from inkstream.service.cli import (
 )
 
 if TYPE_CHECKING:
-    from inkstream.service.cli import offline
     from inkstream.service.cli.offline import Form
 
 
@@ -92,17 +91,23 @@ def recognize(
       inkstream recognize scans/ --csv > scans.csv
       inkstream recognize 'scans/**/*.jpg' --json | jq '.label // .text'
     """
-    if len(forms) > 1:
-        _refuse(f"{' and '.join(f'--{form}' for form in forms)} exclude each other")
     form: Form = forms[0] if forms else "text"  # type: ignore[assignment]  # click's flag values
-    if not page and (show or form in ("hocr", "alto")):
-        _refuse("--show, --hocr and --alto are for pages: add --page")
-    if (jsonl or parquet) and (show or form != "text"):
-        _refuse("--jsonl and --parquet exclude --show and other forms")
-    if by_ray and not (page and (jsonl is None) != (parquet is None)):
-        _refuse("--ray reads pages into one place: add --page, and --jsonl or --parquet")
-    if parquet and not by_ray:
-        _refuse("--parquet is of --ray")
+    one_page = bool(show) or form in ("hocr", "alto")
+    for is_wrong, text in (
+        (len(forms) > 1, f"{' and '.join(f'--{form}' for form in forms)} exclude each other"),
+        (one_page and not page, "--show, --hocr and --alto are for pages: add --page"),
+        (
+            (jsonl or parquet) and (show or form != "text"),
+            "--jsonl and --parquet exclude --show and other forms",
+        ),
+        (
+            by_ray and not (page and (jsonl is None) != (parquet is None)),
+            "--ray reads pages into one place: add --page, and --jsonl or --parquet",
+        ),
+        (parquet and not by_ray, "--parquet needs --ray"),
+    ):
+        if is_wrong:
+            raise click.UsageError(text)
     use_one_thread()
     from inkstream.service.cli import offline
     from inkstream.service.cli.files import IMAGE_SUFFIXES, SUFFIXES, expand
@@ -112,8 +117,8 @@ def recognize(
     paths, missing = expand(files, IMAGE_SUFFIXES if page else SUFFIXES, jsonl)
     if not paths and not objects:
         raise click.BadParameter(missing[0], param_hint="IMAGE")
-    if len(paths) > 1 and (show or form in ("hocr", "alto")):
-        _refuse(f"--show, --hocr and --alto take one image, {len(paths)} came")
+    if len(paths) > 1 and one_page:
+        raise click.UsageError(f"--show, --hocr and --alto take one image, {len(paths)} came")
     for text in missing:
         complain(text)
     arguments = load_arguments(**hints)
@@ -123,35 +128,18 @@ def recognize(
     threads = os.cpu_count() or 1 if page and not (jsonl or parquet) else 1
     reader = offline.Reader(model, arguments | {"threads": threads}, page)
     if by_ray:
-        out = jsonl or parquet
-        assert out is not None  # as was checked
-        places = {str(path): str(path.absolute()) for path in paths}
-        all_read = _read_by_ray(places, objects, reader, out, processes)
+        try:
+            from inkstream.service.cli import ray_archive
+        except ModuleNotFoundError as error:
+            text = f"--ray needs {error.name}: pip install 'inkstream[ray]'"
+            raise click.UsageError(text) from None
+        uris = {str(path): str(path.absolute()) for path in paths}
+        uris |= {uri: uri for folder in objects for uri in ray_archive.objects_of(folder)}
+        rows: offline.Rows
+        rows = ray_archive.Parquet(parquet) if parquet else offline.JsonLines(jsonl or Path())
+        all_read = ray_archive.read_by_ray(rows, uris, reader, processes)
     elif jsonl is None:
         all_read = offline.read(paths, reader, form, show)
     else:
         all_read = offline.read_into(jsonl, paths, reader, processes)
     return 0 if all_read and not missing else 1
-
-
-def _read_by_ray(
-    places: dict[str, str],
-    objects: list[str],
-    reader: "offline.Reader",
-    out: Path,
-    processes: int | None,
-) -> bool:
-    """Read files and objects over Ray's cluster; return whether all could be read."""
-    try:
-        from inkstream.service.cli import ray_archive
-    except ModuleNotFoundError as error:
-        _refuse(f"--ray needs {error.name}: pip install 'inkstream[ray]'")
-    is_parquet = click.get_current_context().params["parquet"] is not None
-    rows: ray_archive.Rows = ray_archive.Parquet(out) if is_parquet else ray_archive.JsonLines(out)
-    for uri in objects:
-        places |= {found: found for found in ray_archive.objects_of(uri)}
-    return ray_archive.read_by_ray(rows, places, reader, processes)
-
-
-def _refuse(message: str) -> NoReturn:
-    raise click.UsageError(message, click.get_current_context())

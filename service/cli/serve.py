@@ -16,8 +16,8 @@ class SettingsCommand(click.Command):
         from inkstream.service.settings import Settings
 
         flags = [_flag(name, field) for name, field in Settings.model_fields.items()]
-        own = super().get_params(ctx)
-        return [*own[:-1], *flags, *own[-1:]]  # --help stays last
+        *others, help_option = super().get_params(ctx)
+        return [*others, *flags, help_option]
 
 
 def _flag(name: str, field: Any) -> click.Option:

@@ -4,18 +4,16 @@ import math
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from inkstream.service.cli import CHARACTERS, FILE, need_lines
 
-DEFAULT_URL: Final = "ws://127.0.0.1:8000"
-
 
 @click.command()
 @click.argument("image", type=FILE)
-@click.option("--url", default=DEFAULT_URL, help="address of the server")
+@click.option("--url", default="ws://127.0.0.1:8000", help="address of the server")
 @click.option("--model", help="model of the server  [default: by the image, see above]")
 @click.option("--key", help="API key, if the server requires one")
 @CHARACTERS

@@ -10,7 +10,7 @@ found; both are coloured by their probability. `show` streams to a server and wr
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, takewhile, zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -39,16 +39,9 @@ LEADING: Final = "1;33"  # bold yellow: ahead, not yet settled
 SETTLED: Final = "1;32"  # bold green
 DIM: Final = "2"
 SURE_FROM: Final = 0.95  # probability
-
-DARKEST_GREY: Final = 233  # the 256-colour palette has 24 greys, 232..255
-GREYS: Final = 22
 BAR_CELLS: Final = 24
 EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 MARGIN: Final = "  "
-DIGIT_PACE_MS: Final = 60.0  # a digit takes less than two seconds: slow enough to follow
-LINE_PACE_MS: Final = 15.0  # and a word one or two
-FRAME_S: Final = 1 / 25  # the shortest time between two pictures
-MOST_SHRINK: Final = 3  # pixels of a long line that share one: letters remain legible
 
 
 class Screen:
@@ -110,26 +103,24 @@ class DigitView:
 
     def rows(self) -> list[Row]:
         """Return the ink so far with the bars beside it, and the leaders below."""
-        n_columns, width = len(self._leaders), len(self._ink[0])
-        bars = self._bars(len(self._ink))
-        picture: list[Row] = [[]]
-        for ink, bar in zip(self._ink, bars, strict=True):
-            blank = [BLANK] * (width - n_columns)
-            picture.append([*cells(MARGIN), *ink[:n_columns], *blank, *cells(MARGIN), *bar])
+        n_columns, margin = len(self._leaders), cells(MARGIN)
+        blank = [BLANK] * (len(self._ink[0]) - n_columns)
+        picture = [
+            [*margin, *ink[:n_columns], *blank, *margin, *bar]
+            for ink, bar in zip(self._ink, self._bars(), strict=True)
+        ]
         leaders = [(confidence_style(p), label[0]) for label, p in self._leaders]
-        return [*picture, [*cells(MARGIN), *leaders], []]
+        return [[], *picture, [*margin, *leaders], []]
 
-    def _bars(self, n_rows: int) -> list[Row]:
-        """Return one bar for each label, in the middle of `n_rows` rows."""
-        known = self._probabilities
-        shown = [label for label in self._labels if label in known]
-        if len(shown) > n_rows:
-            shown = sorted(shown, key=lambda label: -known[label])[:n_rows]
-        best = max(known, key=known.__getitem__, default="")
+    def _bars(self) -> list[Row]:
+        """Return one bar for each label, in the middle of the rows of the ink."""
+        n_rows, probabilities = len(self._ink), self._probabilities
+        by_probability = sorted(probabilities, key=lambda label: -probabilities[label])[:n_rows]
         rows: list[Row] = []
-        for label in shown:
-            style = confidence_style(known[label]) if label == best else DIM
-            rows.append(cells(self._bar(label, known[label]), style))
+        for label in (label for label in self._labels if label in by_probability):
+            p = probabilities[label]
+            style = confidence_style(p) if label == by_probability[0] else DIM
+            rows.append(cells(self._bar(label, p), style))
         above = (n_rows - len(rows)) // 2
         return [[]] * above + rows + [[]] * (n_rows - above - len(rows))
 
@@ -155,7 +146,8 @@ class LineView:
 
     def __init__(self, columns: Columns, size: tuple[int, int]) -> None:
         self._width = max(2, size[0] - 2 * len(MARGIN))
-        self._scale = min(MOST_SHRINK, -(-len(columns) // self._width))
+        # Letters remain legible where up to three pixels share one.
+        self._scale = min(3, -(-len(columns) // self._width))
         self._ink = ink_rows(shrunk(columns, self._scale))
         self._text_rows = size[1] - len(self._ink) - 5  # beside the blank rows and the cursor's
         self.fits = self._text_rows >= 1
@@ -182,7 +174,7 @@ class LineView:
 
     def withdraw(self, n_letters: int) -> None:
         """Forget all letters but the first `n_letters`."""
-        self._letters = {x: own for x, own in self._letters.items() if own[0] < n_letters}
+        self._letters = {x: letter for x, letter in self._letters.items() if letter[0] < n_letters}
 
     def rows(self) -> list[Row]:
         """Return ink, letters and text."""
@@ -205,7 +197,8 @@ def ink_rows(columns: Columns) -> list[Row]:
     """Return columns [T, H] as rows of half blocks, two pixels in each cell."""
     if columns.shape[1] % 2:
         columns = np.pad(columns, ((0, 0), (0, 1)))
-    greys = (DARKEST_GREY + columns.astype(int) * GREYS // 255).T.tolist()  # [H, T]
+    # The 256-colour palette has 24 greys, 232..255.
+    greys = (233 + columns.astype(int) * 22 // 255).T.tolist()  # [H, T]
     return [
         [(f"38;5;{above};48;5;{below}", "▀") for above, below in zip(*pair, strict=True)]
         for pair in zip(greys[::2], greys[1::2], strict=True)
@@ -228,8 +221,8 @@ def cells(text: str, style: str = "") -> list[Cell]:
 
 def bar(probability: float) -> str:
     """Return a bar, exact to an eighth of a cell."""
-    full, rest = divmod(round(probability * BAR_CELLS * 8), 8)
-    return ("█" * full + (EIGHTHS[rest] if rest else "")).ljust(BAR_CELLS)
+    n_full, n_eighths = divmod(round(probability * BAR_CELLS * 8), 8)
+    return ("█" * n_full + EIGHTHS[n_eighths].strip()).ljust(BAR_CELLS)
 
 
 def confidence_style(probability: float) -> str:
@@ -258,8 +251,12 @@ def event_line(event: Event) -> str:
 def sure_since(leaders: Sequence[tuple[str, float]]) -> int | None:
     """Return the column (0-based) from which on the last answer led with `SURE_FROM`, or None."""
     answer, _ = leaders[-1]
-    sure = list(takewhile(lambda led: led[0] == answer and led[1] >= SURE_FROM, reversed(leaders)))
-    return len(leaders) - len(sure) if sure else None
+    n_sure = 0
+    for label, probability in reversed(leaders):
+        if label != answer or probability < SURE_FROM:
+            break
+        n_sure += 1
+    return len(leaders) - n_sure if n_sure else None
 
 
 def show(stream: Stream, image: Path, pace_ms: float | None, plain: bool) -> None:
@@ -283,7 +280,8 @@ def show(stream: Stream, image: Path, pace_ms: float | None, plain: bool) -> Non
             else DigitView(columns, stream.ready.labels, size)
         )
         screen = None if plain or not view.fits else Screen()
-        usual_ms = 0.0 if screen is None else LINE_PACE_MS if transcribes else DIGIT_PACE_MS
+        # A digit then takes less than two seconds, a word one or two.
+        usual_ms = 0.0 if screen is None else 15.0 if transcribes else 60.0
         sent: Iterable[Iterator[Result]] = map(stream.send, columns)
         if strokes:
             points = [stroke.tolist() for stroke in strokes]
@@ -317,7 +315,7 @@ def _show_results(
         lines += view.add(result)
         if screen is None:
             print("\n".join(lines), flush=True)
-        elif time.monotonic() - drawn_s >= FRAME_S:
+        elif time.monotonic() - drawn_s >= 0.04:  # 25 pictures a second
             drawn_s = time.monotonic()
             print(screen.draw(view.rows()), end="", flush=True)
         time.sleep(pace_ms / 1000)

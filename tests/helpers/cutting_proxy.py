@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -51,21 +51,21 @@ class CuttingProxy:
         finally:
             for copy in copies:
                 copy.cancel()
-            for each in (writer, back):
-                each.transport.abort()
+            writer.transport.abort()
+            back.transport.abort()
 
 
 async def _copy(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int | None
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, max_bytes: int | None
 ) -> bool:
-    """Copy until the end or until `most` bytes were copied; return whether that many were."""
+    """Copy until the end or until `max_bytes` were copied; return whether that many were."""
     with suppress(ConnectionError):
         while data := await reader.read(READ_BYTES):
-            if most is not None and len(data) >= most:
-                writer.write(data[:most])
+            if max_bytes is not None and len(data) >= max_bytes:
+                writer.write(data[:max_bytes])
                 await writer.drain()
                 return True
-            most = None if most is None else most - len(data)
+            max_bytes = None if max_bytes is None else max_bytes - len(data)
             writer.write(data)
             await writer.drain()
     writer.close()
@@ -76,24 +76,34 @@ async def _copy(
 @contextmanager
 def cutting_proxy(port: int, plan: Sequence[Cut] = ()) -> Iterator[tuple[CuttingProxy, str]]:
     """Serve the server on `port` while the block runs; yield the proxy and its address."""
+    proxy = CuttingProxy(port, plan)
+    with serving(proxy.serve) as url:
+        yield proxy, url
+
+
+@contextmanager
+def serving(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> Iterator[str]:
+    """Serve connections from another thread while the block runs; yield the address."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    proxy = CuttingProxy(port, plan)
 
     async def start() -> asyncio.Server:
-        return await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+        return await asyncio.start_server(serve, "127.0.0.1", 0)
 
     async def shut() -> None:
         listener.close()
-        serving = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in serving:
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in connections:
             task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)
+        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.sleep(0)  # Transports end in the next turn of the loop.
 
     listener = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
     try:
-        yield proxy, f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     finally:
         asyncio.run_coroutine_threadsafe(shut(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)

@@ -2,11 +2,10 @@
 
 import json
 import random
-import struct
 from copy import deepcopy
 from typing import Any, Final
 
-from tests.helpers.raw_websocket import BINARY, TEXT
+from tests.helpers.raw_websocket import BINARY, TEXT, frame
 
 STROKES: Final = [{"id": 1, "points": [[3.0, 4.0], [9.5, 20.0], [14.0, 7.0]], "last": True}]
 MESSAGES: Final[list[dict[str, Any]]] = [
@@ -65,17 +64,13 @@ class Mutator:
         else:
             kind, payload = TEXT, self.text(rng.choice(MESSAGES))
         if rng.random() < 0.9:
-            return client_frame(kind, payload)
+            return frame(payload, kind)
         if rng.random() < 0.5:  # fragments, with control frames between them
             cut = rng.randrange(len(payload) + 1)
-            middle = client_frame(0x89, b"") if rng.random() < 0.5 else client_frame(0x00, b"")
-            return (
-                client_frame(kind & 0x7F, payload[:cut])
-                + middle
-                + client_frame(0x80, payload[cut:])
-            )
+            middle = frame(b"", 0x89 if rng.random() < 0.5 else 0x00)
+            return frame(payload[:cut], kind & 0x7F) + middle + frame(payload[cut:], 0x80)
         data = bytearray(
-            client_frame(rng.choice([kind, 0x88, 0x8A, 0x83, 0xC1, rng.randrange(256)]), payload)
+            frame(payload, rng.choice([kind, 0x88, 0x8A, 0x83, 0xC1, rng.randrange(256)]))
         )
         data[rng.randrange(min(6, len(data)))] ^= 1 << rng.randrange(8)
         return bytes(data)
@@ -97,8 +92,8 @@ class Mutator:
                 rng.choice([*value]) if isinstance(value, dict) else rng.randrange(len(value))
             )
             if not isinstance(value[key], dict | list) or not value[key] or rng.random() < 0.3:
-                most = 1 + 20_000 // len(json.dumps(value[key]))  # a frame stays below 64 KiB
-                many = [value[key]] * rng.randrange(min(300, most))
+                max_copies = 1 + 20_000 // len(json.dumps(value[key]))  # a frame stays below 64 KiB
+                many = [value[key]] * rng.randrange(min(300, max_copies))
                 value[key] = many if rng.random() < 0.3 else deepcopy(rng.choice(VALUES))
                 return
             value = value[key]
@@ -106,9 +101,9 @@ class Mutator:
     def changed(self, data: bytes) -> bytes:
         """Return bytes with something put in, left out, or turned."""
         rng = self.random
-        place = rng.randrange(len(data) + 1)
-        end = min(len(data), place + rng.randrange(20))
-        return data[:place] + rng.choice([*BYTES, data[:place], rng.randbytes(3)]) + data[end:]
+        start = rng.randrange(len(data) + 1)
+        end = min(len(data), start + rng.randrange(20))
+        return data[:start] + rng.choice([*BYTES, data[:start], rng.randbytes(3)]) + data[end:]
 
     def request(self) -> bytes:
         """Return the bytes of an HTTP request, right or not."""
@@ -125,13 +120,3 @@ class Mutator:
             lines.append(f"Content-Length: {len(body)}")
         data = "\r\n".join([*lines, "", ""]).encode() + body
         return self.changed(data) if rng.random() < 0.4 else data
-
-
-def client_frame(kind: int, payload: bytes) -> bytes:
-    """Return a client's frame whose mask is zero, so that its payload stays as it is."""
-    length = len(payload)
-    if length < 126:
-        return struct.pack("!BBI", kind, 0x80 | length, 0) + payload
-    if length < 65_536:
-        return struct.pack("!BBHI", kind, 0xFE, length, 0) + payload
-    return struct.pack("!BBQI", kind, 0xFF, length, 0) + payload

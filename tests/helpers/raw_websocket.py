@@ -4,9 +4,8 @@ import base64
 import contextlib
 import os
 import socket
-import struct
-from types import TracebackType
 
+from tests.helpers import raw_http
 from tests.helpers.engine_sessions import DEADLINE_S
 
 BINARY, TEXT, CLOSE = 0x82, 0x81, 0x88
@@ -69,12 +68,7 @@ class RawClient:
     def __enter__(self) -> "RawClient":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.socket.close()
 
     def send(self, data: bytes) -> None:
@@ -96,8 +90,7 @@ class RawClient:
 
     def reset(self) -> None:
         """Hang up with a TCP reset, without a close frame."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
+        raw_http.reset(self.socket)
 
     def _exactly(self, n_bytes: int) -> bytes:
         while len(self._unread) < n_bytes:

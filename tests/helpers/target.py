@@ -7,7 +7,6 @@ import subprocess
 import threading
 import time
 import urllib.request
-from types import TracebackType
 from typing import Any, Self
 
 from tests.helpers.command_line import INKSTREAM, ROOT
@@ -38,12 +37,7 @@ class Target:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def _end(self) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from inkstream.service.page_workers.pool import IDLE_S
 from tests.helpers.engine_sessions import DEADLINE_S
-from tests.helpers.mutations import Mutator, client_frame
-from tests.helpers.raw_websocket import CLOSE, TEXT, RawClient
+from tests.helpers.mutations import Mutator
+from tests.helpers.raw_websocket import CLOSE, TEXT, RawClient, frame
 from tests.helpers.target import Target
 from tests.hostile.conftest import Unnoticed
 
@@ -26,7 +26,7 @@ SEED = int(os.environ.get("HOSTILE_SEED", "0"))
 AT_ONCE = 8  # messages in one write, and a ping behind them
 QUIET_S = 3.0  # longer than messages that have been sent too fast are waited for
 REST = bytes(1 << 17)  # of any frame that is allowed; what comes behind it is no frame
-PING = client_frame(TEXT, b'{"type":"ping","id":"answer"}')
+PING = frame(b'{"type":"ping","id":"answer"}', TEXT)
 RESERVED = {500, 502, 504}  # statuses that a fault of ours would have
 
 

@@ -25,7 +25,7 @@ class Fatal(offline.Reader):
 @pytest.fixture(scope="module")
 def ray_here() -> Iterator[None]:
     """Run Ray on this machine."""
-    from tools.local_ray import local_ray
+    from tests.ray.local_ray import local_ray
 
     with local_ray({"PYTHONPATH": str(ROOT)}):
         yield
@@ -43,15 +43,15 @@ def folder(tmp_path: Path) -> Path:
 
 def lines_of(path: Path) -> list[dict[str, object]]:
     """Return the rows of a file, in order of their names."""
-    found = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    return sorted(found, key=lambda row: str(row["image"]))
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return sorted(rows, key=lambda row: str(row["image"]))
 
 
 READER = offline.Reader("lines", {"threads": 1}, page=True)
 
 
-def places(folder: Path) -> dict[str, str]:
-    """Return the places of all files, by their names."""
+def uris(folder: Path) -> dict[str, str]:
+    """Return the paths of all files, by their names."""
     return {str(path): str(path) for path in sorted(folder.iterdir())}
 
 
@@ -59,40 +59,40 @@ def places(folder: Path) -> dict[str, str]:
 def test_rows_are_those_of_the_command_and_what_is_known_is_not_read_again(
     folder: Path, tmp_path: Path
 ) -> None:
-    from inkstream.service.cli.ray_archive import JsonLines, Parquet, read_by_ray
+    from inkstream.service.cli.ray_archive import Parquet, read_by_ray
 
-    own, by_ray, parquet = tmp_path / "own.jsonl", tmp_path / "ray.jsonl", tmp_path / "parquet"
-    offline.read_into(own, sorted(folder.iterdir()), READER, 1)
-    assert not read_by_ray(JsonLines(by_ray), places(folder), READER, 1)
-    assert lines_of(by_ray) == lines_of(own)
-    assert "error" in lines_of(own)[1]
+    here, by_ray, parquet = tmp_path / "here.jsonl", tmp_path / "ray.jsonl", tmp_path / "parquet"
+    offline.read_into(here, sorted(folder.iterdir()), READER, 1)
+    assert not read_by_ray(offline.JsonLines(by_ray), uris(folder), READER, 1)
+    assert lines_of(by_ray) == lines_of(here)
+    assert "error" in lines_of(here)[1]
 
     shutil.copy(folder / "a.jpg", folder / "b.png")  # now it is a page
     first = lines_of(by_ray)[0]
     by_ray.write_text(json.dumps(first | {"text": "kept"}) + "\n")
-    assert read_by_ray(JsonLines(by_ray), places(folder), READER, 1)
+    assert read_by_ray(offline.JsonLines(by_ray), uris(folder), READER, 1)
     assert [row["text"] for row in lines_of(by_ray)] == ["kept", first["text"]]
 
     import pyarrow.parquet as pq
 
     (folder / "c.png").write_bytes(b"no image")
-    assert not read_by_ray(Parquet(parquet), places(folder), READER, 2)
+    assert not read_by_ray(Parquet(parquet), uris(folder), READER, 2)
     rows = sorted(pq.read_table(parquet).to_pylist(), key=lambda row: row["image"])
     assert json.loads(rows[0]["row"]) == first
     assert [row["error"] is None for row in rows] == [True, True, False]
     (folder / "c.png").unlink()
-    assert Parquet(parquet).known() == set(places(folder))
+    assert Parquet(parquet).known() == set(uris(folder))
 
 
 @pytest.mark.usefixtures("ray_here")
 def test_a_page_whose_process_dies_is_a_row_that_says_so(folder: Path, tmp_path: Path) -> None:
-    from inkstream.service.cli.ray_archive import JsonLines, read_by_ray
+    from inkstream.service.cli.ray_archive import read_by_ray
 
     (folder / "b.png").unlink()
     (folder / "fatal.png").write_bytes(b"")
     out = tmp_path / "rows.jsonl"
     reader = Fatal("lines", {"threads": 1}, page=True)
-    assert not read_by_ray(JsonLines(out), places(folder), reader, 1)
+    assert not read_by_ray(offline.JsonLines(out), uris(folder), reader, 1)
     page, fatal = lines_of(out)
     assert page["text"]
     assert "died" in str(fatal["error"])
@@ -116,13 +116,13 @@ def test_parquet_keeps_rows_that_were_read_and_forgets_errors(tmp_path: Path) ->
 
     rows = Parquet(tmp_path / "rows")
     for number in range(ROWS_OF_A_FILE):
-        rows.add({"image": f"{number}.png", "text": "a"})
-    rows.add({"image": "last.png", "error": "no image", "code": "bad_image"})
+        rows.add([{"image": f"{number}.png", "text": "a"}])
+    rows.add([{"image": "last.png", "error": "no image", "code": "bad_image"}])
     assert len([*tmp_path.glob("rows/*.parquet")]) == 1  # the last row is not written yet
     rows.close()
     again = Parquet(tmp_path / "rows")
     assert again.known() == {f"{number}.png" for number in range(ROWS_OF_A_FILE)}
-    again.add({"image": "last.png", "text": "b"})
+    again.add([{"image": "last.png", "text": "b"}])
     again.close()
     assert len(Parquet(tmp_path / "rows").known()) == ROWS_OF_A_FILE + 1
 
@@ -132,8 +132,8 @@ def test_a_reader_returns_the_row_of_the_command(folder: Path) -> None:
 
     read = PageReader(READER)
     for path in sorted(folder.iterdir()):
-        row = read({"name": str(path), "place": str(path)})
-        ((name, answer),) = READER.read(path)
-        assert json.loads(row["row"]) == offline.fields_of(name, answer, READER.kind_for(path))
-    missing = read({"name": "file:///no/such.png", "place": "file:///no/such.png"})
+        row = read({"name": str(path), "uri": str(path)})
+        (answer,) = READER.read(path)
+        assert json.loads(row["row"]) == answer.fields
+    missing = read({"name": "file:///no/such.png", "uri": "file:///no/such.png"})
     assert "cannot be read" in json.loads(missing["row"])["error"]

@@ -14,11 +14,9 @@ import pytest
 from inkstream.model.checkpoint import find
 from inkstream.service.bench.processes import serving
 from tests.helpers.command_line import ROOT
-from tools.chaos import MODEL, Heard, read_again, write_all
-from tools.writing import compare, differences
+from tools.writing import MODEL, compare, differences, read_again, write_during
 
 WRITERS = int(os.environ.get("RAY_TEST_WRITERS", "100"))
-WRITE_S = 90.0
 PATIENCE_S = float(os.environ.get("RAY_TEST_PATIENCE_S", "60"))
 REPLICAS = 2
 KEYS = "a key of these tests with 32 characters"
@@ -37,7 +35,7 @@ def cluster(port: int) -> Iterator[Any]:
     """Run Ray with two nodes; no process of it remains."""
     from ray import serve
 
-    from tools.local_ray import local_ray
+    from tests.ray.local_ray import local_ray
 
     settings = {
         "INKSTREAM_PORT": str(port),
@@ -107,11 +105,10 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.5)
 
 
-async def disturb(cluster: Any, weights: Path) -> list[str]:
-    """Do all that happens to a cluster, one after the other; return what was seen."""
-    from tools.local_ray import raylet_of
+async def disturb(cluster: Any, weights: Path, seen: list[str]) -> None:
+    """Do all that happens to a cluster, one after the other; add what was seen."""
+    from tests.ray.local_ray import raylet_of
 
-    seen = []
     await until(lambda: n_running() > REPLICAS)
     seen.append("scaled up")
     before = pids()
@@ -128,7 +125,6 @@ async def disturb(cluster: Any, weights: Path) -> list[str]:
     await asyncio.to_thread(deploy, weights)
     await until(lambda: not before & pids())
     seen.append("rolled new weights")
-    return seen
 
 
 async def test_writers_lose_nothing_by_deaths_a_lost_node_and_new_weights(
@@ -139,11 +135,9 @@ async def test_writers_lose_nothing_by_deaths_a_lost_node_and_new_weights(
     weights.mkdir()
     shutil.copy(find(MODEL), weights)
     deploy()
-    heard, began_s = Heard(), time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(write_all(url, WRITERS, WRITE_S, heard))
-        disturbed = group.create_task(disturb(cluster, weights))
-    seen = disturbed.result()
+    seen: list[str] = []
+    began_s = time.monotonic()
+    heard = await write_during(disturb(cluster, weights, seen), [url], WRITERS)
     seconds = time.monotonic() - began_s
     await until(lambda: n_running() == REPLICAS)
     seen.append("scaled down")

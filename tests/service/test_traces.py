@@ -13,8 +13,8 @@ import pytest
 
 from inkstream.service.client.stream import connect_sync
 from inkstream.service.sealing import random_key
+from tests.helpers.balancers import LOOPBACK, Replica
 from tests.helpers.engine_sessions import DEADLINE_S
-from tools.balancers import LOOPBACK, Replica
 
 COMMAND: Final = str(Path(sys.executable).parent / "opentelemetry-instrument")
 TRACED: Final = (  # spans to the console, and nothing else

@@ -1,6 +1,7 @@
 """What runs that disturb a server count: columns, texts and events beside those of lines alone."""
 
 from inkstream.service.protocol.server_messages import Event, Letter
+from tools.chaos import quantiles
 from tools.writing import Line, compare, differences
 
 
@@ -18,20 +19,20 @@ def letter(number: int, char: str = "a", confidence: float = 0.9) -> Letter:
 
 
 def line(*letters: Letter, columns: int = 9, text: str = "ab", n_twice: int = 0) -> Line:
-    events: dict[tuple[bool, int], Event] = {(False, each.id): each for each in letters}
+    events: dict[tuple[bool, int], Event] = {(False, letter.id): letter for letter in letters}
     return Line([], columns, text, events, n_twice)
 
 
 def test_equal_lines_differ_in_nothing() -> None:
-    own, alone = line(letter(0), letter(1)), line(letter(0), letter(1, confidence=0.901))
-    found = compare([own], [alone])
-    assert (found["lines"], found["events"]) == (1, 2)
-    assert not differences(found)
+    written, alone = line(letter(0), letter(1)), line(letter(0), letter(1, confidence=0.901))
+    counts = compare([written], [alone])
+    assert (counts["lines"], counts["events"]) == (1, 2)
+    assert not differences(counts)
 
 
 def test_every_difference_is_counted() -> None:
-    own = line(letter(0), letter(1, "b"), letter(3), columns=7, text="a", n_twice=1)
-    assert compare([own], [line(letter(0), letter(1), letter(2))]) == {
+    written = line(letter(0), letter(1, "b"), letter(3), columns=7, text="a", n_twice=1)
+    assert compare([written], [line(letter(0), letter(1), letter(2))]) == {
         "lines": 1,
         "events": 3,
         "columns_lost": 2,
@@ -41,3 +42,8 @@ def test_every_difference_is_counted() -> None:
         "events_too_many": 1,
         "events_different": 1,
     }
+
+
+def test_quantiles_are_of_the_gaps() -> None:
+    assert quantiles([]) == {"n": 0}
+    assert quantiles([1.0, 2.0, 3.0]) == {"n": 3, "p50_ms": 2.0, "p99_ms": 3.0, "max_ms": 3.0}

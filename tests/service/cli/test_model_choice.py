@@ -32,11 +32,6 @@ def test_a_page_without_page_is_read_with_a_hint(
     assert output.err == ""
 
 
-def test_files_that_suit_their_model_have_no_hint(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["recognize", *map(str, (HELLO, SEVEN, INK)), "--json"]) == 0
-    assert "hint" not in capsys.readouterr().out
-
-
 def test_recognize_reads_digits_lines_and_ink_in_one_call(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -47,13 +42,11 @@ def test_recognize_reads_digits_lines_and_ink_in_one_call(
         [str(SEVEN), "7"],
         [f"{INK}:1", "hello, world!"],
     ]
-
-
-def test_json_has_the_fields_of_the_model_of_each_file(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["recognize", str(HELLO), str(SEVEN), "--json"]) == 0
-    line, digit = map(json.loads, capsys.readouterr().out.splitlines())
-    assert line["text"] == "hello, world!"
+    assert cli.run(["recognize", *map(str, (HELLO, SEVEN, INK)), "--json"]) == 0
+    line, digit, ink = map(json.loads, capsys.readouterr().out.splitlines())
+    assert line["text"] == ink["text"] == "hello, world!"
     assert digit["label"] == "7"
+    assert not [answer for answer in (line, digit, ink) if "hint" in answer]
 
 
 @pytest.mark.parametrize(("files", "column"), [((SEVEN,), "label"), ((SEVEN, HELLO), "text")])
@@ -82,15 +75,6 @@ def test_characters_do_not_change_the_choice_of_the_model(
     text = capsys.readouterr().out.split("  ")[1]
     assert set(text) <= set("0123")
     assert (len(text) > 1) == (image is HELLO)
-
-
-@pytest.mark.slow
-def test_digits_and_lines_go_into_one_file(tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    assert cli.run(["recognize", str(SEVEN), str(HELLO), "--jsonl", str(out)]) == 0
-    lines = {line["image"]: line for line in map(json.loads, out.read_text().splitlines())}
-    assert lines[str(HELLO)]["text"] == "hello, world!"
-    assert lines[str(SEVEN)]["label"] == "7"
 
 
 # Through a server

@@ -11,9 +11,9 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.client_messages import parse_client
 from inkstream.service.protocol.errors import MessageError
 from inkstream.service.protocol.server_messages import Error
+from tests.helpers.invalid_messages import INVALID_MESSAGES
 from tests.helpers.single_session import LIMITS, SessionClient
 from tools import asyncapi
-from tools.invalid_messages import INVALID_MESSAGES
 
 DOCUMENT = asyncapi.document()
 UNSAYABLE = ("\\ud800", "NaN", "1e400", ".0")  # no JSON, no finite number, or 1.0 for 1

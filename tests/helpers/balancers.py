@@ -1,66 +1,38 @@
-"""Let writers write through load balancers while all replicas behind them are restarted.
+"""Run load balancers on this machine, over TLS, in front of replicas of `inkstream serve`.
 
-    python -m tools.balancers --writers 100 --balancers nginx,haproxy
-
-The configurations of `docker/balancers` run on this machine, over TLS, in front of three processes
-of `inkstream serve`; only their addresses and files are replaced. Writers write as in `chaos`,
-through the Python client. Replica after replica gets SIGTERM, ends, and is started again. Then
-every line is sent again to a replica that nothing disturbs: text, columns and events must be equal,
-and no event may have come twice. Writes `docs/reports/balancers.json`; the exit code is 1 if
-anything differs.
+The balancers have the configurations of `docker/balancers`; only their addresses and files are
+replaced. Replicas can be restarted one after the other while writers write through a balancer.
 """
 
 import asyncio
 import ipaddress
-import json
-import os
 import shlex
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any
 
-import click
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from inkstream.service.bench.pens import Sent, ink_messages
-from inkstream.service.bench.processes import (
-    POLL_S,
-    START_TIMEOUT_S,
-    STOP_TIMEOUT_S,
-    allow_connections,
-    describe_machine,
-    environment,
-    free_port,
-)
-from inkstream.service.client.stream import connect
+from inkstream.service.bench.processes import POLL_S, START_TIMEOUT_S, environment, free_port
 from inkstream.service.sealing import random_key
-from tools.chaos import Heard, quantiles, read_again, write
-from tools.writing import RESET, compare, differences
+from tests.helpers.command_line import INKSTREAM, ROOT
+from tools.writing import MODEL, Heard, write_during
 
-ROOT: Final = Path(__file__).parent.parent
-FOLDER: Final = ROOT / "docker" / "balancers"
-REPORT: Final = ROOT / "docs" / "reports" / "balancers.json"
-MODEL: Final = "lines"
-N_REPLICAS: Final = 3
-LOOPBACK: Final = "127.0.0.1"
-TRUSTED: Final = "SSL_CERT_FILE"  # where OpenSSL finds the certificates that clients trust
-FLUSH: Final = '{"type":"flush"}'
-# On a test's machine no other Caddy may run, and port 80 may be taken.
-CADDY_OPTIONS: Final = "{\n\tadmin off\n\tauto_https disable_redirects\n}\n"
-LOG_CHARACTERS: Final = 4000  # of a balancer's log, shown after a failure
-DRAIN_S: Final = 15.0  # sessions move sooner, but for a machine that is very busy
-BETWEEN_S: Final = 2.0  # a balancer's probe finds a replica that has come back within one second
+FOLDER = ROOT / "docker" / "balancers"
+N_REPLICAS = 3
+LOOPBACK = "127.0.0.1"
+STOP_TIMEOUT_S = 20.0
+PAUSE_S = 2.0  # A balancer's probe finds a replica that has come back within one second.
 
 
 @dataclass(frozen=True)
@@ -70,11 +42,11 @@ class Kind:
     file: str
     run: str
     check: str
-    listens: tuple[str, str]  # what the file has, and by what it is replaced on a port {}
+    listens: tuple[str, str]  # what the file has, and its replacement on a port {}
     replica: str = "inkstream-{}:8000"  # what the file has for the replica of a number
 
 
-KINDS: Final = {
+KINDS = {
     "nginx": Kind(
         "nginx.conf",
         "nginx -e stderr -c {} -g 'daemon off; pid {}.pid;'",
@@ -91,7 +63,12 @@ KINDS: Final = {
         "Caddyfile",
         "caddy run --adapter caddyfile --config {}",
         "caddy validate --adapter caddyfile --config {}",
-        (":443 {", f":{{}} {{{{\n\tbind {LOOPBACK}"),
+        # No other Caddy may run on a test's machine, and port 80 may be taken.
+        (
+            ":443 {",
+            "{{\n\tadmin off\n\tauto_https disable_redirects\n}}\n"
+            f":{{}} {{{{\n\tbind {LOOPBACK}",
+        ),
     ),
     "envoy": Kind(
         "envoy.yaml",
@@ -122,9 +99,9 @@ class Replica:
         """Start it, behind a command if there is one; what it prints goes into `output`."""
         self.port = free_port()
         flags: dict[str, object] = {"models": MODEL, "languages": "", "log-level": "warning"}
-        flags |= {"drain-timeout-s": DRAIN_S, **(settings or {})}
+        flags |= {"drain-timeout-s": 15, **(settings or {})}
         flags |= {"host": LOOPBACK, "port": self.port, "trusted-proxies": LOOPBACK}
-        self._command = [*command, sys.executable, "-P", "-m", "inkstream", "serve"]
+        self._command = [*command, *INKSTREAM, "serve"]
         self._command += [f"--{name}={value}" for name, value in flags.items()]
         self._output = output
         self._environment = environment() | {"INKSTREAM_RESUME_KEYS": resume_key}
@@ -162,7 +139,7 @@ class Replica:
 
 
 @contextmanager
-def replicas(count: int = N_REPLICAS, **settings: object) -> Iterator[list[Replica]]:
+def replicas(count: int, **settings: object) -> Iterator[list[Replica]]:
     """Run replicas that can resume each other's lines while the block runs."""
     resume_key = random_key()
     started: list[Replica] = []
@@ -212,8 +189,8 @@ def configure(
 ) -> Path:
     """Return a balancer's file with the ports of this machine, written into a folder.
 
-    The certificate is in that folder. `replaced` are further texts of the file, and by what.
-    Raises `ValueError` if the file lacks one of them.
+    The certificate is in that folder. `replaced` maps further texts of the file to their
+    replacements. Raises `ValueError` if the file lacks one of them.
     """
     kind = KINDS[name]
     old, new = kind.listens
@@ -227,7 +204,7 @@ def configure(
             raise ValueError(f"{kind.file} lacks {old!r}")
         text = text.replace(old, new)
     path = folder / kind.file
-    path.write_text(CADDY_OPTIONS + text if name == "caddy" else text)
+    path.write_text(text)
     return path
 
 
@@ -248,97 +225,28 @@ def balancing(
         process = subprocess.Popen(run, stdout=file, stderr=file)
         end_s = time.monotonic() + START_TIMEOUT_S
         try:
-            while True:  # its probes find the replicas
+            while True:  # until its probes have found the replicas
                 with suppress(OSError), get(f"https://{LOOPBACK}:{port}/readyz"):
                     break
-                if process.poll() is not None or time.monotonic() > end_s:
-                    raise RuntimeError(f"{name} does not serve: {log.read_text('utf-8')}")
+                assert process.poll() is None, f"{name} ended"
+                assert time.monotonic() < end_s, f"{name} does not serve"
                 time.sleep(POLL_S)
             yield port
         except BaseException:
-            print(f"{name}: {log.read_text('utf-8')[-LOG_CHARACTERS:]}", file=sys.stderr)
+            print(f"{name}: {log.read_text('utf-8')[-4000:]}", file=sys.stderr)
             raise
         finally:
             process.terminate()
             process.wait(STOP_TIMEOUT_S)
 
 
-def messages_until(number: int, is_over: Callable[[], bool]) -> Iterator[Sent]:
-    """Yield what a writer sends; once it is over, the end of its line."""
-    for sent in ink_messages(number, "transcriber"):
-        yield sent
-        if is_over():
-            yield Sent(sent.due_s, FLUSH)
-            yield Sent(sent.due_s, RESET)
-            return
-
-
-async def write_all(
-    urls: Sequence[str], n_writers: int, is_over: Callable[[], bool], heard: Heard
-) -> None:
-    """Let all writers write until it is over, each at one of the URLs in turn."""
-
-    async def write_as(number: int) -> None:
-        async with connect(urls[number % len(urls)], model=MODEL) as stream:
-            await write(stream, messages_until(number, is_over), time.monotonic(), heard)
-
-    async with asyncio.TaskGroup() as group:
-        for number in range(n_writers):
-            group.create_task(write_as(number))
-
-
-async def restart_all(
-    urls: Sequence[str], upstreams: Sequence[Replica], n_writers: int, rounds: int = 1
-) -> Heard:
-    """Let writers write while replica after replica is restarted; return what they heard."""
-    heard, over = Heard(), asyncio.Event()
+async def restart_all(urls: Sequence[str], upstreams: Sequence[Replica], n_writers: int) -> Heard:
+    """Restart replica after replica while writers write; return what these heard."""
 
     async def restart() -> None:
-        for replica in [*upstreams] * rounds:
-            await asyncio.sleep(BETWEEN_S)
+        for replica in upstreams:
+            await asyncio.sleep(PAUSE_S)
             await asyncio.to_thread(replica.restart)
-        await asyncio.sleep(BETWEEN_S)
-        over.set()
+        await asyncio.sleep(PAUSE_S)
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(write_all(urls, n_writers, over.is_set, heard))
-        group.create_task(restart())
-    return heard
-
-
-@click.command()
-@click.option("--balancers", default="nginx,haproxy", show_default=True)
-@click.option("--writers", default=100, show_default=True)
-@click.option("--rounds", default=2, show_default=True, help="Restarts of each replica.")
-def main(balancers: str, writers: int, rounds: int) -> None:
-    """Write and restart; compare, and write the report."""
-    allow_connections()
-    report: dict[str, Any] = {"writers": writers, "restarts": rounds * N_REPLICAS}
-    n_differences = 0
-    for name in balancers.split(","):
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            os.environ[TRUSTED] = str(make_certificate(folder))
-            upstreams = stack.enter_context(replicas())
-            ports = [replica.port for replica in upstreams]
-            port = stack.enter_context(balancing(name, folder, ports))
-            heard = asyncio.run(
-                restart_all([f"wss://{LOOPBACK}:{port}"], upstreams, writers, rounds)
-            )
-            alone = asyncio.run(read_again(f"ws://{LOOPBACK}:{ports[0]}", heard.lines))
-        found = compare(heard.lines, alone)
-        n_differences += len(differences(found))
-        report[name] = {
-            **found,
-            "moves": quantiles(heard.gaps_ms["deploy"]),
-            "losses": quantiles(heard.gaps_ms["kill"]),
-            "all_answers": quantiles(heard.late_ms),
-        }
-        print(name, json.dumps(report[name]), flush=True)
-    report["machine"] = describe_machine()
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
-    sys.exit(bool(n_differences))
-
-
-if __name__ == "__main__":
-    main()
+    return await write_during(restart(), urls, n_writers)
