@@ -104,7 +104,7 @@ def _errors_by_group(
     errors = {}
     for name, chosen in groups.items():
         group = list(compress(readings, chosen))
-        if writers is None:
+        if writers is None or not group:
             errors[name] = reading_errors(group)
         else:
             texts = [reading.text for reading in group]
