@@ -6,7 +6,7 @@ from itertools import compress
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from rapidfuzz.distance import Levenshtein
 
 Indices = NDArray[np.int64]
@@ -17,9 +17,6 @@ NOTHING: Final = ""  # in a confusion: a character that was left out or added
 
 BINS: Final = 15  # of confidence, in a calibration error
 BOOTSTRAP_SAMPLES: Final = 10_000  # each of as many writers as there are, with replacement
-BOOTSTRAP_SHARE: Final = 0.95  # of the samples, within an interval
-BOOTSTRAP_SEED: Final = 0
-QUARTILES: Final = (0.25, 0.5, 0.75)
 
 
 def matches(text: str, label: str) -> list[tuple[int, int]]:
@@ -56,17 +53,25 @@ def errors_by(
     With `writers`, one of each piece, a key also has their number and the `interval` of its CER, as
     in `bootstrap`.
     """
-    found = {}
+    by_key = {}
     for key in order or sorted(set(keys)):
         chosen = [other == key for other in keys]
         if any(chosen):
-            read, wanted = list(compress(texts, chosen)), list(compress(labels, chosen))
-            found[key] = errors(read, wanted)
+            read, written = list(compress(texts, chosen)), list(compress(labels, chosen))
+            by_key[key] = errors(read, written)
             if writers:
                 names = list(compress(writers, chosen))
-                interval = bootstrap(read, wanted, names)["interval"]
-                found[key] |= {"writers": len(set(names)), "interval": interval}
-    return found
+                interval = bootstrap(read, written, names)["interval"]
+                by_key[key] |= {"writers": len(set(names)), "interval": interval}
+    return by_key
+
+
+def errors_with_bootstrap(
+    texts: Sequence[str], labels: Sequence[str], writers: Sequence[str]
+) -> Figures:
+    """Return the `errors` and their `bootstrap` over writers, which is None without pieces."""
+    sampled = bootstrap(texts, labels, writers) if labels else None
+    return errors(texts, labels) | {"bootstrap": sampled}
 
 
 def bootstrap(texts: Sequence[str], labels: Sequence[str], writers: Sequence[str]) -> Figures:
@@ -78,16 +83,16 @@ def bootstrap(texts: Sequence[str], labels: Sequence[str], writers: Sequence[str
 
     Returns for one piece or more: `wrong` and `characters` of each writer, in the order of their
     names; `interval`, bounds of the CER within which 95 % of the samples lie; `quarters`, quartiles
-    of the writers' own CER.
+    of the CERs of single writers.
     """
-    each = errors_by(writers, texts, labels).values()
-    characters = [own["characters"] for own in each]
-    wrong = [round(own["cer"] * own["characters"]) for own in each]
+    by_writer = errors_by(writers, texts, labels).values()
+    characters = [figures["characters"] for figures in by_writer]
+    wrong = [round(figures["cer"] * figures["characters"]) for figures in by_writer]
     return {
         "wrong": wrong,
         "characters": characters,
         "interval": _interval(_sampled(wrong) / _sampled(characters)),
-        "quarters": np.quantile(np.divide(wrong, characters), QUARTILES).tolist(),
+        "quarters": np.quantile(np.divide(wrong, characters), (0.25, 0.5, 0.75)).tolist(),
     }
 
 
@@ -97,13 +102,13 @@ def error_ratios(theirs: Mapping[str, Figures], ours: Mapping[str, Figures]) -> 
     A sample has the same writers for both, as a difficult writer is difficult for both. A ratio is
     left out where a sample has only writers without a mistake.
     """
-    found = {}
-    for name, own in ours.items():
-        other = theirs[name]["wrong"]
-        if (sampled := _sampled(own["wrong"])).all():
-            interval = _interval(_sampled(other) / sampled)
-            found[name] = {"ratio": sum(other) / sum(own["wrong"]), "interval": interval}
-    return found
+    ratios = {}
+    for name, our_errors in ours.items():
+        wrong = theirs[name]["wrong"]
+        if (sampled := _sampled(our_errors["wrong"])).all():
+            interval = _interval(_sampled(wrong) / sampled)
+            ratios[name] = {"ratio": sum(wrong) / sum(our_errors["wrong"]), "interval": interval}
+    return ratios
 
 
 def cer_difference(theirs: Figures, ours: Figures) -> Figures:
@@ -111,10 +116,9 @@ def cer_difference(theirs: Figures, ours: Figures) -> Figures:
 
     As for `error_ratios`, a sample has the same writers for both.
     """
-    more = [other - own for other, own in zip(theirs["wrong"], ours["wrong"], strict=True)]
-    characters = ours["characters"]
-    interval = _interval(_sampled(more) / _sampled(characters))
-    return {"difference": sum(more) / sum(characters), "interval": interval}
+    more = np.subtract(theirs["wrong"], ours["wrong"])
+    interval = _interval(_sampled(more) / _sampled(ours["characters"]))
+    return {"difference": int(more.sum()) / sum(ours["characters"]), "interval": interval}
 
 
 def accuracy_difference(theirs: NDArray[np.bool_], ours: NDArray[np.bool_]) -> Figures:
@@ -126,7 +130,7 @@ def accuracy_difference(theirs: NDArray[np.bool_], ours: NDArray[np.bool_]) -> F
     n_images = len(ours)
     gained, lost = int((theirs & ~ours).sum()), int((ours & ~theirs).sum())
     shares = np.array([gained, lost, n_images - gained - lost]) / n_images
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    rng = np.random.default_rng(0)
     counts = rng.multinomial(n_images, shares, BOOTSTRAP_SAMPLES)
     interval = _interval((counts[:, 0] - counts[:, 1]) / n_images)
     return {"difference": (gained - lost) / n_images, "interval": interval}
@@ -136,32 +140,33 @@ def accuracy_interval(right: NDArray[np.bool_], writers: Indices) -> list[float]
     """Return the bootstrap interval over writers of an accuracy, of answers and writers [N]."""
     _, numbers = np.unique(writers, return_inverse=True)
     correct, answers = np.bincount(numbers, right).astype(int), np.bincount(numbers)
-    return _interval(_sampled(correct.tolist()) / _sampled(answers.tolist()))
+    return _interval(_sampled(correct) / _sampled(answers))
 
 
-def _sampled(values: Sequence[int]) -> Indices:
+def _sampled(values: ArrayLike) -> Indices:
     """Return sums over the writers of each sample: the same writers for as many values."""
-    equal = np.full(len(values), 1 / len(values))
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    sums: Indices = rng.multinomial(len(values), equal, BOOTSTRAP_SAMPLES) @ np.array(values)
+    of_writers = np.asarray(values)
+    equal = np.full(len(of_writers), 1 / len(of_writers))
+    draws = np.random.default_rng(0).multinomial(len(of_writers), equal, BOOTSTRAP_SAMPLES)
+    sums: Indices = draws @ of_writers
     return sums
 
 
 def _interval(values: Numbers) -> list[float]:
-    """Return the bounds of the central `BOOTSTRAP_SHARE` of the values."""
-    tail = (1 - BOOTSTRAP_SHARE) / 2
+    """Return the bounds within which the central 95 % of the values lie."""
+    tail = (1 - 0.95) / 2
     bounds: list[float] = np.quantile(values, [tail, 1 - tail]).tolist()
     return bounds
 
 
-def f1(correct: int, found: int, wanted: int) -> Figures:
+def f1(n_correct: int, n_read: int, n_written: int) -> Figures:
     """Return precision, recall and their harmonic mean; None where there is nothing to divide."""
     return {
-        "f1": 2 * correct / (found + wanted) if found + wanted else None,
-        "precision": correct / found if found else None,
-        "recall": correct / wanted if wanted else None,
-        "found": found,
-        "wanted": wanted,
+        "f1": 2 * n_correct / (n_read + n_written) if n_read + n_written else None,
+        "precision": n_correct / n_read if n_read else None,
+        "recall": n_correct / n_written if n_written else None,
+        "found": n_read,
+        "wanted": n_written,
     }
 
 
@@ -169,12 +174,11 @@ def character_f1(
     texts: Iterable[str], labels: Iterable[str], chosen: Callable[[str], bool]
 ) -> Figures:
     """Return the F1 of the characters that are `chosen`; correct are those that `matches` finds."""
-    correct = found = wanted = 0
+    counts = np.zeros(3, int)
     for text, label in zip(texts, labels, strict=True):
-        correct += sum(chosen(label[position]) for _, position in matches(text, label))
-        found += sum(map(chosen, text))
-        wanted += sum(map(chosen, label))
-    return f1(correct, found, wanted)
+        n_correct = sum(chosen(label[position]) for _, position in matches(text, label))
+        counts += n_correct, sum(map(chosen, text)), sum(map(chosen, label))
+    return f1(*counts.tolist())
 
 
 def is_mark(char: str) -> bool:
@@ -182,13 +186,13 @@ def is_mark(char: str) -> bool:
     return char != " " and not char.isalnum()
 
 
-def count_pairs(found: Iterable[float], wanted: Iterable[float], reach: float) -> int:
-    """Return the most pairs of a found and a wanted position that are at most `reach` apart.
+def count_pairs(read: Iterable[float], written: Iterable[float], reach: float) -> int:
+    """Return the most pairs of a read and a written position that are at most `reach` apart.
 
     Each position belongs to one pair at most. In ascending order, the first two that are near
     enough may always be paired.
     """
-    ours, theirs = sorted(found), sorted(wanted)
+    ours, theirs = sorted(read), sorted(written)
     pairs = i = j = 0
     while i < len(ours) and j < len(theirs):
         if abs(ours[i] - theirs[j]) <= reach:
@@ -266,14 +270,14 @@ def calibration(confidence: Numbers, correct: NDArray[np.bool_]) -> Figures:
 
 
 def confusions(
-    texts: Iterable[str], labels: Iterable[str], most: int
+    texts: Iterable[str], labels: Iterable[str], n_pairs: int
 ) -> list[tuple[str, str, int]]:
-    """Return (written, read, count) of the `most` frequent edits; see `NOTHING`."""
+    """Return (written, read, count) of the `n_pairs` most frequent edits; see `NOTHING`."""
     counts: Counter[tuple[str, str]] = Counter()
     for text, label in zip(texts, labels, strict=True):
         for edit in Levenshtein.editops(text, label):
             written = NOTHING if edit.tag == "delete" else label[edit.dest_pos]
             read = NOTHING if edit.tag == "insert" else text[edit.src_pos]
             counts[written, read] += 1
-    common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]
+    common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:n_pairs]
     return [(written, read, count) for (written, read), count in common]

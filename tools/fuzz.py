@@ -11,6 +11,7 @@ Atheris, which is no dependency of ours: `pip install atheris`.
 
 import asyncio
 import contextlib
+import hashlib
 import io
 import itertools
 import json
@@ -123,13 +124,13 @@ def patterns() -> Fuzzed:
 
 def language() -> Fuzzed:
     """Language models whose digest is right, and texts read with them."""
-    from inkstream.model.decoding.ngrams import DIGEST_LENGTH, FORMAT, Language
+    from inkstream.model.decoding.ngrams import FORMAT, Language
     from tests.helpers.languages import sealed
     from tests.helpers.single_session import LITTLE
 
     path = Path(tempfile.mkdtemp()) / "fuzzed.ngrams"
     LITTLE.save(path)
-    start = len(FORMAT) + DIGEST_LENGTH + 1
+    start = len(FORMAT) + 2 * hashlib.sha256().digest_size + 1
 
     def load(data: bytes) -> None:
         path.write_bytes(sealed(data))

@@ -5,6 +5,7 @@ the whole image of a line, at the size and with the margins with which it read t
 validation writers best, or a whole page, on which it finds the lines itself.
 """
 
+import contextlib
 import importlib
 import os
 import tempfile
@@ -28,25 +29,21 @@ Kind = Literal["word", "text", "character"]
 Grey = NDArray[np.uint8]  # [h, w], dark on light
 Colour = NDArray[np.uint8]  # [h, w, 3], red, green, blue
 
-SIDES: Final[dict[str, tuple[str, Kind]]] = {"words": (WORDS, "word"), "text": (TEXT, "text")}
-PAPER: Final = 255
-TYPOGRAPHIC: Final = str.maketrans("‘’“”–—", "''\"\"--")  # to ASCII
-LEAST: Final = 1e-30  # stands for a probability of 0 in a denominator
+TO_ASCII: Final = str.maketrans("‘’“”–—", "''\"\"--")
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
     """The size and margins of an image of ink."""
 
-    rows: int  # that the writing fills
+    rows: int  # that the frame of the writing fills
     above: int  # blank rows above and below it
     beside: int  # blank columns left and right of it
-    tight: bool = False  # whether the ink fills the rows, not the frame of its writer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundLine:
-    """What a recogniser found on a page and takes for a line."""
+    """What a recogniser takes for a line of a page."""
 
     text: str
     box: NDArray[np.float64]  # [4, 2], corners in pixels of the image
@@ -89,7 +86,7 @@ class RapidOCR:
                 "Global.log_level": "error",
             }
         )
-        blank = np.full((48, 96, 3), PAPER, np.uint8)
+        blank = np.full((48, 96, 3), 255, np.uint8)
         self._engine(blank, use_det=False, use_cls=False)  # loads the model
         recognition = self._engine.cfg.Rec
         self.name = (
@@ -110,12 +107,12 @@ class RapidOCR:
         """See `Baseline`."""
         self._limited.limit(None)
         blue_first = np.ascontiguousarray(image[:, :, ::-1])
-        found = self._engine(blue_first, use_det=True, use_cls=True, use_rec=True)
-        if found.txts is None:
+        page = self._engine(blue_first, use_det=True, use_cls=True, use_rec=True)
+        if page.txts is None:
             return []
         return [
             FoundLine(plain_text(text), np.asarray(box, np.float64))
-            for text, box in zip(found.txts, found.boxes, strict=True)
+            for text, box in zip(page.txts, page.boxes, strict=True)
         ]
 
 
@@ -139,7 +136,7 @@ class _LimitedDecoding:
             return self._decode(probabilities, *args, **options)
         limited = np.where(self._allowed, probabilities, 0)
         before, after = (p[..., 1:].sum(-1, keepdims=True) for p in (probabilities, limited))
-        limited[..., 1:] *= before / np.maximum(after, LEAST)
+        limited[..., 1:] *= before / np.maximum(after, 1e-30)
         return self._decode(limited, *args, **options)
 
 
@@ -175,45 +172,43 @@ class Tesseract:
 
     def read_page(self, image: Colour) -> list[FoundLine]:
         """See `Baseline`."""
-        found = self._tesseract.image_to_data(
+        page = self._tesseract.image_to_data(
             Image.fromarray(image), lang="eng", config="--psm 3", output_type="dict"
         )
-        lines: dict[tuple[int, ...], list[int]] = {}
-        for index, text in enumerate(found["text"]):
-            if text.strip():
-                key = tuple(found[name][index] for name in ("block_num", "par_num", "line_num"))
-                lines.setdefault(key, []).append(index)
-        return [_joined(found, words) for words in lines.values()]
+        words: dict[tuple[int, ...], list[int]] = {}  # by block, paragraph and line
+        numbers = zip(page["block_num"], page["par_num"], page["line_num"], strict=True)
+        for index, line in enumerate(numbers):
+            if page["text"][index].strip():
+                words.setdefault(line, []).append(index)
+        return [_joined(page, indices) for indices in words.values()]
 
 
-def _joined(found: Mapping[str, Sequence[Any]], words: Sequence[int]) -> FoundLine:
-    """Return the line of these words of Tesseract's."""
+def _joined(page: Mapping[str, Sequence[Any]], words: Sequence[int]) -> FoundLine:
+    """Return the line that consists of these words of Tesseract's page."""
     left, top, width, height = (
-        np.array([found[name][index] for index in words], np.float64)
+        np.array([page[name][word] for word in words], np.float64)
         for name in ("left", "top", "width", "height")
     )
     x, y = (left.min(), (left + width).max()), (top.min(), (top + height).max())
     corners = np.array([(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1])])
-    return FoundLine(plain_text(" ".join(found["text"][index] for index in words)), corners)
+    return FoundLine(plain_text(" ".join(page["text"][word] for word in words)), corners)
 
 
 def installed() -> list[Baseline]:
     """Return the installed baselines; raise `ConfigError` without any."""
-    found: list[Baseline] = []
+    baselines: list[Baseline] = []
     kinds: tuple[Callable[[], Baseline], ...] = (RapidOCR, Tesseract)
     for kind in kinds:
-        try:
-            found.append(kind())
-        except (ImportError, OSError):  # the package or its program is missing
-            continue
-    if not found:
+        with contextlib.suppress(ImportError, OSError):  # the package or its program is missing
+            baselines.append(kind())
+    if not baselines:
         raise ConfigError("no baseline is installed: pip install rapidocr pytesseract")
-    return found
+    return baselines
 
 
 def plain_text(text: str) -> str:
     """Return a text in ASCII where ASCII has its characters, without white space around it."""
-    return unicodedata.normalize("NFKC", text).translate(TYPOGRAPHIC).strip()
+    return unicodedata.normalize("NFKC", text).translate(TO_ASCII).strip()
 
 
 def compare(
@@ -229,32 +224,37 @@ def compare(
     as our net (`ours`: `EvaluationSet.errors` of `words` and `text`). Processor time is given for
     each of the `n_columns` of all words and lines as our net reads them.
     """
-    found: Figures = {"sees": baseline.sees}
-    spent_s = 0.0
-    for side, (category, kind) in SIDES.items():
-        indices = pieces.indices(category)
-        images = [render(pieces, index, baseline.renderings[kind]) for index in indices]
-        begun_s = processor_s()
-        texts = baseline.read(images, kind, "".join(labels)) if images else []
-        spent_s += processor_s() - begun_s
-        own = pieces.errors(indices, texts)
-        found[side] = own | {"ratios": error_ratios(own["bootstrap"], ours[side]["bootstrap"])}
-    found["us_per_column"] = 1e6 * spent_s / n_columns if n_columns else None
-    found["characters"] = {}
-    for category, characters in CHARACTERS.items():
-        indices = pieces.indices(category)
-        rendering = baseline.renderings["character"]
+
+    def read(category: str, kind: Kind, characters: str) -> tuple[list[int], list[str], float]:
+        """Return the pieces of a category, what is read of them, and the seconds that it took."""
+        indices, rendering = pieces.indices(category), baseline.renderings[kind]
         images = [render(pieces, index, rendering) for index in indices]
-        texts = baseline.read(images, "character", characters) if images else []
-        found["characters"][category] = errors(texts, pieces.labels(indices))
-    return found
+        begun_s = processor_s()
+        texts = baseline.read(images, kind, characters) if images else []
+        return indices, texts, processor_s() - begun_s
+
+    figures: Figures = {"sees": baseline.sees}
+    spent_s = 0.0
+    sides: dict[str, tuple[str, Kind]] = {"words": (WORDS, "word"), "text": (TEXT, "text")}
+    for side, (category, kind) in sides.items():
+        indices, texts, took_s = read(category, kind, "".join(labels))
+        spent_s += took_s
+        figures[side] = pieces.errors(indices, texts)
+        ratios = error_ratios(figures[side]["bootstrap"], ours[side]["bootstrap"])
+        figures[side]["ratios"] = ratios
+    figures["us_per_column"] = 1e6 * spent_s / n_columns if n_columns else None
+    figures["characters"] = {}
+    for category, characters in CHARACTERS.items():
+        indices, texts, _ = read(category, "character", characters)
+        figures["characters"][category] = errors(texts, pieces.labels(indices))
+    return figures
 
 
 def render(pieces: EvaluationSet, index: int, rendering: Rendering) -> Grey:
     """Return a piece as an image [h, w], dark on light, with margins."""
-    columns = pieces.columns(index, rendering.rows, tight=rendering.tight)
     margins = ((rendering.beside, rendering.beside), (rendering.above, rendering.above))
-    return np.ascontiguousarray(PAPER - np.pad(columns, margins).T)
+    columns = np.pad(pieces.columns(index, rendering.rows), margins)
+    return np.ascontiguousarray(255 - columns.T)
 
 
 def processor_s() -> float:

@@ -3,11 +3,9 @@
 The runtime and the decoder are those that are served.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,33 +17,28 @@ from inkstream.model.data.sources.pen_digits import PenDigits
 from inkstream.model.data.split import Part
 from inkstream.model.decoding.classifier import ClassifierDecoder
 from inkstream.model.evaluation import plots
-from inkstream.model.evaluation.report import Report
+from inkstream.model.evaluation.report import Report, of_file
 from inkstream.model.metrics import Figures, accuracy_interval, expected_calibration_error
 from inkstream.model.runtime import Runtime
 from inkstream.model.training.config import DigitsConfig
 from inkstream.model.training.digits import SPLIT_SEED
 
-AFTER: Final = (8, 12, 16, 20, 24, 28)  # columns after which figures are given
-BLANKS_BEFORE: Final = (4, 10)  # blank columns
-BLANKS_AFTER: Final = (4, 10, 100, 500)
-BATCH: Final = 64
-
 # Columns [N, T, H] to probabilities [N, T, K].
 Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
-def predictor(checkpoint: Checkpoint) -> Predictor:
+def predictor(checkpoint: Checkpoint, batch_size: int = 64) -> Predictor:
     """Return the predictor made of ONNX Runtime and the decoder."""
     runtime = Runtime(checkpoint)
     decoder = ClassifierDecoder(runtime.config.labels)
 
     def predict(columns: NDArray[np.uint8]) -> NDArray[np.float32]:
-        found: list[NDArray[np.float32]] = []  # [T, K] each
-        for start in range(0, len(columns), BATCH):
-            part = columns[start : start + BATCH].transpose(1, 0, 2)  # [T, B, H]
-            scores, _ = runtime.run(part.copy(), runtime.initial_state(part.shape[1]))
-            found += [decoder.probabilities(own) for own in scores.swapaxes(0, 1)]
-        return np.stack(found)
+        probabilities: list[NDArray[np.float32]] = []  # [T, K] of each image
+        for start in range(0, len(columns), batch_size):
+            batch = columns[start : start + batch_size].transpose(1, 0, 2)  # [T, B, H]
+            scores, _ = runtime.run(batch.copy(), runtime.initial_state(batch.shape[1]))
+            probabilities += map(decoder.probabilities, scores.swapaxes(0, 1))
+        return np.stack(probabilities)
 
     return predict
 
@@ -70,8 +63,12 @@ def measure(predict: Predictor, dataset: Dataset) -> tuple[Figures, NDArray[np.f
     confusion = np.zeros((len(dataset.labels),) * 2, int)
     np.add.at(confusion, (dataset.answers, probabilities[:, -1].argmax(1)), 1)
     figures = _accuracies(probabilities, dataset) | {
-        "accuracy_with_blank_before": _with_blanks(predict, dataset, before=True),
-        "accuracy_with_blank_after": _with_blanks(predict, dataset, before=False),
+        "accuracy_with_blank_before": {
+            str(n): _padded_accuracy(predict, dataset, (n, 0)) for n in (4, 10)
+        },
+        "accuracy_with_blank_after": {
+            str(n): _padded_accuracy(predict, dataset, (0, n)) for n in (4, 10, 100, 500)
+        },
         "confusion": confusion.tolist(),
     }
     return figures, probabilities
@@ -91,7 +88,7 @@ def measure_pen(predict: Predictor, pen: PenDigits) -> Figures:
 def _accuracies(probabilities: NDArray[np.float32], dataset: Dataset) -> Figures:
     """Return accuracies and calibration errors of probabilities [N, T, K] of a dataset."""
     right = probabilities.argmax(2) == dataset.answers[:, None]  # [N, T]
-    after = [k for k in AFTER if k <= right.shape[1]]
+    after = [k for k in (8, 12, 16, 20, 24, 28) if k <= right.shape[1]]  # columns
     return {
         "images": len(dataset),
         "accuracy": float(right[:, -1].mean()),
@@ -106,14 +103,10 @@ def _accuracies(probabilities: NDArray[np.float32], dataset: Dataset) -> Figures
     }
 
 
-def _with_blanks(predict: Predictor, dataset: Dataset, *, before: bool) -> dict[str, float]:
-    """Return the accuracy at the last column with blank ones before, or after, each digit."""
-    accuracies = {}
-    for blanks in BLANKS_BEFORE if before else BLANKS_AFTER:
-        margin = (blanks, 0) if before else (0, blanks)
-        answers = predict(np.pad(dataset.columns, ((0, 0), margin, (0, 0))))[:, -1].argmax(1)
-        accuracies[str(blanks)] = float((answers == dataset.answers).mean())
-    return accuracies
+def _padded_accuracy(predict: Predictor, dataset: Dataset, n_blank: tuple[int, int]) -> float:
+    """Return the accuracy at the last column with blank columns before and after each image."""
+    answers = predict(np.pad(dataset.columns, ((0, 0), n_blank, (0, 0))))[:, -1].argmax(1)
+    return float((answers == dataset.answers).mean())
 
 
 def report(
@@ -128,18 +121,15 @@ def report(
     """
     nets = [read(path, "classifier") for path in checkpoints]
     seeds, probabilities = zip(*(measure(predictor(net), dataset) for net in nets), strict=True)
-    metadata = nets[0].metadata
-    contents = {
-        "model": metadata.name,
-        "version": metadata.version,
-        "parameters": metadata.parameters,
-        "checkpoint_sha256": hashlib.sha256(nets[0].content).hexdigest(),
-        "config_digest": metadata.config_digest,
+    contents = of_file(nets[0]) | {
+        "parameters": nets[0].metadata.parameters,
         "data": dataset.name,
         "data_digest": dataset.digest,
         "part": part,
         **seeds[0],
-        "pen": {name: measure_pen(predictor(nets[0]), own) for name, own in (pen or {}).items()},
+        "pen": {
+            name: measure_pen(predictor(nets[0]), digits) for name, digits in (pen or {}).items()
+        },
         "seeds": _seeds(seeds),
     }
     draw = partial(plots.draw_digits_report, contents, probabilities[0], dataset)

@@ -22,7 +22,7 @@ CHARACTERS: Final = {  # labels that are allowed in the categories of single cha
     "1c": string.ascii_lowercase,
 }
 
-COUNTRIES: Final = {  # of UNIPEN's donors: where their documentation says that they, or people, are
+COUNTRIES: Final = {  # where UNIPEN's donors, or their writers, are by their documentation
     "USA": (
         "anj apa apb apc apd app att bba bbb bbc bbd cea cec ced cee ibm imt lex mot pri scr syn"
     ),
@@ -37,11 +37,10 @@ COUNTRIES: Final = {  # of UNIPEN's donors: where their documentation says that 
     "Korea": "kai",
     "several countries": "pcl",
 }
-UNKNOWN: Final = "not documented"
-COUNTRY_OF: Final = {donor: name for name, own in COUNTRIES.items() for donor in own.split()}
+COUNTRY_OF: Final = {donor: name for name, donors in COUNTRIES.items() for donor in donors.split()}
 
-SEED: Final = 0  # of samples, positions and portions
-GAP: Final = 0.6  # of the rows, between pieces that are concatenated: about the gap of words
+SEED: Final = 0  # for the choice of pieces and writers, positions in the rows, and portions
+GAP: Final = 0.6  # rows' heights between pieces that are concatenated: about the gap of words
 
 
 class EvaluationSet:
@@ -75,20 +74,10 @@ class EvaluationSet:
         """SHA-256 of the table of the writers' parts."""
         return split.table_digest(split.part_of_writer(self.pieces.ink.writer_names))
 
-    @property
-    def aspect(self) -> NDArray[np.float64]:
-        """Width of each piece over the height of its frame, [N]."""
-        return self.pieces.aspect
-
-    @property
-    def frame_height(self) -> NDArray[np.float64]:
-        """Height of each piece's frame in units of its ink, [N]."""
-        return self.pieces.height
-
     def indices(self, category: str) -> list[int]:
         """Return the pieces of a category, narrow ones first."""
-        own = np.flatnonzero(self.pieces.categories == CATEGORIES.index(category))
-        chosen = np.random.default_rng(SEED).permutation(own)[: self._limit]
+        of_category = np.flatnonzero(self.pieces.categories == CATEGORIES.index(category))
+        chosen = np.random.default_rng(SEED).permutation(of_category)[: self._limit]
         return sorted(chosen.tolist(), key=lambda index: float(self.pieces.aspect[index]))
 
     def samples(
@@ -114,9 +103,9 @@ class EvaluationSet:
             for index in indices
         ]  # fmt: skip
 
-    def columns(self, index: int, rows: int, *, tight: bool = False) -> NDArray[np.uint8]:
-        """Return one piece as [T, rows], which its frame fills or, if `tight`, its ink."""
-        return draw_piece(self.pieces, index, rows, tight=tight).columns
+    def columns(self, index: int, rows: int) -> NDArray[np.uint8]:
+        """Return one piece as [T, rows], which its frame fills."""
+        return draw_piece(self.pieces, index, rows).columns
 
     def piece(self, index: int) -> Piece:
         """Return the ink of one piece."""
@@ -147,7 +136,7 @@ class EvaluationSet:
 
     def countries(self, indices: Sequence[int]) -> list[str]:
         """Return where each piece was collected, as its donor documents it."""
-        return [COUNTRY_OF.get(donor, UNKNOWN) for donor in self.donors(indices)]
+        return [COUNTRY_OF.get(donor, "not documented") for donor in self.donors(indices)]
 
     def joined(self, indices: Sequence[int]) -> list[bool]:
         """Return whether a stroke of each piece goes on from one letter to another."""
@@ -160,25 +149,26 @@ class EvaluationSet:
 
     def by_writer(self, indices: Sequence[int]) -> dict[str, list[int]]:
         """Return the same pieces by their writers."""
-        found: dict[str, list[int]] = {}
+        by_writer: dict[str, list[int]] = {}
         for index, writer in zip(indices, self.writers(indices), strict=True):
-            found.setdefault(writer, []).append(index)
-        return found
+            by_writer.setdefault(writer, []).append(index)
+        return by_writer
 
     def errors(self, indices: Sequence[int], texts: Sequence[str]) -> Figures:
         """Return the errors of pieces that were read as `texts`: of all, of unseen and seen ones.
 
         `bootstrap` has the bootstrap of all and of unseen ones; each is left out without pieces.
         """
-        labels, writers = self.labels(indices), self.writers(indices)
-        unseen = self.unseen(indices)
-        kinds = ["unseen" if own else "seen" for own in unseen]
-        own = [list(compress(each, unseen)) for each in (texts, labels, writers)]
-        parts = {"all": (texts, labels, writers), "unseen": own}
+        labels, writers, unseen = self.labels(indices), self.writers(indices), self.unseen(indices)
+        kinds = ["unseen" if is_unseen else "seen" for is_unseen in unseen]
+        groups = {
+            "all": (texts, labels, writers),
+            "unseen": [list(compress(values, unseen)) for values in (texts, labels, writers)],
+        }
         return {
             **errors(texts, labels),
             **errors_by(kinds, texts, labels, ("unseen", "seen")),
-            "bootstrap": {name: bootstrap(*part) for name, part in parts.items() if part[0]},
+            "bootstrap": {name: bootstrap(*group) for name, group in groups.items() if group[0]},
         }
 
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
-from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,29 +26,12 @@ from inkstream.model.decoding.hints import NO_HINTS, Hints
 from inkstream.model.decoding.ngrams import Language, LanguageGuide
 from inkstream.model.errors import ConfigError
 from inkstream.model.evaluation.evaluation_set import SEED, EvaluationSet
-from inkstream.model.evaluation.report import Report
+from inkstream.model.evaluation.report import Report, of_net
 from inkstream.model.evaluation.streaming import latency, least_s, letter_calibration
-from inkstream.model.metrics import Figures, bootstrap
+from inkstream.model.metrics import Figures, errors_with_bootstrap
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 from inkstream.model.reader import Reader, Reading, reading_errors
 from inkstream.model.training.ngrams import LONGEST, MAX_WORDS
-
-SEPARATORS: Final = "./-"
-# Patterns of dates with a separator: their shape, and their valid values.
-LOOK: Final = "[0-9]{{2}}{0}[0-9]{{2}}{0}[0-9]{{4}}"
-DATE: Final = "(0[1-9]|[12][0-9]|3[01]){0}(0[1-9]|1[0-2]){0}(19|20)[0-9]{{2}}"
-DATES_EACH: Final = 20  # of each writer with each separator
-DAYS: Final = 73_049  # from the beginning of 1900 to the end of 2099
-FIRST: Final = np.datetime64("1900-01-01")
-NOTHING_DRAWN: Final = Recipe(spelt=0, words=0, numbers=0, random=0)  # only given texts
-DATES_SEED: Final = 0
-SIZES: Final = (5_000, 20_000, 50_000)  # of closed lists
-N_OWN: Final = 100  # words of a user's list
-LEAST_OWN: Final = 3  # letters of each
-KINDS: Final = {"words": WORDS, "lines": TEXT}
-LETTERS: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
-LAGS: Final = (4, 8, 12, 20, 30, 40)  # steps after which a letter is final at the latest
-TIMED: Final = 200  # pieces that are decoded against the clock
 
 
 def report(
@@ -65,9 +47,7 @@ def report(
         ink, part, config.labels, config.column_height, limit, directions=config.directions
     )
     hints = {"plain": NO_HINTS, "guided": Hints(language)}
-    found: dict[str, Any] = {
-        "model": checkpoint.metadata.name,
-        "model_digest": checkpoint.digest,
+    contents = of_net(checkpoint) | {
         "data_digest": ink.digest,
         "split_digest": pieces.split_digest,
         "language": language.about.name,
@@ -76,18 +56,19 @@ def report(
         "sources": language.about.sources,
         "part": part,
     }
-    known = words_of("en", MAX_WORDS, LONGEST)
-    for kind, category in KINDS.items():
+    listed = words_of("en", MAX_WORDS, LONGEST)
+    word = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
+    for kind, category in (("words", WORDS), ("lines", TEXT)):
         indices = pieces.indices(category)
         groups = {
             "all": [True] * len(indices),
             "unseen": pieces.unseen(indices),
             "outside": [  # labels with a word that the list of English words lacks
-                any(word.lower() not in known for word in LETTERS.findall(label))
+                any(text.lower() not in listed for text in word.findall(label))
                 for label in pieces.labels(indices)
             ],
         }
-        found[kind] = {
+        contents[kind] = {
             name: _errors_by_group(readings, groups, pieces.writers(indices))
             | {
                 "latency": latency(readings),
@@ -95,15 +76,15 @@ def report(
             }
             for name, readings in _read(reader, pieces, indices, hints).items()
         }
-    found["lag"] = _lag(reader, pieces, language)
-    found["lexicons"] = lexicons(reader, pieces, language)
-    found["own_words"] = own_words(reader, pieces, language)
-    found["dates"] = dates(reader, ink, part)
-    lines = pieces.samples(pieces.indices(WORDS)[:TIMED])
+    contents["lag"] = _lag(reader, pieces, language)
+    contents["lexicons"] = lexicons(reader, pieces, language)
+    contents["own_words"] = own_words(reader, pieces, language)
+    contents["dates"] = dates(reader, ink, part)
+    lines = pieces.samples(pieces.indices(WORDS)[:200])
     scores = reader.scores(lines)
-    for name, own in hints.items():
-        found[f"{name}_columns_per_s"] = _columns_per_s(reader.decoder(own), lines, scores)
-    return Report("language", found)
+    for name, known in hints.items():
+        contents[f"{name}_columns_per_s"] = _columns_per_s(reader.decoder(known), lines, scores)
+    return Report("language", contents)
 
 
 def _read(
@@ -123,26 +104,28 @@ def _errors_by_group(
     errors = {}
     for name, chosen in groups.items():
         group = list(compress(readings, chosen))
-        errors[name] = reading_errors(group)
-        if writers is not None and group:
+        if writers is None or not group:
+            errors[name] = reading_errors(group)
+        else:
             texts = [reading.text for reading in group]
             labels = [reading.line.label for reading in group]
-            errors[name]["bootstrap"] = bootstrap(texts, labels, list(compress(writers, chosen)))
+            errors[name] = errors_with_bootstrap(texts, labels, list(compress(writers, chosen)))
     return errors
 
 
-def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
+def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> Figures:
     """Return the errors in words and the latency of letters, by the lag that is allowed."""
     config = reader.config
     guide = LanguageGuide(language, config.labels)
+    lags = (4, 8, 12, 20, 30, 40)  # steps after which a letter is final at the latest
     decoders = [
-        BeamDecoder(config.labels, config.flush_columns, guide, replace(SWIFT, latest=steps))
-        for steps in LAGS
+        BeamDecoder(config.labels, config.flush_columns, guide, replace(SWIFT, latest=lag))
+        for lag in lags
     ]
-    read = reader.read_with(decoders, pieces.samples(pieces.indices(WORDS)))
+    by_lag = reader.read_with(decoders, pieces.samples(pieces.indices(WORDS)))
     return {
-        f"{STEP_COLUMNS * steps}": reading_errors(own) | {"latency": latency(own)}
-        for steps, own in zip(LAGS, read, strict=True)
+        f"{STEP_COLUMNS * lag}": reading_errors(readings) | {"latency": latency(readings)}
+        for lag, readings in zip(lags, by_lag, strict=True)
     }
 
 
@@ -152,22 +135,22 @@ def _columns_per_s(
     """Return the columns that one core decodes in a second."""
 
     def decode() -> None:
-        for line, own in zip(lines, scores, strict=True):
-            decode_line(decoder.copy(), own, line.columns)
+        for line, line_scores in zip(lines, scores, strict=True):
+            decode_line(decoder.copy(), line_scores, line.columns)
 
     return sum(map(len, scores)) / least_s(decode)
 
 
-def lexicons(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
+def lexicons(reader: Reader, pieces: EvaluationSet, language: Language) -> Figures:
     """Return the errors in words read with lexicons that hold every written word.
 
-    The rest of each are the most frequent words of English. It is used alone, and with a language
+    Each is filled up with the most frequent words of English. It is used alone, and with a language
     model.
     """
     indices = pieces.indices(WORDS)
     written = sorted({word for label in pieces.labels(indices) for word in label.split()})
     hints: dict[str, Hints] = {}
-    for size in SIZES:
+    for size in (5_000, 20_000, 50_000):
         listed = closed(written, reader.config.labels, size)
         hints[f"{size}"] = Hints(lexicon=listed)
         hints[f"{size} and language"] = Hints(language, lexicon=listed)
@@ -190,57 +173,66 @@ def closed(written: Sequence[str], labels: Sequence[str], size: int) -> tuple[st
     return tuple(dict.fromkeys([*written, *frequent]))[:size]
 
 
-def own_words(reader: Reader, pieces: EvaluationSet, language: Language) -> dict[str, Any]:
-    """Return the errors in words of a user's list and in others, without and with the list."""
+def own_words(reader: Reader, pieces: EvaluationSet, language: Language) -> Figures:
+    """Return the errors in 100 words of a user's list and in others, without and with the list."""
     indices = pieces.indices(WORDS)
     labels = pieces.labels(indices)
-    words = {word for label in labels for word in label.split()}
-    able = sorted(word for word in words if word.isalpha() and len(word) >= LEAST_OWN)
-    own = tuple(np.random.default_rng(SEED).permutation(able)[:N_OWN].tolist())
-    listed = [not set(own).isdisjoint(label.split()) for label in labels]
-    hints = {"language": Hints(language), "language and list": Hints(language, words=own)}
-    groups = {"listed": listed, "others": [not each for each in listed]}
+    words = sorted({word for label in labels for word in label.split()})
+    candidates = [word for word in words if word.isalpha() and len(word) >= 3]
+    user_words = tuple(np.random.default_rng(SEED).permutation(candidates)[:100].tolist())
+    listed = [not set(user_words).isdisjoint(label.split()) for label in labels]
+    hints = {
+        "language": Hints(language),
+        "language and list": Hints(language, words=user_words),
+    }
+    groups = {"listed": listed, "others": [not is_listed for is_listed in listed]}
     return {
         name: _errors_by_group(readings, groups)
         for name, readings in _read(reader, pieces, indices, hints).items()
     }
 
 
-def dates(reader: Reader, ink: InkSet, part: Part) -> dict[str, Any]:
-    """Return the errors in dates, each composed of one writer's own digits and marks.
+def dates(reader: Reader, ink: InkSet, part: Part) -> Figures:
+    """Return the errors in dates, each composed of one writer's digits and marks.
 
-    They are read without hints, with `characters`, and with two patterns.
+    They are read without hints, with `characters`, and with two patterns: `look` has the shape of a
+    date, `date` its valid values.
     """
-    separators = [mark for mark in SEPARATORS if mark in reader.config.labels]
-    made = _written(ink, parts(ink)[part], separators)
+    separators = [mark for mark in "./-" if mark in reader.config.labels]
+    composed = _composed_dates(ink, parts(ink)[part], separators)
     height = reader.config.column_height
     lines = []
-    for line in made:
-        fitted = fit(line.points, frame_of(line.points, MADE_FRAME), height)
-        columns = rasterise(fitted, line.stroke_starts, height, PEN_WIDTH)
-        lines.append(LineSample(columns, line.label, NO_ENDS))
-    found: dict[str, Any] = {"writers": len({line.writer for line in made})}
+    for date in composed:
+        fitted = fit(date.points, frame_of(date.points, MADE_FRAME), height)
+        columns = rasterise(fitted, date.stroke_starts, height, PEN_WIDTH)
+        lines.append(LineSample(columns, date.label, NO_ENDS))
+    figures: Figures = {"writers": len({date.writer for date in composed})}
     for name in ("nothing", "characters", "look", "date"):
-        read: list[Reading] = []
-        for separator in separators:
-            own = [line for line in lines if separator in line.label]
-            pattern = {"look": LOOK, "date": DATE}.get(name)
-            hints = Hints(pattern=pattern and pattern.format(re.escape(separator)))
-            characters = "".join(sorted(DIGITS)) + separator if name == "characters" else None
-            read += reader.read_with([reader.decoder(hints, characters)], own)[0]
-        found[name] = reading_errors(read)
-    return found
+        readings: list[Reading] = []
+        for mark in separators:
+            pattern = {
+                "look": "[0-9]{{2}}{0}[0-9]{{2}}{0}[0-9]{{4}}",
+                "date": "(0[1-9]|[12][0-9]|3[01]){0}(0[1-9]|1[0-2]){0}(19|20)[0-9]{{2}}",
+            }.get(name)
+            hints = Hints(pattern=pattern and pattern.format(re.escape(mark)))
+            characters = "".join(sorted(DIGITS)) + mark if name == "characters" else None
+            with_mark = [line for line in lines if mark in line.label]
+            readings += reader.read_with([reader.decoder(hints, characters)], with_mark)[0]
+        figures[name] = reading_errors(readings)
+    return figures
 
 
-def _written(
+def _composed_dates(
     ink: InkSet, indices: NDArray[np.int64], separators: Sequence[str]
-) -> Sequence[ComposedLine]:
-    """Compose random days, by each writer with all digits and a separator."""
-    maker, rng = LineComposer(ink, indices, NOTHING_DRAWN), np.random.default_rng(DATES_SEED)
-    made = []
-    for separator in separators:
-        for writer in maker.writers(DIGITS | {separator}):
-            for day in rng.integers(DAYS, size=DATES_EACH).tolist():
-                year, month, date = str(FIRST + np.timedelta64(day, "D")).split("-")
-                made.append(maker.write(separator.join((date, month, year)), writer, rng))
-    return made
+) -> list[ComposedLine]:
+    """Compose 20 random days from 1900 to 2099 by each writer with all digits and a separator."""
+    only_given_texts = Recipe(spelt=0, words=0, numbers=0, random=0)
+    composer, rng = LineComposer(ink, indices, only_given_texts), np.random.default_rng(0)
+    first, end = np.datetime64("1900-01-01"), np.datetime64("2100-01-01")
+    composed = []
+    for mark in separators:
+        for writer in composer.writers(DIGITS | {mark}):
+            for day in rng.integers((end - first).astype(int), size=20).tolist():
+                year, month, date = str(first + np.timedelta64(day, "D")).split("-")
+                composed.append(composer.write(mark.join((date, month, year)), writer, rng))
+    return composed

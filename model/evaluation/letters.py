@@ -17,16 +17,15 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.sources.letters import SingleLetters
 from inkstream.model.data.split import Part
 from inkstream.model.errors import DataError
-from inkstream.model.evaluation.report import Report
+from inkstream.model.evaluation.report import Report, of_net
 from inkstream.model.metrics import Figures, accuracy_interval
 from inkstream.model.preprocess.ink import stroke_columns
 from inkstream.model.recognizer import Recognizer
 
-MOST_MISTAKES: Final = 20  # of a group, in the report
-
-
 SPECIAL: Final = frozenset(WESTERN) - frozenset(ascii_letters + digits)  # letters and marks
-GROUPS: Final[dict[str, tuple[Set[str], Set[str]]]] = {  # its labels, and those it is read among
+GROUPS: Final[
+    dict[str, tuple[Set[str], Set[str]]]
+] = {  # labels of a group, and those among which it is read
     "special letters and marks": (SPECIAL, SPECIAL),
     "special letters": (frozenset(LETTERS), SPECIAL),
     "marks": (SPECIAL - frozenset(LETTERS), SPECIAL),
@@ -46,16 +45,16 @@ def letters_report(
     groups: dict[str, Figures] = {}
     for file in files:
         for name, (labels, among) in GROUPS.items():
-            indices = [at for at in file.parts[part].tolist() if file.ink.labels[at] in labels]
+            indices = [
+                index for index in file.parts[part].tolist() if file.ink.labels[index] in labels
+            ]
             if indices:
                 groups[name] = _figures(checkpoint, file, indices, among & set(file.ink.labels))
     if not groups:
         n_letters = sum(len(file.ink) for file in files)
         raise DataError(f"none of {n_letters} letters is for {part}")
-    contents = {
-        "model": checkpoint.metadata.name,
+    contents = of_net(checkpoint) | {
         "version": checkpoint.metadata.version,
-        "model_digest": checkpoint.digest,
         "data_digest": ", ".join(file.ink.digest for file in files),
         "split_digest": ", ".join(file.split_digest for file in files),
         "part": part,
@@ -66,13 +65,13 @@ def letters_report(
 
 
 def _figures(
-    checkpoint: Checkpoint, letters: SingleLetters, indices: list[int], at_hand: Set[str]
+    checkpoint: Checkpoint, letters: SingleLetters, indices: list[int], allowed: Set[str]
 ) -> Figures:
     """Return the share of letters that is read right among the labels at hand."""
-    recognizer = Recognizer(checkpoint, characters="".join(sorted(at_hand)))
-    strokes = (letters.ink.piece(at).strokes for at in indices)
+    recognizer = Recognizer(checkpoint, characters="".join(sorted(allowed)))
+    strokes = (letters.ink.piece(index).strokes for index in indices)
     columns = [stroke_columns(pen, checkpoint.metadata.config) for pen in strokes]
-    written = [letters.ink.labels[at] for at in indices]
+    written = [letters.ink.labels[index] for index in indices]
     read = [result.text for result in recognizer.read_all(columns)]
     pairs = list(zip(written, read, strict=True))
     right = np.array([label == text for label, text in pairs])
@@ -83,5 +82,5 @@ def _figures(
         "right": float(right.mean()),
         "interval": accuracy_interval(right, letters.writers[indices]),
         "right_without_case": sum(a.lower() == b.lower() for a, b in pairs) / len(pairs),
-        "mistakes": [[*pair, n] for pair, n in mistakes.most_common(MOST_MISTAKES)],
+        "mistakes": [[*pair, n] for pair, n in mistakes.most_common(20)],
     }

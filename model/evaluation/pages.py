@@ -287,7 +287,7 @@ def full_page(pieces: EvaluationSet, n_lines: int) -> WrittenPage | None:
     by_writer = pieces.by_writer(sorted(pieces.indices(TEXT)))
     for writer in sorted(by_writer, key=lambda name: (-len(by_writer[name]), name)):
         own = [index for index in by_writer[writer] if _is_fit(pieces, index)]
-        own = [index for index in own if pieces.aspect[index] >= FULL_LINE]
+        own = [index for index in own if pieces.pieces.aspect[index] >= FULL_LINE]
         if len(own) >= n_lines:
             lines = [[index] for index in own[:n_lines]]
             return _on_paper(pieces, [lines], writer, np.random.default_rng(SEED))
@@ -308,7 +308,7 @@ def _on_paper(
 def _is_fit(pieces: EvaluationSet, index: int) -> bool:
     (label,) = pieces.labels([index])
     letters = sum(map(str.isalnum, label))
-    wide = float(pieces.aspect[index]) > WIDEST
+    wide = float(pieces.pieces.aspect[index]) > WIDEST
     return letters >= LEAST_LETTERS and not wide and _widest_gap(pieces, index) <= WIDEST_GAP
 
 
@@ -318,7 +318,7 @@ def _widest_gap(pieces: EvaluationSet, index: int) -> float:
     bounds = np.array(sorted((s[:, 0].min(), s[:, 0].max()) for s in piece.strokes), np.float64)
     reached = np.maximum.accumulate(bounds[:, 1])
     gaps = bounds[1:, 0] - reached[:-1]
-    return float(gaps.max(initial=0)) / float(pieces.frame_height[index])
+    return float(gaps.max(initial=0)) / float(pieces.pieces.height[index])
 
 
 def _blocks(
@@ -331,14 +331,14 @@ def _blocks(
     n_lines = int(rng.integers(6, MOST_LINES + 1))
     pool = [indices[at] for at in rng.permutation(len(indices))]
     if two:
-        pool = [index for index in pool if pieces.aspect[index] <= width]
+        pool = [index for index in pool if pieces.pieces.aspect[index] <= width]
     lines: list[list[int]] = []
     while pool and len(lines) < n_lines * (1 + two):
         line: list[int] = []
         filled = 0.0
         goal = width * rng.uniform(0.6, 1) if rng.random() < 0.85 else width * 0.3
-        while pool and (not line or filled + float(pieces.aspect[pool[-1]]) < goal):
-            filled += float(pieces.aspect[pool[-1]]) + GAP
+        while pool and (not line or filled + float(pieces.pieces.aspect[pool[-1]]) < goal):
+            filled += float(pieces.pieces.aspect[pool[-1]]) + GAP
             line.append(pool.pop())
         lines.append(line)
     if not two or len(lines) < 2 * LEAST_LINES:
@@ -349,7 +349,7 @@ def _blocks(
 
 def _written(pieces: EvaluationSet, indices: Sequence[int]) -> tuple[WrittenLine, LineSample]:
     """Concatenate pieces in one frame: for the paper, and as a line sample."""
-    heights = [float(pieces.frame_height[index]) for index in indices]
+    heights = [float(pieces.pieces.height[index]) for index in indices]
     least = min(heights)
     strokes: list[NDArray[np.float64]] = []
     left = 0.0

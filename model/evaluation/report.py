@@ -3,6 +3,7 @@
 What a document says stands in `templates/`; this module only formats numbers.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -12,17 +13,31 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.metrics import BOOTSTRAP_SAMPLES
 
 Contents = Mapping[str, Any]
 
 REPORT: Final = "report.json"
-HEADING: Final = (  # what is printed beside the table
-    "model", "version", "checkpoint_sha256", "model_digest", "data_digest", "split_digest", "part",
-    "limit", "kept",
-)  # fmt: skip
 NONE: Final = "-"  # stands for a figure that there is no ink for
-CATEGORIES: Final = {"1a": "digits", "1b": "capitals", "1c": "small letters"}
+
+
+def of_file(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return what a report says of the file of a net and of its training."""
+    return {
+        "model": checkpoint.metadata.name,
+        "version": checkpoint.metadata.version,
+        "checkpoint_sha256": hashlib.sha256(checkpoint.content).hexdigest(),
+        "config_digest": checkpoint.metadata.config_digest,
+    }
+
+
+def of_net(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the name and the digest of a net."""
+    return {"model": checkpoint.metadata.name, "model_digest": checkpoint.digest}
+
+
+# How templates write figures
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -80,9 +95,6 @@ def change(reduction: float | None) -> str:
     return NONE if reduction is None else f"{-reduction:+.1%}"
 
 
-FILTERS: Final = (
-    percent, number, thousands, errors, interval, ratio, difference, latency, change
-)  # fmt: skip
 TEMPLATES: Final = Environment(
     loader=PackageLoader("inkstream.model.evaluation"),
     autoescape=select_autoescape(),  # of HTML alone
@@ -91,8 +103,16 @@ TEMPLATES: Final = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-TEMPLATES.filters.update({each.__name__: each for each in FILTERS})
-TEMPLATES.globals.update(categories=CATEGORIES, bootstrap_samples=BOOTSTRAP_SAMPLES)
+TEMPLATES.filters |= {
+    write.__name__: write
+    for write in (
+        percent, number, thousands, errors, interval, ratio, difference, latency, change
+    )
+}  # fmt: skip
+TEMPLATES.globals.update(
+    categories={"1a": "digits", "1b": "capitals", "1c": "small letters"},
+    bootstrap_samples=BOOTSTRAP_SAMPLES,
+)
 
 
 def figures(kind: str, contents: Contents, table: str = "figures") -> str:
@@ -118,7 +138,11 @@ class Report:
 
     def heading(self) -> str:
         """Return what was measured, with digests, a line each."""
-        known = {key: self.contents.get(key) for key in HEADING}
+        keys = (
+            "model", "version", "checkpoint_sha256", "model_digest", "data_digest", "split_digest",
+            "part", "limit", "kept",
+        )  # fmt: skip
+        known = {key: self.contents.get(key) for key in keys}
         return "".join(f"{key}: {value}\n" for key, value in known.items() if value)
 
     def table(self) -> str:

@@ -7,8 +7,9 @@ hold of a stream: events are final, and the error does not drift. At last its sp
 import itertools
 import time
 import timeit
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,21 +32,10 @@ from inkstream.model.metrics import (
 )
 from inkstream.model.reader import Reader, Reading, batches, letter_positions
 
+Columns = Sequence[int] | NDArray[Any]  # columns where letters or words end
+
 REACH: Final = 2  # columns by which the end of a letter may be missed
-LIKELY: Final = 0.5  # least height of a peak of the letter-end score that counts as an end
 DELAYS: Final = tuple(range(21))  # columns after a letter's end
-
-MOST_PORTION: Final = 40  # columns
-SINGLY: Final = 64  # lines that also come column by column
-STARTS: Final = (0, 500, 2000, 10_000)  # columns of ink before the ink that is measured
-MEASURED: Final = 2000  # columns of it, about
-LONG_LINES: Final = 48  # one of each of so many writers
-LEAST_PIECES: Final = 10  # of a writer of a long line
-
-ROUNDS: Final = 3  # the fastest counts, in processor time: others may share the machine
-LINES: Final = 64  # of middle width
-MANY: Final = 100  # columns that come at once, as when a file is sent
-SINGLE_COLUMNS: Final = 500  # that come column by column
 
 
 # Letter ends, latency and confidence
@@ -53,14 +43,22 @@ SINGLE_COLUMNS: Final = 500  # that come column by column
 
 def letter_ends(readings: Sequence[Reading]) -> Figures:
     """Return the F1 of the letter ends of events, and of the peaks of the letter-end score."""
-    events, scores = np.zeros(3, int), np.zeros(3, int)
-    for reading in _with_ends(readings):
-        wanted = _true_ends(reading).tolist()
-        ends = [letter.end - 1 for letter in reading.letters]
-        peak_ends = STEP_COLUMNS * (peaks(reading.ends, LIKELY) - END_DELAY + 1) - 1
-        events += count_pairs(ends, wanted, REACH), len(ends), len(wanted)
-        scores += count_pairs(peak_ends.tolist(), wanted, REACH), len(peak_ends), len(wanted)
-    return {"events": f1(*events.tolist()), "scores": f1(*scores.tolist())}
+    events, scores = [], []
+    for reading in filter(has_ends, readings):
+        true_ends = _true_ends(reading)
+        events.append(([letter.end - 1 for letter in reading.letters], true_ends))
+        likely = peaks(reading.ends, 0.5)
+        scores.append((STEP_COLUMNS * (likely - END_DELAY + 1) - 1, true_ends))
+    return {"events": _f1_of_columns(events), "scores": _f1_of_columns(scores)}
+
+
+def _f1_of_columns(pairs: Sequence[tuple[Columns, Columns]]) -> Figures:
+    """Return the F1 of the columns that were read in lines, of the columns in the data."""
+    return f1(
+        sum(count_pairs(read, true, REACH) for read, true in pairs),
+        sum(len(read) for read, _ in pairs),
+        sum(len(true) for _, true in pairs),
+    )
 
 
 def end_calibration(readings: Sequence[Reading]) -> Figures:
@@ -69,27 +67,28 @@ def end_calibration(readings: Sequence[Reading]) -> Figures:
     Of the blank columns after a line those count after which its last letter may end.
     """
     scores, ended = [np.empty(0)], [np.empty(0, bool)]
-    for reading in _with_ends(readings):
+    for reading in filter(has_ends, readings):
         n_steps = -(-len(reading.line.columns) // STEP_COLUMNS) + END_DELAY
-        own = reading.ends[:n_steps].astype(np.float64)
+        scores.append(reading.ends[:n_steps].astype(np.float64))
+        last = len(scores[-1]) - 1
         steps = _true_ends(reading).astype(np.int64) // STEP_COLUMNS + END_DELAY
-        scores.append(own)
-        ended.append(np.isin(np.arange(len(own)), np.minimum(steps, len(own) - 1)))
+        ended.append(np.isin(np.arange(last + 1), np.minimum(steps, last)))
     return calibration(np.concatenate(scores), np.concatenate(ended))
 
 
 def word_ends(readings: Sequence[Reading]) -> Figures:
     """Return the F1 of the spaces between words, and of the columns of word ends."""
-    placed = np.zeros(3, int)
-    for reading in _with_ends(readings):
+    pairs = []
+    for reading in filter(has_ends, readings):
         label = reading.line.label
         last = [p for p in letter_positions(label) if label[p + 1 : p + 2] in {"", " "}]
-        wanted = reading.line.ends[last].tolist()
-        ends = [word.end - 1 for word in reading.words]
-        placed += count_pairs(ends, wanted, REACH), len(ends), len(wanted)
-    texts, labels = [each.text for each in readings], [each.line.label for each in readings]
-    spaces = character_f1(texts, labels, lambda char: char == " ")
-    return {"spaces": spaces, "placed": f1(*placed.tolist())}
+        pairs.append(([word.end - 1 for word in reading.words], reading.line.ends[last]))
+    spaces = character_f1(
+        (reading.text for reading in readings),
+        (reading.line.label for reading in readings),
+        lambda char: char == " ",
+    )
+    return {"spaces": spaces, "placed": _f1_of_columns(pairs)}
 
 
 def letter_calibration(readings: Sequence[Reading]) -> Figures:
@@ -109,8 +108,8 @@ def letter_matches(letters: Sequence[Letter], label: str) -> list[tuple[int, int
 
 def latency(readings: Sequence[Reading]) -> Figures:
     """Return the columns from the end of a letter to its event, of letters that are right."""
-    late = np.concatenate([np.empty(0), *(_latencies(own) for own in _with_ends(readings))])
-    return quantiles(late[np.isfinite(late)])
+    columns = np.concatenate([np.empty(0), *map(_latencies, filter(has_ends, readings))])
+    return quantiles(columns[np.isfinite(columns)])
 
 
 def error_by_delay(readings: Sequence[Reading]) -> Figures:
@@ -118,17 +117,15 @@ def error_by_delay(readings: Sequence[Reading]) -> Figures:
 
     `events` counts what is final, `text` what the text of a result shows.
     """
-    late, shown = [], []
-    for reading in _with_ends(readings):
-        late.append(_latencies(reading))
-        shown.append(_shown(reading))
-    if not late:
+    with_ends = list(filter(has_ends, readings))
+    if not with_ends:
         return {"columns": list(DELAYS), "events": None, "text": None}
-    columns = np.concatenate(late)
+    columns = np.concatenate([_latencies(reading) for reading in with_ends])
+    shown = np.concatenate([_shown(reading) for reading in with_ends])
     return {
         "columns": list(DELAYS),
         "events": [float((columns > delay).mean()) for delay in DELAYS],
-        "text": (1 - np.concatenate(shown).mean(0)).tolist(),
+        "text": (1 - shown.mean(0)).tolist(),
     }
 
 
@@ -138,10 +135,6 @@ def has_ends(reading: Reading) -> bool:
     A single letter ends where all ink does.
     """
     return reading.unflushed is not None and len(letter_positions(reading.line.label)) > 1
-
-
-def _with_ends(readings: Sequence[Reading]) -> Iterator[Reading]:
-    return filter(has_ends, readings)
 
 
 def _true_ends(reading: Reading) -> NDArray[np.float32]:
@@ -154,27 +147,33 @@ def _latencies(reading: Reading) -> Numbers:
     assert reading.unflushed is not None
     letters = [event for event in reading.unflushed.events if isinstance(event, Letter)]
     ends = _true_ends(reading)
-    late = np.full(len(ends), np.inf)
+    columns = np.full(len(ends), np.inf)
     for ours, true in letter_matches(letters, reading.line.label):
-        late[true] = letters[ours].column - ends[true]
-    return late
+        columns[true] = letters[ours].column - ends[true]
+    return columns
 
 
 def _shown(reading: Reading) -> NDArray[np.bool_]:
     """Return whether the text has each letter after each of `DELAYS`, [letters, delays]."""
     assert reading.unflushed is not None
     label, texts = reading.line.label, reading.unflushed.texts
-    known: dict[tuple[str, int], bool] = {}
-    positions = letter_positions(label)
-    shown = np.zeros((len(positions), len(DELAYS)), bool)
-    for row, position in enumerate(positions.tolist()):
-        for column, delay in enumerate(DELAYS):
-            text = texts[min(int(reading.line.ends[position]) + delay, len(texts) - 1)]
-            if (text, position) not in known:
-                pairs = matches(text, label[: position + 1])
-                known[text, position] = bool(pairs) and pairs[-1][1] == position
-            shown[row, column] = known[text, position]
-    return shown
+
+    @cache
+    def shows(text: str, position: int) -> bool:
+        pairs = matches(text, label[: position + 1])
+        return bool(pairs) and pairs[-1][1] == position
+
+    return np.array(
+        [
+            [
+                shows(
+                    texts[min(int(reading.line.ends[position]) + delay, len(texts) - 1)], position
+                )
+                for delay in DELAYS
+            ]
+            for position in letter_positions(label).tolist()
+        ]
+    )
 
 
 # Invariants
@@ -186,24 +185,24 @@ def finality(reader: Reader, readings: Sequence[Reading]) -> Figures:
     Every line comes in random portions, and a sample column by column too.
     """
     rng = np.random.default_rng(SEED)
-    sample = [readings[i] for i in sorted(rng.permutation(len(readings))[:SINGLY].tolist())]
-    changed = 0
-    random_sizes = (int(rng.integers(1, MOST_PORTION + 1)) for _ in itertools.count())
-    for own, sizes in ((readings, random_sizes), (sample, itertools.repeat(1))):
-        again = (
+    sample = [readings[i] for i in sorted(rng.permutation(len(readings))[:64].tolist())]
+    n_changed = 0
+    random_sizes = (int(rng.integers(1, 41)) for _ in itertools.count())  # columns
+    for chosen, sizes in ((readings, random_sizes), (sample, itertools.repeat(1))):
+        events_again = (
             events
-            for batch in batches([reading.line for reading in own])
+            for batch in batches([reading.line for reading in chosen])
             for events in reader.read_in_portions(batch, sizes)
         )
-        for reading, events in zip(own, again, strict=True):
+        for reading, events in zip(chosen, events_again, strict=True):
             pairs = itertools.zip_longest(map(_compared, reading.events), map(_compared, events))
-            changed += sum(one != other for one, other in pairs)
+            n_changed += sum(one != other for one, other in pairs)
     return {
         "lines": len(readings),
         "lines_column_by_column": len(sample),
         "events": sum(len(reading.events) for reading in readings),
-        "changed": changed,
-        "ids_rise": all(_ids_rise(reading.events) for reading in readings),
+        "changed": n_changed,
+        "ids_rise": all(_ids_rise(reading) for reading in readings),
     }
 
 
@@ -213,43 +212,48 @@ def _compared(event: Event) -> tuple[object, ...]:
     return type(event), event.id, text, event.start, event.end, event.column
 
 
-def _ids_rise(events: Sequence[Event]) -> bool:
+def _ids_rise(reading: Reading) -> bool:
     """Return whether letters and words are numbered from 0 without a gap."""
-    letters = [event.id for event in events if isinstance(event, Letter)]
-    words = [event.id for event in events if not isinstance(event, Letter)]
+    letters = [letter.id for letter in reading.letters]
+    words = [word.id for word in reading.words]
     return letters == list(range(len(letters))) and words == list(range(len(words)))
 
 
-def drift(reader: Reader, pieces: EvaluationSet, indices: Sequence[int], most: int) -> Figures:
+def drift(
+    reader: Reader, pieces: EvaluationSet, indices: Sequence[int], max_writers: int
+) -> Figures:
     """Return the CER of the same ink at the start of a line and behind other ink of its writer.
 
-    Of the pieces at `indices` lines are made by the `most` writers with the most pieces.
+    Of the pieces at `indices` one line is made by each of the `max_writers`, 48 at most, who have
+    the most pieces. About 2000 columns of it are measured.
     """
-    own = pieces.by_writer(indices)
-    writers = sorted(own, key=lambda writer: (-len(own[writer]), writer))
-    writers = [writer for writer in writers if len(own[writer]) >= LEAST_PIECES]
+    starts = (0, 500, 2000, 10_000)  # columns of ink before the ink that is measured
+    by_writer = {
+        writer: chosen for writer, chosen in pieces.by_writer(indices).items() if len(chosen) >= 10
+    }
+    writers = sorted(by_writer, key=lambda writer: (-len(by_writer[writer]), writer))
     rng = np.random.default_rng(SEED)
-    lines: dict[int, list[LineSample]] = {start: [] for start in STARTS}
+    height = reader.config.column_height
+    lines: dict[int, list[LineSample]] = {start: [] for start in starts}
     lengths = []  # characters of the ink that is measured
-    for writer in writers[: min(most, LONG_LINES)]:
-        samples = pieces.samples(own[writer])
-        measured = _some(samples, MEASURED, rng)
-        lengths.append(len(concatenated(measured, reader.config.column_height).label))
-        for start in STARTS:
-            before = _some(samples, start, rng)
-            lines[start].append(concatenated([*before, *measured], reader.config.column_height))
-    n_wrong = {
-        start: sum(
+    for writer in writers[: min(max_writers, 48)]:
+        samples = pieces.samples(by_writer[writer])
+        measured = _some(samples, 2000, rng)
+        lengths.append(len(concatenated(measured, height).label))
+        for start in starts:
+            lines[start].append(concatenated([*_some(samples, start, rng), *measured], height))
+    n_wrong = [
+        sum(
             errors_from(reading.text, reading.line.label, len(reading.line.label) - length)
             for reading, length in zip(reader.read(lines[start]), lengths, strict=True)
         )
-        for start in STARTS
-    }
+        for start in starts
+    ]
     return {
-        "columns": list(STARTS),
+        "columns": list(starts),
         "lines": len(lengths),
         "characters": sum(lengths),
-        "cer": [n_wrong[start] / sum(lengths) if lengths else None for start in STARTS],
+        "cer": [wrong / sum(lengths) if lengths else None for wrong in n_wrong],
     }
 
 
@@ -274,15 +278,19 @@ def errors_from(text: str, label: str, start: int) -> int:
 
 
 def speed(reader: Reader, pieces: EvaluationSet, indices: Sequence[int]) -> Figures:
-    """Return pieces drawn a second, and columns a second of net and decoder; {} without pieces."""
-    chosen = indices[max(0, (len(indices) - LINES) // 2) :][:LINES]
+    """Return pieces drawn a second, and columns a second of net and decoder; {} without pieces.
+
+    64 pieces of middle width are decoded in portions of 100 columns, as when a file is sent, and
+    column by column.
+    """
+    chosen = indices[max(0, (len(indices) - 64) // 2) :][:64]
     if not chosen:
         return {}
     lines = pieces.samples(chosen)
     batch = next(batches(lines))
     scores = reader.scores(batch)
     n_padded = len(batch) * max(map(len, scores))
-    whole_s = least_s(lambda: _decode(reader, batch, scores, MANY))
+    whole_s = least_s(lambda: _decode(reader, batch, scores, 100))
     singly_s = least_s(lambda: _decode(reader, batch, scores, 1))
     n_columns = sum(map(len, scores))
     return {
@@ -299,18 +307,18 @@ def _decode(
     reader: Reader, lines: Sequence[LineSample], scores: Sequence[Scores], portion: int
 ) -> None:
     """Decode lines in portions of so many columns."""
-    for line, own in zip(lines, scores, strict=True):
+    for line, of_line in zip(lines, scores, strict=True):
         decoder = reader.decoder()
         n_columns = len(line.columns)
         for first in range(0, n_columns, portion):
             end = min(first + portion, n_columns)
-            decoder.step(own[first:end], line.columns[first:end])
-        decoder.flush(own[n_columns:])
+            decoder.step(of_line[first:end], line.columns[first:end])
+        decoder.flush(of_line[n_columns:])
 
 
 def _single_column_s(reader: Reader, lines: Sequence[LineSample]) -> float:
-    """Return the seconds of net and decoder for a column that comes alone."""
-    columns = np.concatenate([line.columns for line in lines])[:SINGLE_COLUMNS]
+    """Return the seconds of net and decoder for a column that comes alone, of 500 columns."""
+    columns = np.concatenate([line.columns for line in lines])[:500]
 
     def read() -> None:
         decoder = reader.decoder()
@@ -322,6 +330,9 @@ def _single_column_s(reader: Reader, lines: Sequence[LineSample]) -> float:
     return least_s(read) / len(columns)
 
 
-def least_s(work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """Return the processor time of some work in seconds, the least of several rounds."""
+def least_s(work: Callable[[], object], rounds: int = 3) -> float:
+    """Return the processor time of some work in seconds, the least of several rounds.
+
+    Others may share the machine, so the fastest round counts.
+    """
     return min(timeit.repeat(work, timer=time.process_time, number=1, repeat=rounds))

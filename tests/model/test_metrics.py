@@ -69,7 +69,7 @@ def test_the_same_characters_are_found_by_the_alignment_of_fewest_changes() -> N
 
 
 def test_f1_is_the_harmonic_mean_of_precision_and_recall() -> None:
-    assert f1(correct=3, found=4, wanted=6) == {
+    assert f1(n_correct=3, n_read=4, n_written=6) == {
         "f1": pytest.approx(2 * 0.75 * 0.5 / 1.25),
         "precision": 0.75,
         "recall": 0.5,

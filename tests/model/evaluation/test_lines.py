@@ -134,7 +134,7 @@ def test_drift_measures_the_same_ink_after_more_and_more_other_ink(reader: Reade
     all_ink = ink()
     pieces = EvaluationSet(all_ink, "train", reader.config.labels, HEIGHT)
     indices = [*pieces.indices("7"), *pieces.indices("8"), *pieces.indices("1c")]
-    found = drift(reader, pieces, indices, most=3)
+    found = drift(reader, pieces, indices, max_writers=3)
     assert found["columns"] == [0, 500, 2000, 10_000]
     assert found["lines"] == 3
     assert found["characters"] > 3 * 50
