@@ -94,17 +94,6 @@ def test_configure_answers_with_the_values_in_force(running: Running) -> None:
         assert results[-1].label in "17"
 
 
-def test_a_line_that_ends_by_itself_goes_on_at_column_0(running: Running) -> None:
-    ink = np.full((3, 28), 200, np.uint8)
-    columns = np.concatenate([ink, np.zeros((4, 28), np.uint8), ink])
-    with connect_sync(running.url) as stream:
-        stream.configure(line_end_columns=4)
-        results = list(stream.send(columns))
-        assert [result.column for result in results] == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
-        assert [result.column for result in stream.send(ink)] == [3, 4, 5]
-        assert stream.flush().columns == 6
-
-
 def test_after_the_end_a_call_is_refused_at_once(running: Running) -> None:
     with connect_sync(running.url) as stream:
         stream.end()
@@ -131,18 +120,6 @@ def test_a_message_that_is_too_long_is_not_sent_again(running: Running) -> None:
         with pytest.raises(OverLimitError, match="exceeds limit"):
             stream.configure(words=["word"] * 100_000)
         assert stream.reconnected is None
-
-
-async def test_the_asynchronous_client_has_the_same_methods(running: Running) -> None:
-    async with connect(running.url) as stream:
-        await stream.configure(top_k=2)
-        async for result in stream.send(builders.columns(4)):
-            assert len(result.probabilities) == 2
-        assert (await stream.rewind(2)).column == 2
-        assert (await stream.flush()).columns == 2
-        await stream.reset()
-        await stream.ping()
-        assert (await stream.end()).columns == 0
 
 
 # Errors
