@@ -1,6 +1,5 @@
 """The Python clients against a real server."""
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
 from inkstream.service.client.conversation import WINDOW_COLUMNS
-from inkstream.service.client.stream import connect, connect_sync
+from inkstream.service.client.stream import connect_sync
 from inkstream.service.protocol.errors import (
     IdleError,
     ModelUnknownError,
@@ -46,21 +45,6 @@ def test_every_column_gets_its_result_in_order(running: Running, net: Runtime) -
     probabilities = [list(result.probabilities.values()) for result in results]
     np.testing.assert_allclose(probabilities, uninterrupted(net, columns.tobytes()), atol=1e-5)
     assert results[-1].label == str(np.argmax(probabilities[-1]))
-
-
-async def test_two_streams_of_one_program_are_independent(running: Running, net: Runtime) -> None:
-    async def last(seed: int) -> list[float]:
-        async with connect(running.url) as stream:
-            probabilities: dict[str, float] = {}
-            async for result in stream.send(builders.columns(200, seed)):
-                probabilities = result.probabilities
-            return list(probabilities.values())
-
-    newest = await asyncio.gather(*(last(seed) for seed in range(8)))
-    for seed, probabilities in enumerate(newest):
-        np.testing.assert_allclose(
-            probabilities, uninterrupted(net, builders.columns(200, seed).tobytes())[-1], atol=1e-5
-        )
 
 
 @pytest.mark.parametrize("kind", [bytes, memoryview, list, np.asfortranarray])

@@ -140,25 +140,6 @@ def test_a_long_line_that_other_weights_read_again_comes_once_and_is_withdrawn(
 # Ink
 
 
-def test_a_late_stroke_yields_new_results_for_changed_columns(
-    stream: Stream, reader: Recognizer
-) -> None:
-    before = list(stream.ink([WAVE, BAR], 160))
-    again = list(stream.ink([DOT], 160))
-    assert stream.revised is not None
-    assert again[0].column == stream.revised.column < 40
-    assert again[-1].column == before[-1].column
-    assert stream.flush().text == reader.read(rasterised(WAVE, BAR, DOT)).text
-
-
-def test_many_points_are_sent_in_several_messages(running: Running, reader: Recognizer) -> None:
-    x = np.linspace(30, 900, 1000)
-    fine = np.stack([x, 80 + 70 * np.sin(x / 30)], 1)
-    with connect_sync(running.url, model="tiny_lines") as stream:
-        list(stream.ink([fine, DOT, []], 160))
-        assert stream.flush().text == reader.read(rasterised(fine.tolist(), DOT)).text
-
-
 def test_a_stroke_with_an_id_is_sent_in_parts_and_undone(
     running: Running, reader: Recognizer
 ) -> None:
