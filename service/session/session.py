@@ -160,6 +160,9 @@ class Session:
         self._held: list[Effect] | None = None  # about columns that are read again, if any are
         self._index: int | None = None  # of the message that is processed, if it is one of its line
         self._ref: errors.Ref = None  # its id
+        self._n_processed = 0  # messages of the line
+        self._text: str | None = ""  # that the client has
+        self._n_unsaved = 0  # columns that were read since the newest snapshot
         self._begin_line()
 
     def ready_columns(self) -> int:
@@ -504,15 +507,15 @@ class Session:
         """Begin a line with the options in force, and count its messages and answers."""
         self._seq = 0  # number of the newest message
         self._heard = 0  # of the newest one that the client has heard
-        self._n_processed = 0  # of its messages
-        self._text: str | None = ""  # that the client has
+        self._n_processed = 0
+        self._text = ""
         self._read_with = self.options.in_force  # whose hints the line's decoder has
         self._ink.begin()
         self._revisions.begin()
         had_columns = self._line.column > 0
         self._line.begin(self.options.decoder)
         self._apply_options()
-        self._n_unsaved = 0  # columns that were read since the newest snapshot
+        self._n_unsaved = 0
         if had_columns:
             self._effects.append(Restore(None))
 
