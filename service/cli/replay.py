@@ -41,7 +41,6 @@ from inkstream.service.settings import Settings
 
 POINTS: Final = 4  # in a message, as of a pen of a hundred points a second, 25 times a second
 KINDS: Final = {"words": "7", "lines": "8"}  # categories of UNIPEN
-RUN_COLUMNS: Final = 64  # most in one run
 
 Strokes = Sequence[NDArray[np.float32]]  # in true order, each [n, 2], pixels
 
@@ -56,17 +55,17 @@ class LocalSession:
         self._now_s = 0.0
         self._session.open()
 
-    def send(self, message: Mapping[str, Any]) -> list[ServerMessage]:
+    def send(self, fields: Mapping[str, Any]) -> list[ServerMessage]:
         """Take a message, run all columns, and return all that was sent, which is no error."""
         self._now_s += 1.0  # below every rate limit
-        sent = self._apply(self._session.receive(json.dumps(message), self._now_s))
-        while (portion := self._session.take(RUN_COLUMNS)) is not None:
+        sent = self._apply(self._session.receive(json.dumps(fields), self._now_s))
+        while (portion := self._session.take(64)) is not None:
             scores, self._state = self._runtime.run(
                 taken_by(self._runtime.config, portion.columns)[:, None], self._state
             )
             (shown,) = shown_of([self._session.showing], [portion.picked], [scores[:, 0]])
             sent += self._apply(self._session.step(portion, scores[:, 0], self._state[0], shown))
-        assert all(each.type != "error" for each in sent), sent
+        assert all(message.type != "error" for message in sent), sent
         return sent
 
     def _apply(self, effects: list[Effect]) -> list[ServerMessage]:
@@ -146,10 +145,10 @@ def report(
     for kind, category in KINDS.items():
         chosen = EvaluationSet(ink, part, labels, height, limits[kind])
         pieces[kind] = [chosen.strokes(index) for index in chosen.indices(category)]
-    found = {
+    figures_by_margin = {
         str(columns): {
-            kind: _summed([replay(runtime, strokes, columns) for strokes in tqdm(own, kind)])
-            for kind, own in pieces.items()
+            kind: _summed([replay(runtime, strokes, columns) for strokes in tqdm(inks, kind)])
+            for kind, inks in pieces.items()
         }
         for columns in margins
     }
@@ -158,11 +157,11 @@ def report(
         "model_digest": net.digest,
         "data_digest": ink.digest,
         "part": part,
-        "pieces": {kind: len(own) for kind, own in pieces.items()},
+        "pieces": {kind: len(inks) for kind, inks in pieces.items()},
         "points_a_message": POINTS,
-        "margins": found,
+        "margins": figures_by_margin,
     }
-    return Report("ink", contents, partial(_draw, found))
+    return Report("ink", contents, partial(_draw, figures_by_margin))
 
 
 def _summed(replays: Sequence[Replay]) -> dict[str, float]:
@@ -190,8 +189,8 @@ def _draw(margins: Mapping[str, Any], folder: Path) -> None:
         ylabel="letters withdrawn, of 100",
     )
     for kind in KINDS:
-        ahead = [found[kind]["ahead_median"] for found in margins.values()]
-        withdrawn = [found[kind]["withdrawn_per_100"] for found in margins.values()]
+        ahead = [figures[kind]["ahead_median"] for figures in margins.values()]
+        withdrawn = [figures[kind]["withdrawn_per_100"] for figures in margins.values()]
         axes.plot(ahead, withdrawn, marker="o", markersize=4, label=kind)
         for margin, x, y in zip(margins, ahead, withdrawn, strict=True):
             axes.annotate(margin, (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)

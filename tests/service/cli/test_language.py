@@ -95,8 +95,3 @@ def test_evaluating_prints_the_figures_with_and_without_language_model(
     assert report["dates"]["date"]["pieces"] == report["dates"]["nothing"]["pieces"]
     assert (out / "figures.md").read_text() in result.output
     assert "| without it | with it |" in result.output
-
-
-def test_the_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["train", "language", "--help"]) == 0
-    assert "--text letters.txt" in capsys.readouterr().out

@@ -1,6 +1,5 @@
 """The Python clients against a real server."""
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
 from inkstream.service.client.conversation import WINDOW_COLUMNS
-from inkstream.service.client.stream import connect, connect_sync
+from inkstream.service.client.stream import connect_sync
 from inkstream.service.protocol.errors import (
     IdleError,
     ModelUnknownError,
@@ -48,21 +47,6 @@ def test_every_column_gets_its_result_in_order(running: Running, net: Runtime) -
     assert results[-1].label == str(np.argmax(probabilities[-1]))
 
 
-async def test_two_streams_of_one_program_are_independent(running: Running, net: Runtime) -> None:
-    async def last(seed: int) -> list[float]:
-        async with connect(running.url) as stream:
-            probabilities: dict[str, float] = {}
-            async for result in stream.send(builders.columns(200, seed)):
-                probabilities = result.probabilities
-            return list(probabilities.values())
-
-    newest = await asyncio.gather(*(last(seed) for seed in range(8)))
-    for seed, probabilities in enumerate(newest):
-        np.testing.assert_allclose(
-            probabilities, uninterrupted(net, builders.columns(200, seed).tobytes())[-1], atol=1e-5
-        )
-
-
 @pytest.mark.parametrize("kind", [bytes, memoryview, list, np.asfortranarray])
 def test_bytes_buffers_arrays_and_lists_are_the_same_columns(running: Running, kind: Any) -> None:
     columns = builders.columns(5)
@@ -94,17 +78,6 @@ def test_configure_answers_with_the_values_in_force(running: Running) -> None:
         assert results[-1].label in "17"
 
 
-def test_a_line_that_ends_by_itself_goes_on_at_column_0(running: Running) -> None:
-    ink = np.full((3, 28), 200, np.uint8)
-    columns = np.concatenate([ink, np.zeros((4, 28), np.uint8), ink])
-    with connect_sync(running.url) as stream:
-        stream.configure(line_end_columns=4)
-        results = list(stream.send(columns))
-        assert [result.column for result in results] == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
-        assert [result.column for result in stream.send(ink)] == [3, 4, 5]
-        assert stream.flush().columns == 6
-
-
 def test_after_the_end_a_call_is_refused_at_once(running: Running) -> None:
     with connect_sync(running.url) as stream:
         stream.end()
@@ -131,18 +104,6 @@ def test_a_message_that_is_too_long_is_not_sent_again(running: Running) -> None:
         with pytest.raises(OverLimitError, match="exceeds limit"):
             stream.configure(words=["word"] * 100_000)
         assert stream.reconnected is None
-
-
-async def test_the_asynchronous_client_has_the_same_methods(running: Running) -> None:
-    async with connect(running.url) as stream:
-        await stream.configure(top_k=2)
-        async for result in stream.send(builders.columns(4)):
-            assert len(result.probabilities) == 2
-        assert (await stream.rewind(2)).column == 2
-        assert (await stream.flush()).columns == 2
-        await stream.reset()
-        await stream.ping()
-        assert (await stream.end()).columns == 0
 
 
 # Errors

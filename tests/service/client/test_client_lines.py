@@ -89,18 +89,6 @@ def test_events_come_with_the_result_of_their_column(stream: Stream, reader: Rec
     assert flushed.text == reader.read(columns).text
 
 
-async def test_the_asynchronous_client_gets_the_same_events(
-    running: Running, reader: Recognizer
-) -> None:
-    columns = builders.columns(300, 3, 16)
-    async with connect(running.url, model="tiny_lines") as stream:
-        results = [result async for result in stream.send(columns)]
-        done = await stream.end()
-    events = events_of(results) + list(done.events)
-    assert letters(events) == expected(reader, columns)
-    assert (done.letters, done.text) == (len(expected(reader, columns)), reader.read(columns).text)
-
-
 def test_a_line_that_ends_by_itself_has_its_last_events(stream: Stream, reader: Recognizer) -> None:
     stream.configure(line_end_columns=5)
     first = np.concatenate([builders.columns(41, 4, 16), np.zeros((5, 16), np.uint8)])
@@ -150,33 +138,6 @@ def test_a_long_line_that_other_weights_read_again_comes_once_and_is_withdrawn(
 
 
 # Ink
-
-
-def test_a_late_stroke_yields_new_results_for_changed_columns(
-    stream: Stream, reader: Recognizer
-) -> None:
-    before = list(stream.ink([WAVE, BAR], 160))
-    again = list(stream.ink([DOT], 160))
-    assert stream.revised is not None
-    assert again[0].column == stream.revised.column < 40
-    assert again[-1].column == before[-1].column
-    assert stream.flush().text == reader.read(rasterised(WAVE, BAR, DOT)).text
-
-
-async def test_the_asynchronous_client_sends_ink_too(running: Running, reader: Recognizer) -> None:
-    async with connect(running.url, model="tiny_lines") as stream:
-        results = [result async for result in stream.ink([WAVE, DOT], 160)]
-        flushed = await stream.flush()
-    assert results
-    assert flushed.text == reader.read(rasterised(WAVE, DOT)).text
-
-
-def test_many_points_are_sent_in_several_messages(running: Running, reader: Recognizer) -> None:
-    x = np.linspace(30, 900, 1000)
-    fine = np.stack([x, 80 + 70 * np.sin(x / 30)], 1)
-    with connect_sync(running.url, model="tiny_lines") as stream:
-        list(stream.ink([fine, DOT, []], 160))
-        assert stream.flush().text == reader.read(rasterised(fine.tolist(), DOT)).text
 
 
 def test_a_stroke_with_an_id_is_sent_in_parts_and_undone(
@@ -332,17 +293,6 @@ def test_recognize_reads_images_of_lines(line_weights: Path, picture: Path) -> N
     assert line.keys() == {"image", "text", "letters", "words", "columns"}
     assert [each["char"] for each in line["letters"]] == [each.char for each in answer.letters]
     assert [each["text"] for each in line["words"]] == [each.text for each in answer.words]
-
-
-def test_texts_are_whole_although_the_server_sends_their_ends_alone(
-    stream: Stream, reader: Recognizer
-) -> None:
-    columns = builders.columns(120, 3, 16)
-    texts = [result.text or "" for result in stream.send(columns)]
-    assert reader.read(columns).text.startswith(texts[-1][:-1])
-    again = stream.rewind(60)
-    assert again.text == texts[59]
-    assert [result.text for result in stream.send(columns[60:])] == texts[60:]
 
 
 def test_without_results_the_flush_has_all_events(stream: Stream, reader: Recognizer) -> None:

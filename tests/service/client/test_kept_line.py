@@ -10,8 +10,6 @@ from inkstream.service.client.conversation import Conversation, Io, KeptLine
 from inkstream.service.protocol.errors import NotResumableError
 from inkstream.service.protocol.server_messages import (
     Configured,
-    Error,
-    LineEnd,
     Pong,
     ResetDone,
     Result,
@@ -40,68 +38,8 @@ def hear(line: KeptLine, *heard: ServerMessage) -> None:
         line.hear(message, H)
 
 
-def asked(line: KeptLine) -> dict[str, Any]:
-    """Return what the client asks for on another connection."""
-    message: dict[str, Any] = json.loads(line.resume())
-    return message
-
-
 def result(column: int, seq: int) -> Result:
     return Result(column, [("a", 1.0)], seq=seq)
-
-
-def test_all_messages_of_the_line_follow_and_nothing_that_was_heard_is_asked_for() -> None:
-    line = kept(bytes(H), '{"type":"flush"}')
-    hear(line, result(0, 1), Pong(id=3))
-    line.digest = "d"
-    assert asked(line) == {
-        "type": "resume",
-        "id": "resume",
-        "heard": 1,
-        "digest": "d",
-        "options": {},
-        "snapshot": None,
-    }
-    assert line.after(0) == [bytes(H), '{"type":"flush"}']
-
-
-def test_an_error_has_a_number_if_it_follows_from_the_line() -> None:
-    line = kept(bytes(H + 1))
-    hear(line, Error(seq=1, code="bad_columns", message="", fatal=False, index=0))
-    assert asked(line)["heard"] == 1
-    hear(line, Error(code="idle", message="", fatal=True))
-    assert asked(line)["heard"] == 1
-
-
-def test_a_line_begins_behind_a_reset_with_the_options_of_then() -> None:
-    reset, later = '{"type": "reset", "id": 2}', '{"type": "configure", "id": 3}'
-    line = kept(bytes(H), reset, bytes(2 * H), later)
-    hear(line, Configured(seq=1, top_k=3), ResetDone(seq=2, id=2), Configured(seq=1, top_k=1))
-    assert (asked(line)["heard"], asked(line)["options"]["top_k"]) == (1, 3)
-    assert asked(line)["options"].keys() == {*conversation.OPTIONS}
-    assert line.after(0) == [bytes(2 * H), later]
-
-
-@pytest.mark.parametrize(
-    ("n_columns", "left"), [(0, []), (3, [bytes(range(13 * H, 16 * H))])], ids=["whole", "within"]
-)
-def test_a_line_that_ends_by_itself_leaves_the_rest_of_its_last_message(
-    n_columns: int, left: list[bytes]
-) -> None:
-    line = kept(bytes(H), bytes(range(16 * H)), "later")
-    end = LineEnd(seq=17, columns=17 - n_columns, messages=2, rest_columns=n_columns, text="")
-    hear(line, Snapshot(messages=1, blob="old"), end)
-    assert (asked(line)["heard"], asked(line)["snapshot"]) == (0, None)
-    assert line.after(0) == [*left, "later"]
-
-
-def test_messages_that_a_snapshot_covers_are_sent_only_if_it_is_refused() -> None:
-    line = kept("a", "b", "c")
-    hear(line, Snapshot(messages=1, blob="older"), Snapshot(messages=2, blob="newest"))
-    assert asked(line)["snapshot"] == "newest"
-    assert line.after(2) == ["c"]
-    assert line.after(0) == ["a", "b", "c"]
-    assert asked(line)["snapshot"] is None
 
 
 def test_a_line_that_is_too_long_is_resumed_by_its_newest_snapshot_only(

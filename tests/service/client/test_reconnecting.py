@@ -263,18 +263,6 @@ def test_a_server_that_asks_for_a_pause_gets_it() -> None:
         assert 1 <= stream.reconnected.seconds < 5
 
 
-def test_a_server_that_is_full_is_asked_again() -> None:
-    def refuse(socket: ServerConnection) -> None:
-        say(socket, Error(code="server_full", message="full", fatal=True))
-        socket.close(1013)
-
-    with scripted(vanish, refuse, refuse, answer) as url, connect_sync(url) as stream:
-        stream.ping()
-        stream.ping()
-        assert stream.reconnected is not None
-        assert stream.reconnected.attempts == 3
-
-
 def test_after_the_longest_gap_the_error_says_what_was_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

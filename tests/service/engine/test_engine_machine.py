@@ -225,39 +225,3 @@ def test_every_session_gets_the_messages_of_a_session_alone(
             suppress_health_check=list(HealthCheck),
         ),
     )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["tiny", "tiny_lines"])
-async def test_each_of_thousands_of_sessions_gets_the_messages_of_a_session_alone(
-    kind: str, request: pytest.FixtureRequest
-) -> None:
-    checkpoint: Checkpoint = request.getfixturevalue(kind)
-    net, rng, metrics = Net(checkpoint), np.random.default_rng(1), RecordingMetrics()
-    pool = POOLS[net.config.column_height]
-    async with running_engine(net, metrics=metrics) as engine:
-        pairs = [
-            Pair(EngineClient(engine, net, LIMITS), SessionClient(net, LIMITS)) for _ in range(2000)
-        ]
-        for _ in range(6):
-            for number in rng.permutation(len(pairs)):
-                pair = pairs[number]
-                if pair.over:
-                    continue
-                pair.send(pool[rng.integers(0, 64, rng.integers(1, 4))].tobytes())
-                if rng.random() < 0.05:
-                    pair.send(message("rewind", column=1, id=2))
-                if rng.random() < 0.05:
-                    pair.send(message("flush", id=3))
-                if rng.random() < 0.02:
-                    pair.client.leave()
-                    pair.gone = True
-                if rng.random() < 0.005:
-                    net.failures = 1
-                if rng.random() < 0.01:
-                    await asyncio.sleep(0)
-        await _settled(pairs)
-    for pair in pairs:
-        pair.check()
-    most = max(sessions for sessions, _ in metrics.runs)
-    assert 48 < most <= 64  # some of a batch have a column that needs no run

@@ -46,8 +46,3 @@ def test_a_refused_message_and_a_refused_session_have_different_classes() -> Non
         assert issubclass(kind, InputError)
         assert MEANINGS[kind.code].closing == 4400
     assert not issubclass(ServiceError, InputError)
-
-
-def test_a_message_error_holds_the_id_of_its_message() -> None:
-    assert MessageError("no", ref="m1").ref == "m1"
-    assert MessageError("no").ref is None

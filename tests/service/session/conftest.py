@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from inkstream.model import checkpoint
 from inkstream.model.runtime import Runtime
 from tests.helpers import builders
 
@@ -14,9 +13,3 @@ def exact_net(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     """Return a small transcriber."""
     path: Path = tmp_path_factory.mktemp("weights") / "exact.onnx"
     return Runtime(builders.line_checkpoint(path, ranges=builders.RANGES))
-
-
-@pytest.fixture(scope="session")
-def exact_digits() -> Runtime:
-    """Return the shipped classifier."""
-    return Runtime(checkpoint.read(checkpoint.find("digits")))

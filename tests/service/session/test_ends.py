@@ -94,18 +94,6 @@ def test_a_pen_that_sends_a_point_a_message_200_times_a_second_is_never_paused(
 # Ends by the server
 
 
-def test_a_failed_run_is_a_fatal_internal_error(net: Runtime) -> None:
-    client = SessionClient(net)
-    client.send(INK, message("ping"))
-    client.new_messages()
-    client.session.take(1)
-    client.apply(client.session.fail(InkstreamError("the net failed on these columns")))
-    error = error_in(client.new_messages())
-    assert (error.code, error.message) == ("internal", "the net failed on these columns")
-    assert (error.fatal, error.index, error.seq) == (True, None, None)
-    assert client.close == Close(1011, "internal")
-
-
 def test_goaway_leaves_the_session_open(net: Runtime) -> None:
     client = SessionClient(net)
     client.new_messages()
@@ -116,14 +104,22 @@ def test_goaway_leaves_the_session_open(net: Runtime) -> None:
     assert len(client.ask(INK)) == 1
 
 
-def test_a_close_by_the_server_gives_the_reason(net: Runtime) -> None:
+@pytest.mark.parametrize(
+    ("error", "closing"), [(InkstreamError("the net failed"), 1011), (STOPPING, 1001)]
+)
+def test_a_close_by_the_server_gives_the_reason_even_while_columns_are_run(
+    net: Runtime, error: InkstreamError, closing: int
+) -> None:
     client = SessionClient(net)
+    client.send(INK, message("ping"))
     client.new_messages()
-    client.apply(client.session.fail(STOPPING))
-    error = error_in(client.new_messages())
-    assert (error.code, error.message, error.fatal) == ("stopping", "no more time", True)
-    assert client.close == Close(1001, "stopping")
-    assert client.session.fail(STOPPING) == []  # a closed session stays closed
+    client.session.take(1)
+    client.apply(client.session.fail(error))
+    sent = error_in(client.new_messages())
+    assert (sent.code, sent.message, sent.fatal) == (error.code, str(error), True)
+    assert (sent.index, sent.seq) == (None, None)
+    assert client.close == Close(closing, error.code)
+    assert client.session.fail(error) == []  # a closed session stays closed
 
 
 def test_scores_that_come_after_the_close_are_dropped(net: Runtime) -> None:

@@ -19,7 +19,6 @@ from tests.helpers.single_session import (
     results,
     text_of,
     texts,
-    types_of,
 )
 from tests.helpers.strokes import DOT, FAR, HEIGHT, WAVE, H, Stroke, rasterised
 
@@ -44,12 +43,6 @@ def test_columns_that_the_pen_still_touches_wait_until_it_has_left_them(line_net
     flushed = client.ask(message("flush"))[-1]
     assert isinstance(flushed, Flushed)
     assert flushed.columns == len(rasterised(DOWN, WAVE)) == 43
-
-
-def test_end_reads_the_columns_that_the_pen_still_touches(line_net: Runtime) -> None:
-    messages = SessionClient(line_net).ask(ink(DOWN), message("end"))
-    assert types_of(messages)[-1] == "done"
-    assert [result.column for result in results(messages)] == list(range(len(rasterised(DOWN))))
 
 
 def test_one_point_is_a_dot_and_no_points_are_nothing(line_net: Runtime) -> None:

@@ -97,9 +97,6 @@ def test_no_revision_is_sent_before_all_changed_columns_are_read(line_net: Runti
     assert not client.session.ready_columns()
 
 
-# Strokes and rewinds
-
-
 # A pause, and a margin
 
 

@@ -29,16 +29,6 @@ from tests.helpers.single_session import (
 # Results and events
 
 
-def test_the_events_spell_the_text(line_net: Runtime) -> None:
-    messages = SessionClient(line_net).ask(line(200), message("flush"))
-    letters, words = letters_in(messages), words_in(messages)
-    assert "".join(each.char for each in letters) == text_of(messages).replace(" ", "")
-    assert [each.text for each in words] == text_of(messages).split()
-    assert [each.id for each in letters] == list(range(len(letters)))
-    assert [each.id for each in words] == list(range(len(words)))
-    assert {each.char for each in letters if each.mark} == {"."}
-
-
 def test_columns_of_next_to_no_ink_are_paper_for_letters_too(line_net: Runtime) -> None:
     pixels = np.frombuffer(line(200), np.uint8)
     faint = np.where(pixels > 99, pixels, 0).reshape(-1, 16)

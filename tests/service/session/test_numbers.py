@@ -13,7 +13,6 @@ from inkstream.service.protocol.server_messages import Error, LineEnd, encode
 from tests.helpers.frames import ENDS_TWICE, FRAMES, as_json
 from tests.helpers.resuming import DIGEST, PATIENT, Frame, SnapshotClient, numbered
 from tests.helpers.single_session import (
-    INK,
     LINE_BLANK,
     LINE_INK,
     SessionClient,
@@ -24,23 +23,8 @@ from tests.helpers.single_session import (
 )
 
 SHORT = PATIENT.model_copy(update={"max_line_columns": 120})  # lines become too long
-DIGIT_FRAMES: dict[str, Frame] = {
-    "column": INK,
-    "columns": bytes([0, 9, 200, 255] * 7) * 40,
-    "rewind": message("rewind", column=30),
-    "configure": message("configure", characters="123", results="message"),
-    "all": message("configure", characters=None, line_end_columns=2),
-    "blank": bytes(28) * 3,
-    "flush": message("flush", id=1),
-    "reset": message("reset"),
-    "snapshots": message("configure", snapshot_columns=64),
-    "no columns": b"",
-}
 conversations = st.lists(st.sampled_from(sorted(FRAMES)), max_size=12).map(
     lambda names: [FRAMES[name] for name in names]
-)
-digit_conversations = st.lists(st.sampled_from(sorted(DIGIT_FRAMES)), max_size=15).map(
-    lambda names: [DIGIT_FRAMES[name] for name in names]
 )
 paces = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), min_size=1, max_size=5)
 
@@ -76,15 +60,6 @@ def test_the_same_messages_have_the_same_numbered_answers_at_any_pace(
     for text in numbered(messages):
         assert json.loads(text)["seq"] == seq + 1
         seq = 0 if json.loads(text)["type"] in ("line_end", "reset_done") else seq + 1
-
-
-@given(frames=digit_conversations, pace=paces)
-def test_a_classifiers_answers_are_numbered_too(
-    exact_digits: Runtime, frames: list[Frame], pace: list[tuple[int, int]]
-) -> None:
-    client = SnapshotClient(exact_digits)
-    send_at(client, frames, pace)
-    assert numbered(client.received) == numbered(SnapshotClient(exact_digits).ask(*frames))
 
 
 def test_what_follows_from_no_message_of_the_line_has_no_number(exact_net: Runtime) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import msgpack
 from pydantic import BaseModel
 
 from inkstream.model.decoding.greedy import GreedyDecoder
@@ -63,28 +62,11 @@ def test_a_copied_session_behaves_like_the_original(
     assert data_of(copied.session) == data_of(client.session)
 
 
-@settings(max_examples=50)
-@given(before=conversations, n_runs=st.integers(0, 2))
-def test_the_state_holds_numbers_texts_arrays_and_no_function(
-    line_net: Runtime, before: list[str], n_runs: int
-) -> None:
-    session = client_after(line_net, before, n_runs).session
-    data_of(session)
-    msgpack.encode(session._line.decoder.to_dict())
-
-
 def test_a_classifiers_session_is_plain_data_too(net: Runtime) -> None:
     client = SessionClient(net)
     client.ask(bytes([0, 9, 200, 255] * 7) * 40, message("configure", characters="123"))
     copied = copy_of(client.session)
     assert data_of(copied) == data_of(client.session)
-
-
-def test_a_function_in_the_state_is_found(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.session._held = lambda: None  # type: ignore[assignment]
-    with pytest.raises(AssertionError, match="_held"):
-        data_of(client.session)
 
 
 def copy_of(session: Session) -> Session:

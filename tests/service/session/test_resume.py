@@ -51,7 +51,7 @@ from tests.helpers.single_session import (
     results,
     types_of,
 )
-from tests.service.session.test_numbers import conversations, digit_conversations, paces, send_at
+from tests.service.session.test_numbers import conversations, paces, send_at
 
 SMALL = PATIENT.model_copy(update={"max_hint_characters": 5})
 LATE_INK: list[Frame] = [
@@ -107,15 +107,6 @@ def test_exactly_what_was_not_heard_is_sent_again(
     frames = [FRAMES["snapshots"], *frames]
     check_resumed(
         exact_net, frames, lambda n: [round(share * n)], pace, with_snapshot=with_snapshot
-    )
-
-
-@given(frames=digit_conversations, share=st.floats(0, 1), pace=paces, with_snapshot=st.booleans())
-def test_a_classifiers_line_goes_on_elsewhere_too(
-    exact_digits: Runtime, frames: list[Frame], share: float, pace: Any, with_snapshot: bool
-) -> None:
-    check_resumed(
-        exact_digits, frames, lambda n: [round(share * n)], pace, with_snapshot=with_snapshot
     )
 
 
