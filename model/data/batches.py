@@ -416,8 +416,10 @@ def split_by_width(lines: Sequence[LineSample], n_parts: int) -> list[LineBatch]
 
     A part is as wide as its widest line, so its lines are neighbours in width; no other split
     between neighbours makes the largest part smaller. With fewer lines than parts some lines are
-    used more than once.
+    used more than once. Raises `DataError` for no lines.
     """
+    if not lines:
+        raise DataError("no lines to split, expected one or more")
     ordered = sorted(lines, key=width)
     least, largest = width(ordered[-1]), len(ordered) * width(ordered[-1])
     limit = least + bisect_left(
