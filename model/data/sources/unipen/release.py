@@ -74,9 +74,8 @@ def _unpack(source: Path, folder: str) -> None:
         source.open("rb") as file,
         tqdm.wrapattr(file, "read", source.stat().st_size, desc="unpacking", disable=None) as bar,
     ):
-        mode: Any = "r:*" if file.seekable() else "r|*"  # a pipe is read without going back
         try:
-            with tarfile.open(fileobj=cast(Any, bar), mode=mode) as archive:
+            with tarfile.open(fileobj=cast(Any, bar)) as archive:
                 archive.extractall(folder, filter="data")
         except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
             message = f"{source} is no archive of UNIPEN, or is incomplete or damaged: {error}"

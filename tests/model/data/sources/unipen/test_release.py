@@ -67,13 +67,6 @@ def test_a_word_has_y_downwards_and_its_own_origin(tmp_path: Path) -> None:
     assert (word.label, word.category, word.writer, word.style) == ("i", "7", "abc/ann", "mixed")
 
 
-def test_points_that_repeat_the_one_before_are_left_out(tmp_path: Path) -> None:
-    ink, _ = read(
-        tmp_path, blocks([(1, 1), (1, 1), (2, 1), (2, 1)]), {"1d": ['CHARACTER 0 OK "-"']}
-    )
-    assert only(ink).strokes[0].tolist() == [[0, 0], [1, 0]]
-
-
 def test_categories_that_repeat_others_are_not_read(tmp_path: Path) -> None:
     ink, _ = read(
         tmp_path,
@@ -110,23 +103,32 @@ def test_a_missing_include_is_counted_and_the_rest_is_read(tmp_path: Path) -> No
     assert statistics.skipped == {"an included file is missing": 1}
 
 
-def test_cleaned_labels_are_counted_by_rule(tmp_path: Path) -> None:
-    ink, statistics = read(tmp_path, blocks(box(0, 0)), {"8": ['TEXT 0 OK "so ."']}, donor="sta")
-    assert ink.labels == ("so.",)
-    assert statistics.changed == {"marks closed up": 1}
-
-
-def test_points_that_cannot_be_read_are_left_out_and_counted(tmp_path: Path) -> None:
-    ink, statistics = read(tmp_path, ".PEN_DOWN\n0 0\n5\n9 9\n", {"7": ['WORD 0 OK "l"']})
-    assert only(ink).strokes[0].tolist() == [[0, 9], [9, 0]]
-    assert statistics.changed == {"unreadable points left out": 1}
-
-
-def test_a_dot_far_from_the_word_is_left_out(tmp_path: Path) -> None:
-    page = blocks(box(0, 0, 40), box(50, 0), [(90, 60), (91, 60)])
-    ink, statistics = read(tmp_path, page, {"7": ['WORD 0-2 OK "in"']})
-    assert len(only(ink).strokes) == 2
-    assert statistics.changed == {"stray strokes left out": 1}
+@pytest.mark.parametrize(
+    ("page", "segment", "strokes", "rule"),
+    [
+        (blocks([(1, 1), (1, 1), (2, 1), (2, 1)]), 'WORD 0 OK "-"', [[[0, 0], [1, 0]]], None),
+        (blocks([(0, 9), (9, 0)]), 'TEXT 0 OK "so ."', [[[0, 0], [9, 9]]], "marks closed up"),
+        (
+            ".PEN_DOWN\n0 0\n5\n9 9\n",
+            'WORD 0 OK "l"',
+            [[[0, 9], [9, 0]]],
+            "unreadable points left out",
+        ),
+        (
+            blocks([(0, 0), (40, 10)], [(50, 0), (60, 10)], [(90, 60), (91, 60)]),
+            'WORD 0-2 OK "in"',
+            [[[0, 10], [40, 0]], [[50, 10], [60, 0]]],
+            "stray strokes left out",
+        ),
+    ],
+    ids=["points that repeat", "marks", "unreadable points", "a dot far from the word"],
+)
+def test_what_is_changed_is_counted_by_rule(
+    tmp_path: Path, page: str, segment: str, strokes: list[list[list[int]]], rule: str | None
+) -> None:
+    ink, statistics = read(tmp_path, page, {"7": [segment]}, donor="sta")
+    assert [stroke.tolist() for stroke in only(ink).strokes] == strokes
+    assert statistics.changed == ({} if rule is None else {rule: 1})
 
 
 @pytest.mark.parametrize("mark", [(45, 14), (90, 0), (5, 30), (-30, 2)])
