@@ -229,7 +229,7 @@ class Trainer:
         losses, gradients = zip(*shards, strict=True)
         for parameter, *parts in zip(self.parameters, *gradients, strict=True):
             parameter.grad = torch.stack(parts).mean(0)
-        nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_norm)
+        nn.utils.clip_grad_norm_(self.parameters, 1.0)
         list(self.threads.map(lambda optimiser: optimiser.step(), self.optimisers))
         self.step += 1
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))  # it rises at first

@@ -32,9 +32,6 @@ Indices = NDArray[np.int64]
 
 # The categories of ink that belong to each source of columns; what is made up has none.
 SOURCES: Final = {"characters": ("1a", "1b", "1c", "1d", "3"), "words": (WORDS,), "text": (TEXT,)}
-MADE: Final = "made"
-IMAGES: Final = "images"
-SCANS: Final = "scans"
 
 FLUSH_COLUMNS: Final = 16  # blank columns after every line, in which its last letter is decided
 USUAL_LEAD: Final = 4  # blank columns before the ink, at most, of two lines in three
@@ -147,7 +144,7 @@ def _least_heights(ink: InkSet, heights: NDArray[np.float32]) -> NDArray[np.floa
 
 def _of_source(name: str, categories: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Mark the categories of pieces, [N], that belong to a source."""
-    return np.isin(categories, [CATEGORIES.index(category) for category in SOURCES[name]])
+    return np.isin(np.take(CATEGORIES, categories), SOURCES[name])
 
 
 class LineBatches:
@@ -416,8 +413,10 @@ def split_by_width(lines: Sequence[LineSample], n_parts: int) -> list[LineBatch]
 
     A part is as wide as its widest line, so its lines are neighbours in width; no other split
     between neighbours makes the largest part smaller. With fewer lines than parts some lines are
-    used more than once.
+    used more than once. Raises `DataError` for no lines.
     """
+    if not lines:
+        raise DataError("no lines to split, expected one or more")
     ordered = sorted(lines, key=width)
     least, largest = width(ordered[-1]), len(ordered) * width(ordered[-1])
     limit = least + bisect_left(

@@ -3,7 +3,6 @@
 Lines on real paper and single letters come beside it, each divided in its own way.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -75,10 +74,8 @@ def load_ink(source: Path | None) -> LineData:
     """
     if source is not None and ink_files.files_of(source):
         labelled = ink_files.read(source)
-        skipped = Counter[str]()
-        for (reason, *_), count in labelled.statistics.skipped.items():
-            skipped[reason] += count
-        return replace(own_ink(source.name, labelled.ink, labelled.groups), skipped=skipped)
+        data = own_ink(source.name, labelled.ink, labelled.groups)
+        return replace(data, skipped=labelled.statistics.skipped)
     try:
         ink, _ = unipen.read(source)
     except DataError as error:

@@ -12,36 +12,32 @@ from inkstream.model.data.ink_set import CATEGORIES, CATEGORY_NAMES, InkSet
 from inkstream.model.data.split import Parts, count_leaks
 from inkstream.model.errors import DataError
 
-Counts = Counter[tuple[str, str, str]]  # by (reason or rule, category, donor)
-
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """Counts of pieces skipped and changed when ink was read."""
 
-    skipped: Counts = field(default_factory=Counter)  # by reason
-    changed: Counts = field(default_factory=Counter)  # by rule; also of skipped pieces
+    skipped: Counter[str] = field(default_factory=Counter)  # by reason
+    changed: Counter[str] = field(default_factory=Counter)  # by rule; also of skipped pieces
 
     def save(self, path: Path) -> None:
         """Write the counts as JSON."""
-        rows = {
-            name: [[*key, count] for key, count in sorted(counts.items())]
-            for name, counts in (("skipped", self.skipped), ("changed", self.changed))
-        }
+        rows = {"skipped": [*self.skipped.items()], "changed": [*self.changed.items()]}
         path.write_text(json.dumps(rows, indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "Statistics":
         """Read what `save` wrote; raise `DataError` for any other file."""
+        counts = cls()
         try:
             rows = json.loads(path.read_text())
-            skipped, changed = (
-                Counter({(why, category, donor): n for why, category, donor, n in rows[name]})
-                for name in ("skipped", "changed")
-            )
+            for why, *_, n in rows["skipped"]:  # earlier versions had one for each donor
+                counts.skipped[why] += n
+            for why, *_, n in rows["changed"]:
+                counts.changed[why] += n
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} holds no statistics of ink: {error}") from error
-        return cls(skipped, changed)
+        return counts
 
 
 def overview(ink: InkSet, counts: Statistics, parts: Parts) -> str:
@@ -54,10 +50,7 @@ def overview(ink: InkSet, counts: Statistics, parts: Parts) -> str:
     numbers["writers"] = [len(np.unique(ink.writers[part])) for part in parts.values()]
     lines = [" " * 18 + "".join(f"{part:>12}" for part in parts)]
     lines += [f"{name:18}" + "".join(f"{n:12,}" for n in row) for name, row in numbers.items()]
-    for title, by_why in (("skipped", counts.skipped), ("changed", counts.changed)):
-        sums = Counter[str]()
-        for (why, *_), count in by_why.items():
-            sums[why] += count
+    for title, sums in (("skipped", counts.skipped), ("changed", counts.changed)):
         lines += ["", f"{title + ':':10}{sums.total():9,}"]
         lines += [f"{n:19,}  {why}" for why, n in sums.most_common()]
     lines += ["", f"characters: {' '.join(sorted(set(''.join(ink.labels)) - {' '}))}"]

@@ -8,11 +8,12 @@ import dataclasses
 import hashlib
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from inkstream.model.config import MAX_CHANNELS, MAX_CONTEXT, MAX_LAYERS, MAX_UNITS
+from inkstream.model.config import MAX_CHANNELS, MAX_LAYERS, MAX_UNITS
 from inkstream.model.errors import ConfigError, DataError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -49,7 +50,6 @@ class TrainingConfig:
     weight_decay: float = number(3e-3, 0, 1, "weight decay, on matrices only")
     warm_up: int = number(300, 1, 1_000_000, "first steps, while the rate rises: a fifth at most")
     hold: float = number(0, 0, 1, "share of the steps after which the rate falls to 0")
-    gradient_norm: float = number(1.0, 1e-3, 1e3, "clip gradients to this norm")
     ema: float = number(0.999, 0, 0.999999, "decay of the EMA weights, which are shipped")
     # execution
     seed: int = number(0, 0, 2**31 - 1, "random seed of weights, order, augmentation and dropout")
@@ -68,10 +68,19 @@ class TrainingConfig:
                 raise ConfigError(f"{field.name} is {value}, allowed: {allowed}")
 
     @classmethod
+    def of(cls, options: Mapping[str, Any], source: object) -> Self:
+        """Return the options of a recipe or run; raise `ConfigError` for unknown ones."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        if unknown := ", ".join(sorted(options.keys() - names)):
+            allowed = ", ".join(sorted(names))
+            raise ConfigError(f"{source} has the option {unknown}, allowed: {allowed}")
+        return cls(**options)
+
+    @classmethod
     def of_recipe(cls, name: str) -> Self:
-        """Return the options of a recipe; raise `ConfigError` for a value out of its range."""
+        """Return the options of a recipe."""
         recipe = read_recipe(name)
-        return cls(task=recipe["task"], **recipe["options"])
+        return cls.of({"task": recipe["task"], **recipe["options"]}, f"the recipe of {name}")
 
     @property
     def digest(self) -> str:
@@ -85,7 +94,6 @@ class DigitsConfig(TrainingConfig):
     """Options of a classifier of images, and of its teacher, whose dimensions are fixed."""
 
     task: Literal["digits", "teacher"] = "digits"
-    context: int = number(3, 1, MAX_CONTEXT, "columns that the causal convolution sees at once")
     features: int = number(128, 1, MAX_UNITS, "outputs of the convolution")
     epochs: int = number(40, 1, 10_000, "times that each image is seen")
     batch: int = number(256, 1, 65_536, "images in a batch")
@@ -96,7 +104,6 @@ class DigitsConfig(TrainingConfig):
     rough: float = number(0.5, 0, 1, "share of images with the looks of paper and cameras")
     # loss
     teacher_share: float = number(0.5, 0, 1, "weight of the teacher's loss against the label's")
-    temperature: float = number(2.0, 0.1, 100, "temperature of the teacher's probabilities")
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from inkstream.model.training.run_folder import FLOAT32_FOLDER, NETWORK, RunFold
 
 SPLIT_SEED: Final = 0  # the validation images are the same for every seed of training
 VALIDATION_SEED: Final = 0  # of the looks of validation images
+TEMPERATURE: Final = 2.0  # of the teacher's probabilities
 
 PenSets = Mapping[Part, Mapping[str, PenDigits]]  # of training and validation, by source
 NO_PEN: Final[PenSets] = {"train": {}, "validation": {}}
@@ -187,7 +188,7 @@ class DigitsTask(ImageTask):
         model_config = ModelConfig(
             labels=dataset.labels,
             column_height=dataset.columns.shape[2],
-            context=config.context,
+            context=3,  # columns that the convolution sees at once
             features=config.features,
             layers=config.layers,
             units=config.units,
@@ -224,10 +225,10 @@ class DigitsTask(ImageTask):
         scores = self.network(columns)[0].float()  # [B, T, K]
         loss = -(targets.unsqueeze(1) * scores.log_softmax(2)).sum(2)  # [B, T]
         if softened is not None:
-            temperature, share = self.config.temperature, self.config.teacher_share
-            soft = -(softened.unsqueeze(1) * (scores / temperature).log_softmax(2)).sum(2)
+            share = self.config.teacher_share
+            soft = -(softened.unsqueeze(1) * (scores / TEMPERATURE).log_softmax(2)).sum(2)
             # The square keeps the gradient's size whatever the temperature: Hinton et al., 2015.
-            loss = (1 - share) * loss + share * temperature**2 * soft
+            loss = (1 - share) * loss + share * TEMPERATURE**2 * soft
         running = (loss * seen).sum(1) / seen.sum(1).clamp(min=1)
         # Half of the loss lies on the last columns, where a whole digit is answered.
         mean: Tensor = 0.5 * (loss[:, -4:].mean() + running.mean())
@@ -248,7 +249,7 @@ class DigitsTask(ImageTask):
         if self.teacher is None or self.config.teacher_share == 0:
             return None
         scores = self.teacher.to(columns.device)(columns)[0][:, -1].float()
-        softened: Tensor = (scores / self.config.temperature).softmax(1)
+        softened: Tensor = (scores / TEMPERATURE).softmax(1)
         return softened
 
     def finish(self, folder: RunFolder) -> Path:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -20,34 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from inkstream.model import reader
 from inkstream.model.calibration import fit_line_temperatures
 from inkstream.model.checkpoint import read
 from inkstream.model.config import STEP_COLUMNS, ModelConfig
-from inkstream.model.data import split
-from inkstream.model.data.batches import (
-    FLUSH_COLUMNS,
-    IMAGES,
-    MADE,
-    NO_ENDS,
-    SCANS,
-    SOURCES,
-    AugmentedRenderer,
-    InkPieces,
-    LineBatch,
-    LineBatches,
-    LineSample,
-    SampleSource,
-    collate,
-    degraded,
-    draw_number,
-    draw_piece,
-    draw_scan,
-    prefetched,
-    render_composed,
-    split_by_width,
-    width,
-    without_directions,
-)
+from inkstream.model.data import batches, split
+from inkstream.model.data.batches import LineBatch, LineSample, SampleSource
 from inkstream.model.data.ink_set import CATEGORIES
 from inkstream.model.data.line_data import LineData
 from inkstream.model.data.sources import mnist
@@ -59,14 +38,12 @@ from inkstream.model.errors import ConfigError, DataError, ImageError
 from inkstream.model.metrics import errors
 from inkstream.model.network import LineLSTM
 from inkstream.model.preprocess.ink import seen_by
-from inkstream.model.reader import Reader, batches
 from inkstream.model.training.config import LinesConfig
 from inkstream.model.training.initial import TrainedNet, initial_weights
 from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
 from inkstream.model.training.ranges import measured_ranges
 from inkstream.model.training.run_folder import FLOAT32_FOLDER, METRICS, RunFolder, load_weights
 
-N_SHARDS: Final = 2  # parts of a batch
 BUCKET_STEPS: Final = 8  # whose lines are bucketed together: a tenth of their columns is padding
 UNDIRECTED: Final = 0.4  # share of lines of plain ink without directions
 UNCHANGED: Final = (1.0, 1.0)  # temperatures of letters and of letter ends
@@ -75,7 +52,7 @@ UNCHANGED: Final = (1.0, 1.0)  # temperatures of letters and of letter ends
 class LinesTask:
     """Batches of augmented lines, their losses, and the error of the validation writers."""
 
-    n_shards = N_SHARDS
+    n_shards = 2  # parts of a batch
     round_steps = 1_000
 
     def __init__(
@@ -105,7 +82,7 @@ class LinesTask:
             layers=config.layers,
             units=config.units,
             channels=(config.channels // 2, config.channels, config.channels),
-            flush_columns=FLUSH_COLUMNS,
+            flush_columns=batches.FLUSH_COLUMNS,
             directions=True,
         )
         self.network = LineLSTM(self.model_config, config.dropout)
@@ -125,13 +102,15 @@ class LinesTask:
         if self._framewise_steps and not (data.ink.letter_of_point >= 0).any():
             self._framewise_steps = 0
             tqdm.write(f"framewise is left out: {data.name} has no ink that is assigned to letters")
-        renderer = AugmentedRenderer(config.column_height, config.strength)
+        renderer = batches.AugmentedRenderer(config.column_height, config.strength)
         sources = synthetic_sources(config, data, self.labels, renderer)
-        shares = {name: getattr(config, name) for name in (*SOURCES, MADE, IMAGES, SCANS)}
+        shares = {
+            name: getattr(config, name) for name in (*batches.SOURCES, "made", "images", "scans")
+        }
         sized = [file.name for file in data.letters]
-        pieces = InkPieces(data.ink, data.training, self.labels, sized)
-        self.batches = LineBatches(pieces, renderer, shares, config.columns, sources)
-        self._buckets = prefetched(self._bucket)
+        pieces = batches.InkPieces(data.ink, data.training, self.labels, sized)
+        self.batches = batches.LineBatches(pieces, renderer, shares, config.columns, sources)
+        self._buckets = batches.prefetched(self._bucket)
         self.validation = validation_samples(data, self.model_config)
         tqdm.write(self._plan(shares))
 
@@ -176,7 +155,7 @@ class LinesTask:
     def part(self, step: int, shard: int) -> LineBatch:
         """Return the batch of a shard."""
         bucket, index = divmod(step, BUCKET_STEPS)
-        return self._buckets(bucket)[N_SHARDS * index + shard]
+        return self._buckets(bucket)[self.n_shards * index + shard]
 
     def _bucket(self, number: int) -> Sequence[LineBatch]:
         """Return the parts of several steps; those of one step have neighbouring widths."""
@@ -184,16 +163,16 @@ class LinesTask:
         framewise = self._framewise(number * BUCKET_STEPS)
         # Single characters are many in few columns.
         source, share = ("characters", 0.4) if framewise == 1 else (None, 1.0)
-        lines: list[LineSample] = []
-        for _ in range(BUCKET_STEPS):
-            lines += self.batches.draw(rng, source, share)
+        drawn = (self.batches.draw(rng, source, share) for _ in range(BUCKET_STEPS))
+        lines = list(chain.from_iterable(drawn))
         if not framewise:  # which finds a character's first ink in its columns
             rows = self.config.column_height
-            lines = degraded(lines, self.config.rough, rng, rows)
-            lines = without_directions(lines, UNDIRECTED, rng, rows)
-        parts = split_by_width(lines, N_SHARDS * BUCKET_STEPS)
+            lines = batches.degraded(lines, self.config.rough, rng, rows)
+            lines = batches.without_directions(lines, UNDIRECTED, rng, rows)
+        parts = batches.split_by_width(lines, self.n_shards * BUCKET_STEPS)
         order = rng.permutation(BUCKET_STEPS)
-        return [parts[N_SHARDS * index + shard] for index in order for shard in range(N_SHARDS)]
+        n = self.n_shards
+        return [parts[n * index + shard] for index in order for shard in range(n)]
 
     def _framewise(self, step: int) -> float:
         """Return the weight of the framewise loss beside CTC: 1 in 60 % of its steps, then less."""
@@ -241,20 +220,20 @@ class LinesTask:
         ranges = measured_ranges(self.network, seen)
         release = partial(folder.export, self.network, metrics)
         with TemporaryDirectory() as scratch:
-            reader = Reader(read(release(UNCHANGED, ranges, to=Path(scratch))))
+            served = reader.Reader(read(release(UNCHANGED, ranges, to=Path(scratch))))
         # Paper is read with twice the errors: it would make the letters of ink less confident.
         paper = {lines.source.key for lines in self.data.paper}
         ink = [
             line for name, lines in self.validation.items() if name not in paper for line in lines
         ]
         before = UNCHANGED if self.initial is None else self.initial.temperatures
-        temperatures = fit_line_temperatures(reader.scores(ink), ink, self.model_config, before)
+        temperatures = fit_line_temperatures(served.scores(ink), ink, self.model_config, before)
         release(temperatures, None, to=folder.path / FLOAT32_FOLDER)
         return release(temperatures, ranges)
 
 
 def synthetic_sources(
-    config: LinesConfig, data: LineData, labels: Sequence[str], renderer: AugmentedRenderer
+    config: LinesConfig, data: LineData, labels: Sequence[str], renderer: batches.AugmentedRenderer
 ) -> dict[str, SampleSource]:
     """Return the sources of made-up lines by name; print what the data are too little for.
 
@@ -269,16 +248,18 @@ def synthetic_sources(
         except DataError as error:
             tqdm.write(f"made is left out: {error}")
         else:
-            sources[MADE] = partial(render_composed, composer, renderer)
+            sources["made"] = partial(batches.render_composed, composer, renderer)
             if missing := ", ".join(composer.missing):
                 tqdm.write(f"made is without {missing}: no writer has enough ink")
     if config.images:
         if digits := " ".join(sorted(set(mnist.LABELS) - set(labels))):
             tqdm.write(f"images is left out: numbers need all digits, {data.name} has no {digits}")
         else:
-            sources[IMAGES] = partial(draw_number, mnist.load("train"), config.column_height)
+            sources["images"] = partial(
+                batches.draw_number, mnist.load("train"), config.column_height
+            )
     if config.scans and data.paper:
-        sources[SCANS] = paper_source(data.paper, labels, config.column_height)
+        sources["scans"] = paper_source(data.paper, labels, config.column_height)
     return sources
 
 
@@ -299,7 +280,7 @@ def paper_source(
             pairs, source = pairs_of_source[number], paper[number].source
             image, text = pairs[int(random.integers(len(pairs)))]
             with suppress(ImageError):  # pale ink may vanish where it is distorted
-                return draw_scan(
+                return batches.draw_scan(
                     image, text, column_height, random,
                     to_columns=source.columns, widths=source.widths,
                 )  # fmt: skip
@@ -313,25 +294,29 @@ def validation_samples(data: LineData, config: ModelConfig) -> dict[str, list[Li
     Beside pieces of ink these are words with the looks of real paper, words without directions, and
     real paper, whose texts have accents if the labels have them.
     """
-    pieces, rows = InkPieces(data.ink, data.validation, config.labels), config.column_height
+    pieces, rows = batches.InkPieces(data.ink, data.validation, config.labels), config.column_height
     rng, rough_rng = np.random.default_rng(0), np.random.default_rng(0)
     n_pieces = {"characters": 600, "words": 400, "text": 60}
     samples: dict[str, list[LineSample]] = {}
-    for name, categories in SOURCES.items():
-        of_source = np.isin(pieces.categories, [CATEGORIES.index(c) for c in categories])
+    for name, categories in batches.SOURCES.items():
+        of_source = np.isin(np.take(CATEGORIES, pieces.categories), categories)
         chosen = rng.permutation(np.flatnonzero(of_source))[: n_pieces[name]].tolist()
         chosen.sort(key=lambda index: float(pieces.aspect[index]))
-        samples[name] = [draw_piece(pieces, index, rows, directions=True) for index in chosen]
-    samples["rough"] = sorted(degraded(samples["words"], 1, rough_rng, rows), key=width)
-    samples["plain"] = sorted(without_directions(samples["words"], 1, rough_rng, rows), key=width)
+        samples[name] = [
+            batches.draw_piece(pieces, index, rows, directions=True) for index in chosen
+        ]
+    rough = batches.degraded(samples["words"], 1, rough_rng, rows)
+    plain = batches.without_directions(samples["words"], 1, rough_rng, rows)
+    samples["rough"] = sorted(rough, key=batches.width)
+    samples["plain"] = sorted(plain, key=batches.width)
     for paper in data.paper:
         texts, indices = paper.texts_in(config.labels), paper.part("validation")
         every = math.ceil(len(indices) / 200)  # lines of a source, at most
         lines = [
-            LineSample(paper.columns(at, rows), texts[at], NO_ENDS)
+            LineSample(paper.columns(at, rows), texts[at], batches.NO_ENDS)
             for at in indices[::every].tolist()
         ]
-        samples[paper.source.key] = sorted(lines, key=width)
+        samples[paper.source.key] = sorted(lines, key=batches.width)
     return {name: lines for name, lines in samples.items() if lines}
 
 
@@ -339,8 +324,8 @@ def transcribe(network: nn.Module, samples: Sequence[LineSample], config: ModelC
     """Return the texts of lines, by the served decoder."""
     device = next(network.parameters()).device
     texts = []
-    for lines in batches(samples, 20_000):  # columns in a batch
-        batch = collate(lines)
+    for lines in reader.batches(samples, 20_000):  # columns in a batch
+        batch = batches.collate(lines)
         seen = torch.from_numpy(seen_by(config, batch.columns)).to(device)
         logits, end_logits, _ = network(seen.float() / 255)
         ends = functional.logsigmoid(end_logits).unsqueeze(2)

@@ -244,7 +244,7 @@ def resumed(
         _refuse_changes(run.run, before, before | {n: now[n] for n in now if n in {"task", *given}})
         values = kept["run"] | {"run": run.run}
         saved = msgspec.convert(values, RunOptions, dec_hook=lambda kind, value: kind(value))
-        config = type(config)(**before)
+        config = type(config).of(before, file)
     changed = {"minutes", "resume", *given}.intersection(dataclasses.asdict(run))
     return config, dataclasses.replace(saved, **{name: getattr(run, name) for name in changed})
 

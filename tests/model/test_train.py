@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from inkstream import load
 from inkstream.model import train as training
-from inkstream.model.errors import CheckpointError, DataError
+from inkstream.model.errors import DataError
 from inkstream.model.evaluation.digits import report
 from inkstream.model.network import ColumnLSTM
 from inkstream.model.preprocess.columns import digit_columns
@@ -114,11 +114,26 @@ def test_figures_of_a_run_without_a_state_are_removed(tmp_path: Path) -> None:
     assert epochs(tmp_path) == [1, 2, 3, 4]
 
 
-def test_the_error_of_invalid_figures_names_the_file(tmp_path: Path) -> None:
-    run = trainer(tmp_path)
-    (tmp_path / METRICS).write_text('{"step": 1}\n{"st')
-    with pytest.raises(DataError, match=f"{METRICS} is damaged"):
-        run.folder.metrics()
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        (METRICS, b'{"step": 1}\n{"st', "is damaged"),
+        (STATE, b"safe", "is damaged"),
+        (CONFIGURATION, None, "cannot be read: No such"),
+        (CONFIGURATION, b"{", "is damaged"),
+        (CONFIGURATION, b"[]", "is damaged"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(
+    tmp_path: Path, name: str, content: bytes | None, text: str
+) -> None:
+    trainer(tmp_path / "run").save()
+    file = tmp_path / "run" / name
+    file.unlink(missing_ok=True)
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(DataError, match=f"{name} {text}"):
+        trainer(tmp_path / "run")
 
 
 def test_a_state_of_another_net_is_named(tmp_path: Path) -> None:
@@ -147,35 +162,12 @@ def test_epochs_that_are_repeated_after_a_crash_are_recorded_once(tmp_path: Path
     assert epochs(tmp_path / "run") == [1, 2, 3, 4]
 
 
-def test_a_time_limit_stops_the_run_and_saves_it(tmp_path: Path) -> None:
-    options = RunOptions(run=tmp_path / "run", minutes=1e-6, threads=1)
-    assert training.train(SMALL, options) is None
-    resumed = dataclasses.replace(options, minutes=None, resume=True)
-    assert training.train(SMALL, resumed) == tmp_path / "run" / "digits.onnx"
-
-
 def test_another_configuration_is_not_resumed(tmp_path: Path) -> None:
     trainer(tmp_path / "run").save()
     config = dataclasses.replace(SMALL, learning_rate=0.01, units=16)
     text = r"run: units was 12, now 16; learning_rate was 0.0025, now 0.01 \(give what"
     with pytest.raises(DataError, match=text):
         trainer(tmp_path / "run", config)
-
-
-@pytest.mark.parametrize(
-    ("content", "text"),
-    [(None, "cannot be read: No such"), ("{", "is damaged"), ("[]", "is damaged")],
-)
-def test_a_run_without_its_configuration_is_not_resumed(
-    tmp_path: Path, content: str | None, text: str
-) -> None:
-    trainer(tmp_path / "run").save()
-    file = tmp_path / "run" / CONFIGURATION
-    file.unlink()
-    if content is not None:
-        file.write_text(content)
-    with pytest.raises(DataError, match=f"config.json {text}"):
-        trainer(tmp_path / "run")
 
 
 def test_a_run_is_not_overwritten_by_another_one(tmp_path: Path) -> None:
@@ -201,14 +193,6 @@ def test_a_full_disk_keeps_the_last_valid_state(
         run.save()
     assert (tmp_path / "run" / STATE).read_bytes() == saved
     assert {file.name for file in (tmp_path / "run").iterdir()} == {"config.json", STATE}
-
-
-def test_a_damaged_state_is_named(tmp_path: Path) -> None:
-    trainer(tmp_path / "run").save()
-    file = tmp_path / "run" / STATE
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(DataError, match=f"{STATE} is damaged"):
-        trainer(tmp_path / "run")
 
 
 @pytest.mark.parametrize(("n_steps", "peak"), [(1000, 100), (50, 10)])
@@ -332,11 +316,6 @@ def test_initial_weights_of_another_net_are_refused(
     config = dataclasses.replace(SMALL, features=12, units=16)
     with pytest.raises(DataError, match=text):
         DigitsTask(config, builders.excerpt(400), None, initial)
-
-
-def test_a_transcriber_is_refused_as_initial_weights() -> None:
-    with pytest.raises(CheckpointError, match=r"lines.onnx: it is a transcriber, expected a clas"):
-        initial_net(Path("lines"), "digits")
 
 
 STROKES = {

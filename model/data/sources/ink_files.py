@@ -107,11 +107,11 @@ def read(source: Path) -> LabelledInk:
     pieces, counts = [], Statistics()
     for piece in given:
         if reason := _fault(piece, medians):
-            counts.skipped[reason, category(piece.label), donor] += 1
+            counts.skipped[reason] += 1
         else:
             pieces.append(piece)
     if not pieces:
-        reasons = ", ".join(f"{count} {reason}" for (reason, *_), count in counts.skipped.items())
+        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.skipped.items())
         raise DataError(
             f"{source} has no labelled ink that can be used{reasons and f': {reasons}'}"
         )

@@ -47,11 +47,6 @@ def test_ink_fills_the_rows_that_it_is_given(
     assert np.flatnonzero(columns.any(1))[0] == 7
 
 
-def test_a_position_in_the_frame_is_the_same_position_in_the_rows() -> None:
-    points = fit(np.array([[3, 75], [9, 100]]), (0.0, 100.0), HEIGHT)
-    assert points.tolist() == [[1, 23.5], [pytest.approx(2.8), 31]]
-
-
 def test_a_dash_is_in_the_middle_of_a_frame_of_usual_height() -> None:
     dash = np.array([[10, 200], [50, 200]])
     assert frame_of(dash, 80) == (160, 240)
@@ -102,12 +97,6 @@ def test_width_slant_and_slope_fill_their_ranges_and_a_long_line_slopes_less() -
     assert np.degrees(np.arctan([min(slopes), max(slopes)])) == pytest.approx([-4, 4], abs=0.1)
     rises = [60 * affine(60, random, 1)[1, 0] for _ in range(500)]
     assert (min(rises), max(rises)) == pytest.approx((-0.3, 0.3), abs=0.01)
-
-
-def test_moderate_strength_keeps_letters_in_order() -> None:
-    for points, _ in drawn(300, 0.5):
-        centres = points[:, 0].reshape(6, 10).mean(1)
-        assert (np.diff(centres) > 0).all()
 
 
 def test_corners_are_smoothed_away_or_enlarged_and_ends_stay() -> None:

@@ -18,6 +18,7 @@ from inkstream.model.data.batches import (
     split_by_width,
     width,
 )
+from inkstream.model.errors import DataError
 from inkstream.model.preprocess.columns import strip_columns
 from tests.helpers import builders
 from tests.helpers.small_ink_set import Builder
@@ -157,6 +158,8 @@ def test_if_there_are_too_few_lines_some_are_used_twice(n_lines: int) -> None:
     parts = split_by_width(samples, 4)
     assert {label for part in parts for label in part.labels} == {line.label for line in samples}
     assert [len(part.labels) for part in parts] == [1] * 4
+    with pytest.raises(DataError, match="no lines to split"):
+        split_by_width([], 4)
 
 
 # The data of the next step are made during the current one.

@@ -58,24 +58,7 @@ def test_a_saved_set_is_loaded_unchanged(tmp_path: Path) -> None:
     assert loaded.labels == ("it", "a", "we é")
     assert loaded.piece(0).strokes[0].tolist() == [[0, 3], [0, 7]]
     assert [path.name for path in tmp_path.iterdir()] == ["ink.npz"]
-
-
-def test_a_set_without_pieces_can_be_saved(tmp_path: Path) -> None:
-    Builder().ink().save(tmp_path / "ink.npz")
-    assert len(InkSet.load(tmp_path / "ink.npz")) == 0
-
-
-def test_the_digest_changes_with_any_difference() -> None:
-    ink = three_pieces()
-    assert ink.digest == three_pieces().digest
     assert ink.digest != ink.take(np.array([0, 2, 1])).digest
-
-
-def test_pickles_are_never_loaded(tmp_path: Path) -> None:
-    path = tmp_path / "ink.npz"
-    np.savez(path, points=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(DataError, match="is no file of ink: Object arrays cannot be loaded"):
-        InkSet.load(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 cut off"])
@@ -83,6 +66,9 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "ink.npz"
     path.write_bytes(content)
     with pytest.raises(DataError, match="is no file of ink"):
+        InkSet.load(path)
+    np.savez(path, points=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(DataError, match="is no file of ink: Object arrays cannot be loaded"):
         InkSet.load(path)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inkstream.model.data import line_data, split
+from inkstream.model.data import line_data
 from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.line_data import LineData
 from inkstream.model.errors import DataError
@@ -103,12 +103,6 @@ def test_a_repeated_piece_is_in_one_part(tmp_path: Path) -> None:
 def test_ink_that_is_all_connected_cannot_be_split() -> None:
     with pytest.raises(DataError, match="mine has 12 labelled pieces that all have ink in common"):
         line_data.own_ink("mine", ink_of(["a"] * 12), np.zeros(12, np.int64))
-
-
-def test_chains_of_common_keys_form_one_group() -> None:
-    numbers = split.connected_groups([("a",), ("b",), ("c", "a"), (), ("b", "d"), ("d", "c")])
-    assert len(set(numbers.tolist())) == 2
-    assert numbers[3] not in numbers[[0, 1, 2, 4, 5]]
 
 
 def test_an_error_for_a_folder_without_training_data_lists_all_that_is_missing(

@@ -85,10 +85,17 @@ def test_the_digest_does_not_depend_on_how_a_number_is_written() -> None:
     assert LinesConfig(words=3).digest == LinesConfig(words=3.0).digest
 
 
-def test_a_value_of_a_recipe_out_of_its_range_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        ("hold = 2", r"hold is 2, allowed: 0\.\.1"),
+        ("height = 2", "the recipe of lines has the option height, allowed: .*column_height, .*"),
+    ],
+)
+def test_an_unknown_option_of_a_recipe_and_a_value_out_of_its_range_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, complaint: str
 ) -> None:
-    (tmp_path / "lines.toml").write_text('task = "lines"\n[options]\nhold = 2\n')
+    (tmp_path / "lines.toml").write_text(f'task = "lines"\n[options]\n{option}\n')
     monkeypatch.setattr(configuration, "RECIPES", tmp_path)
-    with pytest.raises(ConfigError, match=r"hold is 2, allowed: 0\.\.1"):
+    with pytest.raises(ConfigError, match=complaint):
         LinesConfig.of_recipe("lines")

@@ -83,7 +83,7 @@ def test_the_teacher_answers_the_plain_image(monkeypatch: pytest.MonkeyPatch) ->
     config = dataclasses.replace(SMALL, rough=1.0, teacher_share=1.0)
     taught = DigitsTask(config, builders.excerpt(400), None, initial)
     with torch.no_grad():
-        expected: torch.Tensor = (blank(COLUMNS)[0][:, -1] / config.temperature).softmax(1)
+        expected: torch.Tensor = (blank(COLUMNS)[0][:, -1] / digits.TEMPERATURE).softmax(1)
     softened = taught._softened(COLUMNS)
     assert softened is not None
     torch.testing.assert_close(softened, expected)

@@ -51,17 +51,6 @@ def test_a_new_label_begins_as_its_like_but_rarer() -> None:
         assert loaded["head.bias"][row] == start["head.bias"][of_like] - RARER
 
 
-def test_known_labels_keep_their_scores_beside_new_ones() -> None:
-    small, large = network(KNOWN, 0), network((*KNOWN, *NEW), 1)
-    initialise(large, small)
-    columns = torch.rand(2, 40, builders.line_config().column_height)
-    with torch.no_grad():
-        scores, ends, _ = large.eval()(columns)
-        known_scores, known_ends, _ = small.eval()(columns)
-    torch.testing.assert_close(scores[..., : 1 + len(KNOWN)], known_scores)
-    torch.testing.assert_close(ends, known_ends)
-
-
 def test_a_net_that_sees_no_directions_is_refused() -> None:
     seeing = LineLSTM(builders.line_config(KNOWN, directions=True))
     with pytest.raises(DataError, match=r"the net are of another net: convolutions\.0\.weight is"):

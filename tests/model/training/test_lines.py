@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import math
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 
 from inkstream.model import calibration
 from inkstream.model import train as training
-from inkstream.model.checkpoint import find, read
+from inkstream.model.checkpoint import read
 from inkstream.model.data import line_data
 from inkstream.model.data.batches import (
     FLUSH_COLUMNS,
@@ -23,9 +21,8 @@ from inkstream.model.data.batches import (
     LineBatches,
     collate,
     draw_piece,
-    split_by_width,
 )
-from inkstream.model.data.ink_set import CATEGORIES, InkSet
+from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.split import parts
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import CheckpointError, ConfigError, DataError
@@ -34,13 +31,13 @@ from inkstream.model.training import lines
 from inkstream.model.training.config import LinesConfig, Optimiser, RunOptions
 from inkstream.model.training.initial import TrainedNet, initial_net
 from inkstream.model.training.lines import (
-    N_SHARDS,
     UNDIRECTED,
     LinesTask,
 )
 from inkstream.model.training.losses import ctc_loss, end_loss, framewise_loss
 from inkstream.model.training.run_folder import network_weights
 from tests.helpers import builders
+from tests.helpers.small_ink_set import Builder
 
 pytestmark = pytest.mark.slow
 
@@ -61,37 +58,22 @@ SHAPES: dict[str, list[list[tuple[int, int]]]] = {
 
 def ink(n_pieces: int = 240, n_writers: int = 40) -> InkSet:
     """Return words of one to four letters by several writers."""
-    random = np.random.default_rng(0)
-    points: list[tuple[float, float]] = []
-    letters: list[int] = []
-    stroke_starts, piece_starts, labels, categories = [0], [0], [], []
-    for _ in range(n_pieces):
+    random, builder = np.random.default_rng(0), Builder()
+    for number in range(n_pieces):
         label = "".join(random.choice(list(SHAPES), random.integers(1, 5)))
-        piece_points: list[tuple[float, float]] = []
+        strokes: list[list[tuple[float, int]]] = []
+        letters: list[int] = []
         left = 0.0
         for index, letter in enumerate(label):
-            for stroke in SHAPES[letter]:
-                piece_points += [(left + x, y) for x, y in stroke]
-                letters += [index] * len(stroke)
-                stroke_starts.append(len(points) + len(piece_points))
-            left = max(x for x, _ in piece_points) + 40
-        top = min(y for _, y in piece_points)
-        points += [(x, y - top) for x, y in piece_points]
-        piece_starts.append(len(stroke_starts) - 1)
-        labels.append(label)
-        categories.append(CATEGORIES.index("1c" if len(label) == 1 else "7"))
-    return InkSet(
-        points=np.array(points, np.int16),
-        letter_of_point=np.array(letters, np.int16),
-        stroke_starts=np.array(stroke_starts, np.int64),
-        piece_starts=np.array(piece_starts, np.int64),
-        labels=tuple(labels),
-        categories=np.array(categories, np.uint8),
-        writers=np.arange(n_pieces, dtype=np.int32) % n_writers,
-        writer_names=tuple(f"donor/w{number:02}x" for number in range(n_writers)),
-        styles=np.zeros(n_pieces, np.uint8),
-        guides=np.full((n_pieces, 2), np.nan, np.float32),
-    )
+            strokes += [[(left + x, y) for x, y in stroke] for stroke in SHAPES[letter]]
+            left = max(x for stroke in strokes for x, _ in stroke) + 40
+            letters += [index] * sum(map(len, SHAPES[letter]))
+        builder.add(
+            np.concatenate(strokes), [*map(len, strokes)], np.array(letters, np.int16),
+            (np.nan, np.nan), label=label, category="1c" if len(label) == 1 else "7",
+            writer=f"donor/w{number % n_writers:02}x",
+        )  # fmt: skip
+    return builder.ink()
 
 
 @pytest.fixture(autouse=True)
@@ -107,24 +89,10 @@ def batches(columns: int = 600) -> LineBatches:
     return LineBatches(pieces, AugmentedRenderer(16, strength=1.0), shares, columns, {})
 
 
-def test_a_seed_gives_the_same_batch(tmp_path: Path) -> None:
-    first, second, third = (
-        collate(batches().draw(np.random.default_rng(seed), "words")) for seed in (1, 1, 2)
-    )
-    np.testing.assert_array_equal(first.columns, second.columns)
-    assert first.labels == second.labels
-    assert first.labels != third.labels
-
-
-def test_batches_have_about_the_given_columns_and_little_padding() -> None:
+def test_batches_have_about_the_given_columns() -> None:
     line_batches, random = batches(900), np.random.default_rng(0)
-    shards = split_by_width(
-        [line for _ in range(8) for line in line_batches.draw(random, "words")], 16
-    )
-    sizes = [part.columns[..., 0].size for part in shards]
-    assert max(sizes) < 2 * min(sizes)
-    assert 300 < np.mean(sizes) < 900
-    assert 2 * sum(part.steps.sum() for part in shards) > 0.8 * sum(sizes)
+    drawn = [collate(line_batches.draw(random, "words")) for _ in range(8)]
+    assert 600 < np.mean([batch.columns[..., 0].size for batch in drawn]) < 1800
 
 
 def test_every_line_is_followed_by_blank_columns_and_has_letter_ends() -> None:
@@ -209,21 +177,16 @@ def test_three_steps_and_three_more_equal_six(tmp_path: Path, optimiser: Optimis
         half.train_step()
     half.save()
     assert trainer("half").run()
-    first_weights, second_weights = (
-        network_weights(tmp_path / "half"),
-        network_weights(tmp_path / "six"),
-    )
-    assert all(
-        torch.equal(first_weights[name], second_weights[name])
-        for name in first_weights.keys() | second_weights.keys()
-    )
+    first, second = network_weights(tmp_path / "half"), network_weights(tmp_path / "six")
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_shards_share_the_threads_in_every_run(tmp_path: Path) -> None:
     for name in ("first", "second"):
         options = RunOptions(run=tmp_path / name)
         training.Trainer(SMALL, options, training.make_task(SMALL, options))
-        assert torch.get_num_threads() == max(1, training.THREADS // N_SHARDS)
+        assert torch.get_num_threads() == max(1, training.THREADS // LinesTask.n_shards)
 
 
 def write_json_lines(path: Path, label_of_letter: dict[str, str]) -> Path:
@@ -241,19 +204,15 @@ def write_json_lines(path: Path, label_of_letter: dict[str, str]) -> Path:
 def test_ink_that_is_not_segmented_begins_with_ctc(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    segmented, all_ink = line_data.own_ink("known", ink()), ink()
-    no_letters = np.full_like(all_ink.letter_of_point, -1)
-    unsegmented = line_data.own_ink(
-        "mine", dataclasses.replace(all_ink, letter_of_point=no_letters)
-    )
+    no_letters = np.full_like(ink().letter_of_point, -1)
+    unsegmented = dataclasses.replace(ink(), letter_of_point=no_letters)
     config = dataclasses.replace(SMALL, framewise=100)
-    framewise, ctc = (LinesTask(config, data).loss(0, 0) for data in (segmented, unsegmented))
-    assert 0 < framewise < ctc
-    output = capsys.readouterr()
-    assert (
-        "framewise is left out: mine has no ink that is assigned to letters"
-        in output.out + output.err
+    framewise, ctc = (
+        LinesTask(config, line_data.own_ink("mine", of)).loss(0, 0) for of in (ink(), unsegmented)
     )
+    assert 0 < framewise < ctc
+    text = "framewise is left out: mine has no ink that is assigned to letters"
+    assert text in capsys.readouterr().out
 
 
 def test_a_users_ink_with_new_letters_continues_from_a_net_without_them(
@@ -322,20 +281,6 @@ def test_a_look_and_chance_take_the_directions_of_a_line() -> None:
         assert abs(np.mean(tell) - share) < 0.1
 
 
-@pytest.mark.parametrize("n_writers", [2, 40])
-def test_some_of_a_users_ink_is_held_out(n_writers: int) -> None:
-    data = line_data.own_ink("ink", ink(n_writers=n_writers))
-    assert not set(data.training) & set(data.validation)
-    assert len(data.training) + len(data.validation) == len(data.ink)
-    writers = [set(data.ink.writers[part]) for part in (data.training, data.validation)]
-    assert bool(writers[0] & writers[1]) is (n_writers == 2)
-
-
-def test_too_little_ink_is_refused() -> None:
-    with pytest.raises(DataError, match="ink has 9 labelled pieces, expected at least 10"):
-        line_data.own_ink("ink", ink(n_pieces=9, n_writers=1))
-
-
 def transcribe(path: Path, columns: NDArray[np.uint8]) -> str:
     runtime = Runtime(read(path))
     decoder = GreedyDecoder(runtime.config.labels, runtime.config.flush_columns)
@@ -385,34 +330,6 @@ def test_with_few_letters_a_run_keeps_its_initial_temperatures(
     assert (temperatures == (1.7, 0.6)) is (enough == 1_000)
 
 
-def test_a_shipped_model_is_found_even_if_a_folder_has_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "lines").mkdir()
-    monkeypatch.chdir(tmp_path)
-    shipped = initial_net(Path("lines"), "lines")
-    assert shipped.digest == read(find("lines")).digest
-
-
 def test_a_classifier_is_refused_as_initial_weights() -> None:
     with pytest.raises(CheckpointError, match=r"digits.onnx: it is a classifier, expected a tra"):
         initial_net(Path("digits"), "lines")
-
-
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_shards_take_no_more_threads_than_are_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_threads: int
-) -> None:
-    threads = set()
-    gradients = training.Trainer.gradients
-
-    def noted(self: training.Trainer, shard: int) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-        threads.add(threading.current_thread())
-        time.sleep(0.2)  # so that the other shard is begun meanwhile, if it can
-        return gradients(self, shard)
-
-    monkeypatch.setattr(training.Trainer, "gradients", noted)
-    options = RunOptions(run=tmp_path / "run", threads=n_threads)
-    task = LinesTask(SMALL, line_data.own_ink("ink", ink()))
-    training.Trainer(SMALL, options, task).train_step()
-    assert len(threads) == n_threads

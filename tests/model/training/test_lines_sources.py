@@ -86,13 +86,6 @@ def test_no_training_data_is_an_error() -> None:
         task(config, "αβγ")
 
 
-def test_numbers_have_their_share_of_a_batch() -> None:
-    config = dataclasses.replace(SMALL, images=1.5, characters=0, words=0, text=0)
-    with_digits = dataclasses.replace(ink(), labels=("0123456789", *ink().labels[1:]))
-    batch = LinesTask(config, line_data.own_ink("mine", with_digits)).part(8, 0)
-    assert all(label.isdecimal() for label in batch.labels)
-
-
 def paper_task(folder: Path) -> LinesTask:
     """Return a task that reads words by ten writers and lines of three sheets of registers."""
     words = write_index(folder / "words", {f"dhsd-{n}": ["zoo", "lool"] for n in range(10)})

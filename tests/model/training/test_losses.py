@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from inkstream.model.data.batches import LineBatch
-from inkstream.model.training.losses import PROMPT_STEPS, alignment_shares, ctc_loss
+from inkstream.model.training.losses import PROMPT_STEPS, ctc_loss
 
 LABELS = {"a": 1, "b": 2, "c": 3}
 NOTHING = 1e-9  # nats: enough for our own alignments, too little to change them
@@ -66,14 +66,3 @@ def test_each_step_that_a_letter_comes_late_costs_as_much() -> None:
     for step in range(1, n_steps):
         ratio = math.exp(-lateness) if step > on_time else 1
         assert shares[step] / shares[step - 1] == pytest.approx(ratio, rel=1e-4)
-
-
-def test_alignments_pass_through_one_place_in_each_step() -> None:
-    random = torch.Generator().manual_seed(0)
-    scores = torch.randn(2, 7, 7, generator=random, dtype=torch.float64)
-    symbols = torch.tensor([[0, 1, 0, 1, 0, 2, 0], [0, 3, 0, 0, 0, 0, 0]])
-    steps, lengths = torch.tensor([7, 4]), torch.tensor([3, 1])
-    shares = alignment_shares(scores, symbols, steps, lengths)
-    assert torch.allclose(shares[0].sum(1), torch.ones(7, dtype=torch.float64))
-    assert torch.allclose(shares[1].sum(1), torch.tensor([1.0] * 4 + [0.0] * 3).double())
-    assert not shares[1, :, 3:].any()

@@ -46,11 +46,6 @@ class Segment:
     quality: str
     label: str  # with quotes and escapes
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """The category and the donor, under which it is counted."""
-        return self.category, self.donor
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:

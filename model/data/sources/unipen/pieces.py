@@ -67,7 +67,7 @@ def cut_out(page: Page, segment: Segment, counts: Statistics) -> Cut:
     if len(label) > 1 and (is_stray := _is_stray(cut)).any():
         rules = [*rules, "stray strokes left out"]
         cut = cut.take(~is_stray)
-    counts.changed.update((rule, *segment.key) for rule in rules)
+    counts.changed.update(rules)
     return cut
 
 
@@ -104,9 +104,9 @@ def with_letters(cuts: Sequence[Cut], n_points: int, counts: Statistics) -> Iter
         n_label = len(cut.label.replace(" ", ""))
         # With less than 80 % of their characters in the label, the segments are of another text.
         if (segments >= 0).all() and n_fitting < 0.8 * max(n_given, n_label):
-            counts.skipped["label differs from those within it", *cut.segment.key] += 1
+            counts.skipped["label differs from those within it"] += 1
         elif n_fitting < 0.8 * n_given:
-            counts.changed["letters in doubt left out", *cut.segment.key] += 1
+            counts.changed["letters in doubt left out"] += 1
             yield from _lines(cut, np.full(len(segments), -1), counts)
         else:
             letters = np.where(is_character[segments], start_of_point, -1).astype(np.int16)
@@ -177,7 +177,7 @@ def _lines(cut: Cut, start_of_point: Indices, counts: Statistics) -> Iterator[Cu
     if set(word_of_stroke.tolist()) == set(range(len(words))):
         line_of_word = _line_of_words(cut, word_of_stroke)
     if line_of_word[-1]:
-        counts.changed["lines taken apart", *cut.segment.key] += 1
+        counts.changed["lines taken apart"] += 1
         for _, line in itertools.groupby(range(len(words)), key=line_of_word.__getitem__):
             numbers = list(line)
             part = cut.take(np.isin(word_of_stroke, numbers))
@@ -186,7 +186,7 @@ def _lines(cut: Cut, start_of_point: Indices, counts: Statistics) -> Iterator[Cu
             label = " ".join(words[number] for number in numbers)
             yield replace(part, label=label, letter_of_point=letters)
     elif _has_line_break(cut):
-        counts.skipped["several lines of ink, words not known", *cut.segment.key] += 1
+        counts.skipped["several lines of ink, words not known"] += 1
     else:
         yield cut
 

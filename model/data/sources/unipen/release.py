@@ -17,7 +17,7 @@ from tqdm import tqdm
 from inkstream.model.data.ink_set import CATEGORIES, STYLES, InkSet, Piece
 from inkstream.model.data.sources.unipen.format import Page, Segment, read_labels, read_page
 from inkstream.model.data.sources.unipen.pieces import cut_out, guides, with_letters
-from inkstream.model.data.statistics import Statistics, donors
+from inkstream.model.data.statistics import Statistics
 from inkstream.model.errors import DataError
 
 INK: Final = "unipen.npz"
@@ -74,9 +74,8 @@ def _unpack(source: Path, folder: str) -> None:
         source.open("rb") as file,
         tqdm.wrapattr(file, "read", source.stat().st_size, desc="unpacking", disable=None) as bar,
     ):
-        mode: Any = "r:*" if file.seekable() else "r|*"  # a pipe is read without going back
         try:
-            with tarfile.open(fileobj=cast(Any, bar), mode=mode) as archive:
+            with tarfile.open(fileobj=cast(Any, bar)) as archive:
                 archive.extractall(folder, filter="data")
         except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
             message = f"{source} is no archive of UNIPEN, or is incomplete or damaged: {error}"
@@ -96,10 +95,8 @@ def _read_folder(folder: Path) -> tuple[InkSet, Statistics]:
     except (ArithmeticError, LookupError, RecursionError, ValueError) as error:
         raise DataError(f"{root} has a damaged file, or is of another release: {error}") from error
     is_short = _is_cut_short(ink)
-    counts.skipped.update(
-        ("label longer than its ink", CATEGORIES[category], donor)
-        for category, donor in zip(ink.categories[is_short], donors(ink)[is_short], strict=True)
-    )
+    if n_short := int(is_short.sum()):
+        counts.skipped["label longer than its ink"] = n_short
     return ink.take(np.flatnonzero(~is_short)), counts
 
 
@@ -115,8 +112,7 @@ def _read_pages(root: Path, counts: Statistics) -> Iterator[Piece]:
         try:
             page = read_page(paths, lambda path: (root / "include" / path).read_bytes())
         except FileNotFoundError:
-            missing = "an included file is missing"
-            counts.skipped.update((missing, *segment.key) for segment in of_page)
+            counts.skipped["an included file is missing"] += len(of_page)
             continue
         yield from _pieces(page, of_page, counts)
 
@@ -124,13 +120,13 @@ def _read_pages(root: Path, counts: Statistics) -> Iterator[Piece]:
 def _pieces(page: Page, segments: list[Segment], counts: Statistics) -> Iterator[Piece]:
     """Yield the pieces that segments name in the ink of a page; count those that can't be used."""
     if segments and page.n_incomplete_lines:
-        counts.changed["unreadable points left out", *segments[0].key] += page.n_incomplete_lines
+        counts.changed["unreadable points left out"] += page.n_incomplete_lines
     cuts = []
     for segment in segments:
         try:
             cuts.append(cut_out(page, segment, counts))
         except DataError as reason:
-            counts.skipped[str(reason), *segment.key] += 1
+            counts.skipped[str(reason)] += 1
     lettered = list(with_letters(cuts, len(page.points), counts))
     for cut, pair in zip(lettered, guides(lettered), strict=True):
         style = cut.header.style.lower()

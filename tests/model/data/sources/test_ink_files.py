@@ -48,17 +48,12 @@ def test_a_compressed_file_is_read_as_it_was_before(tmp_path: Path) -> None:
 
 
 def test_a_line_is_a_piece_with_its_strokes_label_and_writer(tmp_path: Path) -> None:
-    piece = only(read(tmp_path, json.dumps(WORD | {"writer": "Zoë"})))
+    strokes = [[[10, 20, 17, 0.5], [510, 320]], [[60, 10]]]
+    row = {"strokes": strokes, "label": " ne\u0301  a ", "writer": "Zoë", "device": "pad"}
+    piece = only(read(tmp_path, f"\n{json.dumps(row)}\n\n"))
     assert shapes(piece) == [[[0, 10], [500, 310]], [[50, 0]]]
-    assert (piece.label, piece.writer) == ("né", "mine/Zoë")
+    assert (piece.label, piece.writer) == ("né a", "mine/Zoë")
     assert [letters.tolist() for letters in piece.letters] == [[-1, -1], [-1]]
-
-
-def test_blank_lines_further_numbers_and_other_keys_are_ignored(tmp_path: Path) -> None:
-    line = {"strokes": [[[0, 0, 17, 0.5], [300, 300, 18]]], "label": "l", "device": "pad"}
-    piece = only(read(tmp_path, f"\n{json.dumps(line)}\n\n"))
-    assert shapes(piece) == [[[0, 0], [300, 300]]]
-    assert piece.writer == "mine/unknown"
 
 
 @pytest.mark.parametrize(
@@ -79,10 +74,6 @@ def test_any_alphabet_finds_its_category(tmp_path: Path, label: str, category: s
     assert (piece.letters[0][0] == 0) == (len(label) == 1)
 
 
-def test_labels_are_composed_and_have_single_spaces(tmp_path: Path) -> None:
-    assert only(read(tmp_path, json.dumps(WORD | {"label": " e\u0301  a "}))).label == "é a"
-
-
 def test_ink_in_coarse_units_is_scaled_up_as_a_whole(tmp_path: Path) -> None:
     lines = [
         {"strokes": [[[0.0, 0.0], [size, size / 4]]], "label": "w"} for size in (0.5, 1.0, 2.0)
@@ -90,11 +81,6 @@ def test_ink_in_coarse_units_is_scaled_up_as_a_whole(tmp_path: Path) -> None:
     ink = read(tmp_path, "\n".join(map(json.dumps, lines)))
     ends = [ink.piece(n).strokes[0][1].tolist() for n in range(3)]
     assert ends == [[128, 32], [256, 64], [512, 128]]
-
-
-def test_ink_in_fine_units_is_scaled_down(tmp_path: Path) -> None:
-    piece = only(read(tmp_path, json.dumps({"strokes": [[[0, 0], [1e6, 1000]]], "label": "-"})))
-    assert 16_000 < piece.strokes[0][1][0] <= 32_767
 
 
 @pytest.mark.parametrize(
@@ -154,7 +140,7 @@ def test_a_piece_with_a_stray_point_is_skipped_and_affects_no_other(
     assert labelled.ink.labels == ("né", ".")
     assert shapes(labelled.ink.piece(0)) == [[[0, 10], [500, 310]], [[50, 0]]]
     reason = "ink 400 times larger than its writer's other pieces"
-    assert labelled.statistics.skipped == {(reason, "1c", "mine"): 1}
+    assert labelled.statistics.skipped == {reason: 1}
 
 
 def test_each_writers_ink_has_its_own_units(tmp_path: Path) -> None:
@@ -167,14 +153,14 @@ def test_each_writers_ink_has_its_own_units(tmp_path: Path) -> None:
 def test_labels_of_several_lines_are_skipped_and_counted(tmp_path: Path, label: str) -> None:
     labelled = read_pieces(tmp_path, WORD | {"label": label}, WORD | {"label": "\nb\n"})
     assert labelled.ink.labels == ("b",)
-    assert labelled.statistics.skipped == {("label of several lines", "8", "mine"): 1}
+    assert labelled.statistics.skipped == {"label of several lines": 1}
 
 
 def test_strokes_without_points_are_left_out(tmp_path: Path) -> None:
     strokes: list[list[Any]] = [[[], [[0, 0], [300, 9]], []], [], [[], []]]
     labelled = read_pieces(tmp_path, *({"strokes": given, "label": "a"} for given in strokes))
     assert shapes(only(labelled.ink)) == [[[0, 0], [300, 9]]]
-    assert labelled.statistics.skipped == {("no ink", "1c", "mine"): 2}
+    assert labelled.statistics.skipped == {"no ink": 2}
 
 
 @pytest.mark.parametrize(
@@ -214,15 +200,6 @@ def test_endings_may_be_in_capitals_and_hidden_files_and_folders_like_ink_are_ig
     (tmp_path / "A.JSONL").write_text(json.dumps(WORD))
     assert ink_files.read(tmp_path).ink.labels == ("né",)
     assert ink_files.read(tmp_path / "A.JSONL").ink.writer_names == ("A/unknown",)
-
-
-def test_paths_with_ink_have_files_of_it(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text("")
-    (tmp_path / "a.txt").write_text("")
-    (tmp_path / "empty").mkdir()
-    names = (".", "a.jsonl", "a.txt", "empty", "none")
-    files = [ink_files.files_of(tmp_path / name) for name in names]
-    assert files == [[tmp_path / "a.jsonl"]] * 2 + [[]] * 3
 
 
 @pytest.mark.parametrize("name", ["none.jsonl", "a.txt", "empty"])

@@ -6,6 +6,7 @@ import pytest
 
 from inkstream.model.data.ink_set import Piece
 from inkstream.model.data.sources import ink_files
+from inkstream.model.data.sources import inkml as ink_markup
 from inkstream.model.errors import DataError
 from tests.model.data.sources.test_ink_files import inkml, only, read, shapes
 
@@ -114,7 +115,7 @@ SAME = "<canvasTransform><mapping type='identity'/></canvasTransform>"
         (channels("'X'", "'Y'", "'F'", "'T'"), "<trace>9 9 1 2</trace>", [[[0, 0]]]),
         (TURNED, "<trace>5 0 10, 6 300 20</trace>", [[[0, 300], [10, 0]]]),
         ("", "<trace/><trace> 0 0, 300 0</trace><trace></trace>", [[[0, 0], [300, 0]]]),
-        (SAME, "<trace>0 0, 300 9</trace>", [[[0, 0], [300, 9]]]),
+        (SAME, "<trace>0 0, 300 *, * 9</trace>", [[[0, 0], [300, 0], [300, 9]]]),
         ("", "<trace>0 0, 3 0</trace><trace type='penUp'>3 0, 0 3</trace>", [[[0, 0], [256, 0]]]),
         (
             f"<definitions>{''.join(CONTEXTS)}</definitions>",
@@ -136,16 +137,12 @@ def test_differences_go_on_until_another_prefix_comes(tmp_path: Path) -> None:
     assert shapes(piece) == [[[0, 0], [20, 40], [47, 72], [77, 99], [110, 121], [0, 500]]]
 
 
-def test_an_asterisk_keeps_a_value(tmp_path: Path) -> None:
-    assert shapes(inkml_piece(tmp_path, "0 0, 300 *, * 300")) == [[[0, 0], [300, 0], [300, 300]]]
-
-
 def test_a_group_without_traces_is_skipped_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "page.inkml"
     path.write_text(inkml(group("", truth="a") + group("<trace>0 0, 300 0</trace>", truth="b")))
     labelled = ink_files.read(path)
     assert labelled.ink.labels == ("b",)
-    assert labelled.statistics.skipped == {("no ink", "1c", "page"): 1}
+    assert labelled.statistics.skipped == {"no ink": 1}
 
 
 @pytest.mark.parametrize(
@@ -229,3 +226,48 @@ def test_entities_are_refused_before_they_are_expanded(tmp_path: Path) -> None:
     text = '<?xml version="1.0"?>\n<!DOCTYPE ink [<!ENTITY a "aaaa">]>\n<ink>&a;</ink>'
     with pytest.raises(DataError, match="line 2: document types are not read"):
         read(tmp_path, text, "page.inkml")
+
+
+# Extreme files
+
+TRACE = b"<trace>5 5, 40 50</trace>"
+LABEL = b'<annotation type="truth">a</annotation>'
+
+
+def nested(depth: int) -> bytes:
+    """Return a trace within `depth` groups, the innermost of them labelled."""
+    return b"<ink>" + b"<traceGroup>" * depth + LABEL + TRACE + b"</traceGroup>" * depth + b"</ink>"
+
+
+@pytest.mark.parametrize("depth", [100, 20_000])
+def test_groups_nested_too_deep_are_refused(depth: int) -> None:
+    with pytest.raises(DataError, match=r"line 1: more than 100 elements"):
+        ink_markup.read(nested(depth))
+
+
+@pytest.mark.parametrize("attribute", ["from", "to"])
+def test_an_impossible_count_of_points_is_refused(attribute: str) -> None:
+    view = b'<traceView traceDataRef="#a" %s="%s">' % (attribute.encode(), b"9" * 5_000)
+    with pytest.raises(DataError, match="expected counts of points") as refused:
+        ink_markup.read(b'<ink><trace id="a">1 2</trace>' + view + LABEL + b"</traceView></ink>")
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("body", "lengths"),
+    [
+        (TRACE + TRACE, [[2, 2]]),
+        (b"<traceGroup>" + TRACE + b"</traceGroup>" + TRACE + b"<trace>1 2</trace>", [[2], [2, 1]]),
+        (b"<traceGroup/><definitions>" + TRACE + b"</definitions>", []),
+        (b"<definitions>" + TRACE + b"</definitions>", [[2]]),
+        (b'<trace type="penUp">1 2</trace>', []),
+        (b"<traceGroup>" + LABEL + TRACE + b"</traceGroup>" + TRACE, [[2]]),
+    ],
+    ids=["loose", "beside a group", "in no group", "defined", "in the air", "labelled"],
+)
+def test_without_labels_traces_of_the_same_group_are_one_piece(
+    body: bytes, lengths: list[list[int]]
+) -> None:
+    groups = ink_markup.read(b"<ink>" + body + b"</ink>")
+    assert [[len(stroke) for stroke in group.strokes] for group in groups] == lengths
+    assert sum(group.label is not None for group in groups) == (LABEL in body)

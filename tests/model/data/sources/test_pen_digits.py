@@ -47,13 +47,9 @@ def test_every_digit_is_in_one_part_and_words_are_in_none(digits: Path) -> None:
               for name in ("train", "validation", "test")}  # fmt: skip
     drawn = [len(digits_of_part["UNIPEN 1a"].images) for digits_of_part in parts]
     assert drawn == [2 * counts["train"], counts["validation"], counts["test"]]
+    assert len({(name, of.split_digest) for part in parts for name, of in part.items()}) == 2
     answers = parts[0]["pen digits"].images.answers.tolist()
     assert answers == [7, 7, 1, 1, *answers[4:]]
-
-
-def test_digests_of_the_split_are_the_same_in_all_parts(digits: Path) -> None:
-    parts = [load(digits, part) for part in ("train", "validation", "test")]
-    assert len({(name, of.split_digest) for part in parts for name, of in part.items()}) == 2
 
 
 def test_a_file_without_digits_is_refused(digits: Path) -> None:
@@ -75,10 +71,7 @@ def test_a_digit_is_drawn_as_mnists_are_by_pens_of_every_width() -> None:
         np.testing.assert_allclose(middle, 14, atol=0.3)
         inked = (columns > 127).nonzero()
         assert 17 <= max(np.ptp(indices) + 1 for indices in inked) <= 21
+    dot = InkLine(np.zeros((1, 2), np.int16), np.array([0, 1]), np.zeros(1, np.int16), "1")
+    assert drawn_digit(dot, random).any()
     masses = [columns.sum() / 255 for columns in drawn]
     assert max(masses) > 2.5 * min(masses)
-
-
-def test_a_dot_is_drawn_too() -> None:
-    dot = InkLine(np.zeros((1, 2), np.int16), np.array([0, 1]), np.zeros(1, np.int16), "1")
-    assert drawn_digit(dot, np.random.default_rng(0)).any()

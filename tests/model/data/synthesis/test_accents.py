@@ -133,9 +133,3 @@ def test_only_characters_whose_glyphs_show_others_are_completed() -> None:
     same = completed(line, [], OF_WRITER, np.random.default_rng(0))
     assert np.array_equal(same.points, line.points)
     assert laid_out("nan", 0)[1] == []
-
-
-def test_the_same_random_numbers_give_the_same_accents() -> None:
-    one, other, third = written("élève", 3), written("élève", 3), written("élève", 4)
-    assert np.array_equal(one.points, other.points)
-    assert not np.array_equal(one.points, third.points)

@@ -87,26 +87,11 @@ def test_a_gap_between_words_is_wider_than_those_within() -> None:
         assert max(within, default=0) + 0.2 < min(between, default=9)
 
 
-def test_a_seed_gives_the_same_lines_again_and_the_next_draw_another() -> None:
-    first, second = composed(50), composed(50)
-    for line, same in zip(first, second, strict=True):
-        assert (line.label, line.writer) == (same.label, same.writer)
-        assert np.array_equal(line.points, same.points)
-    assert len({line.label for line in first}) > 40
-
-
 # The writers of the ink
 
 
 def test_a_line_is_of_one_of_the_given_writers() -> None:
     assert {line.writer for line in composed(400)} == {LETTERS, LINES, WORDS}
-
-
-def test_only_the_given_pieces_are_used_for_ink_and_for_words() -> None:
-    small = np.array([index for index in USED if INK.labels[index] == INK.labels[index].lower()])
-    composer = only(small[INK.writers[small] != WORDS], spelt=1, random=1)
-    labels = "".join(line.label for line in composed(300, composer=composer))
-    assert labels == labels.lower()
 
 
 def test_ink_of_two_categories_is_used_once_and_a_letter_that_is_much_too_large_never() -> None:
@@ -224,10 +209,6 @@ def test_whole_words_keep_the_accents_that_were_written() -> None:
         assert (line.letter_of_point == -1).sum() == N_POINTS[LETTERS] * n_letters
 
 
-def test_without_other_languages_lines_are_of_ascii() -> None:
-    assert {*"".join(western_labels(100, 0.0))} <= set(ASCII)
-
-
 # Kinds
 
 
@@ -278,13 +259,6 @@ def test_some_lines_of_words_are_of_words_in_block_capitals() -> None:
     assert share([*map(str.upper, words), *usual]) == pytest.approx(0.24, abs=0.05)
 
 
-def test_numbers_have_no_letters() -> None:
-    labels = [line.label for line in composed(200, "numbers")]
-    assert not {*"".join(labels)} & {*string.ascii_letters}
-    assert sum(any(char.isdigit() for char in label) for label in labels) == 200
-    assert {*"".join(labels)} >= {*string.digits, *"/$.,:-%"}
-
-
 @pytest.mark.slow
 def test_random_texts_have_all_characters_of_a_writer_equally_often() -> None:
     lines = composed(1500, "random")
@@ -303,9 +277,3 @@ def test_a_kind_without_enough_ink_by_any_writer_is_refused() -> None:
         only(words, spelt=1.0, numbers=1.0)
     with pytest.raises(DataError, match="no label has a word"):
         LineComposer(INK, np.flatnonzero(INK.writers == LETTERS))
-
-
-def test_kinds_without_enough_ink_are_left_out_if_others_remain() -> None:
-    composer = LineComposer(INK, np.flatnonzero(INK.writers == WORDS))
-    assert composer.missing == ("spelt", "numbers", "random")
-    assert all((line.letter_of_point == -1).any() for line in composed(20, composer=composer))

@@ -62,13 +62,6 @@ def test_so_many_texts_are_in_other_languages_in_equal_parts() -> None:
     assert {english_alone.language(rng) for _ in range(100)} == {"en"}
 
 
-def test_words_are_of_the_language_that_was_drawn() -> None:
-    rng, words = random(), sampler(LABELS, 0.4)
-    french = [words.of_language["fr"](rng.random()) for _ in range(3000)]
-    assert set(french) == {"été", "lisse"}
-    assert french.count("été") / french.count("lisse") == pytest.approx(2, rel=0.15)
-
-
 @pytest.mark.parametrize("char", sorted(set(WESTERN) - set(ASCII)))
 def test_a_text_can_be_drawn_that_holds_any_character(char: str) -> None:
     rng = random()

@@ -3,7 +3,7 @@
 import pytest
 
 from inkstream.model.alphabet import LETTERS, plain
-from inkstream.model.data.synthesis.word_lists import FURTHER, LANGUAGES, code_of, sources, words_of
+from inkstream.model.data.synthesis.word_lists import LANGUAGES, code_of, sources, words_of
 from inkstream.model.errors import DataError
 
 
@@ -79,13 +79,4 @@ def test_an_unknown_language_is_refused_with_the_known_ones(code: str) -> None:
     with pytest.raises(DataError, match=r"de german.*pl polish") as refused:
         code_of(code)
     assert len(str(refused.value)) < 600
-
-
-def test_a_language_is_known_by_its_code_and_its_name() -> None:
     assert code_of("fr") == code_of("french") == "fr"
-    assert code_of("polish") == "pl"
-
-
-def test_languages_have_distinct_names() -> None:
-    names = [*LANGUAGES.values(), *FURTHER.values()]
-    assert len(set(names)) == len(names)

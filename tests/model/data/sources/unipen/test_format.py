@@ -38,24 +38,31 @@ LINES = b"""
 # Components
 
 
-def test_blocks_without_points_are_not_counted() -> None:
-    text = b".PEN_DOWN\n1 1\n.PEN_UP\n.PEN_DOWN\n\n.PEN_UP\n.DT 100\n.PEN_DOWN\n2 2\n.PEN_UP\n"
-    assert ink(page(text), "1") == [[[2, 2]]]
-
-
-def test_keywords_may_be_indented_and_lines_may_end_as_on_other_systems() -> None:
-    text = b"  .PEN_DOWN\r\n\t1 1\r\n\t2 2\r\n \t.PEN_UP\r\n.PEN_DOWN\r\n3 3\r\n"
-    assert ink(page(text), "0-1") == [[[1, 1], [2, 2]], [[3, 3]]]
-
-
-def test_prose_with_a_keyword_at_the_start_of_a_line_is_no_ink() -> None:
-    text = b".PAD the words .PEN_DOWN\n.PEN_DOWN and .PEN_UP.\n  are in 8 ms steps\n" + LINES
-    assert ink(page(text), "0") == [[[0, 0], [1, 10], [2, 20]]]
-
-
-def test_keywords_in_comments_are_no_keywords() -> None:
-    text = b".COMMENT previously: .WRITER_ID bob\n   .. see .COORD\n.WRITER_ID ann\n" + LINES
-    assert page(text).header(0).writer == "ann"
+@pytest.mark.parametrize(
+    ("text", "delineation", "expected"),
+    [
+        (
+            b".PEN_DOWN\n1 1\n.PEN_UP\n.PEN_DOWN\n\n.PEN_UP\n.DT 9\n.PEN_DOWN\n2 2\n",
+            "1",
+            [[[2, 2]]],
+        ),
+        (
+            b"  .PEN_DOWN\r\n\t1 1\r\n\t2 2\r\n \t.PEN_UP\r\n.PEN_DOWN\r\n3 3\r\n",
+            "0-1",
+            [[[1, 1], [2, 2]], [[3, 3]]],
+        ),
+        (
+            b".PAD the words .PEN_DOWN\n.PEN_DOWN and .PEN_UP.\n  are in 8 ms steps\n" + LINES,
+            "0",
+            [[[0, 0], [1, 10], [2, 20]]],
+        ),
+    ],
+    ids=["blocks without points", "indented, and lines of other systems", "prose with keywords"],
+)
+def test_components_are_counted_by_their_points(
+    text: bytes, delineation: str, expected: list[list[list[int]]]
+) -> None:
+    assert ink(page(text), delineation) == expected
 
 
 def test_incomplete_lines_are_counted_and_fractions_are_rounded() -> None:
@@ -126,19 +133,14 @@ def test_a_delineation_of_missing_or_unreadable_ink_is_refused(
 
 
 def test_nested_includes_keep_coordinates_and_writer() -> None:
+    ann = b".COMMENT .WRITER_ID bob\n .. see .COORD\n.INCLUDE all.doc\n.PEN_DOWN\n7 1 2\n"
     include = files(
-        ann_dat=b".INCLUDE all.doc\n.PEN_DOWN\n7 1 2\n", all_doc=b".COORD T X Y\n.WRITER_ID ann\n"
+        ann_dat=ann, all_doc=b".COORD T X Y\n.WRITER_ID ann\n", b_dat=b".PEN_DOWN\n8 2 2\n"
     )
-    parsed = read_page(["ann.dat"], include)
-    assert ink(parsed, "0") == [[[1, 2]]]
-    assert parsed.header(0).writer == "ann"
-
-
-def test_several_includes_follow_each_other_in_one_count() -> None:
-    paths, _ = read_labels(b".INCLUDE a.dat\n.INCLUDE b.dat\n", "7", "abc")
-    assert paths == ("a.dat", "b.dat")
-    parsed = read_page(paths, files(a_dat=b".PEN_DOWN\n1 1\n", b_dat=b".PEN_DOWN\n2 2\n"))
-    assert ink(parsed, "0-1") == [[[1, 1]], [[2, 2]]]
+    paths, _ = read_labels(b".INCLUDE ann.dat\n.INCLUDE b.dat\n", "7", "abc")
+    parsed = read_page(paths, include)
+    assert ink(parsed, "0-1") == [[[1, 2]], [[2, 2]]]
+    assert [parsed.header(point).writer for point in (0, 1)] == ["ann", "ann"]
 
 
 def test_each_component_has_the_header_before_it() -> None:

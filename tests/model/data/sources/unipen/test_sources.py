@@ -1,8 +1,6 @@
 """Releases of UNIPEN as archives and folders: complete, damaged and empty."""
 
-import os
 import tarfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,20 +24,6 @@ def test_an_archive_its_folder_and_the_cache_give_the_same_pieces(
         again, same = unipen.read(source)
         assert again.digest == ink.digest
         assert same == statistics
-
-
-def test_an_archive_can_come_from_a_pipe(tmp_path: Path) -> None:
-    ink, _ = read(tmp_path / "copy", blocks(box(0, 0)), {"7": ['WORD 0 OK "a ."']})
-    with tarfile.open(tmp_path / "copy.tar.xz", "w:xz") as archive:
-        archive.add(tmp_path / "copy" / "unipen", "unipen")
-    content = (tmp_path / "copy.tar.xz").read_bytes()
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    with ThreadPoolExecutor() as threads:
-        written = threads.submit(pipe.write_bytes, content)
-        again, _ = unipen.read(pipe)
-        assert written.result() == len(content)
-    assert again.digest == ink.digest
 
 
 def test_a_release_without_ink_does_not_replace_the_cache(tmp_path: Path) -> None:
