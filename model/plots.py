@@ -163,8 +163,8 @@ def _samples(ink: InkSet, indices: NDArray[np.int64], count: int) -> list[int]:
     random = np.random.default_rng(SEED)
     shuffled = random.permutation(indices)
     _, first = np.unique(ink.writers[shuffled], return_index=True)
-    rest = np.delete(np.arange(len(shuffled)), first)
-    order = np.concatenate([random.permutation(first), rest])
+    others = np.delete(np.arange(len(shuffled)), first)
+    order = np.concatenate([random.permutation(first), others])
     chosen: list[int] = shuffled[order[:count]].tolist()
     return chosen
 

@@ -95,7 +95,7 @@ def report(
     words, word_readings = _read(reader, pieces, WORDS)
     text, text_readings = _read(reader, pieces, TEXT)
     readings = word_readings + text_readings
-    texts, labels = [each.text for each in readings], [each.line.label for each in readings]
+    texts, labels = [r.text for r in readings], [r.line.label for r in readings]
     indices, text_indices = pieces.indices(WORDS), pieces.indices(TEXT)
     sides = {"words": words, "text": text}
     n_columns = sum(len(reading.line.columns) for reading in readings)
@@ -131,8 +131,8 @@ def report(
         "speed": streaming.speed(reader, pieces, indices),
         "adaptation": adaptation(checkpoint, pieces, n_writers) if n_writers else {},
         "baselines": {
-            each.name: compare(pieces, each, reader.config.labels, sides, n_columns)
-            for each in baselines
+            baseline.name: compare(pieces, baseline, reader.config.labels, sides, n_columns)
+            for baseline in baselines
         },
     }
     contents |= _kept(contents, earlier or {})
@@ -150,10 +150,10 @@ def _kept(contents: Contents, earlier: Contents) -> Figures:
     same_net = contents["checkpoint_sha256"] == earlier.get("checkpoint_sha256")
     usable = OPTIONAL if same_net else ("baselines",)
     kept = {key: earlier[key] for key in usable if not contents[key] and earlier.get(key)}
-    for found in kept.get("baselines", {}).values():
+    for figures in kept.get("baselines", {}).values():
         for side in SIDES:
             ours = contents[side]["bootstrap"]
-            found[side]["ratios"] = error_ratios(found[side]["bootstrap"], ours)
+            figures[side]["ratios"] = error_ratios(figures[side]["bootstrap"], ours)
     return kept | {"kept": sorted(kept)}
 
 
@@ -164,21 +164,23 @@ def _read(reader: Reader, pieces: EvaluationSet, category: str) -> tuple[Figures
     readings = reader.read(pieces.samples(indices))
     texts = [reading.text for reading in readings]
     groups, order = _length_groups(labels, LENGTHS[category])
-    found = pieces.errors(indices, texts)
+    figures = pieces.errors(indices, texts)
     writers = pieces.writers(indices)
-    found["by_donor"] = errors_by(pieces.donors(indices), texts, labels, writers=writers)
-    found["by_country"] = errors_by(pieces.countries(indices), texts, labels, writers=writers)
-    found["by_style"] = errors_by(pieces.styles(indices), texts, labels, STYLES, writers)
-    found["by_length"] = errors_by(groups, texts, labels, order)
+    figures["by_donor"] = errors_by(pieces.donors(indices), texts, labels, writers=writers)
+    figures["by_country"] = errors_by(pieces.countries(indices), texts, labels, writers=writers)
+    figures["by_style"] = errors_by(pieces.styles(indices), texts, labels, STYLES, writers)
+    figures["by_length"] = errors_by(groups, texts, labels, order)
     others = {f"{size:.0%}": pieces.samples(indices, size) for size in SMALLER}
     others[CUT_OUT] = pieces.samples(indices, tight=True)
     if reader.config.directions:
         as_images = reader.read(pieces.samples(indices, directions=False))
-        found["without_directions"] = pieces.errors(indices, [each.text for each in as_images])
-    found["by_size"] = {FULL: errors(texts, labels)} | {
+        figures["without_directions"] = pieces.errors(
+            indices, [reading.text for reading in as_images]
+        )
+    figures["by_size"] = {FULL: errors(texts, labels)} | {
         name: reading_errors(reader.read(lines)) for name, lines in others.items()
     }
-    return found, readings
+    return figures, readings
 
 
 def _length_groups(labels: Sequence[str], lasts: Sequence[int]) -> tuple[list[str], list[str]]:
@@ -194,18 +196,18 @@ def _characters(reader: Reader, pieces: EvaluationSet) -> dict[str, Figures]:
 
     Kinds that the net lacks labels for are left out.
     """
-    found = {}
+    figures = {}
     for category, characters in CHARACTERS.items():
         if not set(characters) <= set(reader.config.labels):
             continue
         indices = pieces.indices(category)
-        texts = [each.text for each in reader.read(pieces.samples(indices), characters)]
+        texts = [reading.text for reading in reader.read(pieces.samples(indices), characters)]
         labels = pieces.labels(indices)
-        found[category] = errors(texts, labels) | {
+        figures[category] = errors(texts, labels) | {
             "characters_allowed": characters,
             "by_donor": errors_by(pieces.donors(indices), texts, labels),
         }
-    return found
+    return figures
 
 
 def _digits(reader: Reader, digits: Dataset, limit: int | None) -> Figures:
@@ -214,8 +216,8 @@ def _digits(reader: Reader, digits: Dataset, limit: int | None) -> Figures:
         return {}
     dataset = digits if limit is None else digits.take(np.arange(min(limit, len(digits))))
     lines = digit_lines(dataset, reader.config.column_height)
-    found = reading_errors(reader.read(lines, CHARACTERS["1a"]))
-    return {"data": dataset.name, "data_digest": dataset.digest, **found}
+    figures = reading_errors(reader.read(lines, CHARACTERS["1a"]))
+    return {"data": dataset.name, "data_digest": dataset.digest, **figures}
 
 
 def _letter_ends(
@@ -225,17 +227,17 @@ def _letter_ends(
 
     The data's own styles say less: they call few joined pieces cursive.
     """
-    found: Figures = {"reach_columns": streaming.REACH}
+    figures: Figures = {"reach_columns": streaming.REACH}
     chosen = [pair for pair in zip(readings, indices, strict=True) if streaming.has_ends(pair[0])]
     joined = pieces.joined([index for _, index in chosen])
     for name, kinds in {"all": (False, True), "apart": (False,), "joined": (True,)}.items():
-        own = [pair for pair, kind in zip(chosen, joined, strict=True) if kind in kinds]
-        found[name] = {
-            "pieces": len(own),
-            "writers": len(pieces.by_writer([index for _, index in own])),
-            **streaming.letter_ends([reading for reading, _ in own]),
+        pairs = [pair for pair, kind in zip(chosen, joined, strict=True) if kind in kinds]
+        figures[name] = {
+            "pieces": len(pairs),
+            "writers": len(pieces.by_writer([index for _, index in pairs])),
+            **streaming.letter_ends([reading for reading, _ in pairs]),
         }
-    return found
+    return figures
 
 
 # Adaptation to one writer: `inkstream train hand`, tried on several writers
@@ -258,25 +260,25 @@ def adaptation(
         with TemporaryDirectory() as scratch:
             trained = _trained(checkpoint, pieces, first, Path(scratch), config)
         lines, known = pieces.samples(second), set(pieces.labels(first))
-        own = list(zip(*(Reader(net).read(lines) for net in (checkpoint, trained)), strict=True))
-        own_new = [line.label not in known for line in lines]
-        words += own
-        is_new += own_new
+        pairs = list(zip(*(Reader(net).read(lines) for net in (checkpoint, trained)), strict=True))
+        pairs_new = [line.label not in known for line in lines]
+        words += pairs
+        is_new += pairs_new
         donor = pieces.donors(second)[0]
-        writers.append({"donor": donor, "trained_on": len(first), **_reductions(own, own_new)})
+        writers.append({"donor": donor, "trained_on": len(first), **_reductions(pairs, pairs_new)})
     return {"config_digest": config.digest, "writers": writers, **_reductions(words, is_new)}
 
 
 def _writers(pieces: EvaluationSet, n_writers: int) -> list[list[int]]:
     """Return the words of each chosen writer, in the order of the data."""
     order = pieces.pieces.indices
-    own = [
+    words = [
         sorted(indices, key=lambda index: int(order[index]))
         for _, indices in sorted(pieces.by_writer(pieces.indices(WORDS)).items())
         if len(indices) >= LEAST_WORDS
     ]
-    chosen = np.random.default_rng(SEED).permutation(len(own))[:n_writers]
-    return [own[number] for number in sorted(chosen.tolist())]
+    chosen = np.random.default_rng(SEED).permutation(len(words))[:n_writers]
+    return [words[number] for number in sorted(chosen.tolist())]
 
 
 def _trained(
@@ -300,9 +302,9 @@ def _trained(
 
 def _reductions(words: Sequence[tuple[Reading, Reading]], is_new: Sequence[bool]) -> Figures:
     """Return errors before and after, and by what share they fell: of all and of new words."""
-    found: Figures = {}
-    for name, own in (("all", words), ("new_words", list(compress(words, is_new)))):
-        before, after = (reading_errors([pair[side] for pair in own]) for side in (0, 1))
+    figures: Figures = {}
+    for name, pairs in (("all", words), ("new_words", list(compress(words, is_new)))):
+        before, after = (reading_errors([pair[side] for pair in pairs]) for side in (0, 1))
         reduction = 1 - after["cer"] / before["cer"] if before["cer"] else None
-        found[name] = {"before": before, "after": after, "reduction": reduction}
-    return found
+        figures[name] = {"before": before, "after": after, "reduction": reduction}
+    return figures

@@ -119,21 +119,21 @@ def report(
     pieces = EvaluationSet(ink, part, config.labels, config.column_height)
     recognizer = Recognizer(checkpoint, threads=os.cpu_count() or 1)
     reader = Reader(checkpoint)
-    read = [read_page(recognizer, reader, each) for each in islice(pages(pieces), limit)]
+    read = [read_page(recognizer, reader, page) for page in islice(pages(pieces), limit)]
     contents: dict[str, Any] = {
         "model": checkpoint.metadata.name,
         "model_digest": checkpoint.digest,
         "data_digest": ink.digest,
         "part": part,
         "limit": limit,
-        "writers": len({each.written.writer for each in read}),
-        "lines": sum(len(each.labels) for each in read),
+        "writers": len({page.written.writer for page in read}),
+        "lines": sum(len(page.labels) for page in read),
         "overlap": OVERLAP,
         **_figures(read),
         "by": {name: _by(read, key) for name, key in GROUPS.items()},
         "alone": _alone(recognizer, pieces),
         "speed": _speed(recognizer, pieces),
-        "baselines": {each.name: _baseline(each, read) for each in baselines},
+        "baselines": {baseline.name: _baseline(baseline, read) for baseline in baselines},
     }
     return Report("pages", contents, partial(draw_pages, read))
 
@@ -142,18 +142,18 @@ def _figures(read: Sequence[ReadPage]) -> Figures:
     """Return the CER of pages and of the same ink as strokes, and the F1 of lines found."""
     n_found, n_wanted = sum(len(r.page.lines) for r in read), sum(len(r.labels) for r in read)
     return {
-        "page": cer([(each.texts, each.labels) for each in read]),
-        "strokes": cer([(each.strokes, each.labels) for each in read]),
-        "found": f1(sum(len(each.hits) for each in read), n_found, n_wanted),
+        "page": cer([(page.texts, page.labels) for page in read]),
+        "strokes": cer([(page.strokes, page.labels) for page in read]),
+        "found": f1(sum(len(page.hits) for page in read), n_found, n_wanted),
     }
 
 
 def _by(read: Sequence[ReadPage], key: Callable[[Look, int], str]) -> Mapping[str, Figures]:
     """Return the `_figures` of each kind of page."""
     kinds: dict[str, list[ReadPage]] = {}
-    for each in read:
-        kinds.setdefault(key(each.written.sheet.look, each.written.n_blocks), []).append(each)
-    return {kind: _figures(own) for kind, own in sorted(kinds.items())}
+    for page in read:
+        kinds.setdefault(key(page.written.sheet.look, page.written.n_blocks), []).append(page)
+    return {kind: _figures(pages_of_kind) for kind, pages_of_kind in sorted(kinds.items())}
 
 
 def _baseline(baseline: Baseline, read: Sequence[ReadPage]) -> Figures:
@@ -161,15 +161,15 @@ def _baseline(baseline: Baseline, read: Sequence[ReadPage]) -> Figures:
 
     Some baselines read across two columns of text.
     """
-    found = [baseline.read_page(each.written.sheet.image) for each in read]
-    texts = [[line.text for line in own] for own in found]
-    pages = [(own, each.labels) for own, each in zip(texts, read, strict=True)]
-    one_block = [each.written.n_blocks == 1 for each in read]
+    lines_by_page = [baseline.read_page(page.written.sheet.image) for page in read]
+    texts = [[line.text for line in page_texts] for page_texts in lines_by_page]
+    pages = [(page_texts, page.labels) for page_texts, page in zip(texts, read, strict=True)]
+    one_block = [page.written.n_blocks == 1 for page in read]
     return {
         "method": baseline.page_method,
         **cer(pages),
         "one_block": cer(list(compress(pages, one_block))),
-        "ours_one_block": cer([(each.texts, each.labels) for each in compress(read, one_block)]),
+        "ours_one_block": cer([(page.texts, page.labels) for page in compress(read, one_block)]),
     }
 
 
@@ -181,10 +181,12 @@ def _alone(recognizer: Recognizer, pieces: EvaluationSet) -> Figures:
         indices = indices[:: max(1, len(indices) // N_ALONE)]
         images = [255 - pieces.columns(index, ALONE_ROWS).T for index in indices]  # [h, w]
         labels = [[label] for label in pieces.labels(indices)]
-        found = [_texts(recognizer, find_page(each, recognizer.column_height)) for each in images]
+        page_texts = [
+            _texts(recognizer, find_page(image, recognizer.column_height)) for image in images
+        ]
         read = [[recognizer.recognize(image).text] for image in images]
         measured[name] = {
-            "pages": cer(list(zip(found, labels, strict=True))),
+            "pages": cer(list(zip(page_texts, labels, strict=True))),
             "lines": cer(list(zip(read, labels, strict=True))),
         }
     return measured
@@ -193,7 +195,7 @@ def _alone(recognizer: Recognizer, pieces: EvaluationSet) -> Figures:
 def _texts(recognizer: Recognizer, page: Page) -> list[str]:
     """Return the texts of the lines that were found on a page."""
     lines = [line.columns for line in page.lines]
-    return [each.text for each in recognizer.read_all(lines)] if lines else []
+    return [result.text for result in recognizer.read_all(lines)] if lines else []
 
 
 def _speed(recognizer: Recognizer, pieces: EvaluationSet) -> Figures:
@@ -217,9 +219,9 @@ def _speed(recognizer: Recognizer, pieces: EvaluationSet) -> Figures:
 
 def cer(pages: Sequence[tuple[Sequence[str], Sequence[str]]]) -> Figures:
     """Return the CER of pages together, from the lines of each as read and as written."""
-    texts, labels = ([JOINT.join(own[side]) for own in pages] for side in (0, 1))
-    found = errors(texts, labels)
-    return {"pages": len(pages), "characters": found["characters"], "cer": found["cer"]}
+    texts, labels = ([JOINT.join(page[side]) for page in pages] for side in (0, 1))
+    figures = errors(texts, labels)
+    return {"pages": len(pages), "characters": figures["characters"], "cer": figures["cer"]}
 
 
 def match_boxes(boxes: Sequence[Box], wanted: Sequence[Box]) -> dict[int, int]:
@@ -263,7 +265,7 @@ def read_page(recognizer: Recognizer, reader: Reader, written: WrittenPage) -> R
         written,
         page,
         _texts(recognizer, page),
-        [each.text for each in reader.read(written.samples)],
+        [reading.text for reading in reader.read(written.samples)],
         match_boxes(boxes, wanted),
     )
 
@@ -274,9 +276,9 @@ def pages(pieces: EvaluationSet) -> Iterator[WrittenPage]:
     by_writer = pieces.by_writer(sorted(indices))
     for number, writer in enumerate(sorted(by_writer)):
         rng = np.random.default_rng((SEED, number))
-        own = [index for index in by_writer[writer] if _is_fit(pieces, index)]
+        fit = [index for index in by_writer[writer] if _is_fit(pieces, index)]
         for _ in range(PAGES_A_WRITER):
-            blocks = _blocks(pieces, own, rng)
+            blocks = _blocks(pieces, fit, rng)
             if sum(map(len, blocks)) < LEAST_LINES:
                 break
             yield _on_paper(pieces, blocks, writer, rng)
@@ -286,10 +288,10 @@ def full_page(pieces: EvaluationSet, n_lines: int) -> WrittenPage | None:
     """Return a page of `n_lines` in one block, None where no writer has enough ink for it."""
     by_writer = pieces.by_writer(sorted(pieces.indices(TEXT)))
     for writer in sorted(by_writer, key=lambda name: (-len(by_writer[name]), name)):
-        own = [index for index in by_writer[writer] if _is_fit(pieces, index)]
-        own = [index for index in own if pieces.pieces.aspect[index] >= FULL_LINE]
-        if len(own) >= n_lines:
-            lines = [[index] for index in own[:n_lines]]
+        fit = [index for index in by_writer[writer] if _is_fit(pieces, index)]
+        fit = [index for index in fit if pieces.pieces.aspect[index] >= FULL_LINE]
+        if len(fit) >= n_lines:
+            lines = [[index] for index in fit[:n_lines]]
             return _on_paper(pieces, [lines], writer, np.random.default_rng(SEED))
     return None
 
@@ -301,7 +303,7 @@ def _on_paper(
     rng: np.random.Generator,
 ) -> WrittenPage:
     written = [[_written(pieces, line) for line in block] for block in blocks]
-    taken = sheet([[each for each, _ in block] for block in written], any_look(rng), rng)
+    taken = sheet([[line for line, _ in block] for block in written], any_look(rng), rng)
     return WrittenPage(taken, [drawn for block in written for _, drawn in block], writer)
 
 
@@ -355,12 +357,14 @@ def _written(pieces: EvaluationSet, indices: Sequence[int]) -> tuple[WrittenLine
     left = 0.0
     for index in indices:
         piece = pieces.piece(index)
-        own = [stroke.astype(np.float64) for stroke in piece.strokes]
+        piece_strokes = [stroke.astype(np.float64) for stroke in piece.strokes]
         baseline = float(piece.guides[1])
-        middle = baseline if np.isfinite(baseline) else _body(own, least) + BAND / 2 * least
-        own = [stroke + np.array([left, -middle]) for stroke in own]
-        strokes += own
-        left = max(float(stroke[:, 0].max()) for stroke in own) + GAP * least
+        middle = (
+            baseline if np.isfinite(baseline) else _body(piece_strokes, least) + BAND / 2 * least
+        )
+        piece_strokes = [stroke + np.array([left, -middle]) for stroke in piece_strokes]
+        strokes += piece_strokes
+        left = max(float(stroke[:, 0].max()) for stroke in piece_strokes) + GAP * least
     label = " ".join(pieces.labels(indices))
     points, starts = flatten(strokes)
     top, bottom = frame_of(points, least)
@@ -385,7 +389,7 @@ def _body(strokes: Sequence[NDArray[np.float64]], frame: float) -> float:
 
 def draw_pages(read: Sequence[ReadPage], folder: Path) -> None:
     """Write pages.jpg into `folder`: pages from the lowest CER to the highest."""
-    ordered = sorted(read, key=lambda each: cer([(each.texts, each.labels)])["cer"])
+    ordered = sorted(read, key=lambda page: cer([(page.texts, page.labels)])["cer"])
     if not ordered:
         return
     chosen = np.linspace(0, len(ordered) - 1, min(SHOWN, len(ordered))).astype(int)
@@ -404,8 +408,8 @@ def _drawn(page: ReadPage) -> Image.Image:
     width = max(2, image.height // 400)
     written, hits = enumerate(page.written.sheet.lines), page.hits
     boxes = [(line.box, MISSED) for index, line in written if index not in hits]
-    for number, own in enumerate(page.page.lines):
-        boxes.append((own.box, FOUND if number in hits.values() else NO_LINE))
+    for number, line in enumerate(page.page.lines):
+        boxes.append((line.box, FOUND if number in hits.values() else NO_LINE))
     for box, colour in boxes:
         corners = [(float(x), float(y)) for x, y in box]
         pen.line([*corners, corners[0]], fill=colour, width=width)

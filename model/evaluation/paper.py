@@ -44,7 +44,7 @@ OUR_METHOD: Final = "its own lines and recognition, {} language model"
 ALL_ACCENTED: Final = "all"
 SCALE: Final = 0.5  # of the pixels on which overlaps are counted
 # Drawings
-EXCERPTS: Final = {"best": 0.0, "median": 0.5, "worst": 1.0}  # place among the pages by their CER
+EXCERPTS: Final = {"best": 0.0, "median": 0.5, "worst": 1.0}  # share of the pages with a lower CER
 EXCERPT_LINES: Final = 4
 MARGIN: Final = 20  # pixels about them
 TITLE: Final = 50  # pixels above each excerpt
@@ -67,14 +67,14 @@ class ReadPage:
     """A ruled page and what one recogniser read of it."""
 
     page: RuledPage
-    found: list[FoundLine]
+    lines: list[FoundLine]
     hits: dict[int, int]  # index of the found line by that of the written one
     seconds: float  # of processor time
 
     @property
     def text(self) -> str:
         """What was read, in its order."""
-        return JOINT.join(line.text for line in self.found)
+        return JOINT.join(line.text for line in self.lines)
 
     @property
     def label(self) -> str:
@@ -173,8 +173,8 @@ def lines_report(
         recognizers[f"{OURS} with {language.about.name}"] = guided
     columns = [lines.columns(index, recognizer.column_height) for index in indices]
     read = {
-        name: [each.text for each in own.read_all(columns)] if columns else []
-        for name, own in recognizers.items()
+        name: [result.text for result in reader.read_all(columns)] if columns else []
+        for name, reader in recognizers.items()
     }
     for baseline in baselines:
         read[baseline.name] = baseline.read(
@@ -222,7 +222,7 @@ def _spread(items: Sequence[Any], limit: int | None) -> list[Any]:
 def _our_lines(recognizer: Recognizer, image: Grey) -> list[FoundLine]:
     lines = find_page(image, recognizer.column_height).lines
     read = recognizer.read_all([line.columns for line in lines]) if lines else []
-    return [FoundLine(own.text, line.box) for own, line in zip(read, lines, strict=True)]
+    return [FoundLine(result.text, line.box) for result, line in zip(read, lines, strict=True)]
 
 
 def _their_lines(baseline: Baseline, image: Grey) -> list[FoundLine]:
@@ -233,13 +233,13 @@ def read_page(recognise: Recognise, page: RuledPage) -> ReadPage:
     """Read one page and match the lines that were found with those that are written."""
     image = page.image()
     begun_s = processor_s()
-    found = recognise(image)
+    read = recognise(image)
     seconds = processor_s() - begun_s
-    return ReadPage(page, found, match(overlaps(found, page.lines, image.shape)), seconds)
+    return ReadPage(page, read, match(overlaps(read, page.lines, image.shape)), seconds)
 
 
 def overlaps(
-    found: Sequence[FoundLine], lines: Sequence[RuledLine], shape: tuple[int, ...]
+    read: Sequence[FoundLine], lines: Sequence[RuledLine], shape: tuple[int, ...]
 ) -> list[list[float]]:
     """Return how well each found line covers each written one: a row for each written one.
 
@@ -248,14 +248,14 @@ def overlaps(
     other baselines, over the width of both.
 
     Args:
-        found: n lines.
+        read: n lines, as they were read.
         lines: as they are written.
         shape: height and width of the image.
     """
-    masks = [_filled(line.box, shape) for line in found]
-    boxes = np.array(masks, np.uint8).reshape(len(found), *_blank(shape).shape)  # [n, h, w]
+    masks = [_filled(line.box, shape) for line in read]
+    boxes = np.array(masks, np.uint8).reshape(len(read), *_blank(shape).shape)  # [n, h, w]
     areas, columns = boxes.sum((1, 2)), boxes.any(1)
-    polygons, along, width = (np.zeros((len(lines), len(found))) for _ in range(3))
+    polygons, along, width = (np.zeros((len(lines), len(read))) for _ in range(3))
     for index, line in enumerate(lines):
         polygon, baseline = _filled(line.polygon, shape), _drawn(line.baseline, shape)
         near = np.flatnonzero((polygon | baseline).any(1))
@@ -296,16 +296,16 @@ def _reduced(points: Points, mask: Mask) -> NDArray[np.int32]:
 
 def _page_figures(method: str, read: Sequence[ReadPage], *, accents: bool) -> Figures:
     """Return errors, also with `accents`, lines found and seconds a page of one recogniser."""
-    texts, labels = [each.text for each in read], [each.label for each in read]
-    copies = [each.page.copy for each in read]
-    n_hits, n_found = sum(len(each.hits) for each in read), sum(len(each.found) for each in read)
+    texts, labels = [page.text for page in read], [page.label for page in read]
+    copies = [page.page.copy for page in read]
+    n_hits, n_found = sum(len(page.hits) for page in read), sum(len(page.lines) for page in read)
     return {
         "method": method,
         "written": _errors(list(map(plain_text, texts)), list(map(plain_text, labels)), copies),
         "folded": _errors(list(map(fold, texts)), list(map(fold, labels)), copies),
         **(accent_figures(texts, labels, copies) if accents else {}),
-        "found": f1(n_hits, n_found, sum(len(each.page.lines) for each in read)),
-        "seconds": quantiles(np.array([each.seconds for each in read])),
+        "found": f1(n_hits, n_found, sum(len(page.page.lines) for page in read)),
+        "seconds": quantiles(np.array([page.seconds for page in read])),
     }
 
 
@@ -332,29 +332,29 @@ def accent_figures(
 
 def _errors(texts: Sequence[str], labels: Sequence[str], writers: Sequence[str]) -> Figures:
     """Return errors with their bootstrap over writers."""
-    found = errors(texts, labels)
-    return found | {"bootstrap": bootstrap(texts, labels, writers) if labels else None}
+    figures = errors(texts, labels)
+    return figures | {"bootstrap": bootstrap(texts, labels, writers) if labels else None}
 
 
 def _compared(readers: Mapping[str, Figures]) -> dict[str, Figures]:
     """Return the figures of all recognisers, the others' with their ratio to our errors."""
     ours = {"folded": readers[OURS]["folded"]["bootstrap"]}
     compared = {OURS: readers[OURS] | {"ratio": None}}
-    for name, own in readers.items():
+    for name, figures in readers.items():
         if name != OURS and ours["folded"]:
-            ratios = error_ratios({"folded": own["folded"]["bootstrap"]}, ours)
-            compared[name] = own | {"ratio": ratios.get("folded")}
+            ratios = error_ratios({"folded": figures["folded"]["bootstrap"]}, ours)
+            compared[name] = figures | {"ratio": ratios.get("folded")}
     return compared
 
 
 def _draw(read: Sequence[ReadPage], overlays: Path | None, folder: Path) -> None:
     """Write excerpts.jpg into `folder`, and whole pages into `overlays`, worst first."""
-    ordered = sorted(read, key=lambda each: each.cer)
+    ordered = sorted(read, key=lambda page: page.cer)
     if not ordered:
         return
     excerpts = [
-        _excerpt(ordered[round(place * (len(ordered) - 1))], name)
-        for name, place in EXCERPTS.items()
+        _excerpt(ordered[round(share * (len(ordered) - 1))], name)
+        for name, share in EXCERPTS.items()
     ]
     width = max(excerpt.width for excerpt in excerpts)
     height = sum(excerpt.height for excerpt in excerpts) + TITLE
@@ -367,9 +367,9 @@ def _draw(read: Sequence[ReadPage], overlays: Path | None, folder: Path) -> None
     sheet.save(folder / "excerpts.jpg", quality=QUALITY)
     if overlays is not None:
         overlays.mkdir(parents=True, exist_ok=True)
-        for place, each in enumerate(reversed(ordered)):
-            name = f"{place:03} {each.cer:.3f} {each.page.path.stem}.jpg"
-            overlay(each).save(overlays / name, quality=QUALITY)
+        for number, page in enumerate(reversed(ordered)):
+            name = f"{number:03} {page.cer:.3f} {page.page.path.stem}.jpg"
+            overlay(page).save(overlays / name, quality=QUALITY)
 
 
 def _excerpt(read: ReadPage, title: str) -> Image.Image:
@@ -398,11 +398,11 @@ def overlay(read: ReadPage) -> Image.Image:
     for index, line in enumerate(read.page.lines):
         if index not in read.hits:
             _outline(pen, line.polygon, MISSED)
-    for number, found in enumerate(read.found):
+    for number, reading in enumerate(read.lines):
         colour = FOUND if number in read.hits.values() else NO_LINE
-        _outline(pen, found.box, colour)
-        middle = (page.width + MARGIN, float(found.box[:, 1].mean()))
-        pen.text(middle, found.text, colour, FONT, anchor="lm")
+        _outline(pen, reading.box, colour)
+        middle = (page.width + MARGIN, float(reading.box[:, 1].mean()))
+        pen.text(middle, reading.text, colour, FONT, anchor="lm")
     return image
 
 

@@ -109,8 +109,8 @@ def mistakes(probabilities: Probabilities, dataset: Dataset) -> Figure:
     figure = Figure(figsize=(9, 10), layout="constrained")
     figure.suptitle(f"The {len(worst)} most confident of {len(wrong)} mistakes")
     grid = figure.add_gridspec(4, 6)
-    for place, index in enumerate(worst):
-        part = figure.add_subfigure(grid[place // 6, place % 6])
+    for number, index in enumerate(worst):
+        part = figure.add_subfigure(grid[number // 6, number % 6])
         read, written = final[index].argmax(), dataset.answers[index]
         part.suptitle(
             f"{dataset.labels[written]} read as {dataset.labels[read]},"
@@ -158,15 +158,15 @@ def draw_ribbon(
     image.set_axis_off()
     floor = np.zeros(n_columns)
     for k, label in enumerate(dataset.labels):
-        own, colour = probabilities[:, k], COLOURS[k % len(COLOURS)]
-        band.stairs(floor + own, baseline=floor, fill=True, color=colour, linewidth=0)
-        widest = int(own.argmax())
-        if own[widest] > 0.3:
+        shares, colour = probabilities[:, k], COLOURS[k % len(COLOURS)]
+        band.stairs(floor + shares, baseline=floor, fill=True, color=colour, linewidth=0)
+        widest = int(shares.argmax())
+        if shares[widest] > 0.3:
             band.text(
-                widest + 0.5, floor[widest] + own[widest] / 2, label, ha="center", va="center",
+                widest + 0.5, floor[widest] + shares[widest] / 2, label, ha="center", va="center",
                 color="white", fontsize=8, fontweight="bold",
             )  # fmt: skip
-        floor += own
+        floor += shares
     band.set(xlim=(0, n_columns), ylim=(0, 1), xticks=[], yticks=[])
 
 
@@ -204,9 +204,9 @@ def donors(report: Contents) -> Figure:
     figure = Figure(figsize=(9, 1.6 + 0.21 * rows), layout="constrained")
     for axes, (side, name) in zip(figure.subplots(1, 2), SIDES.items(), strict=True):
         bars = sorted(report[side]["by_donor"].items(), key=lambda item: (-item[1]["cer"], item[0]))
-        errors = [100 * own["cer"] for _, own in bars]
+        errors = [100 * figures["cer"] for _, figures in bars]
         drawn = axes.barh([donor for donor, _ in bars], errors, color=ACCENT, height=0.7)
-        axes.bar_label(drawn, [f" {own['pieces']:,}" for _, own in bars], fontsize=7)
+        axes.bar_label(drawn, [f" {figures['pieces']:,}" for _, figures in bars], fontsize=7)
         if report[side]["cer"] is not None:
             axes.axvline(100 * report[side]["cer"], color=SECOND, linewidth=1)
         axes.set(title=f"{name} (orange: all of them)", xlabel="CER (%)")
@@ -221,9 +221,11 @@ def groups(report: Contents) -> Figure:
     for row, (side, name) in zip(panels, SIDES.items(), strict=True):
         for axes, (key, group) in zip(row, GROUPS.items(), strict=True):
             figures = report[side][key].values()
-            errors = [100 * own["cer"] for own in figures]
+            errors = [100 * group_figures["cer"] for group_figures in figures]
             bars = axes.bar(list(report[side][key]), errors, color=ACCENT, width=0.7)
-            axes.bar_label(bars, [f"{own['pieces']:,}" for own in figures], fontsize=7)
+            axes.bar_label(
+                bars, [f"{group_figures['pieces']:,}" for group_figures in figures], fontsize=7
+            )
             axes.margins(y=0.12)
             axes.set_title(f"{name}, by {group}", fontsize=9)
         row[0].set_ylabel("CER (%)")
@@ -265,14 +267,14 @@ def calibration(report: Contents) -> Figure:
     }
     panels = figure.subplots(1, 2)
     for axes, (key, (name, confidence, accuracy)) in zip(panels, sides.items(), strict=True):
-        own = report[key]
+        figures = report[key]
         axes.set(xlabel=confidence, ylabel=accuracy, xlim=(0, 1), ylim=(0, 1.02))
-        if not own["n"]:
+        if not figures["n"]:
             axes.set_title(f"{name}: none")
             continue
-        draw_reliability(axes, *(np.array(own[k]) for k in ("share", "confidence", "accuracy")))
-        error = own["expected_calibration_error"]
-        title = f"{name}\ncalibration error {error:.4f}, Brier score {own['brier']:.4f}"
+        draw_reliability(axes, *(np.array(figures[k]) for k in ("share", "confidence", "accuracy")))
+        error = figures["expected_calibration_error"]
+        title = f"{name}\ncalibration error {error:.4f}, Brier score {figures['brier']:.4f}"
         axes.set_title(title, fontsize=9)
     figure.suptitle("Calibration (bars: share of the answers; line: how many of them are right)")
     return figure
@@ -310,14 +312,14 @@ SPACE_NAME: Final = "␣"
 
 def choose_samples(readings: Mapping[str, Sequence[Reading]]) -> dict[str, list[list[Reading]]]:
     """Return the best, median and worst readings of each sheet."""
-    found = {}
-    for name, own in readings.items():
+    samples = {}
+    for name, category_readings in readings.items():
         n_across, n_rows = SHEETS[name]
-        chosen = _ranked(own, *WIDTHS[name])
+        chosen = _ranked(category_readings, *WIDTHS[name])
         n = min(n_across * n_rows, len(chosen) // len(RANKS))
         middle = (len(chosen) - n) // 2
-        found[name] = [chosen[:n], chosen[middle : middle + n], chosen[len(chosen) - n :]]
-    return found
+        samples[name] = [chosen[:n], chosen[middle : middle + n], chosen[len(chosen) - n :]]
+    return samples
 
 
 def _ranked(readings: Sequence[Reading], narrowest: int, widest: int) -> list[Reading]:
@@ -346,8 +348,8 @@ def sheet(parts: Sequence[Sequence[Reading]], shape: tuple[int, int], reader: Re
     )
     grid = figure.add_gridspec(n_rows * len(parts), n_across)
     for number, part in enumerate(parts):
-        for place, reading in enumerate(part):
-            row, across = divmod(place, n_across)
+        for position, reading in enumerate(part):
+            row, across = divmod(position, n_across)
             cell = figure.add_subfigure(grid[number * n_rows + row, across])
             read = f"{RANKS[number]}: {reading.line.label!r} read as {reading.text!r}"
             cell.suptitle(read, fontsize=8)
@@ -367,12 +369,12 @@ def _draw_letters(axes: Axes, reading: Reading, height: int) -> None:
     n_columns, image = len(columns), columns[:, :height].T
     axes.imshow(image, cmap="Greys", aspect="auto", extent=(0, n_columns, height, 0))
     right = {ours for ours, _ in letter_matches(reading.letters, reading.line.label)}
-    for place, letter in enumerate(reading.letters):
+    for index, letter in enumerate(reading.letters):
         axes.vlines(letter.end, 0, height, color=ACCENT, linewidth=0.8)
         middle = (letter.start + letter.end) / 2
         axes.text(
             middle, -1, letter.char, ha="center", va="bottom", fontweight="bold",
-            color=RIGHT if place in right else WRONG,
+            color=RIGHT if index in right else WRONG,
         )  # fmt: skip
         axes.text(
             middle, height + 1, _alternatives(letter), ha="center", va="top",
@@ -397,14 +399,14 @@ def _draw_scores(axes: Axes, scores: Scores, labels: Sequence[str]) -> None:
     highest = probabilities.max(1)
     edges, floor = np.arange(len(scores) + 1), np.zeros(len(scores))
     for k in np.flatnonzero(probabilities.max(0) >= LEAST_SHARE).tolist():
-        own, colour = probabilities[:, k], COLOURS[k % len(COLOURS)]
-        axes.stairs(floor + own, edges, baseline=floor, fill=True, color=colour, linewidth=0)
-        for start, end in _intervals((own >= LIKELY) & (own == highest)):
+        shares, colour = probabilities[:, k], COLOURS[k % len(COLOURS)]
+        axes.stairs(floor + shares, edges, baseline=floor, fill=True, color=colour, linewidth=0)
+        for start, end in _intervals((shares >= LIKELY) & (shares == highest)):
             axes.text(
                 (start + end) / 2, 1.05, SPACE_NAME if labels[k] == SPACE else labels[k],
                 ha="center", va="bottom", fontsize=6, color=colour, fontweight="bold",
             )  # fmt: skip
-        floor += own
+        floor += shares
     axes.stairs(np.exp(scores[:, -1]), edges, baseline=None, color=INK, linewidth=0.7)
 
 

@@ -95,11 +95,11 @@ def load_pages(folder: Path) -> RuledPages:
     path = folder / "pages.jsonl"
     listed = read_file(path)
     digest, pages = hashlib.sha256(listed), []
-    for place, row in json_lines.rows(path, listed.splitlines(), PageRow, PAGE_FORM):
+    for position, row in json_lines.rows(path, listed.splitlines(), PageRow, PAGE_FORM):
         try:
             page = _ruled_page(row, folder)
         except ValueError as error:
-            raise DataError(f"{place}: {error}, expected {PAGE_FORM}") from error
+            raise DataError(f"{position}: {error}, expected {PAGE_FORM}") from error
         digest.update(read_file(page.path))
         pages.append(page)
     return RuledPages(pages, digest.hexdigest())

@@ -84,9 +84,9 @@ def _light(shape: tuple[int, ...], random: np.random.Generator) -> Tone:
     fade = random.uniform(0.1, 0.45)
     light = 1 - fade * (0.5 + x * math.cos(heading) + y * math.sin(heading)).clip(0, 1.2)
     if random.random() < 0.6:
-        heading, place = random.uniform(0, 2 * math.pi), random.uniform(-0.3, 0.3)
+        heading, distance = random.uniform(0, 2 * math.pi), random.uniform(-0.3, 0.3)
         soft = random.uniform(0.01, 0.1)
-        edge = (x * math.cos(heading) + y * math.sin(heading) - place) / soft
+        edge = (x * math.cos(heading) + y * math.sin(heading) - distance) / soft
         light *= 1 - random.uniform(0.15, 0.4) / (1 + np.exp(-edge.clip(-30, 30)))
     lit: Tone = light.astype(np.float32)
     return lit
@@ -204,9 +204,9 @@ def _laid_out(
     for number, block in enumerate(blocks):
         trend = math.radians(random.uniform(-TREND_DEG, TREND_DEG))
         top = MARGIN * frame + frame / 2 + pitch * random.uniform(0, 1) * (len(blocks) > 1)
-        for place, line in enumerate(block):
+        for row, line in enumerate(block):
             slope = trend + math.radians(random.uniform(-SLOPE_DEG, SLOPE_DEG))
-            start = np.array([left + frame * random.uniform(0, 0.4), top + place * pitch])
+            start = np.array([left + frame * random.uniform(0, 0.4), top + row * pitch])
             strokes = [frame * stroke + start for stroke in _waved(line.strokes, slope, random)]
             lines.append(_PlacedLine(strokes, line.label, number, start, slope))
         left += frame * (max(line.width for line in block) + random.uniform(*GUTTER))
