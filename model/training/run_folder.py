@@ -113,7 +113,7 @@ class RunFolder:
         weights = _plain(network.state_dict())
         metadata = Metadata(
             name=self.configuration["config"]["task"],
-            version="10",  # of the recipe; a retrained net with other figures gets another one
+            version="11",  # of the recipe; a retrained net with other figures gets another one
             config=network.config,
             licence="Apache-2.0",
             data=self.configuration["data"],
