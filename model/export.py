@@ -22,9 +22,8 @@ from inkstream.model.checkpoint import METADATA_KEY, Checkpoint, Metadata, seale
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import CheckpointError
 from inkstream.model.files import write_whole
-from inkstream.model.graphs.float32 import Float32Net
 from inkstream.model.graphs.int8 import Int8Net, Ranges, dequantised
-from inkstream.model.graphs.nets import Weights
+from inkstream.model.graphs.nets import Net, Weights
 from inkstream.model.network import empty_net
 
 
@@ -44,7 +43,7 @@ def export(path: Path, weights: Weights, metadata: Metadata, ranges: Ranges | No
     _check_weights(weights, metadata.config)
     config, temperatures = metadata.config, metadata.temperatures
     if ranges is None:
-        model = Float32Net(config, weights, temperatures).model()
+        model = Net(config, weights, temperatures).model()
     else:
         model = Int8Net(config, weights, temperatures, ranges).model()
     model.metadata_props.add(key=METADATA_KEY, value=metadata.to_json())

@@ -213,7 +213,7 @@ class Runtime:
             for stream, n in zip(whole, n_steps, strict=True)
         ]
         answers, states_after = self._run_steps(steps, state)
-        newest, after, scores = self._newest_scores(state), self._fields(states_after), []
+        newest, after, scores = self._newest_scores(before), self._fields(states_after), []
         for i, (stream, n, answered) in enumerate(zip(whole, n_steps, answers, strict=True)):
             n_waiting = len(stream) - n * stride
             after["held"][i] = stream[-1] if n_waiting else 0
@@ -248,14 +248,14 @@ class Runtime:
         if waiting and n_columns == 1:
             return answers, states_after
         if not waiting:  # the first column repeats the scores before it
-            answers = np.concatenate([self._newest_scores(state)[None], answers])
+            answers = np.concatenate([self._newest_scores(self._fields(state))[None], answers])
         step_of_column = (np.arange(n_columns) + (not waiting)) // stride
         return answers[step_of_column], states_after
 
-    def _newest_scores(self, state: States, rows: Any = ...) -> Scores:
-        """Return the scores [..., S] of the newest step of each stream."""
-        streams = self._fields(state)[rows]
-        return np.where(streams["answered"][..., None] > 0, streams["newest"], self._before_any)
+    def _newest_scores(self, streams: NDArray[Any], rows: Any = ...) -> Scores:
+        """Return the scores [..., S] of the newest step of each stream, or of those in `rows`."""
+        answered, newest = streams["answered"][rows], streams["newest"][rows]
+        return np.where(answered[..., None] > 0, newest, self._before_any)
 
     def begins_step(self, state: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Whether the next columns of streams, states [..., D], only wait for their partners."""
@@ -273,7 +273,7 @@ class Runtime:
         streams = self._fields(state)
         streams["held"][rows] = column
         streams["waits"][rows] = 1
-        return self._newest_scores(state, rows)[..., None, :]
+        return self._newest_scores(streams, rows)[..., None, :]
 
 
 def _side_by_side(columns: Sequence[NDArray[np.uint8]]) -> Columns:

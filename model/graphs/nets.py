@@ -1,10 +1,14 @@
-"""The two nets of `network.py` as ONNX graphs, with the products of 32-bit numbers or of bytes.
+"""The two nets of `network.py` as ONNX graphs of 32-bit numbers: the reference for those of bytes.
 
-All values are [T, B, ...]: a step reads the columns of all streams.
+    classifier:  columns uint8 [T, B, H],  state [B, D] -> scores [T, B, K],         state_after
+    transcriber: columns uint8 [T, B, 2H], state [B, D] -> scores [T, B, 1 + K + 1], state_after
+
+A transcriber that knows directions takes 6H bytes a step. All values are [T, B, ...]: a step reads
+the columns of all streams. Inside a graph the state is [1, B, D]: its parts fit the axis of columns
+and the LSTM's axis of directions.
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,8 +34,8 @@ class Factor:
     zero: float | np.uint8 = 0.0
 
 
-class Net(ABC):
-    """The graph of one net."""
+class Net:
+    """The graph of one net of 32-bit numbers; `Int8Net` has its own way with each."""
 
     def __init__(
         self, config: ModelConfig, weights: Weights, temperatures: Sequence[float]
@@ -59,40 +63,66 @@ class Net(ABC):
         after, count = self._classify(earlier[0], counts[0])
         return self.finish(after, [count])
 
-    # What the two kinds of numbers do in their own ways
+    # What depends on the kind of numbers
 
-    @abstractmethod
     def add_weight(self, name: str, value: Floats) -> None:
         """Add a weight of the net's `state_dict()` under its name."""
+        self.graph.initialiser(name, value)
 
-    @abstractmethod
     def begin(self) -> tuple[list[str], list[str]]:
         """Take the state apart: keep `hidden` and `cells`; return earlier steps and counts.
 
         Both are [1, B, .] each: what the convolutions saw, and a classifier's one count of columns
         since the first ink.
         """
+        sizes = [math.prod(shape[1:]) for shape in self.shapes for _ in range(shape[0])]
+        state = self.graph.add("Unsqueeze", "state", self.graph.integers(0))
+        parts = self.graph.split(state, sizes, 2)
+        first, layers = len(self.earlier_sizes), self.config.layers
+        self.hidden = parts[first : first + layers]
+        self.cells = parts[first + layers : first + 2 * layers]
+        return parts[:first], parts[first + 2 * layers :]
 
-    @abstractmethod
     def finish(self, earlier: list[str], counts: list[str]) -> onnx.ModelProto:
         """Return the model, with the state after of these parts, `hidden` and `cells`."""
+        config, graph = self.config, self.graph
+        after = graph.add("Concat", *earlier, *self.hidden, *self.cells, *counts, axis=2)
+        graph.add("Squeeze", after, graph.integers(0), output="state_after")
+        n_bytes, state_size = (
+            config.step_columns * config.column_size,
+            sum(map(math.prod, self.shapes)),
+        )
+        return graph.model(
+            config.kind,
+            inputs=[
+                ("columns", np.uint8, ("T", "B", n_bytes)),
+                ("state", np.float32, ("B", state_size)),
+            ],
+            outputs=[
+                ("scores", np.float32, ("T", "B", config.n_scores)),
+                ("state_after", np.float32, ("B", state_size)),
+            ],
+        )
 
-    @abstractmethod
     def pixels(self, columns: str) -> Factor:
         """Return columns of bytes as numbers from 0 to 1."""
+        numbers = self.graph.add("Cast", columns, to=TensorProto.FLOAT)
+        return Factor(self.graph.add("Div", numbers, self.graph.constant(255.0)))
 
-    @abstractmethod
     def factor(self, numbers: str, reader: int) -> Factor:
         """Return numbers as they are multiplied by an LSTM layer, or by the heads behind all."""
+        return Factor(numbers)
 
-    @abstractmethod
     def product(self, inputs: Factor, name: str, matrix: str = "") -> str:
         """Return `inputs` [..., n] through the linear layer of this name, as numbers [..., m].
 
         `matrix` [n, m] is its weight's; "" is the weight, transposed.
         """
+        matrix = matrix or self.graph.add("Transpose", f"{name}.weight", perm=(1, 0))
+        return self.graph.add(
+            "Add", self.graph.add("MatMul", inputs.values, matrix), f"{name}.bias"
+        )
 
-    @abstractmethod
     def rectified(
         self, windows: Factor, index: int, size: int, name: str, matrix: str = ""
     ) -> Factor:
@@ -100,8 +130,9 @@ class Net(ABC):
 
         It is one matrix product over all steps, streams and rows.
         """
+        maps = self.graph.add("Relu", self.product(windows, name, matrix))
+        return Factor(self.graph.reshape(maps, 0, 0, size))
 
-    @abstractmethod
     def lstm(self, first: Factor, numbers: str, names: str) -> str:
         """Return outputs [T, B, U] of all LSTM layers; move `hidden` and `cells` on.
 
@@ -111,10 +142,28 @@ class Net(ABC):
                 transcriber's do.
             names: the pattern of the names of weights, such as "lstm.{layer}.{name}_l0".
         """
+        graph, units = self.graph, self.config.units
+        # ONNX's order of gates is input, output, forget, cell; torch's is i, f, cell, o.
+        gates = np.arange(4 * units).reshape(4, units)[[0, 3, 1, 2]]
+        gate_order = graph.constant(gates.reshape(1, -1))
+        sequence = first.values
+        for i in range(self.config.layers):
+            inputs, recurrent, *biases = (
+                graph.add("Gather", names.format(layer=i, name=name), gate_order)
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            )
+            outputs, self.hidden[i], self.cells[i] = graph.several(
+                "LSTM", sequence, inputs, recurrent, graph.add("Concat", *biases, axis=1), "",
+                self.hidden[i], self.cells[i], outputs=3, hidden_size=units,
+            )  # fmt: skip
+            outputs = graph.add("Squeeze", outputs, graph.integers(1))  # [T, B, U]
+            sequence = graph.add("Add", sequence, outputs) if self.is_transcriber else outputs
+        return sequence
 
-    @abstractmethod
     def log_sigmoid(self, numbers: str) -> str:
         """Return the logarithm of the sigmoid of numbers [T, B, 1]."""
+        softplus = self.graph.add("Softplus", self.graph.add("Neg", numbers))
+        return self.graph.add("Neg", softplus)
 
     # The nets
 

@@ -111,7 +111,10 @@ def rasterise(
     ink = _lay(
         places, stroke_starts, shift, (n_columns, column_height), reach, directions=directions
     )
-    return np.pad(ink[margin:-margin], ((first, 0), (0, 0)))
+    ink = ink[margin:-margin]
+    columns = np.zeros((first + len(ink), ink.shape[1]), np.uint8)  # quicker than `np.pad`
+    columns[first:] = ink
+    return columns
 
 
 def with_directions(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -579,7 +582,8 @@ def _stamp(
     corners = corner.astype(np.intp)
     corners[0] += shift
     corners[1] += margin
-    column, row = np.clip(corners, 0, np.array(field.shape)[:, None] - margin)
+    highest = np.array(field.shape)[:, None] - margin
+    column, row = np.minimum(np.maximum(corners, 0), highest)  # quicker than `clip`
     box = np.arange(len(ink))
     inside = (box * field.shape[1])[:, None] + box
     pixels = inside[:, :, None] + (column * field.shape[1] + row)  # [box, box, n]
