@@ -134,14 +134,9 @@ def read_by_ray(
 ) -> bool:
     """Add a row about each image that `rows` lacks; return whether all could be read.
 
-    Args:
-        rows: where they are added.
-        uris: by the name of each image, its path, which all machines must see, or its URI.
-        reader: how they are read.
-        readers: processes at most; None is one for each core that the cluster has free.
-
-    Raises:
-        InkstreamError: a model is missing, or `rows` are something else.
+    `uris` are, by the name of each image, its path, which all machines must see, or its URI. There
+    are at most so many `readers`, or None for each core that the cluster has free. Raises
+    `InkstreamError` if a model is missing, or `rows` are something else.
     """
     reader.model_for(Path(next(iter(uris))))  # here, so that a missing model is one error
     known = rows.known()

@@ -318,6 +318,6 @@ def test_an_eof_error_inside_a_command_is_not_silent(
     def broken() -> None:
         raise EOFError("a file ended")
 
-    monkeypatch.setitem(cli.cli.commands, "broken", broken)
+    monkeypatch.setattr("inkstream.service.cli.models.models", broken)
     with pytest.raises(EOFError, match="a file ended"):
-        cli.run(["broken"])
+        cli.run(["models"])
