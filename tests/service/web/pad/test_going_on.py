@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, expect
 from inkstream.model.checkpoint import sealed
 from tests.helpers.command_line import INKSTREAM, ROOT
 from tests.helpers.pad_page import CHROMIUM, HELLO, Pad
-from tests.helpers.running_server import Running, server
+from tests.helpers.running_server import server
+from tests.service.web.conftest import OpenPad, address
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
@@ -67,21 +68,17 @@ def undisturbed(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> s
     return text
 
 
-def address(running: Running) -> str:
-    return f"http://127.0.0.1:{running.port}/"
-
-
 @pytest.mark.parametrize(
     ("how", "same"),
     [(signal.SIGKILL, True), (signal.SIGTERM, True), (signal.SIGTERM, False)],
     ids=["killed", "stopped", "replaced by another version"],
 )
 def test_a_word_is_finished_after_its_server_went_away(
-    browser: Browser, tmp_path: Path, undisturbed: str, how: signal.Signals, same: bool
+    open_pad: OpenPad, tmp_path: Path, undisturbed: str, how: signal.Signals, same: bool
 ) -> None:
     port, after = free_port(), LINES.parent if same else other_weights(tmp_path / "other")
     with process(port, LINES.parent) as first:
-        pad = Pad(browser, f"http://127.0.0.1:{port}/", viewport={"width": 1100, "height": 800})
+        pad = open_pad(f"http://127.0.0.1:{port}/")
         pad.write(*HELLO[:HALF], scale=0.6)
         expect(pad.page.locator("#text button").first).to_be_visible()
         _begin_stroke(pad, HELLO[HALF])
@@ -93,21 +90,21 @@ def test_a_word_is_finished_after_its_server_went_away(
     with process(port, after):
         expect(pad.page.locator("#state-words")).to_have_text("connected")
         pad.settle()
+        assert pad.sent[0]["type"] == "resume"
         assert pad.text == undisturbed != ""
         pad.see()
         letters = pad.page.locator("#letters button").all_inner_texts()
         assert pad.text.replace(" ", "") == "".join(letters)
         expect(pad.page.locator("#error")).to_be_hidden()
-        pad.page.close()
 
 
 def test_the_page_opens_and_is_written_on_without_a_server(
-    browser: Browser, tmp_path: Path, undisturbed: str
+    open_pad: OpenPad, tmp_path: Path, undisturbed: str
 ) -> None:
     kept = "caches.match('web/pad/app.js').then((file) => file !== undefined)"
     with server(tmp_path, models="lines") as first:
         port = first.port
-        pad = Pad(browser, address(first), service_workers="allow")
+        pad = open_pad(address(first), service_workers="allow")
         while not pad.page.evaluate(kept):
             pad.page.wait_for_timeout(100)
     pad.page.reload()
@@ -118,7 +115,6 @@ def test_the_page_opens_and_is_written_on_without_a_server(
     expect(pad.page.locator("#undo")).to_be_enabled()
     with server(tmp_path, models="lines", port=port):
         expect(pad.page.locator("#text li")).to_have_text(undisturbed)
-        pad.page.close()
 
 
 def _begin_stroke(pad: Pad, stroke: list[list[float]]) -> None:
