@@ -24,7 +24,7 @@ from pyarrow import fs
 
 from inkstream.model.errors import InkstreamError
 from inkstream.service.cli.files import IMAGE_SUFFIXES
-from inkstream.service.cli.offline import Fields, Reader, Rows, add_all, json_line, keep_memory
+from inkstream.service.cli.offline import Fields, JsonLines, Reader, add_all, json_line, keep_memory
 from inkstream.service.protocol.errors import UnreadableError
 
 ROWS_OF_A_FILE: Final = 256  # of Parquet; so many at most are read again after a run broke off
@@ -130,7 +130,7 @@ def objects_of(uri: str) -> list[str]:
 
 
 def read_by_ray(
-    rows: Rows, uris: Mapping[str, str], reader: Reader, readers: int | None = None
+    rows: JsonLines | Parquet, uris: Mapping[str, str], reader: Reader, readers: int | None = None
 ) -> bool:
     """Add a row about each image that `rows` lacks; return whether all could be read.
 
