@@ -86,23 +86,6 @@ def test_lines_have_streams_of_their_own_and_can_be_gone_back_to(
     expect(pad.page.locator("#text li").nth(1)).to_have_text(second)
 
 
-@pytest.mark.parametrize("slope", [0.2, -0.2])
-def test_a_slanted_line_is_one_line(running: Running, pad: Pad, slope: float) -> None:
-    top = 0 if slope > 0 else 210  # it falls or rises by a row
-    pad.write(*([[x, top + y + slope * x] for x, y in stroke] for stroke in HELLO))
-    pad.settle()
-    assert pad.texts == [recognize_at_once(running, pad)]
-    assert len(pad.strokes()[0]) == len(HELLO)
-
-
-def test_rows_closer_together_than_the_rules_are_lines_of_their_own(pad: Pad) -> None:
-    pitch = 220.0  # units of the example: half a row
-    for number in range(4):
-        lower = [[[x, y + number * pitch] for x, y in stroke] for stroke in HELLO]
-        pad.write(*lower, scale=0.4, left=100)
-    expect(pad.page.locator("#text li")).to_have_text(["hello, world!"] * 4)
-
-
 @pytest.mark.parametrize("new_line", ["button", "key"])
 def test_a_new_line_between_two_moves_the_ink_below_down(pad: Pad, new_line: str) -> None:
     pad.write(*HELLO[:6], scale=0.6)
