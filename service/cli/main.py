@@ -109,9 +109,11 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the name of the command that is used, the command, and its arguments."""
-        name, _, command_args = super().resolve_command(ctx, args)
+        name, listed, command_args = super().resolve_command(ctx, args)
+        if name is None:  # while a shell completes what is typed, it may be unknown
+            return name, listed, command_args
         module = importlib.import_module(f"inkstream.service.cli.{name}")
-        return name, getattr(module, str(name)), command_args
+        return name, getattr(module, name), command_args
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
 from inkstream.model.checkpoint import Checkpoint, find, read
 from inkstream.model.decoding.ngrams import load
@@ -80,6 +81,12 @@ def test_the_version_is_printed(flag: str) -> None:
     done = run_here(flag)
     assert done.returncode == 0
     assert done.stdout.startswith("inkstream ")
+
+
+def test_a_shell_completes_the_options_of_a_command_and_none_of_an_unknown_one() -> None:
+    complete = ShellComplete(cli.cli, {}, "inkstream", "").get_completions
+    assert [item.value for item in complete(["recognize"], "--js")] == ["--json", "--jsonl"]
+    assert complete(["nosuch"], "--js") == []
 
 
 # recognize
