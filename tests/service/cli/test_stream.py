@@ -73,10 +73,16 @@ def test_stream_writes_a_line_for_each_column_if_the_output_is_no_terminal(
     assert "\x1b" not in done.stdout
 
 
-def test_stream_draws_in_a_terminal(running: Running) -> None:
-    with terminal("stream", SEVEN, "--url", running.url, "--pace", 0) as (process, end):
+def drawn(image: Path, running: Running, *options: object) -> str:
+    """Stream an image in a terminal; return all that comes there."""
+    with terminal("stream", image, "--url", running.url, *options) as (process, end):
         text = read_all(end)
         assert process.wait(60) == 0
+    return text
+
+
+def test_stream_draws_in_a_terminal(running: Running) -> None:
+    text = drawn(SEVEN, running, "--pace", 0)
     assert 0 < text.count("\x1b[17A") <= 27  # all pictures in one place
     assert "▀" in text
     assert "█" in text
@@ -84,12 +90,8 @@ def test_stream_draws_in_a_terminal(running: Running) -> None:
 
 
 def test_a_line_is_drawn_completely_and_in_few_bytes(tmp_path: Path) -> None:
-    with (
-        server(tmp_path, models="lines") as running,
-        terminal("stream", EXAMPLES / "hello.png", "--url", running.url) as (process, end),
-    ):
-        text = read_all(end)
-        assert process.wait(60) == 0
+    with server(tmp_path, models="lines") as running:
+        text = drawn(EXAMPLES / "hello.png", running)
     assert len(text.encode()) < 150_000  # 4 MB if every picture is written completely
     shown = screen(text)
     assert len(shown) <= 24
@@ -104,9 +106,7 @@ def test_a_terminal_that_is_too_small_gets_lines_of_text(
     running: Running, monkeypatch: pytest.MonkeyPatch, name: str, size: str
 ) -> None:
     monkeypatch.setenv(name, size)
-    with terminal("stream", SEVEN, "--url", running.url, "--pace", 0) as (process, end):
-        *lines, _ = read_all(end).splitlines()
-        assert process.wait(60) == 0
+    *lines, _ = drawn(SEVEN, running, "--pace", 0).splitlines()
     assert [line.split()[:2] for line in lines] == [["column", str(n)] for n in range(28)]
     assert "\x1b" not in "".join(lines)
 
