@@ -11,7 +11,7 @@ import lzma
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from numpy.typing import ArrayLike
 
@@ -30,11 +30,9 @@ def expand(
 ) -> tuple[list[Path], list[str]]:
     """Return the files that the arguments name, and an error for each argument that names none.
 
-    Args:
-        arguments: each a file, a folder, or a pattern. Hidden files of a folder are left out: other
-            systems leave such files there.
-        suffixes: in small letters, of the files that are taken from a folder.
-        output: a file that is written and so is not read.
+    An argument is a file, a folder, or a pattern. Of a folder the files with the `suffixes`, in
+    small letters, are taken, but no hidden ones: other systems leave such files there. `output` is
+    a file that is written and so is not read.
     """
     paths, missing = [], []
     written = None if output is None else output.resolve()
@@ -97,16 +95,12 @@ def pieces(path: Path) -> Iterator[tuple[str, Piece | InkstreamError]]:
 def _json_piece(line: bytes) -> Piece | InkstreamError:
     """Return the piece of a line, or the error in its place."""
     try:
-        return Piece(*json_strokes(_json_object(line)))
-    except InkstreamError as error:
-        return error
-
-
-def _json_object(line: bytes) -> dict[str, Any]:
-    try:
         message = json.loads(line)
     except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
-        raise DataError(f"no JSON: {error}") from error
+        return DataError(f"no JSON: {error}")
     if not isinstance(message, dict):
-        raise DataError(f"a JSON {type(message).__name__}, expected an object with strokes")
-    return message
+        return DataError(f"a JSON {type(message).__name__}, expected an object with strokes")
+    try:
+        return Piece(*json_strokes(message))
+    except InkstreamError as error:
+        return error

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 from click.exceptions import NoArgsIsHelpError
@@ -99,23 +99,21 @@ def _install_hint(package: str) -> str:
 
 
 class Commands(click.Group):
-    """Commands in the order in which they were added."""
+    """The commands in their order; the module of one is imported when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return their names."""
-        return list(self.commands)
+        return list(COMMANDS)
 
-
-class LazyCommand(click.Command):
-    """A command whose module is imported when it is used; `help` is for the list of commands."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], *more: Any, **named: Any
-    ) -> click.Context:
-        """Import the command, and let it parse its arguments."""
-        module = importlib.import_module(f"inkstream.service.cli.{self.name}")
-        command: click.Command = getattr(module, str(self.name))
-        return command.make_context(info_name, args, *more, **named)
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the name of the command that is used, the command, and its arguments."""
+        name, listed, command_args = super().resolve_command(ctx, args)
+        if name is None:  # while a shell completes what is typed, it may be unknown
+            return name, listed, command_args
+        module = importlib.import_module(f"inkstream.service.cli.{name}")
+        return name, getattr(module, name), command_args
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -152,4 +150,4 @@ def cli() -> None:
 
 
 for _name, _help in COMMANDS.items():
-    cli.add_command(LazyCommand(_name, help=_help))
+    cli.add_command(click.Command(_name, help=_help))  # for the list

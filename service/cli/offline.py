@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -35,7 +35,9 @@ from inkstream.service.cli.files import Piece, holds_ink, pieces
 from inkstream.service.protocol.errors import UnreadableError
 from inkstream.service.session import message_of
 
-Form = Literal["text", "json", "csv", "hocr", "alto"]
+if TYPE_CHECKING:
+    from inkstream.service.cli.ray_archive import Parquet
+
 Fields = dict[str, Any]  # of one image or piece of ink, as JSON has them
 
 LINE_START: Final = b'{"image": "'  # of every line of a file of results
@@ -73,8 +75,8 @@ class Answer:
         fields["columns"] = result.columns
         return fields | ({"hint": result.hint} if result.hint else {})
 
-    def text(self, form: Form) -> str:
-        """Return the answer, which is no error unless the form is JSON, in a form."""
+    def text(self, form: str) -> str:
+        """Return the answer, which is no error unless the form is JSON, in a form of `read`."""
         result = self.result
         if form == "json":
             return json_line(self.fields)
@@ -186,11 +188,12 @@ def read_page(path: Path, model: Recognizer) -> pages.Page:
     return pages.transcription(page, lines)
 
 
-def read(paths: Sequence[Path], reader: Reader, form: Form, show: Path | None = None) -> bool:
+def read(paths: Sequence[Path], reader: Reader, form: str, show: Path | None = None) -> bool:
     """Write the answers to standard output; return whether all files could be read.
 
-    What cannot be read is named on standard error, and in JSON has an object with its `error` too.
-    The last page with its boxes and text is drawn into `show`.
+    The form is text, json or csv, or of a page also hocr or alto. What cannot be read is named on
+    standard error, and in JSON has an object with its `error` too. The last page with its boxes and
+    text is drawn into `show`.
     """
     keep_memory()
     # Models that are missing are one error here, not one for each file.
@@ -222,21 +225,6 @@ def read(paths: Sequence[Path], reader: Reader, form: Form, show: Path | None = 
     if n_errors and n_answers > 1:
         complain(f"{n_errors} of {n_answers} could not be read")
     return not n_errors
-
-
-class Rows(Protocol):
-    """A file or folder of rows, to which rows are added."""
-
-    path: Path
-
-    def known(self) -> set[str]:
-        """Return the names of what was read; remove the rows of errors."""
-
-    def add(self, rows: Sequence[Fields]) -> None:
-        """Add rows."""
-
-    def close(self) -> None:
-        """Write what has not been written."""
 
 
 class JsonLines:
@@ -283,7 +271,7 @@ class JsonLines:
         """Do nothing: no row waits."""
 
 
-def add_all(rows: Rows, read: Iterable[Sequence[Fields]], n_files: int) -> bool:
+def add_all(rows: "JsonLines | Parquet", read: Iterable[Sequence[Fields]], n_files: int) -> bool:
     """Add the rows of files as these are read; return whether all could be read."""
     n_rows = n_errors = 0
     try:

@@ -24,7 +24,7 @@ from pyarrow import fs
 
 from inkstream.model.errors import InkstreamError
 from inkstream.service.cli.files import IMAGE_SUFFIXES
-from inkstream.service.cli.offline import Fields, Reader, Rows, add_all, json_line, keep_memory
+from inkstream.service.cli.offline import Fields, JsonLines, Reader, add_all, json_line, keep_memory
 from inkstream.service.protocol.errors import UnreadableError
 
 ROWS_OF_A_FILE: Final = 256  # of Parquet; so many at most are read again after a run broke off
@@ -130,18 +130,13 @@ def objects_of(uri: str) -> list[str]:
 
 
 def read_by_ray(
-    rows: Rows, uris: Mapping[str, str], reader: Reader, readers: int | None = None
+    rows: JsonLines | Parquet, uris: Mapping[str, str], reader: Reader, readers: int | None = None
 ) -> bool:
     """Add a row about each image that `rows` lacks; return whether all could be read.
 
-    Args:
-        rows: where they are added.
-        uris: by the name of each image, its path, which all machines must see, or its URI.
-        reader: how they are read.
-        readers: processes at most; None is one for each core that the cluster has free.
-
-    Raises:
-        InkstreamError: a model is missing, or `rows` are something else.
+    `uris` are, by the name of each image, its path, which all machines must see, or its URI. There
+    are at most so many `readers`, or None for each core that the cluster has free. Raises
+    `InkstreamError` if a model is missing, or `rows` are something else.
     """
     reader.model_for(Path(next(iter(uris))))  # here, so that a missing model is one error
     known = rows.known()

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,9 +16,6 @@ from inkstream.service.cli import (
     need_lines,
     use_one_thread,
 )
-
-if TYPE_CHECKING:
-    from inkstream.service.cli.offline import Form
 
 
 @click.command()
@@ -91,7 +88,7 @@ def recognize(
       inkstream recognize scans/ --csv > scans.csv
       inkstream recognize 'scans/**/*.jpg' --json | jq '.label // .text'
     """
-    form: Form = forms[0] if forms else "text"  # type: ignore[assignment]  # click's flag values
+    form = forms[0] if forms else "text"
     one_page = bool(show) or form in ("hocr", "alto")
     for is_wrong, text in (
         (len(forms) > 1, f"{' and '.join(f'--{form}' for form in forms)} exclude each other"),
@@ -135,7 +132,7 @@ def recognize(
             raise click.UsageError(text) from None
         uris = {str(path): str(path.absolute()) for path in paths}
         uris |= {uri: uri for folder in objects for uri in ray_archive.objects_of(folder)}
-        rows: offline.Rows
+        rows: offline.JsonLines | ray_archive.Parquet
         rows = ray_archive.Parquet(parquet) if parquet else offline.JsonLines(jsonl or Path())
         all_read = ray_archive.read_by_ray(rows, uris, reader, processes)
     elif jsonl is None:

@@ -77,10 +77,8 @@ def _changes(before: Row, row: Row) -> str:
 class DigitView:
     """The ink of a digit, a bar for each label, and the label that led after each column.
 
-    Args:
-        columns: all that will be sent.
-        labels: of the model; with more than fit beside the ink, the most probable are shown.
-        size: cells and rows of the terminal.
+    `columns` are all that will be sent; of more labels than fit beside them, in a terminal of so
+    many cells and rows, the most probable are shown.
     """
 
     def __init__(self, columns: Columns, labels: Sequence[str], size: tuple[int, int]) -> None:
@@ -114,13 +112,14 @@ class DigitView:
 
     def _bars(self) -> list[Row]:
         """Return one bar for each label, in the middle of the rows of the ink."""
-        n_rows, probabilities = len(self._ink), self._probabilities
-        by_probability = sorted(probabilities, key=lambda label: -probabilities[label])[:n_rows]
-        rows: list[Row] = []
-        for label in (label for label in self._labels if label in by_probability):
-            p = probabilities[label]
-            style = confidence_style(p) if label == by_probability[0] else DIM
-            rows.append(cells(self._bar(label, p), style))
+        n_rows, p = len(self._ink), self._probabilities
+        best, *others = sorted(p, key=lambda label: -p[label])[:n_rows]
+        styles = {best: confidence_style(p[best])} | dict.fromkeys(others, DIM)
+        rows: list[Row] = [
+            cells(self._bar(label, p[label]), styles[label])
+            for label in self._labels
+            if label in styles
+        ]
         above = (n_rows - len(rows)) // 2
         return [[]] * above + rows + [[]] * (n_rows - above - len(rows))
 
@@ -138,10 +137,9 @@ class DigitView:
 class LineView:
     """A line of writing, each letter below its ink, and the text.
 
-    Args:
-        columns: all that will be sent.
-        size: cells and rows of the terminal. A line that is wider is drawn smaller; where even that
-            is too wide, its picture goes on at the left. The text goes over several rows.
+    `columns` are all that will be sent. A line that is wider than the terminal, of so many cells
+    and rows, is drawn smaller; where even that is too wide, its picture goes on at the left. The
+    text goes over several rows.
     """
 
     def __init__(self, columns: Columns, size: tuple[int, int]) -> None:
@@ -251,44 +249,37 @@ def event_line(event: Event) -> str:
 def sure_since(leaders: Sequence[tuple[str, float]]) -> int | None:
     """Return the column (0-based) from which on the last answer led with `SURE_FROM`, or None."""
     answer, _ = leaders[-1]
-    n_sure = 0
-    for label, probability in reversed(leaders):
-        if label != answer or probability < SURE_FROM:
-            break
-        n_sure += 1
-    return len(leaders) - n_sure if n_sure else None
+    is_sure = [label == answer and probability >= SURE_FROM for label, probability in leaders]
+    since = len(leaders) - is_sure[::-1].index(False) if False in is_sure else 0
+    return since if is_sure[-1] else None
 
 
 def show(stream: Stream, image: Path, pace_ms: float | None, plain: bool) -> None:
-    """Stream `image`, and write to standard output what the server answers.
+    """Stream an image or each piece of ink of a file; write to standard output what comes back.
 
-    Args:
-        image: an image, or a file of ink, whose pieces are sent one after the other.
-        pace_ms: milliseconds between two columns; None is slow enough to follow, or 0 if plain.
-        plain: lines of text, as where the terminal has no room for a picture.
-
-    Raises `DataError`, which names it, if the image or a piece of ink cannot be read, and the
-    server's errors.
+    Columns are sent `pace_ms` after each other: None is slow enough to follow, or 0 if `plain`,
+    which writes lines of text, as where the terminal has no room for a picture. Raises `DataError`
+    with the name of what cannot be read, and the server's errors.
     """
     transcribes, size = stream.ready.model.kind == "transcriber", shutil.get_terminal_size()
     for number, (columns, strokes) in enumerate(_writings(image, stream.ready)):
         if number:
             stream.reset()
-        view: DigitView | LineView = (
-            LineView(columns, size)
-            if transcribes
-            else DigitView(columns, stream.ready.labels, size)
-        )
+        view: DigitView | LineView
+        if transcribes:
+            view = LineView(columns, size)
+        else:
+            view = DigitView(columns, stream.ready.labels, size)
         screen = None if plain or not view.fits else Screen()
         # A digit then takes less than two seconds, a word one or two.
         usual_ms = 0.0 if screen is None else 15.0 if transcribes else 60.0
-        sent: Iterable[Iterator[Result]] = map(stream.send, columns)
+        results: Iterable[Result] = chain.from_iterable(map(stream.send, columns))
         if strokes:
             points = [stroke.tolist() for stroke in strokes]
-            sent = [stream.ink(points, stream.ready.column_height, pause=True)]
+            results = stream.ink(points, stream.ready.column_height, pause=True)
         print(HIDE_CURSOR if screen else "", end="")
         try:
-            _show_results(stream, sent, view, screen, usual_ms if pace_ms is None else pace_ms)
+            _show_results(stream, results, view, screen, usual_ms if pace_ms is None else pace_ms)
         finally:
             print(SHOW_CURSOR if screen else "", end="")
         print(view.summary())
@@ -296,17 +287,14 @@ def show(stream: Stream, image: Path, pace_ms: float | None, plain: bool) -> Non
 
 def _show_results(
     stream: Stream,
-    sent: Iterable[Iterator[Result]],
+    results: Iterable[Result],
     view: DigitView | LineView,
     screen: Screen | None,
     pace_ms: float,
 ) -> None:
-    """Write the results of what is sent: as pictures, or without a screen as text.
-
-    They come `pace_ms` after each other: a column is sent when its turn comes.
-    """
+    """Write results `pace_ms` after each other: as pictures, or without a screen as text."""
     drawn_s, revised = 0.0, stream.revised
-    for result in chain.from_iterable(sent):
+    for result in results:
         lines = []
         if isinstance(view, LineView) and stream.revised not in (None, revised):
             revised = stream.revised

@@ -49,11 +49,8 @@ def run_options(
 ) -> Callable[[Command], Command]:
     """Add the options of a run, and one for each field of the task's configuration.
 
-    Args:
-        task: whose recipe has the defaults.
-        data: help text of `--data`.
-        sources: names of the files that the recipe reads; "" adds no `--sources`.
-        init: the initial weights by default.
+    `data` is the help text of `--data`; `sources` names the files that the recipe reads, and ""
+    adds no `--sources`; `init` are the initial weights by default.
     """
     options = [
         click.option(

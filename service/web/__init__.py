@@ -37,27 +37,18 @@ class Files(StaticFiles):
 def add_pages(app: FastAPI) -> None:
     """Serve the pad at `/`, Swagger UI at `/docs`, and their files below `/web`."""
 
-    headers = {"content-security-policy": POLICY} | NO_CACHE
+    def add(address: str, file: Path, *middleware: Middleware, policy: str = POLICY) -> None:
+        async def page(_request: Request) -> FileResponse:
+            return FileResponse(file, headers={"content-security-policy": policy} | NO_CACHE)
 
-    async def pad(_request: Request) -> FileResponse:
-        return FileResponse(WEB / "pad" / "index.html", headers=headers)
+        app.router.routes.append(Route(address, page, middleware=middleware))
 
-    zipped = [Middleware(GZipMiddleware)]
-    page = Route("/", pad, methods=["GET", "HEAD"], include_in_schema=False, middleware=zipped)
-    app.router.routes.append(page)
-
+    add("/", WEB / "pad" / "index.html", Middleware(GZipMiddleware))
     # Beside the page, because a service worker serves only what lies below its own address.
-    @app.api_route("/service_worker.js", methods=["GET", "HEAD"], include_in_schema=False)
-    async def service_worker() -> FileResponse:
-        return FileResponse(WEB / "pad" / "service_worker.js", headers=headers)
-
-    @app.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
-    async def docs() -> FileResponse:
-        # The icons of Swagger UI are data in its style sheet.
-        policy = POLICY.replace("img-src 'self'", "img-src 'self' data:")
-        docs_headers = headers | {"content-security-policy": policy}
-        return FileResponse(WEB / "docs" / "index.html", headers=docs_headers)
-
+    add("/service_worker.js", WEB / "pad" / "service_worker.js")
+    # The icons of Swagger UI are data in its style sheet.
+    docs_policy = POLICY.replace("img-src 'self'", "img-src 'self' data:")
+    add("/docs", WEB / "docs" / "index.html", policy=docs_policy)
     for folder in ("client", "pad"):
         app.mount(f"/web/{folder}", GZipMiddleware(Files(directory=WEB / folder)))
     # Not compressed: that would take 0.1 s for the 1.7 MB of Swagger UI, and block the event loop.

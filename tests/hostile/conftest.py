@@ -7,10 +7,12 @@ nothing else. Those without `Unnoticed`, which measure nothing, are run by `make
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import httpx
 import pytest
 
 from inkstream.service.observe.watchdog import INTERVAL_S, LOGGED_S
@@ -72,13 +74,31 @@ class Unnoticed:
             f" {(target.memory.own_bytes - before) >> 20} MB afterwards, {len(stalls_s)} stalls,"
             f" without the machine's pauses at most {1000 * max(stalls_s, default=0.0):.1f} ms"
         )
-        assert not [line for line in logged if "exception" in line or "text" in line]
+        assert not faults_in(logged)
         assert len(self._neighbours.lines) <= 1
         assert n_stalls == len(stalls_s)
         assert not [seconds for seconds in stalls_s if seconds > MAX_STALL_S]
         assert p99_ms < MAX_P99_MS
         assert peak - before < MAX_BYTES
         assert target.memory.own_bytes - before < MAX_BYTES_AFTER
+
+
+def post_all(
+    target: Target, query: str, count: int, threads: int, **body: Any
+) -> list[httpx.Response]:
+    """Post a body so many times, by threads that begin here; return the answers."""
+    url = f"{target.http}/v1/recognize?{query}"
+
+    def post(_: int) -> httpx.Response:
+        return httpx.post(url, timeout=60, **body)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(post, range(count)))
+
+
+def faults_in(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the lines of a log that have a traceback, or are no JSON."""
+    return [line for line in log if "exception" in line or "text" in line]
 
 
 def is_stall(line: dict[str, Any]) -> bool:

@@ -3,7 +3,6 @@
 import json
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import httpx
@@ -11,7 +10,7 @@ import pytest
 
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.http import PNG
-from tests.hostile.conftest import Unnoticed
+from tests.hostile.conftest import Unnoticed, post_all
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +18,6 @@ JSON = {"content-type": "application/json"}
 FORM = {"content-type": "multipart/form-data; boundary=x"}
 PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n%s\r\n--x--\r\n'
 LARGEST = 16 * 1024 * 1024
-TIMEOUT_S = 60
 
 
 def test_stalled_bodies_of_one_client_delay_nobody_else(unnoticed: Unnoticed) -> None:
@@ -61,14 +59,9 @@ BODIES = {
 @pytest.mark.parametrize("name", BODIES)
 def test_nobody_notices_bodies_that_are_dear_to_parse(unnoticed: Unnoticed, name: str) -> None:
     headers, content = BODIES[name]
-    with unnoticed.attack(settle_s=12) as target, ThreadPoolExecutor(4) as pool:
-
-        def post(_: int) -> int:
-            url = f"{target.http}/v1/recognize?model=lines"
-            answer = httpx.post(url, content=content, headers=headers, timeout=TIMEOUT_S)
-            return answer.status_code
-
-        assert set(pool.map(post, range(8))) <= {200, 400, 413, 415, 422, 503}
+    with unnoticed.attack(settle_s=12) as target:
+        answers = post_all(target, "model=lines", 8, 4, content=content, headers=headers)
+        assert {answer.status_code for answer in answers} <= {200, 400, 413, 415, 422, 503}
 
 
 STROKES = {
@@ -84,20 +77,17 @@ STROKES = {
 def test_nobody_notices_small_bodies_of_long_strokes(
     unnoticed: Unnoticed, name: str, model: str
 ) -> None:
-    with unnoticed.attack(settle_s=12) as target, ThreadPoolExecutor(50) as pool:
-
-        def post(_: int) -> int:
-            url = f"{target.http}/v1/recognize?model={model}"
-            return httpx.post(url, json=STROKES[name], timeout=TIMEOUT_S).status_code
-
-        assert set(pool.map(post, range(200 if name == "columns" else 50))) <= {200, 413, 503}
+    count = 200 if name == "columns" else 50
+    with unnoticed.attack(settle_s=12) as target:
+        answers = post_all(target, f"model={model}", count, 50, json=STROKES[name])
+        assert {answer.status_code for answer in answers} <= {200, 413, 503}
 
 
 def test_nobody_notices_the_longest_curve(unnoticed: Unnoticed) -> None:
     column = [0] * 8 + [255] * 4 + [0] * 16
     content = json.dumps({"columns": [column] * 24_000}, separators=(",", ":")).encode()
     with unnoticed.attack(settle_s=12) as target:
-        url = f"{target.http}/v1/recognize?model=digits&curve=true"
-        answer = httpx.post(url, content=content, headers=JSON, timeout=TIMEOUT_S)
+        query = "model=digits&curve=true"
+        (answer,) = post_all(target, query, 1, 1, content=content, headers=JSON)
         assert answer.status_code == 200
         assert len(answer.json()["curve"]) == 24_000

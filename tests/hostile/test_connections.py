@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from websockets.sync.client import connect
@@ -19,36 +20,33 @@ N_NEWCOMERS = 50
 N_BURST = 500
 
 
-class Flood:
-    """Opens connections from one address, keeps them, and drops those that were refused."""
+@contextlib.contextmanager
+def flood(port: int) -> Iterator[None]:
+    """Open connections from one address, keep them, and drop those that were refused."""
+    over = threading.Event()
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> "Flood":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def run() -> None:
         held: list[socket.socket] = []
-        while not self._over.is_set():
+        while not over.is_set():
             with contextlib.suppress(OSError):
-                held.append(connected(self._port, FLOODING))
+                held.append(connected(port, FLOODING))
             if len(held) > 900:
                 held.pop(0).close()
-        for each in held:
-            each.close()
+        for connection in held:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_newcomers_get_in_while_one_address_floods_connections(unnoticed: Unnoticed) -> None:
     name = 'inkstream_refused_total{reason="too_many_connections"}'
-    with unnoticed.attack(settle_s=3.0) as target, Flood(target.port):
+    with unnoticed.attack(settle_s=3.0) as target, flood(target.port):
         before = target.metric(name)
         let_in = 0
         for _ in range(N_NEWCOMERS):

@@ -3,29 +3,25 @@
 import io
 import struct
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.helpers import hard_metadata
 from tests.helpers.http import error
-from tests.hostile.conftest import Unnoticed
+from tests.hostile.conftest import Unnoticed, post_all
 
 pytestmark = pytest.mark.slow
 
-TIMEOUT_S = 60
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png(width: int, height: int, chunks: bytes = b"") -> bytes:
     """Return a white PNG of one byte a pixel, with other chunks after its header."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     rows = chunk(b"IDAT", zlib.compress((b"\0" + b"\xff" * width) * height))
@@ -40,9 +36,7 @@ def encoded(image: Image.Image, kind: str) -> bytes:
 
 def text_chunks(count: int) -> bytes:
     """Return text chunks of a PNG that are a megabyte each once they are inflated."""
-    data = b"a\0\0" + zlib.compress(bytes(1_000_000), 9)
-    crc = struct.pack(">I", zlib.crc32(b"zTXt" + data))
-    return (struct.pack(">I", len(data)) + b"zTXt" + data + crc) * count
+    return chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1_000_000), 9)) * count
 
 
 def noise(height: int, width: int) -> Image.Image:
@@ -68,13 +62,8 @@ IMAGES = {
 @pytest.mark.parametrize("name", IMAGES)
 def test_nobody_notices_images_that_are_dear_to_decode(unnoticed: Unnoticed, name: str) -> None:
     content = IMAGES[name]()
-    with unnoticed.attack(settle_s=12) as target, ThreadPoolExecutor(4) as pool:
-
-        def post(_: int) -> httpx.Response:
-            url = f"{target.http}/v1/recognize?model=lines"
-            return httpx.post(url, content=content, timeout=TIMEOUT_S)
-
-        answers = list(pool.map(post, range(8)))
+    with unnoticed.attack(settle_s=12) as target:
+        answers = post_all(target, "model=lines", 8, 4, content=content)
     for answer in answers:
         if answer.status_code != 200:
             assert answer.status_code in (413, 415, 503), answer.text
@@ -83,10 +72,6 @@ def test_nobody_notices_images_that_are_dear_to_decode(unnoticed: Unnoticed, nam
 
 def test_nobody_notices_a_flood_of_small_images(unnoticed: Unnoticed) -> None:
     content = encoded(noise(64, 250), "PNG")
-    with unnoticed.attack(settle_s=12) as target, ThreadPoolExecutor(16) as pool:
-
-        def post(_: int) -> int:
-            url = f"{target.http}/v1/recognize?model=lines"
-            return httpx.post(url, content=content, timeout=TIMEOUT_S).status_code
-
-        assert set(pool.map(post, range(200))) <= {200, 503}
+    with unnoticed.attack(settle_s=12) as target:
+        answers = post_all(target, "model=lines", 200, 16, content=content)
+        assert {answer.status_code for answer in answers} <= {200, 503}

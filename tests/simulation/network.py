@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
@@ -49,17 +50,8 @@ class Wire:
         self._loop = asyncio.get_running_loop()
         self._under_way: deque[tuple[float, Any]] = deque()  # when it arrives, and what
         self._timer: asyncio.TimerHandle | None = None  # of the first of them
-        self._room = asyncio.Event()
-        self._room.set()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether a sender has to wait."""
-        return not self._room.is_set()
-
-    async def room(self) -> None:
-        """Wait until there is room."""
-        await self._room.wait()
+        self.room = asyncio.Event()  # without which a sender has to wait
+        self.room.set()
 
     def put(self, item: Any, delay_s: float | None = None) -> None:
         """Send something; it arrives behind all that was sent before it."""
@@ -71,7 +63,7 @@ class Wire:
         if self._timer is None:
             self._timer = self._loop.call_at(arrival_s, self._arrive)
         if len(self._under_way) >= HIGH:
-            self._room.clear()
+            self.room.clear()
 
     def _arrive(self) -> None:
         _, item = self._under_way.popleft()
@@ -79,7 +71,7 @@ class Wire:
         if self._under_way:
             self._timer = self._loop.call_at(self._under_way[0][0], self._arrive)
         if len(self._under_way) <= LOW:
-            self._room.set()
+            self.room.set()
         self._deliver(item)
 
     def cut(self) -> None:
@@ -91,7 +83,7 @@ class Wire:
             self._timer.cancel()
             self._timer = None
         self.put(None, self._cluster.faults.notice_s)
-        self._room.set()
+        self.room.set()
 
 
 class Connection:
@@ -191,8 +183,8 @@ class ClientSocket:
 
     async def send(self, data: Message) -> None:
         """Send a message, once there is room for it."""
-        while self._connection.to_server.is_full and self._closed is None:
-            await self._connection.to_server.room()
+        while not self._connection.to_server.room.is_set() and self._closed is None:
+            await self._connection.to_server.room.wait()
         if self._closed is not None:
             raise self._closed
         self._connection.send_to_server(data)
@@ -207,17 +199,6 @@ class ClientSocket:
         self._changed.set()
 
 
-class ServerTransport:
-    """What a stream asks of its transport."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def is_closing(self) -> bool:
-        """Whether nothing more can be written."""
-        return self._connection.server.is_over
-
-
 class ServerSocket:
     """The server's side: ASGI events, and a `DirectConnection` of `websocket`."""
 
@@ -230,7 +211,7 @@ class ServerSocket:
         self.is_over = False
         self._events: asyncio.Queue[AsgiEvent] = asyncio.Queue()
         self._events.put_nowait({"type": "websocket.connect"})
-        self.transport: Any = ServerTransport(connection)
+        self.transport: Any = SimpleNamespace(is_closing=lambda: self.is_over)
         scope = {
             "type": "websocket",
             "path": PATH,
@@ -281,7 +262,7 @@ class ServerSocket:
     @property
     def may_write(self) -> bool:
         """Whether the client takes what is sent."""
-        return not self._connection.to_client.is_full and not self.is_over
+        return self._connection.to_client.room.is_set() and not self.is_over
 
     def send_now(self, texts: Iterable[bytes]) -> bool:
         """Send texts unless the client is slow."""
@@ -292,8 +273,8 @@ class ServerSocket:
         return True
 
     async def _send(self, event: AsgiEvent) -> None:
-        while self._connection.to_client.is_full:
-            await self._connection.to_client.room()
+        while not self._connection.to_client.room.is_set():
+            await self._connection.to_client.room.wait()
         if self.is_over:
             raise ConnectionResetError
         if event["type"] == "websocket.send":

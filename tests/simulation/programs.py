@@ -40,26 +40,27 @@ class Heard:
 
 def columns_program(rng: Random) -> list[Step]:
     """Return a program that sends columns."""
-    steps, n_columns = [_configure(rng, is_first=True)], 0
+    steps = [_configure(rng, is_first=True)]
     for _ in range(rng.randint(3, 14)):
         kind = rng.choices(
             ("columns", "flush", "rewind", "reset", "configure", "ping", "sleep"),
             (60, 10, 10, 5, 8, 4, 14),
         )[0]
         if kind == "columns":
-            data = _columns(rng)
-            n_columns += len(data) // HEIGHT
-            steps.append((kind, {"columns": data}))
+            steps.append((kind, {"columns": _columns(rng)}))
         elif kind == "rewind":
             # Within reach, also where the line has ended by itself meanwhile.
             steps.append((kind, {"back": rng.randint(0, MAX_COLUMNS)}))
-        elif kind == "configure":
-            steps.append(_configure(rng))
-        elif kind == "sleep":
-            steps.append((kind, {"delay": rng.random() * MAX_PAUSE_S}))
         else:
-            steps.append((kind, {}))
+            steps.append(_step(rng, kind))
     return [*steps, ("end", {})]
+
+
+def _step(rng: Random, kind: str) -> Step:
+    """Return a step that programs of columns and of ink take."""
+    if kind == "configure":
+        return _configure(rng)
+    return kind, {"delay": rng.random() * MAX_PAUSE_S} if kind == "sleep" else {}
 
 
 def _columns(rng: Random) -> bytes:
@@ -113,13 +114,9 @@ def ink_program(rng: Random) -> list[Step]:
             n_strokes += 1  # no stroke is undone twice
         elif kind == "rewind":
             steps.append((kind, {"back": rng.randint(0, 40)}))
-        elif kind == "configure":
-            steps.append(_configure(rng))
-        elif kind == "sleep":
-            steps.append((kind, {"delay": rng.random() * MAX_PAUSE_S}))
         else:
             x = 0.0 if kind == "reset" else x
-            steps.append((kind, {}))
+            steps.append(_step(rng, kind))
     return [*steps, ("end", {})]
 
 
@@ -150,7 +147,7 @@ class Program:
             except MessageError as error:  # of this step alone
                 self._now.answer = {"error": str(error)}
             self._look(stream)
-            self._now.events = [event for _, event in sorted(self._events.items())]
+            self._now.events = self._standing()
             yield self._now
 
     async def _take(self, stream: AsyncStream, kind: str, fields: dict[str, Any]) -> None:
@@ -186,8 +183,8 @@ class Program:
             self._ended = stream.ended_line
             assert self._ended is not None
             self._add(self._ended.events)
-            events = [event for _, event in sorted(self._events.items())]
-            self._now.ended.append((self._ended.columns, self._ended.text or "", events))
+            end = (self._ended.columns, self._ended.text or "", self._standing())
+            self._now.ended.append(end)
             self._begin_line()
 
     def _answer(self, stream: AsyncStream, message: BaseModel) -> None:
@@ -201,6 +198,9 @@ class Program:
                 self._column = message.column
             case ResetDone():
                 self._begin_line()
+
+    def _standing(self) -> list[Event]:
+        return [event for _, event in sorted(self._events.items())]
 
     def _add(self, events: tuple[Event, ...]) -> None:
         for event in events:

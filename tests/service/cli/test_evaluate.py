@@ -1,130 +1,111 @@
-"""The command `evaluate` for reports on UNIPEN's ink."""
+"""The command `evaluate`: its reports are printed and written."""
 
-import importlib
 import inspect
 import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from inkstream.model.errors import DataError
-from inkstream.service.cli.evaluate import lines
-from inkstream.service.cli.main import cli
+from inkstream.model.evaluation import pages
+from inkstream.service.cli.evaluate import evaluate
 from tests.helpers import builders
+from tests.helpers.command_line import run_here
 from tests.helpers.paper_folder import write_pages, write_wills
-from tests.helpers.small_ink_set import ALL_KINDS, ink
 
 pytestmark = pytest.mark.slow
 
+VALIDATION = ("--part", "validation", "--limit", 3)
 
+
+def report(out: Path, *command: object) -> tuple[dict[str, object], str]:
+    """Run a command with `--out`; return its report and what it printed, with the figures in it."""
+    done = run_here("evaluate", *command, "--out", out)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (path.parent for path in out.rglob("report.json"))
+    assert (folder / "figures.md").read_text() in done.stdout
+    return json.loads((folder / "report.json").read_text()), done.stdout
+
+
+@pytest.mark.usefixtures("small_unipen")
 def test_evaluating_lines_prints_the_figures_and_writes_the_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, net_of_all_kinds: Path
 ) -> None:
-    monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
-    monkeypatch.setattr(
-        "inkstream.model.data.sources.mnist.load", lambda part, folder: builders.excerpt(4)
-    )
-    net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
-    out, document = tmp_path / "lines", tmp_path / "accuracy.md"
-    outputs = ["--out", str(out), "--document", str(document)]
-    options = ["--checkpoint", str(net), "--part", "validation", "--limit", "3"]
-    result = CliRunner().invoke(cli, ["evaluate", "lines", *options, *outputs])
-    assert result.exception is None, result.output
-    assert (out / "figures.md").read_text() in result.output
-    report = json.loads((out / "report.json").read_text())
-    assert (report["part"], report["limit"]) == ("validation", 3)
+    document = tmp_path / "accuracy.md"
+    options = ["--checkpoint", net_of_all_kinds, *VALIDATION, "--document", document]
+    written, _ = report(tmp_path / "lines", "lines", *options)
+    assert (written["part"], written["limit"]) == ("validation", 3)
     assert document.read_text().startswith("# How well lines are read")
 
 
+@pytest.mark.usefixtures("small_unipen")
+@pytest.mark.parametrize("kind", ["lines", "digits"])
 def test_rough_columns_are_measured_in_a_folder_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, net_of_all_kinds: Path, kind: str
 ) -> None:
-    monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
-    monkeypatch.setattr(
-        "inkstream.model.data.sources.mnist.load", lambda part, folder: builders.excerpt(4)
-    )
-    nets = {
-        "lines": builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path,
-        "digits": builders.checkpoint(tmp_path / "digits.onnx").path,
-    }
-    for kind, options in (("lines", ["--part", "validation", "--limit", "3"]), ("digits", [])):
-        out = tmp_path / kind
-        command = ["evaluate", kind, "--rough", "--checkpoint", str(nets[kind]), "--out", str(out)]
-        result = CliRunner().invoke(cli, [*command, *options])
-        assert result.exception is None, result.output
-        assert (out / "rough" / "figures.md").read_text() in result.output
-        assert (
-            "thicker, 3x3 maximum"
-            in json.loads((out / "rough" / "report.json").read_text())["changes"]
-        )
-        assert [path.name for path in out.iterdir()] == ["rough"]
+    net, out = net_of_all_kinds, tmp_path / "out"
+    if kind == "digits":
+        net = builders.checkpoint(tmp_path / "digits.onnx").path
+    options = VALIDATION if kind == "lines" else ()
+    written, _ = report(out, kind, "--rough", "--checkpoint", net, *options)
+    assert "thicker, 3x3 maximum" in written["changes"]  # type: ignore[operator]
+    assert [path.name for path in out.iterdir()] == ["rough"]
 
 
-def test_rough_excludes_the_parts_of_the_report_that_need_other_things() -> None:
-    options = ["--rough", "--baselines", "--adaptation", "2", "--document", "a.md"]
-    result = CliRunner().invoke(cli, ["evaluate", "lines", *options])
-    assert "--rough excludes --baselines, --adaptation, --document" in result.output
-
-
-@pytest.mark.parametrize("kind", ["language", "pages"])
-def test_the_options_of_a_report_are_those_of_its_function(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+@pytest.mark.usefixtures("small_unipen")
+def test_evaluating_language_prints_the_figures_with_and_without_it(
+    tmp_path: Path, net_of_all_kinds: Path
 ) -> None:
-    module = importlib.import_module(f"inkstream.model.evaluation.{kind}")
-    signature = inspect.signature(module.report)
+    options = ["--checkpoint", net_of_all_kinds, "--part", "validation", "--limit", 5]
+    written: dict[str, dict[str, dict[str, dict[str, int]]]]
+    written, printed = report(tmp_path / "out", "language", *options)  # type: ignore[assignment]
+    for kind in ("words", "lines"):
+        for decoding in ("plain", "guided"):
+            assert written[kind][decoding]["all"]["pieces"] > 0
+    n_words = written["words"]["plain"]["all"]["pieces"]
+    assert written["lexicons"]["5000"]["all"]["pieces"] == n_words
+    assert written["dates"]["date"]["pieces"] == written["dates"]["nothing"]["pieces"]
+    assert "| without it | with it |" in printed
 
-    def report(*args: object, **options: object) -> None:
+
+@pytest.mark.usefixtures("small_unipen")
+def test_the_options_of_pages_are_those_of_its_report(
+    tmp_path: Path, net_of_all_kinds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signature = inspect.signature(pages.report)
+
+    def refuse(*args: object, **options: object) -> None:
         given = signature.bind(*args, **options).arguments
         raise DataError(f"{given['part']} {given['limit']}")
 
-    monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
-    monkeypatch.setattr(module, "report", report)
-    net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
-    chosen = ["--checkpoint", str(net), "--part", "validation", "--limit", "3"]
-    result = CliRunner().invoke(cli, ["evaluate", kind, *chosen, "--out", str(tmp_path / kind)])
-    assert str(result.exception) == "validation 3"
+    monkeypatch.setattr(pages, "report", refuse)
+    out = ["--out", tmp_path / "out"]
+    done = run_here("evaluate", "pages", "--checkpoint", net_of_all_kinds, *VALIDATION, *out)
+    assert done.stderr.splitlines()[-1] == "inkstream: validation 3"
 
 
-def test_evaluating_real_pages_needs_no_unipen(tmp_path: Path) -> None:
-    net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
+def test_evaluating_real_pages_needs_no_unipen(tmp_path: Path, net_of_all_kinds: Path) -> None:
     write_pages(tmp_path / "paper")
     out = tmp_path / "ruled"
-    real = ["--real", str(tmp_path / "paper"), "--overlays", str(tmp_path / "overlays")]
-    options = ["--checkpoint", str(net), "--part", "validation", "--language", "english"]
-    result = CliRunner().invoke(cli, ["evaluate", "pages", *real, *options, "--out", str(out)])
-    assert result.exception is None, result.output
-    assert "| inkstream with english |" in result.output
-    assert (out / "figures.md").read_text() in result.output
+    real = ["--real", tmp_path / "paper", "--overlays", tmp_path / "overlays"]
+    options = ["--checkpoint", net_of_all_kinds, "--part", "validation", "--language", "english"]
+    written, printed = report(out, "pages", *real, *options)
+    assert "| inkstream with english |" in printed
     assert (out / "ruled.md").read_text().startswith("# How well pages on ruled paper are read")
-    assert json.loads((out / "report.json").read_text())["pages"] == 3
+    assert written["pages"] == 3
     assert len(list((tmp_path / "overlays").iterdir())) == 3
 
 
-@pytest.mark.parametrize(
-    ("option", "problem"),
-    [
-        ("--overlays", "--overlays draws the pages of --real"),
-        ("--language", "--language reads the pages of --real"),
-    ],
-)
-def test_what_is_for_real_pages_is_refused_without_them(option: str, problem: str) -> None:
-    result = CliRunner().invoke(cli, ["evaluate", "pages", option, "english"])
-    assert result.exit_code == 2
-    assert problem in result.output
-
-
-def test_evaluating_wills_reads_the_lines_of_the_part(tmp_path: Path) -> None:
-    net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
+def test_evaluating_wills_reads_the_lines_of_the_part(
+    tmp_path: Path, net_of_all_kinds: Path
+) -> None:
     write_wills(tmp_path / "wills")
-    options = ["--checkpoint", str(net), "--limit", "1", "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(cli, ["evaluate", "wills", str(tmp_path / "wills"), *options])
-    assert result.exception is None, result.output
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert (report["part"], report["lines"]) == ("test", 1)
+    options = ["--checkpoint", net_of_all_kinds, "--limit", 1]
+    written, _ = report(tmp_path / "out", "wills", tmp_path / "wills", *options)
+    assert (written["part"], written["lines"]) == ("test", 1)
 
 
-def test_lines_of_test_writers_are_read_by_default() -> None:
-    defaults = {option.name: option.default for option in lines.params}
-    assert defaults["part"] == "test"
-    assert defaults["checkpoint"] == "lines"
+@pytest.mark.parametrize("kind", ["lines", "ink"])
+def test_ink_of_test_writers_is_read_by_default(kind: str) -> None:
+    defaults = {option.name: option.default for option in evaluate.commands[kind].params}
+    assert (defaults["part"], defaults["checkpoint"]) == ("test", "lines")

@@ -5,16 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.cli.evaluate import ink as evaluate_ink
-from inkstream.service.cli.main import cli
 from inkstream.service.cli.replay import replay
-from tests.helpers import builders
+from tests.helpers.command_line import run_here
 from tests.helpers.single_session import SessionClient, message
-from tests.helpers.small_ink_set import ALL_KINDS, ink
 
 pytestmark = pytest.mark.slow
 
@@ -60,24 +56,18 @@ def test_a_margin_delays_letters_by_its_columns(line_net: Runtime) -> None:
     assert np.median(with_margin.ahead) > np.median(without_margin.ahead) + 8
 
 
+@pytest.mark.usefixtures("small_unipen")
 def test_evaluating_ink_prints_the_figures_and_writes_report_and_plot(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, net_of_all_kinds: Path
 ) -> None:
-    monkeypatch.setattr("inkstream.model.data.sources.unipen.read", lambda source: (ink(), None))
-    net = builders.line_checkpoint(tmp_path / "net.onnx", labels=ALL_KINDS).path
-    options = ["--checkpoint", str(net), "--part", "validation", "--words", "3", "--lines", "2"]
-    margins = ["--margin", "0", "--margin", "6", "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(cli, ["evaluate", "ink", *options, *margins])
-    assert result.exception is None, result.output
+    options = ["--checkpoint", net_of_all_kinds, "--part", "validation", "--words", 3]
+    options += ["--lines", 2, "--margin", 0, "--margin", 6, "--out", tmp_path / "out"]
+    done = run_here("evaluate", "ink", *options)
+    assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["part"] == "validation"
     assert report["pieces"] == {"words": 3, "lines": 2}
     assert report["margins"].keys() == {"0", "6"}
-    for found in report["margins"]["6"].values():
-        assert f"{found['withdrawn_per_100']:.1f} %" in result.output
+    for figures in report["margins"]["6"].values():
+        assert f"{figures['withdrawn_per_100']:.1f} %" in done.stdout
     assert (tmp_path / "out" / "margin.png").stat().st_size > 1000
-
-
-def test_ink_of_test_writers_is_replayed_by_default() -> None:
-    defaults = {option.name: option.default for option in evaluate_ink.params}
-    assert (defaults["part"], defaults["checkpoint"]) == ("test", "lines")

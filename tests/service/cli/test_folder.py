@@ -1,4 +1,4 @@
-"""Folders of images: read by several processes, resumable, and unaffected by bad files."""
+"""Folders of images and pages: read by several processes, resumable, unaffected by bad files."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,13 @@ from inkstream.model.metrics import errors
 from inkstream.model.pages import Page, find_page
 from inkstream.model.recognizer import load
 from inkstream.service import pages
-from inkstream.service.cli import main as cli
 from inkstream.service.cli import offline
-from inkstream.service.cli.offline import Reader, read_into
-from tests.helpers.command_line import one_line
+from tests.helpers.command_line import one_line, run_here
 from tools.pages import EXAMPLES, encoded, page
 
 pytestmark = pytest.mark.slow
+
+HELLO = (EXAMPLES / "hello.png").read_bytes()
 
 
 @pytest.fixture
@@ -35,9 +36,16 @@ def scans(tmp_path: Path) -> Path:
     folder = tmp_path / "scans"
     (folder / "deep").mkdir(parents=True)
     for name in ("a.png", "deep/b.png"):
-        (folder / name).write_bytes((EXAMPLES / "hello.png").read_bytes())
+        (folder / name).write_bytes(HELLO)
     (folder / "bad.png").write_text("no image")
     return folder
+
+
+def read_into(
+    out: Path, paths: Iterable[Path], net: Checkpoint, processes: int = 1, *, page: bool = False
+) -> bool:
+    reader = offline.Reader(str(net.path), {}, page)
+    return offline.read_into(out, sorted(paths), reader, processes)
 
 
 def lines(path: Path) -> dict[str, Any]:
@@ -47,17 +55,18 @@ def lines(path: Path) -> dict[str, Any]:
 
 
 def test_a_folder_is_read_by_processes_in_spite_of_a_bad_file(
-    scans: Path, tmp_path: Path, tiny_lines: Checkpoint, capsys: pytest.CaptureFixture[str]
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint
 ) -> None:
     out = tmp_path / "out.jsonl"
-    args = ["recognize", str(scans), "--model", str(tiny_lines.path), "--jsonl", str(out)]
-    assert cli.run([*args, "--processes", "2"]) == 1
+    args = ["recognize", scans, "--model", tiny_lines.path, "--jsonl", out, "--processes", 2]
+    done = run_here(*args)
+    assert done.returncode == 1
     summary = f"inkstream: 1 of 3 could not be read, {out} has their errors\n"
-    assert capsys.readouterr().err.endswith(summary)
+    assert done.stderr.endswith(summary)
     output = lines(out)
     assert output.keys() == {"a.png", "b.png", "bad.png"}
     assert output["bad.png"]["code"] == "bad_image"
-    assert "not an image" in output["bad.png"]["error"]
+    assert "not an image that is read; expected PNG, JPEG" in output["bad.png"]["error"]
     expected = load(tiny_lines.path).recognize(EXAMPLES / "hello.png")
     assert output["a.png"]["text"] == output["b.png"]["text"] == expected.text
 
@@ -65,23 +74,22 @@ def test_a_folder_is_read_by_processes_in_spite_of_a_bad_file(
 def test_files_that_failed_are_read_again_and_others_are_not(
     scans: Path, tmp_path: Path, tiny_lines: Checkpoint
 ) -> None:
-    out, reader = tmp_path / "out.jsonl", Reader(str(tiny_lines.path), {}, page=False)
+    out = tmp_path / "out.jsonl"
     finished = json.dumps({"image": str(scans / "a.png"), "text": "unchanged"})
     failed = json.dumps({"image": str(scans / "bad.png"), "error": "gone", "code": "bad_image"})
     torn = '{"image": "' + str(scans / "deep" / "b.png") + '", "te'
     out.write_text(f"{finished}\n{failed}\n{torn}")
-    (scans / "bad.png").write_bytes((EXAMPLES / "hello.png").read_bytes())
-    paths = sorted(scans.rglob("*.png"))
-    assert read_into(out, paths, reader, processes=1)
+    (scans / "bad.png").write_bytes(HELLO)
+    assert read_into(out, scans.rglob("*.png"), tiny_lines)
     output = lines(out)
     assert output["a.png"]["text"] == "unchanged"
     assert output["bad.png"]["text"] == output["b.png"]["text"] != ""
     before = out.read_bytes()
-    assert read_into(out, paths, reader, processes=1)
+    assert read_into(out, scans.rglob("*.png"), tiny_lines)
     assert out.read_bytes() == before
 
 
-@pytest.mark.skipif(offline.MALLOPT is None, reason="not glibc")
+@pytest.mark.needs(offline.MALLOPT is not None)  # of glibc
 def test_memory_that_a_page_frees_is_kept_for_the_next() -> None:
     script = """
 import resource
@@ -103,11 +111,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.parametrize("jsonl", [False, True])
 def test_a_page_that_fails_is_a_line_with_an_error_and_the_others_are_read(
-    jsonl: bool,
-    tmp_path: Path,
-    tiny_lines: Checkpoint,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    jsonl: bool, tmp_path: Path, tiny_lines: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, out = tmp_path / "pages", tmp_path / "out.jsonl"
     folder.mkdir()
@@ -121,12 +125,11 @@ def test_a_page_that_fails_is_a_line_with_an_error_and_the_others_are_read(
         return find_page(path, column_height)
 
     monkeypatch.setattr(offline, "find_page", find)
-    args = ["recognize", str(folder), "--page", "--model", str(tiny_lines.path)]
-    args += ["--jsonl", str(out), "--processes", "1"] if jsonl else ["--json"]
-    assert cli.run(args) == 1
-    output = capsys.readouterr()
+    form = ["--jsonl", out, "--processes", 1] if jsonl else ["--json"]
+    done = run_here("recognize", folder, "--page", "--model", tiny_lines.path, *form)
+    assert done.returncode == 1
     if not jsonl:
-        out.write_text(output.out)
+        out.write_text(done.stdout)
     read = lines(out)
     assert list(read) == ["a.png", "b.png", "c.png"]
     assert read["b.png"] == {
@@ -136,8 +139,8 @@ def test_a_page_that_fails_is_a_line_with_an_error_and_the_others_are_read(
     }
     for name in ("a.png", "c.png"):
         assert [len(line["box"]) for line in read[name]["lines"]] == [4, 4, 4]
-    assert "1 of 3 could not be read" in one_line(output.err.splitlines()[-1])
-    assert "Traceback" not in output.err
+    assert "1 of 3 could not be read" in one_line(done.stderr.splitlines()[-1])
+    assert "Traceback" not in done.stderr
 
 
 def test_a_page_of_too_many_lines_is_an_error(
@@ -146,7 +149,7 @@ def test_a_page_of_too_many_lines_is_an_error(
     monkeypatch.setattr(pages, "MAX_LINES", 2)
     image, out = tmp_path / "a.png", tmp_path / "out.jsonl"
     image.write_bytes(encoded(page(n_lines=3).image, "PNG"))
-    assert not read_into(out, [image], Reader(str(tiny_lines.path), {}, page=True), processes=1)
+    assert not read_into(out, [image], tiny_lines, page=True)
     assert lines(out)["a.png"] == {
         "image": str(image),
         "error": "the page has 3 lines, allowed: up to 2",
@@ -155,7 +158,7 @@ def test_a_page_of_too_many_lines_is_an_error(
 
 
 def test_a_killed_process_is_an_error_in_one_line(
-    scans: Path, tmp_path: Path, tiny_lines: Checkpoint, capsys: pytest.CaptureFixture[str]
+    scans: Path, tmp_path: Path, tiny_lines: Checkpoint
 ) -> None:
     def kill() -> None:
         while not (processes := active_children()):
@@ -164,10 +167,11 @@ def test_a_killed_process_is_an_error_in_one_line(
 
     killing = threading.Thread(target=kill)
     killing.start()
-    args = ["recognize", str(scans), "--model", str(tiny_lines.path), "--processes", "2"]
-    assert cli.run([*args, "--jsonl", str(tmp_path / "out.jsonl")]) == 1
+    into = ["--jsonl", tmp_path / "out.jsonl", "--processes", 2]
+    done = run_here("recognize", scans, "--model", tiny_lines.path, *into)
     killing.join()
-    assert "fewer than 2 --processes" in one_line(capsys.readouterr().err.splitlines()[-1])
+    assert done.returncode == 1
+    assert "fewer than 2 --processes" in one_line(done.stderr.splitlines()[-1])
 
 
 def test_each_piece_of_ink_in_a_folder_is_read_once(
@@ -176,18 +180,17 @@ def test_each_piece_of_ink_in_a_folder_is_read_once(
     (scans / "bad.png").unlink()
     stroke = [[0, 0], [40, 60], [90, 5]]
     piece = json.dumps({"strokes": [stroke]})
-    (scans / "ink.jsonl").write_text(f"{piece}\n{{}}\n{piece}\n")
-    out, reader = tmp_path / "out.jsonl", Reader(str(tiny_lines.path), {}, page=False)
-    paths = sorted(path for path in scans.rglob("*") if path.is_file())
-    assert not read_into(out, paths, reader, processes=2)
+    ink, out = scans / "ink.jsonl", tmp_path / "out.jsonl"
+    ink.write_text(f"{piece}\n{{}}\n{piece}\n")
+    paths = [scans / "a.png", scans / "deep" / "b.png", ink]
+    assert not read_into(out, paths, tiny_lines, processes=2)
     output = lines(out)
     assert output.keys() == {"a.png", "b.png", "ink.jsonl:1", "ink.jsonl:2", "ink.jsonl:3"}
     assert output["ink.jsonl:1"]["text"] == load(tiny_lines.path).read_ink([stroke]).text
     assert output["ink.jsonl:2"]["code"] == "bad_ink"
-    finished = out.read_text().replace('"columns": ', '"kept": true, "columns": ')
-    out.write_text(finished)
-    (scans / "ink.jsonl").write_text(f"{piece}\n{piece}\n{piece}\n")
-    assert read_into(out, paths, reader, processes=1)
+    out.write_text(out.read_text().replace('"columns": ', '"kept": true, "columns": '))
+    ink.write_text(f"{piece}\n{piece}\n{piece}\n")
+    assert read_into(out, paths, tiny_lines)
     output = lines(out)
     assert [name for name, line in output.items() if "kept" not in line] == ["ink.jsonl:2"]
 
@@ -197,28 +200,10 @@ def test_the_output_file_is_not_read_if_it_is_in_the_folder(
 ) -> None:
     (scans / "bad.png").unlink()
     out = scans / "out.jsonl"
-    args = ["recognize", str(scans), "--model", str(tiny_lines.path), "--jsonl", str(out)]
     for _ in range(2):
-        assert cli.run([*args, "--processes", "1"]) == 0
+        into = ["--jsonl", out, "--processes", 1]
+        assert run_here("recognize", scans, "--model", tiny_lines.path, *into).returncode == 0
         assert lines(out).keys() == {"a.png", "b.png"}
-
-
-@pytest.mark.parametrize("page", [False, True])
-def test_the_error_of_a_file_that_is_no_image_names_the_formats(
-    tmp_path: Path, tiny_lines: Checkpoint, page: bool
-) -> None:
-    (tmp_path / "notes.txt").write_text("my notes")
-    out, reader = tmp_path / "out.jsonl", Reader(str(tiny_lines.path), {}, page)
-    assert not read_into(out, [tmp_path / "notes.txt"], reader, processes=1)
-    output = lines(out)["notes.txt"]
-    assert output["code"] == "bad_image"
-    assert "expected PNG, JPEG" in output["error"]
-
-
-def test_ink_beside_scans_of_pages_is_ignored(scans: Path) -> None:
-    (scans / "bad.png").unlink()
-    (scans / "ink.jsonl").write_text("{}")
-    assert cli.run(["recognize", str(scans), "--page"]) == 0
 
 
 @pytest.mark.parametrize("notes", ["my notes\nand more", "my notes", '{"label": "mine"}'])
@@ -228,7 +213,7 @@ def test_a_file_that_is_no_output_is_not_overwritten(
     out = tmp_path / "notes.txt"
     out.write_text(notes)
     with pytest.raises(InkstreamError, match="line 1 names no image"):
-        read_into(out, [scans / "a.png"], Reader(str(tiny_lines.path), {}, page=False), 1)
+        read_into(out, [scans / "a.png"], tiny_lines)
     assert out.read_text() == notes
 
 
@@ -237,11 +222,10 @@ def test_a_name_that_is_not_utf_8_is_written_and_recognized_later(
 ) -> None:
     image, out = tmp_path / os.fsdecode(b"\xff.png"), tmp_path / "out.jsonl"
     image.write_bytes((EXAMPLES / "7.png").read_bytes())
-    reader = Reader(str(tiny.path), {}, page=False)
-    assert read_into(out, [image], reader, processes=1)
+    assert read_into(out, [image], tiny)
     assert lines(out).keys() == {image.name}
     before = out.read_bytes()
-    assert read_into(out, [image], reader, processes=1)
+    assert read_into(out, [image], tiny)
     assert out.read_bytes() == before
 
 
@@ -260,9 +244,9 @@ def test_processes_leave_an_interrupt_to_the_command(
 
     terminal = threading.Thread(target=interrupt)
     terminal.start()
+    out = tmp_path / "out.jsonl"
     try:
-        out, reader = tmp_path / "out.jsonl", Reader(str(tiny_lines.path), {}, page=False)
-        assert read_into(out, sorted(scans.rglob("*.png")), reader, processes=2)
+        assert read_into(out, scans.rglob("*.png"), tiny_lines, processes=2)
     finally:
         done.set()
         terminal.join()
@@ -273,6 +257,17 @@ def test_processes_leave_an_interrupt_to_the_command(
 # Pages on the command line
 
 
+def test_ink_beside_scans_of_pages_is_ignored_and_a_file_that_is_no_image_is_named(
+    scans: Path,
+) -> None:
+    (scans / "ink.jsonl").write_text("{}")
+    done = run_here("recognize", scans, "--page")
+    assert done.returncode == 1
+    named, summary = done.stderr.splitlines()
+    assert f"{scans / 'bad.png'}: not an image that is read; expected PNG, JPEG" in named
+    assert summary == "inkstream: 1 of 3 could not be read"
+
+
 @pytest.fixture
 def page_image(tmp_path: Path) -> Path:
     path = tmp_path / "page.png"
@@ -280,25 +275,22 @@ def page_image(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_page_is_read_line_by_line(page_image: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["recognize", str(page_image), "--page"]) == 0
-    text = capsys.readouterr().out
+def test_a_page_is_read_line_by_line(page_image: Path) -> None:
+    text = run_here("recognize", page_image, "--page").stdout
     assert errors([text.lower()], ["hello, world!\nworld!\nworld! hello,\n"])["cer"] < 0.1
     assert len(text.splitlines()) == 3
-    assert cli.run(["recognize", str(page_image), str(page_image), "--page"]) == 0
-    output = capsys.readouterr().out
+    output = run_here("recognize", page_image, page_image, "--page").stdout
     assert output.replace(str(page_image), "page") == "\n".join([f"==> page <==\n{text}"] * 2)
-    assert cli.run(["recognize", str(page_image), "--page", "--csv"]) == 0
-    head, *rows = capsys.readouterr().out.splitlines()
+    head, *rows = run_here("recognize", page_image, "--page", "--csv").stdout.splitlines()
     assert head == "image,block,line,text,probability"
     assert len(rows) == 3
-    assert cli.run(["recognize", str(page_image), "--page", "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["lines"]) == 3
+    read = json.loads(run_here("recognize", page_image, "--page", "--json").stdout)
+    assert len(read["lines"]) == 3
 
 
 def test_boxes_and_text_are_drawn_on_the_image(page_image: Path, tmp_path: Path) -> None:
     with_boxes = tmp_path / "shown.png"
-    assert cli.run(["recognize", str(page_image), "--page", "--show", str(with_boxes)]) == 0
+    assert run_here("recognize", page_image, "--page", "--show", with_boxes).returncode == 0
     before, after = (
         np.asarray(Image.open(path).convert("RGB")) for path in (page_image, with_boxes)
     )
@@ -309,30 +301,7 @@ def test_boxes_and_text_are_drawn_on_the_image(page_image: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(("flag", "begins"), [("--hocr", "<!DOCTYPE"), ("--alto", "<?xml")])
-def test_page_formats_go_to_standard_output(
-    page_image: Path, flag: str, begins: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.run(["recognize", str(page_image), "--page", flag]) == 0
-    text = capsys.readouterr().out
+def test_page_formats_go_to_standard_output(page_image: Path, flag: str, begins: str) -> None:
+    text = run_here("recognize", page_image, "--page", flag).stdout
     assert text.startswith(begins)
     assert str(page_image) in text
-
-
-@pytest.mark.parametrize(
-    ("args", "text"),
-    [
-        (["--hocr"], "add --page"),
-        (["--show", "x.png"], "add --page"),
-        (["--page", "--hocr", "--alto"], "--hocr and --alto exclude each other"),
-        (["--page", "--jsonl", "x.jsonl", "--alto"], "--jsonl and --parquet exclude"),
-        (["--page", "--ray"], "add --page, and --jsonl or --parquet"),
-        (["--ray", "--jsonl", "x.jsonl"], "add --page, and --jsonl or --parquet"),
-        (["--page", "--parquet", "x"], "--parquet needs --ray"),
-        ([str(EXAMPLES / "7.png"), "--page", "--alto"], "take one image, 2 came"),
-    ],
-)
-def test_flags_that_exclude_each_other_are_one_line_and_code_2(
-    page_image: Path, args: list[str], text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.run(["recognize", str(page_image), *args]) == 2
-    assert text in one_line(capsys.readouterr().err)

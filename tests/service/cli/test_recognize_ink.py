@@ -16,65 +16,61 @@ Stroke = list[tuple[float, float]]
 WAVE: Stroke = [(float(x), 80 + 70 * float(np.sin(x / 30))) for x in range(30, 900, 9)]
 BAR: Stroke = [(950, 10), (960, 150)]
 
-INKML = """<ink xmlns="http://www.w3.org/2003/InkML"><traceGroup>
-<annotation type="truth">a wave</annotation>
-<trace>{wave}</trace><trace>{bar}</trace>
-</traceGroup></ink>"""
+PIECE = json.dumps({"strokes": [WAVE, BAR], "label": "a wave"})
 
 
-def trace(stroke: Stroke) -> str:
-    """Return a stroke in the format of InkML."""
-    return ", ".join(f"{x} {y}" for x, y in stroke)
+def traces(*strokes: Stroke) -> str:
+    """Return strokes in the format of InkML."""
+    lines = (", ".join(f"{x} {y}" for x, y in stroke) for stroke in strokes)
+    return "".join(f"<trace>{line}</trace>" for line in lines)
 
 
-def test_recognize_reads_files_of_ink(line_weights: Path, tmp_path: Path) -> None:
-    model = str(line_weights / "tiny_lines.onnx")
-    expected = load(model).read_ink([WAVE, BAR])
-    framed = load(model).read_ink([WAVE, BAR], 200.0)
-    lines = [
-        json.dumps({"strokes": [WAVE, BAR], "label": "a wave"}),
-        "",
-        json.dumps({"strokes": [WAVE, BAR], "height": 200}),
-    ]
-    (tmp_path / "a.jsonl").write_text("\n".join(lines))
-    (tmp_path / "b.inkml").write_text(INKML.format(wave=trace(WAVE), bar=trace(BAR)))
+FILES: dict[str, tuple[str, str, dict[int, tuple[list[Stroke], float | None]]]] = {
+    "JSON": (
+        "a.jsonl",
+        f"{PIECE}\n\n{json.dumps({'strokes': [WAVE, BAR], 'height': 200})}",
+        {1: ([WAVE, BAR], None), 3: ([WAVE, BAR], 200.0)},
+    ),
+    "a labelled group": (
+        "a.inkml",
+        '<ink xmlns="http://www.w3.org/2003/InkML"><traceGroup>\n<annotation type="truth">a wave'
+        f"</annotation>\n{traces(WAVE, BAR)}\n</traceGroup></ink>",
+        {1: ([WAVE, BAR], None)},
+    ),
+    "no group": ("a.inkml", f"<ink>{traces(WAVE, BAR)}</ink>", {1: ([WAVE, BAR], None)}),
+    "groups without labels": (
+        "a.inkml",
+        f"<ink>\n<traceGroup>{traces(WAVE)}</traceGroup>\n<traceGroup><traceGroup>{traces(BAR)}"
+        "</traceGroup></traceGroup>\n<traceGroup/></ink>",
+        {2: ([WAVE], None), 3: ([BAR], None)},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_recognize_reads_files_of_ink(line_weights: Path, tmp_path: Path, kind: str) -> None:
+    name, content, pieces = FILES[kind]
+    (tmp_path / name).write_text(content)
+    model = line_weights / "tiny_lines.onnx"
     done = run_here("recognize", tmp_path, "--model", model)
     assert (done.returncode, done.stderr) == (0, "")
-    first, second, third = done.stdout.splitlines()
-    assert first.startswith(f"{tmp_path}/a.jsonl:1  {expected.text}  ")
-    assert second.startswith(f"{tmp_path}/a.jsonl:3  {framed.text}  ")
-    assert third.startswith(f"{tmp_path}/b.inkml:1  {expected.text}  ")
+    for shown, (line, piece) in zip(done.stdout.splitlines(), pieces.items(), strict=True):
+        expected = load(model).read_ink(*piece).text
+        assert shown.startswith(f"{tmp_path / name}:{line}  {expected}  ")
 
 
 def test_recognize_reads_packed_lines_and_tells_of_damaged_ones(
     line_weights: Path, tmp_path: Path
 ) -> None:
-    model = str(line_weights / "tiny_lines.onnx")
-    packed = lzma.compress(json.dumps({"strokes": [WAVE, BAR]}).encode())
+    packed = lzma.compress(PIECE.encode())
     (tmp_path / "a.jsonl.xz").write_bytes(packed)
     (tmp_path / "b.jsonl.xz").write_bytes(packed[:-20])
+    model = line_weights / "tiny_lines.onnx"
     done = run_here("recognize", tmp_path, "--model", model)
-    assert done.stdout.startswith(
-        f"{tmp_path}/a.jsonl.xz:1  {load(model).read_ink([WAVE, BAR]).text}  "
-    )
+    expected = load(model).read_ink([WAVE, BAR]).text
+    assert done.stdout.startswith(f"{tmp_path}/a.jsonl.xz:1  {expected}  ")
     assert done.returncode == 1
     assert "b.jsonl.xz: is incomplete or damaged" in done.stderr
-
-
-def test_recognize_reads_ink_without_labels(line_weights: Path, tmp_path: Path) -> None:
-    model = str(line_weights / "tiny_lines.onnx")
-    wave, bar = (f"<trace>{trace(stroke)}</trace>" for stroke in (WAVE, BAR))
-    (tmp_path / "a.inkml").write_text(f"<ink>{wave}{bar}</ink>")
-    (tmp_path / "b.inkml").write_text(
-        f"<ink>\n<traceGroup>{wave}</traceGroup>\n<traceGroup><traceGroup>{bar}</traceGroup>"
-        "</traceGroup>\n<traceGroup/></ink>"
-    )
-    done = run_here("recognize", tmp_path, "--model", model)
-    assert (done.returncode, done.stderr) == (0, "")
-    texts = [load(model).read_ink(strokes).text for strokes in ([WAVE, BAR], [WAVE], [BAR])]
-    names = [tmp_path / name for name in ("a.inkml:1", "b.inkml:2", "b.inkml:3")]
-    for line, name, text in zip(done.stdout.splitlines(), names, texts, strict=True):
-        assert line.startswith(f"{name}  {text}  ")
 
 
 @pytest.mark.parametrize(

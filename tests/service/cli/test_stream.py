@@ -1,6 +1,5 @@
 """The commands `inkstream serve` and `inkstream stream`."""
 
-import json
 import os
 import pty
 import signal
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.service.cli import main as cli
 from inkstream.service.cli.terminal import HIDE_CURSOR, SHOW_CURSOR
 from inkstream.service.settings import Settings
 from tests.helpers.command_line import (
@@ -23,12 +21,15 @@ from tests.helpers.command_line import (
     inkstream,
     one_line,
     read_all,
+    run_here,
     screen,
     terminal,
 )
 from tests.helpers.running_server import Running, server
 
 pytestmark = pytest.mark.slow
+
+SEVEN = EXAMPLES / "7.png"
 
 
 @pytest.fixture(scope="module")
@@ -40,56 +41,22 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 # serve
 
 
-def test_every_setting_has_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["serve", "--help"]) == 0
-    text = capsys.readouterr().out
+def test_every_setting_has_a_flag() -> None:
+    text = run_here("serve", "--help").stdout
     for name, field in Settings.model_fields.items():
         assert f"--{name.replace('_', '-')}" in text
         assert field.description
         assert field.description.split()[0] in text
 
 
-def test_printed_settings_are_a_file_that_can_be_read_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    flags = ["--port", "0", "--origins", "https://a.example,https://b.example"]
-    flags += ["--max-batch", "7", "--metrics-need-key", "--no-metrics-need-key"]
-    assert cli.run(["serve", "--print-settings", *flags]) == 0
-    printed = capsys.readouterr().out
+def test_flags_are_settings_and_keys_are_not_printed() -> None:
+    flags = ["--port", 0, "--origins", "https://a.example,https://b.example", "--max-batch", 7]
+    flags += ["--metrics-need-key", "--no-metrics-need-key", "--api-keys", "sesame"]
+    printed = run_here("serve", "--print-settings", *flags).stdout
     values = tomllib.loads(printed)
-    assert values["port"] == 0
+    assert (values["port"], values["max_batch"], values["metrics_need_key"]) == (0, 7, False)
     assert values["origins"] == ["https://a.example", "https://b.example"]
-    file = tmp_path / "inkstream.toml"
-    file.write_text(printed)
-    assert cli.run(["serve", "--print-settings", "--config", str(file)]) == 0
-    again = tomllib.loads(capsys.readouterr().out)
-    assert again | {"config": None} == values | {"config": None}
-
-
-def test_printed_settings_hide_keys(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["serve", "--print-settings", "--api-keys", "sesame"]) == 0
-    assert "sesame" not in capsys.readouterr().out
-
-
-def test_a_port_in_use_is_one_line_and_code_1(running: Running, tiny: Checkpoint) -> None:
-    done = inkstream("serve", "--port", running.port, "--models", tiny.path)
-    assert done.returncode == 1
-    assert str(running.port) in one_line(done.stderr)
-
-
-def test_serve_runs_until_a_signal_stops_it(tiny: Checkpoint) -> None:
-    command = [*INKSTREAM, "serve", "--port", "0", "--models", str(tiny.path)]
-    command += ["--log-format", "json"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        started = json.loads(process.stderr.readline())
-        done = inkstream("stream", "examples/7.png", "--url", started["url"])
-        process.send_signal(signal.SIGTERM)
-        rest = process.stderr.read()
-    assert done.returncode == 0, done.stderr
-    assert process.returncode == 0
-    assert "Traceback" not in rest
-    assert all(json.loads(line) for line in rest.splitlines())
+    assert "sesame" not in printed
 
 
 # stream
@@ -98,7 +65,7 @@ def test_serve_runs_until_a_signal_stops_it(tiny: Checkpoint) -> None:
 def test_stream_writes_a_line_for_each_column_if_the_output_is_no_terminal(
     running: Running,
 ) -> None:
-    done = inkstream("stream", "examples/7.png", "--url", running.url)
+    done = inkstream("stream", SEVEN, "--url", running.url)
     *lines, last = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split()[:2] for line in lines] == [["column", str(n)] for n in range(28)]
@@ -106,10 +73,16 @@ def test_stream_writes_a_line_for_each_column_if_the_output_is_no_terminal(
     assert "\x1b" not in done.stdout
 
 
-def test_stream_draws_in_a_terminal(running: Running) -> None:
-    with terminal("stream", "examples/7.png", "--url", running.url, "--pace", 0) as (process, end):
+def drawn(image: Path, running: Running, *options: object) -> str:
+    """Stream an image in a terminal; return all that comes there."""
+    with terminal("stream", image, "--url", running.url, *options) as (process, end):
         text = read_all(end)
         assert process.wait(60) == 0
+    return text
+
+
+def test_stream_draws_in_a_terminal(running: Running) -> None:
+    text = drawn(SEVEN, running, "--pace", 0)
     assert 0 < text.count("\x1b[17A") <= 27  # all pictures in one place
     assert "▀" in text
     assert "█" in text
@@ -117,12 +90,8 @@ def test_stream_draws_in_a_terminal(running: Running) -> None:
 
 
 def test_a_line_is_drawn_completely_and_in_few_bytes(tmp_path: Path) -> None:
-    with (
-        server(tmp_path, models="lines") as running,
-        terminal("stream", EXAMPLES / "hello.png", "--url", running.url) as (process, end),
-    ):
-        text = read_all(end)
-        assert process.wait(60) == 0
+    with server(tmp_path, models="lines") as running:
+        text = drawn(EXAMPLES / "hello.png", running)
     assert len(text.encode()) < 150_000  # 4 MB if every picture is written completely
     shown = screen(text)
     assert len(shown) <= 24
@@ -137,20 +106,13 @@ def test_a_terminal_that_is_too_small_gets_lines_of_text(
     running: Running, monkeypatch: pytest.MonkeyPatch, name: str, size: str
 ) -> None:
     monkeypatch.setenv(name, size)
-    with terminal("stream", "examples/7.png", "--url", running.url, "--pace", 0) as (process, end):
-        text = read_all(end)
-        assert process.wait(60) == 0
-    assert "\x1b" not in text
-    assert [line.split()[:2] for line in text.splitlines()[:-1]] == [
-        ["column", str(n)] for n in range(28)
-    ]
+    *lines, _ = drawn(SEVEN, running, "--pace", 0).splitlines()
+    assert [line.split()[:2] for line in lines] == [["column", str(n)] for n in range(28)]
+    assert "\x1b" not in "".join(lines)
 
 
 def test_an_interrupted_drawing_shows_the_cursor_again(running: Running) -> None:
-    with terminal("stream", EXAMPLES / "7.png", "--url", running.url, "--pace", 9_999) as (
-        process,
-        end,
-    ):
+    with terminal("stream", SEVEN, "--url", running.url, "--pace", 9_999) as (process, end):
         text = ""
         while "▀" not in text:
             text += os.read(end, 65_536).decode("utf-8", "ignore")
@@ -161,9 +123,7 @@ def test_an_interrupted_drawing_shows_the_cursor_again(running: Running) -> None
     assert "Traceback" not in text
 
 
-def test_recognize_shows_its_progress_if_only_stderr_is_a_terminal(
-    tiny: Checkpoint,
-) -> None:
+def test_recognize_shows_its_progress_if_only_stderr_is_a_terminal(tiny: Checkpoint) -> None:
     parent_end, child_end = pty.openpty()
     args = [*INKSTREAM, "recognize", str(DIGITS), "--json", "--model", str(tiny.path)]
     with subprocess.Popen(args, cwd=ROOT, stdout=subprocess.PIPE, stderr=child_end) as process:
@@ -176,23 +136,16 @@ def test_recognize_shows_its_progress_if_only_stderr_is_a_terminal(
     assert "100%" in shown
 
 
-def test_stream_without_a_server_names_the_command_that_starts_one(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert cli.run(["stream", str(EXAMPLES / "7.png"), "--url", "ws://127.0.0.1:9"]) == 1
-    assert "inkstream serve" in one_line(capsys.readouterr().err)
-
-
-def test_stream_sends_its_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stream_sends_its_key(tmp_path: Path) -> None:
     with server(tmp_path, api_keys="sesame") as running:
-        args = ["stream", str(EXAMPLES / "7.png"), "--url", running.url]
-        assert cli.run([*args, "--key", "wrong"]) == 1
-        assert "wrong" not in one_line(capsys.readouterr().err)
-        assert cli.run([*args, "--key", "sesame"]) == 0
+        command = ["stream", SEVEN, "--url", running.url, "--key"]
+        refused = run_here(*command, "wrong")
+        assert refused.returncode == 1
+        assert "wrong" not in one_line(refused.stderr)
+        assert run_here(*command, "sesame").returncode == 0
 
 
-def test_the_error_of_streaming_an_invalid_image_is_one_line_and_code_1(
-    running: Running, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.run(["stream", str(ROOT / "pyproject.toml"), "--url", running.url]) == 1
-    assert "pyproject.toml: not an image" in one_line(capsys.readouterr().err)
+def test_the_error_of_streaming_an_invalid_image_is_one_line_and_code_1(running: Running) -> None:
+    done = run_here("stream", ROOT / "pyproject.toml", "--url", running.url)
+    assert done.returncode == 1
+    assert "pyproject.toml: not an image" in one_line(done.stderr)

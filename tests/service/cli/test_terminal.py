@@ -13,12 +13,7 @@ from inkstream.service.cli.terminal import (
     sure_since,
 )
 from inkstream.service.client.conversation import Result
-from inkstream.service.protocol.server_messages import (
-    Character,
-    Letter,
-    Spelling,
-    Word,
-)
+from inkstream.service.protocol.server_messages import Character, Letter, Spelling, Word
 from tests.helpers.command_line import screen
 
 COLUMNS = np.array([[0, 255, 0], [255, 0, 0]], np.uint8)  # two columns of three pixels
@@ -109,11 +104,6 @@ def test_the_summary_names_the_column_since_which_the_answer_was_sure() -> None:
     assert sure_since([("7", 0.5)]) is None
 
 
-@pytest.mark.parametrize(("size", "fits"), [((80, 24), True), ((40, 24), False), ((80, 7), False)])
-def test_a_picture_of_a_digit_needs_enough_space(size: tuple[int, int], fits: bool) -> None:
-    assert DigitView(np.zeros((28, 8), np.uint8), "ab", size).fits == fits
-
-
 # Lines
 
 
@@ -171,9 +161,19 @@ def test_a_still_wider_line_shows_its_end_and_all_of_its_text() -> None:
     assert rows[4:7] == ["  " + "x" * 10] * 3
 
 
-@pytest.mark.parametrize(("height", "fits"), [(7, True), (6, False)])
-def test_a_picture_of_a_line_needs_a_row_for_its_text(height: int, fits: bool) -> None:
-    assert line_view(size=(80, height)).fits == fits
+@pytest.mark.parametrize(
+    ("kind", "size", "fits"),
+    [
+        ("digit", (80, 24), True),
+        ("digit", (40, 24), False),
+        ("digit", (80, 7), False),
+        ("line", (80, 7), True),
+        ("line", (80, 6), False),  # no row for the text
+    ],
+)
+def test_a_picture_needs_enough_space(kind: str, size: tuple[int, int], fits: bool) -> None:
+    is_digit, digit = kind == "digit", np.zeros((28, 8), np.uint8)
+    assert (DigitView(digit, "ab", size) if is_digit else line_view(size=size)).fits == fits
 
 
 def test_letters_at_the_same_column_are_drawn_side_by_side() -> None:

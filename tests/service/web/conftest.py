@@ -1,12 +1,16 @@
 """Fixtures: a server, a browser, and the writing pad in it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.helpers.pad_page import Pad, chromium
+from tests.helpers.pad_page import HELLO, Pad, chromium
 from tests.helpers.running_server import Running, server
+
+OpenPad = Callable[..., Pad]
 
 
 @pytest.fixture(scope="package")
@@ -23,13 +27,40 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def url(running: Running) -> str:
+    return address(running)
+
+
+def address(running: Running) -> str:
+    """Return the address of a server's pad."""
     return f"http://127.0.0.1:{running.port}/"
 
 
 @pytest.fixture
-def pad(browser: Browser, url: str) -> Iterator[Pad]:
-    opened = Pad(browser, url, viewport={"width": 1100, "height": 800})
+def open_pad(browser: Browser) -> Iterator[OpenPad]:
+    """Return a function that opens the pad of an address, with options of `Pad`, for this test."""
+    with ExitStack() as pads:
+
+        def opened(url: str, script: str = "", **options: Any) -> Pad:
+            options.setdefault("viewport", {"width": 1100, "height": 800})
+            pad = Pad(browser, url, script, **options)
+            pads.callback(pad.page.close)
+            return pad
+
+        yield opened
+
+
+@pytest.fixture
+def pad(open_pad: OpenPad, url: str) -> Iterator[Pad]:
+    opened = open_pad(url)
     yield opened
     opened.page.close()
     assert not opened.console_texts
     assert all("127.0.0.1" in address for address in opened.requested_urls)
+
+
+@pytest.fixture
+def written(pad: Pad) -> Pad:
+    """Return the pad with one line, which has been read."""
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    return pad

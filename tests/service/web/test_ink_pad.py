@@ -6,7 +6,8 @@ The page is the example for users, which brings its policy along.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,29 +24,17 @@ HEIGHT = 118.0  # of the field without its border
 
 
 @contextmanager
-def foreign_page(inkstream: str, listening: ThreadingHTTPServer) -> Iterator[str]:
-    """Serve the example with the element of the server at `inkstream`; yield the page's address."""
-    text = EXAMPLE.read_text()
-    body = text.replace("127.0.0.1:8000", inkstream.removeprefix("http://")).encode()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/" else 404)
-            self.send_header("content-type", "text/html")
-            self.end_headers()
-            self.wfile.write(body if self.path == "/" else b"")
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Log nothing: the test's output is no place for requests."""
-
-    listening.RequestHandlerClass = Handler
-    thread = threading.Thread(target=listening.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.server_port}/"
-    finally:
-        listening.shutdown()
-        thread.join()
+def files_of(folder: Path) -> Iterator[str]:
+    """Serve the files of a folder; yield the origin."""
+    handler = partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.server_port}"
+        finally:
+            listening.shutdown()
+            thread.join()
 
 
 def write(page: Page) -> None:
@@ -62,36 +51,36 @@ def write(page: Page) -> None:
 
 
 def test_a_foreign_page_embeds_the_element(browser: Browser, tmp_path: Path) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as listening:
-        origin = f"http://127.0.0.1:{listening.server_port}"
-        with (
-            server(tmp_path, models="lines", origins=(origin,)) as running,
-            foreign_page(f"http://127.0.0.1:{running.port}", listening) as address,
-        ):
-            page = browser.new_page()
-            violations: list[str] = []
-            page.on("console", lambda message: violations.append(message.text))
-            page.goto(address)
-            expect(page.locator("ink-pad canvas")).to_be_visible()
-            page.evaluate(
-                """() => {
-                  window.events = [];
-                  const pad = document.querySelector("ink-pad");
-                  for (const kind of ["input", "change"]) {
-                    pad.addEventListener(kind, () => {
-                      events.push([kind, pad.text]);
-                      pad.dataset[kind] = "";
-                    });
-                  }
-                }"""
-            )
-            write(page)
-            expect(page.locator("ink-pad[data-change]")).to_be_visible()
-            kinds = {kind for kind, _ in page.evaluate("events")}
-            assert kinds == {"input", "change"}
-            assert page.evaluate("document.querySelector('ink-pad').text") == "hello, world!"
-            expect(page.locator("output")).to_have_text("hello, world!")
-            page.evaluate("document.querySelector('ink-pad').clear()")
-            assert page.evaluate("document.querySelector('ink-pad').text") == ""
-            assert [each for each in violations if "favicon" not in each] == []
-            page.close()
+    with (
+        files_of(tmp_path) as origin,
+        server(tmp_path, models="lines", origins=(origin,)) as running,
+    ):
+        text = EXAMPLE.read_text().replace("127.0.0.1:8000", f"127.0.0.1:{running.port}")
+        (tmp_path / "index.html").write_text(text)
+        page = browser.new_page()
+        violations: list[str] = []
+        page.on("console", lambda message: violations.append(message.text))
+        page.goto(origin)
+        expect(page.locator("ink-pad canvas")).to_be_visible()
+        page.evaluate(
+            """() => {
+              window.events = [];
+              const pad = document.querySelector("ink-pad");
+              for (const kind of ["input", "change"]) {
+                pad.addEventListener(kind, () => {
+                  events.push([kind, pad.text]);
+                  pad.dataset[kind] = "";
+                });
+              }
+            }"""
+        )
+        write(page)
+        expect(page.locator("ink-pad[data-change]")).to_be_visible()
+        kinds = {kind for kind, _ in page.evaluate("events")}
+        assert kinds == {"input", "change"}
+        assert page.evaluate("document.querySelector('ink-pad').text") == "hello, world!"
+        expect(page.locator("output")).to_have_text("hello, world!")
+        page.evaluate("document.querySelector('ink-pad').clear()")
+        assert page.evaluate("document.querySelector('ink-pad').text") == ""
+        assert [text for text in violations if "favicon" not in text] == []
+        page.close()

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.helpers.pad_page import CHROMIUM, HELLO, Pad
+from tests.service.web.conftest import OpenPad
 
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 MAX_TABS = 60  # until the focus has been everywhere
@@ -37,34 +39,18 @@ COLOURS = """async () => {
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
 MAIN_CONTROLS = {
-    "Documents",
-    "image",
-    "Export",
-    "Settings",
-    "paper",
-    "undo",
-    "eraser",
-    "next",
-    "clear",
-    "hello,",
-    "world!",
-    "copy",
+    *("Documents", "image", "Export", "Settings", "paper", "undo", "eraser", "next", "clear"),
+    *("hello,", "world!", "copy"),
 }
 
 
-def luminance(rgb: list[int]) -> float:
-    """Return the relative luminance of a colour (WCAG 2.2)."""
-    shares = [value / 255 for value in rgb]
-    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
-    return sum(
-        weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
-    )
-
-
-def contrast(one: list[int], other: list[int]) -> float:
-    """Return the contrast of two colours (WCAG 2.2)."""
-    darker, brighter = sorted([luminance(one), luminance(other)])
-    return (brighter + 0.05) / (darker + 0.05)
+def least_contrast(colour: list[int], others: list[list[int]]) -> float:
+    """Return the least contrast of a colour with others, of red, green and blue (WCAG 2.2)."""
+    shares = np.array([colour, *others]) / 255
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    one, *luminances = linear @ (0.2126, 0.7152, 0.0722)
+    brighter, darker = np.maximum(one, luminances), np.minimum(one, luminances)
+    return float(((brighter + 0.05) / (darker + 0.05)).min())
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -76,8 +62,8 @@ def test_the_ribbon_carries_its_letters_and_e_and_r_differ(
     page.goto(url)
     colours = page.evaluate(COLOURS.replace("LABELS", json.dumps(labels)))
     page.close()
-    assert min(contrast(colours["ink"], each) for each in colours["bars"]) >= MIN_CONTRAST
-    assert min(contrast(colours["paper"], each) for each in colours["curves"]) >= MIN_CONTRAST
+    assert least_contrast(colours["ink"], colours["bars"]) >= MIN_CONTRAST
+    assert least_contrast(colours["paper"], colours["curves"]) >= MIN_CONTRAST
     for of in (colours["bars"], colours["curves"]):
         assert math.dist(of[labels.index("e")], of[labels.index("r")]) >= MIN_DIFFERENCE
 
@@ -94,15 +80,14 @@ def test_with_reduced_motion_the_example_stands_still(browser: Browser, url: str
 
 
 @pytest.fixture(params=[(640, 400), (512, 384)], ids=["1280 pixels", "1024 pixels"])
-def zoomed(request: pytest.FixtureRequest, browser: Browser, url: str) -> Iterator[Pad]:
+def zoomed(request: pytest.FixtureRequest, open_pad: OpenPad, url: str) -> Iterator[Pad]:
     """Open the page at 200 %, which halves the window, and write a line."""
     width, height = request.param
     viewport = {"width": width, "height": height}
-    pad = Pad(browser, url, viewport=viewport, device_scale_factor=2)
+    pad = open_pad(url, viewport=viewport, device_scale_factor=2)
     pad.write(*HELLO, scale=0.5)
     pad.settle()
     yield pad
-    pad.page.close()
     assert not pad.console_texts
 
 

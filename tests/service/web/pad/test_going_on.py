@@ -1,11 +1,6 @@
 """The writing pad while its server goes away and comes back: no stroke is lost."""
 
-import json
 import signal
-import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -13,9 +8,11 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from inkstream.model.checkpoint import sealed
-from tests.helpers.command_line import INKSTREAM, ROOT
+from tests.helpers.command_line import ROOT
 from tests.helpers.pad_page import CHROMIUM, HELLO, Pad
-from tests.helpers.running_server import Running, server
+from tests.helpers.running_server import server
+from tests.helpers.target import Target
+from tests.service.web.conftest import OpenPad, address
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
@@ -24,19 +21,10 @@ HALF = len(HELLO) // 2
 KEYS = "for this test alone: 32 characters"
 
 
-@contextmanager
-def process(port: int, weights: Path) -> Iterator[subprocess.Popen[str]]:
+def serving(weights: Path, port: int = 0) -> Target:
     """Serve `lines` of a folder of weights in another process."""
-    options = ["--port", str(port), "--models", "lines", "--weights", str(weights)]
-    command = [*INKSTREAM, "serve", *options, "--log-format", "json", "--resume-keys", KEYS]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as serving:
-        assert serving.stderr is not None
-        try:
-            assert json.loads(serving.stderr.readline())["event"] == "serving"
-            yield serving
-        finally:
-            serving.kill()
-            serving.stderr.read()
+    flags = ("--port", str(port), "--models", "lines", "--weights", str(weights))
+    return Target(*flags, "--resume-keys", KEYS)
 
 
 def other_weights(folder: Path) -> Path:
@@ -47,12 +35,6 @@ def other_weights(folder: Path) -> Path:
     folder.mkdir()
     (folder / "lines.onnx").write_bytes(sealed(net.SerializeToString()))
     return folder
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -67,47 +49,42 @@ def undisturbed(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> s
     return text
 
 
-def address(running: Running) -> str:
-    return f"http://127.0.0.1:{running.port}/"
-
-
 @pytest.mark.parametrize(
     ("how", "same"),
     [(signal.SIGKILL, True), (signal.SIGTERM, True), (signal.SIGTERM, False)],
     ids=["killed", "stopped", "replaced by another version"],
 )
 def test_a_word_is_finished_after_its_server_went_away(
-    browser: Browser, tmp_path: Path, undisturbed: str, how: signal.Signals, same: bool
+    open_pad: OpenPad, tmp_path: Path, undisturbed: str, how: signal.Signals, same: bool
 ) -> None:
-    port, after = free_port(), LINES.parent if same else other_weights(tmp_path / "other")
-    with process(port, LINES.parent) as first:
-        pad = Pad(browser, f"http://127.0.0.1:{port}/", viewport={"width": 1100, "height": 800})
+    after = LINES.parent if same else other_weights(tmp_path / "other")
+    with serving(LINES.parent) as first:
+        pad = open_pad(f"{first.http}/")
         pad.write(*HELLO[:HALF], scale=0.6)
         expect(pad.page.locator("#text button").first).to_be_visible()
         _begin_stroke(pad, HELLO[HALF])
-        first.send_signal(how)
-        first.wait()
+        first.stop(how)
     expect(pad.page.locator("#state-words")).to_have_text("reconnecting")
     _end_stroke(pad, HELLO[HALF])
     pad.write(*HELLO[HALF + 1 :], scale=0.6)
-    with process(port, after):
+    with serving(after, first.port):
         expect(pad.page.locator("#state-words")).to_have_text("connected")
         pad.settle()
+        assert pad.sent[0]["type"] == "resume"
         assert pad.text == undisturbed != ""
         pad.see()
         letters = pad.page.locator("#letters button").all_inner_texts()
         assert pad.text.replace(" ", "") == "".join(letters)
         expect(pad.page.locator("#error")).to_be_hidden()
-        pad.page.close()
 
 
 def test_the_page_opens_and_is_written_on_without_a_server(
-    browser: Browser, tmp_path: Path, undisturbed: str
+    open_pad: OpenPad, tmp_path: Path, undisturbed: str
 ) -> None:
     kept = "caches.match('web/pad/app.js').then((file) => file !== undefined)"
     with server(tmp_path, models="lines") as first:
         port = first.port
-        pad = Pad(browser, address(first), service_workers="allow")
+        pad = open_pad(address(first), service_workers="allow")
         while not pad.page.evaluate(kept):
             pad.page.wait_for_timeout(100)
     pad.page.reload()
@@ -118,7 +95,6 @@ def test_the_page_opens_and_is_written_on_without_a_server(
     expect(pad.page.locator("#undo")).to_be_enabled()
     with server(tmp_path, models="lines", port=port):
         expect(pad.page.locator("#text li")).to_have_text(undisturbed)
-        pad.page.close()
 
 
 def _begin_stroke(pad: Pad, stroke: list[list[float]]) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from inkstream.service.rest.bodies import BodyReader
 from tests.helpers.command_line import EXAMPLES
 from tests.helpers.pad_page import CHROMIUM, HELLO, Pad
 from tests.helpers.running_server import Running, server
+from tests.service.web.conftest import address
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
@@ -31,17 +33,28 @@ TRANSFER = """([name, type, data, kind]) => {
 }"""
 
 
-def answer(running: Running, image: Path, model: str) -> dict[str, object]:
+def answer(running: Running, image: Path, query: str) -> Any:
     """Return the server's answer for a whole image."""
-    url = f"http://127.0.0.1:{running.port}/v1/recognize?model={model}"
-    body: dict[str, object] = httpx.post(url, content=image.read_bytes()).json()
-    return body
+    url = f"{address(running)}v1/recognize?{query}"
+    return httpx.post(url, content=image.read_bytes(), timeout=60).json()
 
 
-def transfer(pad: Pad, image: Path, kind: str) -> None:
-    """Drop an image on the pad, or paste it."""
-    data = base64.b64encode(image.read_bytes()).decode()
-    pad.page.evaluate(TRANSFER, [image.name, "image/png", data, kind])
+def transfer(pad: Pad, file: Path, kind: str) -> None:
+    """Drop a file on the pad, or paste it."""
+    data = base64.b64encode(file.read_bytes()).decode()
+    media_type = "text/plain" if file.suffix == ".txt" else "image/png"
+    pad.page.evaluate(TRANSFER, [file.name, media_type, data, kind])
+
+
+def choose(pad: Pad, file: Path) -> None:
+    """Choose a file by the pad's button."""
+    pad.page.locator("#file").set_input_files(file)
+
+
+def explained(pad: Pad, text: str, status: int) -> None:
+    """Wait for an error; check that the browser says nothing on the console but its status."""
+    expect(pad.page.locator("#error")).to_contain_text(text)
+    pad.console_texts = [logged for logged in pad.console_texts if str(status) not in logged]
 
 
 def paper_with_a_line(path: Path) -> Path:
@@ -64,9 +77,9 @@ def played(pad: Pad) -> bytes:
 def test_a_played_line_has_the_text_of_the_whole_image(running: Running, pad: Pad) -> None:
     pad.choose_speed("all")
     transfer(pad, LINE, "drop")
-    expected = answer(running, LINE, "lines")
-    expect(pad.page.locator("#image-text")).to_have_text(str(expected["text"]))
-    assert len(played(pad)) == 32 * int(str(expected["columns"]))
+    expected = answer(running, LINE, "model=lines")
+    expect(pad.page.locator("#image-text")).to_have_text(expected["text"])
+    assert len(played(pad)) == 32 * expected["columns"]
     n = expected["columns"]
     expect(pad.page.locator("#position")).to_have_text(f"{n} of {n} columns")
 
@@ -75,27 +88,26 @@ def test_an_image_of_a_digit_can_be_pasted(running: Running, pad: Pad) -> None:
     pad.read_as("A digit")
     transfer(pad, DIGIT, "paste")
     expect(pad.page.locator("#position")).to_have_text("28 of 28 columns")
-    expect(pad.page.locator("#image-text")).to_have_text(
-        str(answer(running, DIGIT, "digits")["label"])
-    )
+    label = answer(running, DIGIT, "model=digits")["label"]
+    expect(pad.page.locator("#image-text")).to_have_text(label)
 
 
 def test_a_word_that_came_as_a_digit_is_offered_as_text(running: Running, pad: Pad) -> None:
     pad.read_as("A digit")
     transfer(pad, LINE, "drop")
-    expect(pad.page.locator("#image-text")).to_have_text(
-        str(answer(running, LINE, "digits")["label"])
-    )
+    label = answer(running, LINE, "model=digits")["label"]
+    expect(pad.page.locator("#image-text")).to_have_text(label)
     pad.page.wait_for_timeout(300)
     expect(pad.page.locator("#text li")).to_have_count(0)
     pad.page.get_by_role("button", name="Read as text").click()
-    expect(pad.page.locator("#text li")).to_have_text(str(answer(running, LINE, "lines")["text"]))
+    text = answer(running, LINE, "model=lines")["text"]
+    expect(pad.page.locator("#text li")).to_have_text(text)
     expect(pad.page.get_by_role("button", name="Read as text")).to_be_hidden()
 
 
 def test_a_page_that_came_as_a_digit_is_offered_as_text(pad: Pad) -> None:
     pad.read_as("A digit")
-    pad.page.locator("#file").set_input_files(PAGE)
+    choose(pad, PAGE)
     pad.page.get_by_role("button", name="Read as text").click()
     expect(pad.page.locator("#page button").last).to_be_enabled()
 
@@ -103,7 +115,7 @@ def test_a_page_that_came_as_a_digit_is_offered_as_text(pad: Pad) -> None:
 def test_a_server_without_text_offers_none(browser: Browser, tmp_path: Path) -> None:
     with server(tmp_path, models="digits") as running:
         page = browser.new_page(service_workers="block")
-        page.goto(f"http://127.0.0.1:{running.port}/")
+        page.goto(address(running))
         page.get_by_role("button", name="Settings").click()
         page.locator("#reads").select_option("A digit")
         page.keyboard.press("Escape")
@@ -126,18 +138,18 @@ def test_a_server_without_pages_promises_none_and_gets_none(pad: Pad) -> None:
     pad.page.reload()
     expect(pad.page.locator("#state-words")).to_have_text("connected")
     expect(pad.page.locator("#pages")).to_have_attribute("hidden", "")
-    pad.page.locator("#file").set_input_files(PAGE)
+    choose(pad, PAGE)
     expect(pad.page.locator("#error")).to_contain_text("reads no whole pages")
     expect(pad.page.locator("#player")).to_be_hidden()
     pad.choose_speed("all")
-    pad.page.locator("#file").set_input_files(LINE)
+    choose(pad, LINE)
     expect(pad.page.locator("#text li")).to_have_text("hello, world!")
     assert not any("page/columns" in url for url in pad.requested_urls)
 
 
 def test_playing_can_be_paused_stepped_and_resumed(pad: Pad) -> None:
     pad.choose_speed("5")
-    pad.page.locator("#file").set_input_files(LINE)
+    choose(pad, LINE)
     play, step = pad.page.locator("#play"), pad.page.locator("#step")
     expect(play).to_have_text("Pause")
     step.click()
@@ -163,16 +175,13 @@ def test_playing_can_be_paused_stepped_and_resumed(pad: Pad) -> None:
 
 def test_an_error_of_a_proxy_is_shown(pad: Pad) -> None:
     pad.page.route("**/v1/page/columns*", lambda route: route.fulfill(status=502, body="<html>"))
-    pad.page.locator("#file").set_input_files(LINE)
-    expect(pad.page.locator("#error")).to_contain_text("answer was 502")
-    pad.console_texts = [
-        each for each in pad.console_texts if "502" not in each
-    ]  # the browser's own
+    choose(pad, LINE)
+    explained(pad, "answer was 502", 502)
 
 
 def test_writing_goes_on_beside_an_image(pad: Pad) -> None:
     pad.choose_speed("5")
-    pad.page.locator("#file").set_input_files(LINE)
+    choose(pad, LINE)
     expect(pad.page.locator("#player")).to_be_visible()
     pad.write(*HELLO, scale=0.6)
     expect(pad.page.locator("#text li")).to_have_text("hello, world!")
@@ -181,7 +190,7 @@ def test_writing_goes_on_beside_an_image(pad: Pad) -> None:
 
 def test_a_closed_image_is_not_played_on(pad: Pad) -> None:
     pad.choose_speed("20")
-    pad.page.locator("#file").set_input_files(LINE)
+    choose(pad, LINE)
     expect(pad.page.locator("#position")).to_contain_text("columns")
     pad.page.locator("#close-image").click()
     expect(pad.page.locator("#player")).to_be_hidden()
@@ -192,39 +201,28 @@ def test_a_closed_image_is_not_played_on(pad: Pad) -> None:
     expect(pad.page.locator("#text li")).to_have_count(0)
 
 
+@pytest.mark.parametrize("name", ["no.png", "a.txt"])
 def test_a_file_that_is_not_an_image_causes_an_error_and_keeps_the_line(
-    pad: Pad, tmp_path: Path
+    written: Pad, tmp_path: Path, name: str
 ) -> None:
-    pad.write(*HELLO, scale=0.6)
-    pad.settle()
-    before = pad.text
-    (tmp_path / "no.png").write_text("text")
-    pad.page.locator("#file").set_input_files(tmp_path / "no.png")
-    expect(pad.page.locator("#error")).to_contain_text("not an image")
-    assert pad.text == before
-    pad.console_texts = [
-        each for each in pad.console_texts if "415" not in each
-    ]  # the browser's own
-
-
-def test_a_dropped_file_that_is_not_an_image_causes_an_error(pad: Pad) -> None:
-    data = base64.b64encode(b"text").decode()
-    pad.page.evaluate(TRANSFER, ["a.txt", "text/plain", data, "drop"])
-    expect(pad.page.locator("#error")).to_contain_text("not an image")
-    pad.console_texts = [
-        each for each in pad.console_texts if "415" not in each
-    ]  # the browser's own
+    before = written.text
+    (tmp_path / name).write_text("text")
+    if name == "no.png":
+        choose(written, tmp_path / name)
+    else:
+        transfer(written, tmp_path / name, "drop")
+    explained(written, "not an image", 415)
+    assert written.text == before
 
 
 def test_all_lines_of_a_page_enter_the_document(running: Running, pad: Pad) -> None:
-    url = f"http://127.0.0.1:{running.port}/v1/recognize?model=lines&page=true"
-    lines = httpx.post(url, content=PAGE.read_bytes(), timeout=60).json()["lines"]
+    lines = answer(running, PAGE, "model=lines&page=true")["lines"]
     assert len(lines) > 3
-    pad.page.locator("#file").set_input_files(PAGE)
-    expect(pad.page.locator("#text li")).to_have_text([each["text"] for each in lines])
+    choose(pad, PAGE)
+    expect(pad.page.locator("#text li")).to_have_text([line["text"] for line in lines])
     position, n = pad.page.locator("#position"), lines[-1]["columns"]
     expect(position).to_have_text(f"Line {len(lines)} of {len(lines)}, {n} of {n} columns")
-    assert len(played(pad)) == 32 * sum(each["columns"] for each in lines)
+    assert len(played(pad)) == 32 * sum(line["columns"] for line in lines)
     pad.page.get_by_role("button", name="Undo").click()
     expect(pad.page.locator("#text li")).to_have_count(0)
 
@@ -232,25 +230,22 @@ def test_all_lines_of_a_page_enter_the_document(running: Running, pad: Pad) -> N
 def test_a_page_is_shown_with_a_box_around_each_line_which_shows_its_text(
     running: Running, pad: Pad
 ) -> None:
-    url = f"http://127.0.0.1:{running.port}/v1/recognize?model=lines&page=true"
-    page = httpx.post(url, content=PAGE.read_bytes(), timeout=60).json()
-    pad.page.locator("#file").set_input_files(PAGE)
+    page = answer(running, PAGE, "model=lines&page=true")
+    choose(pad, PAGE)
     boxes = pad.page.locator("#page button")
     expect(boxes).to_have_count(len(page["lines"]))
     expect(boxes.last).to_be_enabled()
     second, canvas = boxes.nth(1).bounding_box(), pad.page.locator("#page canvas").bounding_box()
     assert second is not None
     assert canvas is not None
-    corners = page["lines"][1]["box"]
+    x, y = zip(*page["lines"][1]["box"], strict=True)  # of its corners
     scale = canvas["width"] / page["width"]
-    assert second["y"] - canvas["y"] == pytest.approx(scale * min(y for _, y in corners), abs=1)
-    assert second["width"] == pytest.approx(
-        scale * (max(x for x, _ in corners) - min(x for x, _ in corners)), abs=1
-    )
+    assert second["y"] - canvas["y"] == pytest.approx(scale * min(y), abs=1)
+    assert second["width"] == pytest.approx(scale * (max(x) - min(x)), abs=1)
     boxes.nth(1).click()
     expect(pad.page.locator("#image-text")).to_have_text(page["lines"][1]["text"])
     expect(pad.page.locator("#position")).to_contain_text(f"Line 2 of {len(page['lines'])}")
-    pad.page.locator("#file").set_input_files(LINE)
+    choose(pad, LINE)
     expect(pad.page.locator("#page")).to_be_hidden()
 
 
@@ -258,8 +253,7 @@ def test_a_line_that_takes_a_small_part_of_its_paper_is_read_as_a_page(
     running: Running, pad: Pad, tmp_path: Path
 ) -> None:
     paper = paper_with_a_line(tmp_path / "paper.png")
-    url = f"http://127.0.0.1:{running.port}/v1/recognize?model=lines&page=true"
-    (line,) = httpx.post(url, content=paper.read_bytes(), timeout=60).json()["lines"]
+    (line,) = answer(running, paper, "model=lines&page=true")["lines"]
     pad.choose_speed("all")
     transfer(pad, paper, "drop")
     expect(pad.page.locator("#image-text")).to_have_text(line["text"])
@@ -269,10 +263,10 @@ def test_a_line_that_takes_a_small_part_of_its_paper_is_read_as_a_page(
 
 def test_a_page_is_played_at_once_and_a_line_at_a_speed_to_look_at(pad: Pad) -> None:
     speed = pad.page.locator("#speed")
-    pad.page.locator("#file").set_input_files(PAGE)
+    choose(pad, PAGE)
     expect(pad.page.locator("#text li").first).not_to_have_text("")
     expect(speed).to_have_value("all")
-    pad.page.locator("#file").set_input_files(LINE)
+    choose(pad, LINE)
     expect(speed).to_have_value("60")
 
 
@@ -283,8 +277,5 @@ def test_an_image_that_the_server_cannot_read_is_explained(
         raise UnreadableError("internal")
 
     monkeypatch.setattr(BodyReader, "page", fail)
-    pad.page.locator("#file").set_input_files(PAGE)
-    expect(pad.page.locator("#error")).to_contain_text("cannot read this image")
-    pad.console_texts = [
-        each for each in pad.console_texts if "422" not in each
-    ]  # the browser's own
+    choose(pad, PAGE)
+    explained(pad, "cannot read this image", 422)

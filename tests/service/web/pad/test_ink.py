@@ -11,21 +11,22 @@ from inkstream.service import installed_version
 from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.helpers.path_proxy import proxy
 from tests.helpers.running_server import Running, server
+from tests.service.web.conftest import OpenPad, address
 
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
 
-def test_the_page_shows_the_text_that_the_python_client_gets(running: Running, pad: Pad) -> None:
-    pad.see()
-    pad.write(*HELLO, scale=0.6)
-    pad.settle()
-    assert pad.text == recognize_at_once(running, pad) != ""
-    letters = pad.page.locator("#letters button").all_inner_texts()
-    assert pad.text.replace(" ", "") == "".join(letters)
-    assert pad.page.locator("#letters i").count() == len(pad.text.split())
-    expect(pad.page.locator("#version")).to_have_text(installed_version())
+def test_the_page_shows_the_text_that_the_python_client_gets(
+    running: Running, written: Pad
+) -> None:
+    assert written.text == recognize_at_once(running, written) != ""
+    written.see()
+    letters = written.page.locator("#letters button").all_inner_texts()
+    assert written.text.replace(" ", "") == "".join(letters)
+    assert written.page.locator("#letters i").count() == len(written.text.split())
+    expect(written.page.locator("#version")).to_have_text(installed_version())
 
 
 def test_a_late_stroke_changes_the_text_and_undoing_it_restores_the_text(
@@ -43,16 +44,14 @@ def test_a_late_stroke_changes_the_text_and_undoing_it_restores_the_text(
     assert pad.text == before
 
 
-def test_choosing_a_language_recognizes_the_ink_again(running: Running, pad: Pad) -> None:
-    pad.write(*HELLO, scale=0.6)
-    pad.settle()
-    assert pad.hints()["language"] == "english"  # the browser's language
-    in_english = pad.text
-    in_no_language = recognize_at_once(running, pad, language=None)
-    pad.set("#language", lambda menu: menu.select_option("No language"))
-    expect(pad.page.locator("#text li")).to_have_text(in_no_language)
-    pad.page.keyboard.press("Control+z")
-    expect(pad.page.locator("#text li")).to_have_text(in_english)
+def test_choosing_a_language_recognizes_the_ink_again(running: Running, written: Pad) -> None:
+    assert written.hints()["language"] == "english"  # the browser's language
+    in_english = written.text
+    in_no_language = recognize_at_once(running, written, language=None)
+    written.set("#language", lambda menu: menu.select_option("No language"))
+    expect(written.page.locator("#text li")).to_have_text(in_no_language)
+    written.page.keyboard.press("Control+z")
+    expect(written.page.locator("#text li")).to_have_text(in_english)
 
 
 def test_small_writing_gets_its_own_frame_and_its_letters_stay_aligned(pad: Pad) -> None:
@@ -87,30 +86,17 @@ def test_lines_have_streams_of_their_own_and_can_be_gone_back_to(
     expect(pad.page.locator("#text li").nth(1)).to_have_text(second)
 
 
-@pytest.mark.parametrize("slope", [0.2, -0.2])
-def test_a_slanted_line_is_one_line(running: Running, pad: Pad, slope: float) -> None:
-    top = 0 if slope > 0 else 210  # it falls or rises by a row
-    pad.write(*([[x, top + y + slope * x] for x, y in stroke] for stroke in HELLO))
-    pad.settle()
-    assert pad.texts == [recognize_at_once(running, pad)]
-    assert len(pad.strokes()[0]) == len(HELLO)
-
-
-def test_rows_closer_together_than_the_rules_are_lines_of_their_own(pad: Pad) -> None:
-    pitch = 220.0  # units of the example: half a row
-    for number in range(4):
-        lower = [[[x, y + number * pitch] for x, y in stroke] for stroke in HELLO]
-        pad.write(*lower, scale=0.4, left=100)
-    expect(pad.page.locator("#text li")).to_have_text(["hello, world!"] * 4)
-
-
-def test_a_new_line_between_two_moves_the_ink_below_down(pad: Pad) -> None:
+@pytest.mark.parametrize("new_line", ["button", "key"])
+def test_a_new_line_between_two_moves_the_ink_below_down(pad: Pad, new_line: str) -> None:
     pad.write(*HELLO[:6], scale=0.6)
     pad.write(*HELLO, scale=0.6, row=1)
     pad.settle()
     pad.page.locator("#text button").first.click()
     pad.page.keyboard.press("Escape")
-    pad.page.get_by_role("button", name="New line").click()
+    if new_line == "button":
+        pad.page.get_by_role("button", name="New line").click()
+    else:
+        pad.page.locator("#paper").press("Enter")
     first, last = pad.texts
     pad.write(*HELLO[:2], scale=0.6, row=1)
     expect(pad.page.locator("#text li")).to_have_count(3)
@@ -141,44 +127,23 @@ def test_a_digit_has_bars_and_one_beside_it_is_another_digit(running: Running, p
     pad.wait_for_strokes(2)
 
 
-def test_the_ink_is_sent_again_to_a_restarted_server(browser: Browser, tmp_path: Path) -> None:
-    with server(tmp_path, models="lines") as first:
-        port = first.port
-        pad = Pad(browser, f"http://127.0.0.1:{port}/")
-        pad.write(*HELLO)
-        pad.settle()
-        before = pad.text
-    expect(pad.page.locator("#error")).to_be_visible()
-    with server(tmp_path, models="lines", port=port):
-        expect(pad.page.locator("#state-words")).to_have_text("connected", timeout=20_000)
-        expect(pad.page.locator("#error")).to_be_hidden()
-        assert pad.text == before
-        assert pad.sent[0]["type"] == "resume"
-        pad.write(*HELLO, scale=0.6, row=1)
-        pad.settle()
-        assert pad.texts[0] == before
-        assert len(pad.texts) == 2
-        pad.page.close()
-
-
-def test_the_page_works_below_a_proxys_path(browser: Browser, tmp_path: Path) -> None:
+def test_the_page_works_below_a_proxys_path(open_pad: OpenPad, tmp_path: Path) -> None:
     with (
         server(tmp_path, models="lines", root_path="/ink") as running,
-        proxy(running.port, "/ink") as address,
+        proxy(running.port, "/ink") as proxied,
     ):
-        pad = Pad(browser, f"{address}/")
+        pad = open_pad(f"{proxied}/")
         pad.write(*HELLO, scale=0.6)
         pad.settle()
         assert pad.text == recognize_at_once(running, pad) != ""
         assert all("/ink/" in url for url in pad.requested_urls)
         assert not pad.console_texts
-        pad.page.close()
 
 
 def test_the_page_asks_for_the_api_key_of_a_server(browser: Browser, tmp_path: Path) -> None:
     with server(tmp_path, models="lines", api_keys=("secret",)) as running:
         page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{running.port}/")
+        page.goto(address(running))
         expect(page.locator("#error")).to_have_text("This server requires an API key.")
         for key, error in (
             ("of two words", "key has other characters than letters, digits and !#$%&'*+.^_`|~-"),
@@ -191,17 +156,6 @@ def test_the_page_asks_for_the_api_key_of_a_server(browser: Browser, tmp_path: P
                 expect(page.locator("#error")).to_have_text(error)
         expect(page.locator("#state-words")).to_have_text("connected")
         page.close()
-
-
-def test_undo_and_new_line_have_keyboard_shortcuts(pad: Pad) -> None:
-    pad.write(*HELLO[:3])
-    pad.wait_for_strokes(3)
-    pad.page.locator("#paper").focus()
-    pad.page.keyboard.press("Control+z")
-    pad.wait_for_strokes(2)
-    pad.page.keyboard.press("Enter")
-    pad.write(*HELLO[:1], row=1)
-    expect(pad.page.locator("#text li")).to_have_count(2)
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
@@ -234,20 +188,3 @@ def test_the_page_is_accessible(screen: Pad) -> None:
     found = screen.page.evaluate("axe.run()")
     assert len(found["passes"]) > 10
     assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
-
-
-def test_a_touch_writes_until_a_pen_is_used(browser: Browser, url: str) -> None:
-    pad = Pad(browser, url, has_touch=True)
-    box = pad.page.locator("#pad").bounding_box()
-    assert box is not None
-    pad.page.touchscreen.tap(box["x"] + 50, box["y"] + 50)
-    pad.wait_for_strokes(1)
-    devtools = pad.page.context.new_cdp_session(pad.page)
-    pen = {"x": box["x"] + 90, "y": box["y"] + 60, "button": "left", "pointerType": "pen"}
-    for kind in ("mousePressed", "mouseReleased"):
-        devtools.send("Input.dispatchMouseEvent", pen | {"type": kind, "clickCount": 1})
-    pad.wait_for_strokes(2)
-    pad.page.touchscreen.tap(box["x"] + 150, box["y"] + 50)
-    pad.page.wait_for_timeout(100)
-    assert len(pad.strokes()[0]) == 2
-    pad.page.close()

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.helpers.pad_page import CHROMIUM, HELLO, ROW_HEIGHT, Pad
-from tests.service.web.pad.test_pens import Pointer
+from tests.service.web.pad.pointer import Pointer
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
@@ -37,7 +37,7 @@ def write(pad: Pad, text: str, row: int) -> None:
     top, finger = row * ROW_HEIGHT - scrolled, Pointer(pad)
     for stroke in ink_of(text):
         for number, (x, y) in enumerate(stroke):
-            finger.touch("Move" if number else "Start", x, y + top)
+            finger.touch("Move" if number else "Start", (x, y + top))
         finger.touch("End")
 
 

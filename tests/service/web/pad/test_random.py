@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.helpers.pad_page import CHROMIUM, ROW_HEIGHT, Pad
 from tests.helpers.running_server import server
+from tests.service.web.conftest import OpenPad, address
+from tests.service.web.pad.pointer import draw
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
@@ -56,14 +58,9 @@ def write(pad: Pad, model: Model, rng: random.Random) -> None:
     row = rng.randrange(N_ROWS)
     n = model.now.get(row, {"strokes": 0})["strokes"]
     scrolled = float(pad.page.evaluate("document.querySelector('#paper').scrollTop"))
-    box = pad.page.locator("#pad").bounding_box()
-    assert box is not None
     # From the middle of the row down: such a stroke never belongs to the row above or below.
-    x, y = box["x"] + 20 + 40 * n, box["y"] + row * ROW_HEIGHT + 48 - scrolled
-    pad.page.mouse.move(x, y)
-    pad.page.mouse.down()
-    pad.page.mouse.move(x + 4, y + 40, steps=6)
-    pad.page.mouse.up()
+    x, y = 20 + 40 * n, row * ROW_HEIGHT + 48 - scrolled
+    draw(pad, (x, y), (x + 4, y + 40), steps=6)
     after = copied(model.now)
     after.setdefault(row, {"strokes": 0, "typed": None})["strokes"] += 1
     model.commit(after)
@@ -148,11 +145,11 @@ def use_without_server(pad: Pad, model: Model, rng: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_document_is_what_its_model_holds(browser: Browser, tmp_path: Path, seed: int) -> None:
+def test_the_document_is_what_its_model_holds(open_pad: OpenPad, tmp_path: Path, seed: int) -> None:
     rng, model = random.Random(seed), Model()
     with server(tmp_path, models="lines") as running:
         port = running.port
-        pad = Pad(browser, f"http://127.0.0.1:{port}/", viewport={"width": 1100, "height": 800})
+        pad = open_pad(address(running))
         use(pad, model, rng)
     use_without_server(pad, model, rng)
     for _ in range(N_SERVERS - 1):
@@ -165,4 +162,3 @@ def test_the_document_is_what_its_model_holds(browser: Browser, tmp_path: Path, 
         assert stored(pad) == model.now
         for item in pad.page.locator("#text li").all():
             expect(item).not_to_have_text("")
-        pad.page.close()

@@ -1,15 +1,14 @@
 """Words and lines of test writers on the pad: its text is the one that the Python client gets."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from inkstream.model.data.ink_set import TEXT, WORDS
 from inkstream.model.data.sources import unipen
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from tests.helpers.pad_page import CHROMIUM, Pad
 from tests.helpers.running_server import Running
+from tests.service.web.conftest import OpenPad
 from tools.pad import LINE_COLUMNS, PHONE_COLUMNS, PROBE, SCREEN, ink_of, write_each
 from tools.pad import ink_of_test_writers as read_ink
 from tools.pad_pictures import PHONE
@@ -25,17 +24,13 @@ def ink() -> EvaluationSet:
 
 
 @pytest.fixture
-def desktop(browser: Browser, url: str) -> Iterator[Pad]:
-    pad = Pad(browser, url, PROBE, viewport=SCREEN)
-    yield pad
-    pad.page.close()
+def desktop(open_pad: OpenPad, url: str) -> Pad:
+    return open_pad(url, PROBE, viewport=SCREEN)
 
 
 @pytest.fixture
-def phone(browser: Browser, url: str) -> Iterator[Pad]:
-    pad = Pad(browser, url, PROBE, viewport=PHONE, has_touch=True)
-    yield pad
-    pad.page.close()
+def phone(open_pad: OpenPad, url: str) -> Pad:
+    return open_pad(url, PROBE, viewport=PHONE, has_touch=True)
 
 
 def test_lines_have_the_text_that_the_python_client_gets(
