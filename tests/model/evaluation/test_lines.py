@@ -21,7 +21,7 @@ from inkstream.model.evaluation.evaluation_set import (
     digit_lines,
 )
 from inkstream.model.evaluation.lines import contents_of, report
-from inkstream.model.evaluation.plots import choose_samples, sheet
+from inkstream.model.evaluation.plots import choose_samples, line_sheet
 from inkstream.model.evaluation.report import Report, document, figures
 from inkstream.model.evaluation.streaming import drift, errors_from, finality
 from inkstream.model.preprocess.ink import with_directions
@@ -321,7 +321,7 @@ def test_samples_are_the_best_the_median_and_the_worst(reader: Reader) -> None:
     readings = reader.read(wide)
     best, median, worst = (
         [Levenshtein.distance(each.text, each.line.label) for each in part]
-        for part in choose_samples({"words": readings})["words"]
+        for part in choose_samples(readings, "words").values()
     )
     distances = sorted(
         Levenshtein.distance(reading.text, reading.line.label) for reading in readings
@@ -337,7 +337,7 @@ def test_samples_are_drawn_with_their_ink_alone(tmp_path: Path, *, directions: b
     pixels = builders.columns(60, 0, HEIGHT)
     columns = with_directions(pixels) if directions else pixels
     readings = net.read([LineSample(columns, "ab c", np.empty(0, np.float32))])
-    figure = sheet([readings], (1, 1), net)
+    figure = line_sheet({"best": readings}, "words", net)
     (image,) = [image for axes in figure.axes for image in axes.images]
     shown = image.get_array()
     assert shown is not None
