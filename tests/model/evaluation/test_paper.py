@@ -14,11 +14,11 @@ from inkstream.model.data.sources.paper import load_lines
 from inkstream.model.data.split import table_digest
 from inkstream.model.decoding import ngrams
 from inkstream.model.evaluation.baselines import Colour, FoundLine, Grey, Kind, Rendering
+from inkstream.model.evaluation.page_reading import overlay
 from inkstream.model.evaluation.paper import (
     accent_figures,
     lines_report,
     overlaps,
-    overlay,
     read_page,
     ruled_report,
 )
