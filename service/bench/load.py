@@ -33,7 +33,7 @@ from pydantic import BaseModel
 
 from inkstream.model.config import Kind
 from inkstream.model.errors import InkstreamError
-from inkstream.service.bench.pens import Sent, column_messages, ink_messages
+from inkstream.service.bench.pens import column_messages, ink_messages
 from inkstream.service.protocol.server_messages import PATH
 
 RESULT: Final = b'{"type":"result"'
@@ -41,10 +41,14 @@ PONG_MESSAGE: Final = b'{"type":"pong"'
 ERROR: Final = b'{"type":"error"'
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # whole frames: RFC 6455, 5.2
 MASK: Final = bytes(4)  # zeros: the masked message is the message
+MESSAGE_COLUMNS: Final = 16  # of a message with several
 WARM_UP_S: Final = 0.3  # connections, caches and batches settle before anything is counted
 GRACE_S: Final = 0.2  # answers to measured messages may come so long after the end
 CONNECT_TIMEOUT_S: Final = 60.0  # some servers listen before they have loaded the net
 CLOCK_TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
+
+
+Due = tuple[float, int, bytes | None, bool]  # seconds from the start, connection, data, answered
 
 
 class LoadError(InkstreamError):
@@ -243,9 +247,6 @@ async def put(load: Load) -> Measured:
         failure.cancel()
 
 
-Due = tuple[float, int, bytes | None, bool]  # seconds from the start, connection, data, answered
-
-
 def _due(load: Load) -> Iterator[Due]:
     """Yield all that an open load sends, in the order in which it is due."""
     end_s = load.warm_up_s + load.seconds + GRACE_S
@@ -269,16 +270,15 @@ def _due(load: Load) -> Iterator[Due]:
 def _script(load: Load, number: int, end_s: float) -> Iterator[tuple[float, bytes, bool]]:
     """Yield the frames of a writer; a ping behind ink whose answer is measured asks for it."""
     ping = frame(TEXT, b'{"type":"ping"}') if load.writers == "ink" else b""
-    sent: Iterator[Sent]
     if load.writers == "ink":
         sent = ink_messages(number, load.kind)
     else:
         sent = column_messages(number, load.kind, load.column_height)
     for message in itertools.takewhile(lambda message: message.due_s < end_s, sent):
-        if isinstance(message.data, str):
-            data = frame(TEXT, message.data.encode()) + (ping if message.answered else b"")
-        else:
+        if isinstance(message.data, bytes):
             data = frame(BINARY, message.data)
+        else:
+            data = frame(TEXT, message.data.encode()) + (ping if message.answered else b"")
         yield message.due_s, data, message.answered
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import json
-import math
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -13,9 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from inkstream.model.config import Kind
-from inkstream.model.export import weight_shapes
 from inkstream.model.runtime import Runtime
-from inkstream.service.bench import compare, kernels, writers
+from inkstream.service.bench import compare, writers
 from inkstream.service.bench.compare import Report
 from inkstream.service.bench.load import (
     MASK,
@@ -239,27 +237,6 @@ def test_columns_of_a_writer_come_one_by_one_at_an_even_pace() -> None:
     assert 60 <= len(columns) / 4 <= 200
 
 
-# Kernels
-
-
-def test_matrix_products_of_a_step_are_those_of_the_net() -> None:
-    config = builders.config(features=12, units=16, layers=2)
-    shapes = [weights.shape for _, weights, _ in kernels.products(config, batch=3)]
-    assert shapes == [(3 * 28, 12), (12 + 16, 4 * 16), (2 * 16, 4 * 16), (16, 10)]
-
-
-@pytest.mark.parametrize("directions", [False, True])
-def test_matrix_products_of_a_transcriber_are_as_large_as_its_weights(*, directions: bool) -> None:
-    config = builders.line_config(layers=2, directions=directions)
-    products = kernels.products(config, batch=3)
-    weights = {
-        name: shape for name, shape in weight_shapes(config).items() if len(shape) > 1
-    }  # without biases
-    assert sum(right.size for _, right, _ in products) == sum(map(math.prod, weights.values()))
-    rows = [len(left) // 3 for left, _, _ in products]
-    assert rows == [8, 4, 1, 1, 1, 1]  # both convolutions halve the 16 rows
-
-
 # Compare
 
 
@@ -312,9 +289,8 @@ def test_a_server_that_cannot_start_ends_the_bench(tmp_path: Path) -> None:
 
 
 def test_the_service_is_faster_than_a_simple_server(report: Bench) -> None:
-    """The bounds are generous: other tests run at the same time."""
+    """The bound is generous: other tests run at the same time."""
     ratios = {ratio.name: values[0] for ratio, values in report[0].models["lines"].ratios()}
-    assert ratios["engine_1 / product"] > 0.1
     assert ratios["stream_1 / afternoon_1"] > 1.5
 
 
