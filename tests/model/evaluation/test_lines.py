@@ -234,7 +234,7 @@ def test_missing_sections_are_kept_from_an_earlier_report_on_the_same_pieces(
 ) -> None:
     options = {"part": "validation", "limit": 2}
     lines_report.save(tmp_path, tmp_path / "accuracy.md")
-    earlier = dict(contents_of(tmp_path) or {}) | options
+    earlier = dict(contents_of(tmp_path)) | options
     earlier |= {"adaptation": {"all": 1}}
     digits = builders.excerpt(12)
     again = report(net, ink(), digits, part="validation", limit=2, earlier=earlier)
@@ -255,8 +255,8 @@ def test_missing_sections_are_kept_from_an_earlier_report_on_the_same_pieces(
     assert "kept" not in none.heading()
 
 
-def test_a_missing_report_is_none_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
-    assert contents_of(tmp_path) is None
+def test_a_missing_report_is_empty_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    assert contents_of(tmp_path) == {}
     (tmp_path / "report.json").write_text("{")
     with pytest.raises(DataError, match=r"report.json is damaged"):
         contents_of(tmp_path)
