@@ -255,12 +255,12 @@ def _due(load: Load) -> Iterator[Due]:
         n_scripts = min(load.connections, 100)
         scripts = [list(_script(load, number, end_s)) for number in range(n_scripts)]
         late_s = np.random.default_rng(0).uniform(0, load.warm_up_s, load.connections)
-        sent: list[Due] = [
+        frames: list[Due] = [
             (float(late_s[i]) + due_s, i, data, answered)
             for i, script in zip(range(load.connections), itertools.cycle(scripts))
             for due_s, data, answered in script
         ]
-        yield from sorted(sent, key=itemgetter(0))
+        yield from sorted(frames, key=itemgetter(0))
 
 
 def _script(load: Load, number: int, end_s: float) -> Iterator[tuple[float, bytes, bool]]:
