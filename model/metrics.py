@@ -218,9 +218,7 @@ def quantiles(values: Numbers) -> Figures:
 def reliability(probabilities: Numbers, answers: Indices) -> tuple[Numbers, Numbers, Numbers]:
     """Return share of the answers, mean confidence and accuracy in each of `BINS` equal bins.
 
-    Args:
-        probabilities: [N, K].
-        answers: [N].
+    `probabilities` are [N, K], `answers` [N].
     """
     confidence = probabilities.max(1)
     correct = probabilities.argmax(1) == answers

@@ -73,12 +73,11 @@ def report(
         checkpoint: of the net.
         ink: all of it.
         digits: the images.
-        part: whose pieces are read; "validation" while anything is still being chosen.
+        part: whose pieces are read.
         limit: pieces of a category at most, and lines of other checks; None is all.
         baselines: other recognisers, which read the same ink.
         n_writers: writers for whom the net is adapted, one by one.
-        earlier: contents of a report; optional measurements that are not asked for now are kept
-            from it, if it is of the same ink and pieces, and where they need it of the same net.
+        earlier: contents of a report, see `_kept`.
     """
     reader = Reader(checkpoint)
     config = reader.config
@@ -130,7 +129,7 @@ def report(
 
 
 def _kept(contents: Contents, earlier: Contents) -> Figures:
-    """Return the optional measurements that `contents` lacks, from a report on the same pieces.
+    """Return the optional measurements that were not asked for now, from a report on these pieces.
 
     Baselines read the same pieces whatever the weights of the net are.
     """
@@ -183,10 +182,7 @@ def _length_groups(labels: Sequence[str], lasts: Sequence[int]) -> tuple[list[st
 
 
 def _characters(reader: Reader, pieces: EvaluationSet) -> dict[str, Figures]:
-    """Return the errors of single characters when only those of their kind are allowed.
-
-    Kinds that the net lacks labels for are left out.
-    """
+    """Return the errors of single characters when only those of their kind are allowed."""
     figures = {}
     for category, characters in CHARACTERS.items():
         if set(characters) <= set(reader.config.labels):

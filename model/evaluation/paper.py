@@ -60,19 +60,9 @@ def ruled_report(
     baselines: Sequence[Baseline] = (),
     overlays: Path | None = None,
 ) -> Report:
-    """Measure a transcriber, and baselines, on real pages of ruled paper.
+    """Measure a transcriber, and baselines, on real pages of ruled paper; see `lines_report`.
 
-    Args:
-        checkpoint: of the net.
-        ruled: all pages.
-        part: whose pages are read.
-        limit: pages at most, spread over the part; None is all.
-        language: that our net reads the pages in once more.
-        baselines: other recognisers, which find lines by themselves.
-        overlays: folder to draw every page in, with what our net found without a language; None
-            draws excerpts alone.
-
-    Raises `InputError` for a language with letters that the net lacks.
+    `overlays` is a folder to draw every page in, with what our net found without a language.
     """
     pages = spread(ruled.part(part), limit)
     readers: dict[str, Figures] = {}
@@ -220,12 +210,7 @@ def overlaps(
 
     It is the intersection over union of the polygons or, where that is more, of the columns of the
     baseline and of the found box: in the box lies how much of the baseline, less what lies in it of
-    other baselines, over the width of both.
-
-    Args:
-        read: n lines, as they were read.
-        lines: as they are written.
-        shape: height and width of the image.
+    other baselines, over the width of both. `shape` is that of the image.
     """
     boxes = np.zeros((len(read), shape[0] // 2 + 1, shape[1] // 2 + 1), np.uint8)  # [n, h, w]
     for box, line in zip(boxes, read, strict=True):
@@ -257,13 +242,9 @@ def _reduced(points: Points, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
 def accent_figures(
     texts: Sequence[str], labels: Sequence[str], writers: Sequence[str], accented: str = ACCENTED
 ) -> Figures:
-    """Return the errors if accents count, and the F1 of letters with accents.
+    """Return the errors if accents count, and the F1 of each letter of `accented` and of all.
 
     Quotation marks, dashes and spaces are plain in both, see `alphabet.plain`.
-
-    Returns:
-        `cer_accents`: errors with their bootstrap over writers; `letters`: the F1 of each of
-        `accented` that is written, and of all of these letters together.
     """
     read, written = list(map(spelt, texts)), list(map(spelt, labels))
     there = [letter for letter in accented if any(letter in label for label in written)]

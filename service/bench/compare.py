@@ -162,7 +162,8 @@ class Figures(BaseModel):
 
 
 def _medians(measured: Sequence[Measured], *fields: str) -> list[float]:
-    return [median(getattr(one, field) for one in measured) for field in fields]
+    # What had no answer in time has no CPU time: None, shown as 0.
+    return [median(getattr(one, field) or 0.0 for one in measured) for field in fields]
 
 
 class Report(BaseModel):
@@ -202,13 +203,7 @@ def compare(
 ) -> Report:
     """Measure everything for `seconds`, `rounds` times; raise `LoadError` if a server fails.
 
-    Args:
-        models: names or paths; one is measured after the other.
-        sessions: of every server.
-        writers: people whose ink is measured.
-        seconds: of each measurement.
-        rounds: each measures everything once.
-        before: folder of a checkout of an earlier version, which is measured too.
+    `before` is a checkout of an earlier version, which is measured too.
     """
     if before is not None and not (before / "inkstream").is_dir():
         raise LoadError(f"{before} has no folder inkstream, expected a checkout")

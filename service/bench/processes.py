@@ -12,9 +12,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -118,17 +119,26 @@ def serving(
 
 def await_workers(port: int, count: int) -> None:
     """Wait until so many workers accept connections."""
-    end_s = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < end_s:
+
+    def accept() -> bool:
         url = f"http://127.0.0.1:{port}/metrics"
         with (
             suppress(OSError),  # the worker that was asked has just been killed
             urllib.request.urlopen(url, timeout=START_TIMEOUT_S) as answer,
         ):
-            if f"\ninkstream_workers {count:.1f}\n" in answer.read().decode():
-                return
+            return f"\ninkstream_workers {count:.1f}\n" in answer.read().decode()
+        return False
+
+    _wait_until(accept, f"not all of {count} workers accept connections")
+
+
+def _wait_until(holds: Callable[[], bool], problem: str) -> None:
+    """Ask again until a condition holds; raise `LoadError` with the problem if that is too late."""
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while not holds():
+        if time.monotonic() > deadline_s:
+            raise LoadError(f"{problem} after {START_TIMEOUT_S:g} s")
         time.sleep(POLL_S)
-    raise LoadError(f"not all of {count} workers accept connections after {START_TIMEOUT_S:g} s")
 
 
 @contextmanager
@@ -167,7 +177,7 @@ def _running(
             start_new_session=True,
         )
         try:
-            _wait_for(process, name, port, errors)
+            _wait_until(partial(_listens, process, name, port, errors), f"{name} does not listen")
             yield Server(port, process.pid)
         finally:
             _signal(process, signal.SIGTERM)
@@ -182,15 +192,10 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
         os.killpg(process.pid, number)
 
 
-def _wait_for(process: subprocess.Popen[bytes], name: str, port: int, errors: IO[bytes]) -> None:
-    deadline_s = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        if process.poll() is not None:
-            errors.seek(0)
-            reason = errors.read().decode("utf-8", "replace").rstrip().rpartition("\n")[2]
-            raise LoadError(f"{name} ended with {process.returncode} before it listened: {reason}")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(POLL_S)
-    raise LoadError(f"{name} does not listen after {START_TIMEOUT_S:g} s")
+def _listens(process: subprocess.Popen[bytes], name: str, port: int, errors: IO[bytes]) -> bool:
+    if process.poll() is not None:
+        errors.seek(0)
+        reason = errors.read().decode("utf-8", "replace").rstrip().rpartition("\n")[2]
+        raise LoadError(f"{name} ended with {process.returncode} before it listened: {reason}")
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -106,15 +106,9 @@ def count(
     seconds: float,
     repeats: int,
 ) -> Report:
-    """Find how many writers are answered in time; raise `LoadError` if the server fails.
+    """Find how many writers are answered in time, `repeats` times, by trials of `seconds`.
 
-    Args:
-        model: name or path.
-        language: name of the language model that each session chooses; "" is none.
-        sent: ink as the pad sends it, or columns one by one.
-        workers: processes that serve.
-        seconds: of each trial.
-        repeats: the search is done so often, each on its own.
+    Raises `LoadError` if the server fails.
     """
     metadata = checkpoint.read(checkpoint.find(model)).metadata
     config = metadata.config

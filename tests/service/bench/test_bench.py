@@ -268,7 +268,7 @@ def test_every_measurement_is_in_figures_and_text(report: Bench) -> None:
 
 def test_a_server_that_had_no_time_left_is_warned_of() -> None:
     measured = Measured(answered_per_s=5000, p50_ms=1, p99_ms=1, load_cores=0.1, server_us=198)
-    for server_us, warns in ((198, True), (190, False)):
+    for server_us, warns in ((198, True), (190, False), (None, False)):  # None: not measured
         ink = {"stream_ink": [measured.model_copy(update={"server_us": server_us})]}
         figures = compare.Figures(model="tiny", kind="transcriber", ink=ink)
         assert ((compare.WARNING,) in figures.rows()) == warns
