@@ -6,7 +6,6 @@ one net to the next. Training draws its changes at random and is another matter
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any, Final, TypeVar
@@ -148,12 +147,11 @@ def words_report(
     samples, writers = pieces.samples(indices), pieces.writers(indices)
 
     def read(change: Change | None) -> list[Reading]:
-        random = np.random.default_rng(SEED)
-        if change is None:
-            return reader.read([replace(line, ends=NO_ENDS) for line in samples])
-        return reader.read(
-            [LineSample(change(line.columns, random), line.label, NO_ENDS) for line in samples]
-        )
+        random, columns = np.random.default_rng(SEED), [line.columns for line in samples]
+        if change:
+            columns = [change(of_line, random) for of_line in columns]
+        pairs = zip(columns, pieces.labels(indices), strict=True)
+        return reader.read([LineSample(of_line, label, NO_ENDS) for of_line, label in pairs])
 
     def sampled(readings: Sequence[Reading]) -> Figures:
         return bootstrap([reading.text for reading in readings], pieces.labels(indices), writers)
