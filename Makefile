@@ -76,7 +76,7 @@ train: $(FULL) ## Train the digits model (ARGS="--minutes 30 --device cuda")
 evaluate: $(FULL) ## Measure the digits model: report.json and plots
 	$(BIN)/inkstream evaluate digits --out docs/reports/digits $(ARGS)
 
-bench: $(FULL) ## Measure speed beside bounds and plain servers, and count writers
+bench: $(FULL) ## Measure speed beside plain servers, and count writers
 	folder=docs/reports/bench/$$($(BIN)/inkstream --version | cut -d' ' -f2); \
 	measure() { $(BIN)/inkstream bench $$2 --json $$folder/$$1.json; }; \
 	measure_and_draw() { measure $$1 "$$2 --plot $$folder/$$1.png"; }; \

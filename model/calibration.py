@@ -62,11 +62,8 @@ def fit_temperatures(
     """Return a temperature for each count of columns since the first ink, from 0 (no ink yet) on.
 
     A count that few answers have takes the temperature that fits all inked columns together.
-
-    Args:
-        scores: [M, K] before the softmax, at M columns of held-out images.
-        counts: [M], see `columns_since_ink`.
-        answers: [M], the label of each column's image.
+    `scores` are [M, K] before the softmax, at M columns of held-out images; `counts` (see
+    `columns_since_ink`) and `answers`, the labels of the images, are [M].
     """
     inked = counts > 0
     usual = fit_temperature(scores[inked], answers[inked])
@@ -86,13 +83,9 @@ def fit_line_temperatures(
 ) -> tuple[float, float]:
     """Return a transcriber's temperatures, of its labels and of its letter ends.
 
-    Both are searched on a grid: confidences come out of the decoder, which is not smooth.
-
-    Args:
-        scores: [T + flush_columns, S] of each line, of a net with temperatures of 1.
-        lines: of held-out writers.
-        config: of the net.
-        before: temperatures that stay where too few letters are held out.
+    Both are searched on a grid: confidences come out of the decoder, which is not smooth. `scores`
+    are [T + flush_columns, S] of each line, of a net with temperatures of 1; those of `before` stay
+    where too few letters are held out.
     """
     of_labels, of_ends = before
     if sum(len(line.label) for line in lines) >= ENOUGH:

@@ -1,6 +1,6 @@
 """Metrics of what was read: CER, F1, latency, calibration, bootstrap. Numbers in, numbers out."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress
 from typing import Any, Final
@@ -54,13 +54,13 @@ def errors_by(
     in `bootstrap`.
     """
     by_key = {}
-    for key in order or sorted(set(keys)):
-        chosen = [other == key for other in keys]
-        if any(chosen):
-            read, written = list(compress(texts, chosen)), list(compress(labels, chosen))
+    present = set(keys)
+    for key in order or sorted(present):
+        if key in present:
+            chosen = [other == key for other in keys]
+            read, written, names = (list(compress(a, chosen)) for a in (texts, labels, writers))
             by_key[key] = errors(read, written)
             if writers:
-                names = list(compress(writers, chosen))
                 interval = bootstrap(read, written, names)["interval"]
                 by_key[key] |= {"writers": len(set(names)), "interval": interval}
     return by_key
@@ -192,15 +192,13 @@ def count_pairs(read: Iterable[float], written: Iterable[float], reach: float) -
     Each position belongs to one pair at most. In ascending order, the first two that are near
     enough may always be paired.
     """
-    ours, theirs = sorted(read), sorted(written)
-    pairs = i = j = 0
-    while i < len(ours) and j < len(theirs):
-        if abs(ours[i] - theirs[j]) <= reach:
-            pairs, i, j = pairs + 1, i + 1, j + 1
-        elif ours[i] < theirs[j]:
-            i += 1
-        else:
-            j += 1
+    pairs, ahead = 0, deque(sorted(written))
+    for position in sorted(read):
+        while ahead and ahead[0] < position - reach:
+            ahead.popleft()
+        if ahead and ahead[0] <= position + reach:
+            ahead.popleft()
+            pairs += 1
     return pairs
 
 
@@ -213,21 +211,14 @@ def peaks(probabilities: NDArray[np.float32], least: float) -> Indices:
 
 def quantiles(values: Numbers) -> Figures:
     """Return the median and the 90 % quantile; None without values."""
-    if not len(values):
-        return {"n": 0, "median": None, "90 %": None}
-    return {
-        "n": len(values),
-        "median": float(np.median(values)),
-        "90 %": float(np.quantile(values, 0.9)),
-    }
+    median, high = np.quantile(values, (0.5, 0.9)).tolist() if len(values) else (None, None)
+    return {"n": len(values), "median": median, "90 %": high}
 
 
 def reliability(probabilities: Numbers, answers: Indices) -> tuple[Numbers, Numbers, Numbers]:
     """Return share of the answers, mean confidence and accuracy in each of `BINS` equal bins.
 
-    Args:
-        probabilities: [N, K].
-        answers: [N].
+    `probabilities` are [N, K], `answers` [N].
     """
     confidence = probabilities.max(1)
     correct = probabilities.argmax(1) == answers
@@ -256,16 +247,14 @@ def calibration(confidence: Numbers, correct: NDArray[np.bool_]) -> Figures:
     if not len(correct):
         return {"n": 0, "expected_calibration_error": None}
     binary, wrong = confidence[:, None], (~correct).astype(np.int64)  # a single label, or none
-    share, mean, accuracy = reliability(binary, wrong)
+    bins = dict(zip(("share", "confidence", "accuracy"), reliability(binary, wrong), strict=True))
     base_rate = float(correct.mean())
     return {
         "n": len(correct),
         "expected_calibration_error": expected_calibration_error(binary, wrong),
         "brier": float(((confidence - correct) ** 2).mean()),
         "brier_of_base_rate": base_rate * (1 - base_rate),
-        "share": share.tolist(),
-        "confidence": mean.tolist(),
-        "accuracy": accuracy.tolist(),
+        **{name: values.tolist() for name, values in bins.items()},
     }
 
 

@@ -10,7 +10,7 @@ import importlib
 import os
 import tempfile
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -175,30 +175,25 @@ class Tesseract:
         page = self._tesseract.image_to_data(
             Image.fromarray(image), lang="eng", config="--psm 3", output_type="dict"
         )
-        words: dict[tuple[int, ...], list[int]] = {}  # by block, paragraph and line
-        numbers = zip(page["block_num"], page["par_num"], page["line_num"], strict=True)
-        for index, line in enumerate(numbers):
-            if page["text"][index].strip():
-                words.setdefault(line, []).append(index)
-        return [_joined(page, indices) for indices in words.values()]
-
-
-def _joined(page: Mapping[str, Sequence[Any]], words: Sequence[int]) -> FoundLine:
-    """Return the line that consists of these words of Tesseract's page."""
-    left, top, width, height = (
-        np.array([page[name][word] for word in words], np.float64)
-        for name in ("left", "top", "width", "height")
-    )
-    x, y = (left.min(), (left + width).max()), (top.min(), (top + height).max())
-    corners = np.array([(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1])])
-    return FoundLine(plain_text(" ".join(page["text"][word] for word in words)), corners)
+        columns = ("block_num", "par_num", "line_num", "text", "left", "top", "width", "height")
+        lines: dict[tuple[int, ...], list[tuple[str, int, int, int, int]]] = {}
+        for *line, text, left, top, width, height in zip(*map(page.get, columns), strict=True):
+            if text.strip():
+                word = text, left, top, left + width, top + height
+                lines.setdefault(tuple(line), []).append(word)
+        found_lines = []
+        for words in lines.values():
+            texts, lefts, tops, rights, bottoms = zip(*words, strict=True)
+            left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
+            corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+            found_lines.append(FoundLine(plain_text(" ".join(texts)), np.array(corners, float)))
+        return found_lines
 
 
 def installed() -> list[Baseline]:
     """Return the installed baselines; raise `ConfigError` without any."""
     baselines: list[Baseline] = []
-    kinds: tuple[Callable[[], Baseline], ...] = (RapidOCR, Tesseract)
-    for kind in kinds:
+    for kind in (RapidOCR, Tesseract):
         with contextlib.suppress(ImportError, OSError):  # the package or its program is missing
             baselines.append(kind())
     if not baselines:
@@ -225,27 +220,28 @@ def compare(
     each of the `n_columns` of all words and lines as our net reads them.
     """
 
-    def read(category: str, kind: Kind, characters: str) -> tuple[list[int], list[str], float]:
-        """Return the pieces of a category, what is read of them, and the seconds that it took."""
-        indices, rendering = pieces.indices(category), baseline.renderings[kind]
-        images = [render(pieces, index, rendering) for index in indices]
+    spent_s = 0.0
+
+    def read(indices: Sequence[int], kind: Kind, characters: str) -> list[str]:
+        nonlocal spent_s
+        images = [render(pieces, index, baseline.renderings[kind]) for index in indices]
         begun_s = processor_s()
         texts = baseline.read(images, kind, characters) if images else []
-        return indices, texts, processor_s() - begun_s
+        spent_s += processor_s() - begun_s
+        return texts
 
     figures: Figures = {"sees": baseline.sees}
-    spent_s = 0.0
     sides: dict[str, tuple[str, Kind]] = {"words": (WORDS, "word"), "text": (TEXT, "text")}
     for side, (category, kind) in sides.items():
-        indices, texts, took_s = read(category, kind, "".join(labels))
-        spent_s += took_s
-        figures[side] = pieces.errors(indices, texts)
+        indices = pieces.indices(category)
+        figures[side] = pieces.errors(indices, read(indices, kind, "".join(labels)))
         ratios = error_ratios(figures[side]["bootstrap"], ours[side]["bootstrap"])
         figures[side]["ratios"] = ratios
     figures["us_per_column"] = 1e6 * spent_s / n_columns if n_columns else None
     figures["characters"] = {}
     for category, characters in CHARACTERS.items():
-        indices, texts, _ = read(category, "character", characters)
+        indices = pieces.indices(category)
+        texts = read(indices, "character", characters)
         figures["characters"][category] = errors(texts, pieces.labels(indices))
     return figures
 

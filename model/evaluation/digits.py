@@ -6,6 +6,7 @@ The runtime and the decoder are those that are served.
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,7 @@ def report(
     checkpoints: Sequence[Path],
     dataset: Dataset,
     part: Part = "test",
-    pen: Mapping[str, PenDigits] | None = None,
+    pen: Mapping[str, PenDigits] = MappingProxyType({}),
 ) -> Report:
     """Measure checkpoints: the first in full; the others are further seeds of its recipe.
 
@@ -127,9 +128,7 @@ def report(
         "data_digest": dataset.digest,
         "part": part,
         **seeds[0],
-        "pen": {
-            name: measure_pen(predictor(nets[0]), digits) for name, digits in (pen or {}).items()
-        },
+        "pen": {name: measure_pen(predictor(nets[0]), digits) for name, digits in pen.items()},
         "seeds": _seeds(seeds),
     }
     draw = partial(plots.draw_digits_report, contents, probabilities[0], dataset)
@@ -138,14 +137,13 @@ def report(
 
 def _seeds(nets: Sequence[Figures]) -> Figures:
     """Return the mean and the standard deviation (N - 1) of the accuracies of several seeds."""
-    after = {
-        k: np.array([net["accuracy_after"][k] for net in nets]) for k in nets[0]["accuracy_after"]
-    }
+    after = {k: [net["accuracy_after"][k] for net in nets] for k in nets[0]["accuracy_after"]}
+    several = len(nets) > 1
     return {
         "n": len(nets),
         "accuracy": [net["accuracy"] for net in nets],
-        "mean_after": {k: float(values.mean()) for k, values in after.items()},
+        "mean_after": {k: float(np.mean(values)) for k, values in after.items()},
         "deviation_after": {
-            k: float(values.std(ddof=1)) if len(nets) > 1 else None for k, values in after.items()
+            k: float(np.std(values, ddof=1)) if several else None for k, values in after.items()
         },
     }

@@ -28,7 +28,7 @@ from inkstream.model.errors import ConfigError
 from inkstream.model.evaluation.evaluation_set import SEED, EvaluationSet
 from inkstream.model.evaluation.report import Report, of_net
 from inkstream.model.evaluation.streaming import latency, least_s, letter_calibration
-from inkstream.model.metrics import Figures, errors_with_bootstrap
+from inkstream.model.metrics import Figures, bootstrap
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 from inkstream.model.reader import Reader, Reading, reading_errors
 from inkstream.model.training.ngrams import LONGEST, MAX_WORDS
@@ -98,18 +98,16 @@ def _read(
 def _errors_by_group(
     readings: Sequence[Reading],
     groups: Mapping[str, Sequence[bool]],
-    writers: Sequence[str] | None = None,
+    writers: Sequence[str] = (),
 ) -> Figures:
     """Return the errors of each group of readings; with writers their bootstrap too."""
     errors = {}
     for name, chosen in groups.items():
-        group = list(compress(readings, chosen))
-        if writers is None or not group:
-            errors[name] = reading_errors(group)
-        else:
-            texts = [reading.text for reading in group]
-            labels = [reading.line.label for reading in group]
-            errors[name] = errors_with_bootstrap(texts, labels, list(compress(writers, chosen)))
+        group, group_writers = list(compress(readings, chosen)), list(compress(writers, chosen))
+        errors[name] = reading_errors(group)
+        if group_writers:
+            texts, labels = [r.text for r in group], [r.line.label for r in group]
+            errors[name] |= {"bootstrap": bootstrap(texts, labels, group_writers)}
     return errors
 
 
@@ -117,15 +115,14 @@ def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> Figures:
     """Return the errors in words and the latency of letters, by the lag that is allowed."""
     config = reader.config
     guide = LanguageGuide(language, config.labels)
-    lags = (4, 8, 12, 20, 30, 40)  # steps after which a letter is final at the latest
-    decoders = [
-        BeamDecoder(config.labels, config.flush_columns, guide, replace(SWIFT, latest=lag))
-        for lag in lags
-    ]
-    by_lag = reader.read_with(decoders, pieces.samples(pieces.indices(WORDS)))
+    decoders = {  # by the steps after which a letter is final at the latest
+        lag: BeamDecoder(config.labels, config.flush_columns, guide, replace(SWIFT, latest=lag))
+        for lag in (4, 8, 12, 20, 30, 40)
+    }
+    by_lag = reader.read_with([*decoders.values()], pieces.samples(pieces.indices(WORDS)))
     return {
         f"{STEP_COLUMNS * lag}": reading_errors(readings) | {"latency": latency(readings)}
-        for lag, readings in zip(lags, by_lag, strict=True)
+        for lag, readings in zip(decoders, by_lag, strict=True)
     }
 
 
@@ -148,7 +145,7 @@ def lexicons(reader: Reader, pieces: EvaluationSet, language: Language) -> Figur
     model.
     """
     indices = pieces.indices(WORDS)
-    written = sorted({word for label in pieces.labels(indices) for word in label.split()})
+    written = _written(pieces.labels(indices))
     hints: dict[str, Hints] = {}
     for size in (5_000, 20_000, 50_000):
         listed = closed(written, reader.config.labels, size)
@@ -159,6 +156,10 @@ def lexicons(reader: Reader, pieces: EvaluationSet, language: Language) -> Figur
         name: _errors_by_group(readings, groups)
         for name, readings in _read(reader, pieces, indices, hints).items()
     }
+
+
+def _written(labels: Sequence[str]) -> list[str]:
+    return sorted({word for label in labels for word in label.split()})
 
 
 def closed(written: Sequence[str], labels: Sequence[str], size: int) -> tuple[str, ...]:
@@ -177,8 +178,7 @@ def own_words(reader: Reader, pieces: EvaluationSet, language: Language) -> Figu
     """Return the errors in 100 words of a user's list and in others, without and with the list."""
     indices = pieces.indices(WORDS)
     labels = pieces.labels(indices)
-    words = sorted({word for label in labels for word in label.split()})
-    candidates = [word for word in words if word.isalpha() and len(word) >= 3]
+    candidates = [word for word in _written(labels) if word.isalpha() and len(word) >= 3]
     user_words = tuple(np.random.default_rng(SEED).permutation(candidates)[:100].tolist())
     listed = [not set(user_words).isdisjoint(label.split()) for label in labels]
     hints = {
@@ -206,20 +206,24 @@ def dates(reader: Reader, ink: InkSet, part: Part) -> Figures:
         fitted = fit(date.points, frame_of(date.points, MADE_FRAME), height)
         columns = rasterise(fitted, date.stroke_starts, height, PEN_WIDTH)
         lines.append(LineSample(columns, date.label, NO_ENDS))
-    figures: Figures = {"writers": len({date.writer for date in composed})}
-    for name in ("nothing", "characters", "look", "date"):
-        readings: list[Reading] = []
-        for mark in separators:
-            pattern = {
-                "look": "[0-9]{{2}}{0}[0-9]{{2}}{0}[0-9]{{4}}",
-                "date": "(0[1-9]|[12][0-9]|3[01]){0}(0[1-9]|1[0-2]){0}(19|20)[0-9]{{2}}",
-            }.get(name)
-            hints = Hints(pattern=pattern and pattern.format(re.escape(mark)))
-            characters = "".join(sorted(DIGITS)) + mark if name == "characters" else None
-            with_mark = [line for line in lines if mark in line.label]
-            readings += reader.read_with([reader.decoder(hints, characters)], with_mark)[0]
-        figures[name] = reading_errors(readings)
-    return figures
+    readings: dict[str, list[Reading]] = {"nothing": [], "characters": [], "look": [], "date": []}
+    for mark in separators:
+        escaped = re.escape(mark)
+        days, months = "(0[1-9]|[12][0-9]|3[01])", "(0[1-9]|1[0-2])"
+        shape = f"[0-9]{{2}}{escaped}[0-9]{{2}}{escaped}[0-9]{{4}}"
+        valid = f"{days}{escaped}{months}{escaped}(19|20)[0-9]{{2}}"
+        decoders = [
+            reader.decoder(),
+            reader.decoder(characters="".join(sorted(DIGITS)) + mark),
+            reader.decoder(Hints(pattern=shape)),
+            reader.decoder(Hints(pattern=valid)),
+        ]
+        with_mark = [line for line in lines if mark in line.label]
+        for name, read in zip(readings, reader.read_with(decoders, with_mark), strict=True):
+            readings[name] += read
+    return {"writers": len({date.writer for date in composed})} | {
+        name: reading_errors(read) for name, read in readings.items()
+    }
 
 
 def _composed_dates(

@@ -1,16 +1,15 @@
 """Measure a net for lines on unseen writers: `inkstream evaluate lines`.
 
-The runtime and the decoder are those that are served, and every line is flushed after its ink.
-Case and spaces count.
+Every line is flushed after its ink.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from functools import partial
 from itertools import compress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -28,7 +27,7 @@ from inkstream.model.evaluation.evaluation_set import (
     EvaluationSet,
     digit_lines,
 )
-from inkstream.model.evaluation.report import REPORT, Contents, Report
+from inkstream.model.evaluation.report import REPORT, Contents, Report, of_file
 from inkstream.model.metrics import (
     Figures,
     character_f1,
@@ -43,21 +42,15 @@ from inkstream.model.train import train
 from inkstream.model.training.config import HAND, LinesConfig, RunOptions
 
 SIDES: Final = {"words": WORDS, "text": TEXT}
-SMALLER: Final = (0.75, 0.5)  # shares of the rows that a frame takes
-FULL: Final = "100%"  # the size that all other figures are of
-CUT_OUT: Final = "cut out"  # a size: the ink of each piece fills the rows
 LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # the longest labels of their groups
-CONFUSIONS: Final = 25
-OPTIONAL: Final = ("baselines", "adaptation")  # measured where they are asked for
 LEAST_WORDS: Final = 100  # of a writer to whom the net is adapted
-SAME_PIECES: Final = ("data_digest", "split_digest", "part", "limit")
 
 
-def contents_of(folder: Path) -> Contents | None:
-    """Return the contents of the report in `folder`, None if there is none."""
+def contents_of(folder: Path) -> Contents:
+    """Return the contents of the report in `folder`, nothing if there is none."""
     file = folder / REPORT
     try:
-        contents: Contents | None = json.loads(file.read_bytes()) if file.exists() else None
+        contents: Contents = json.loads(file.read_bytes()) if file.exists() else {}
     except ValueError as error:
         raise DataError(f"{file} is damaged: {error}") from error
     return contents
@@ -72,7 +65,7 @@ def report(
     limit: int | None = None,
     baselines: Sequence[Baseline] = (),
     n_writers: int = 0,
-    earlier: Contents | None = None,
+    earlier: Contents = MappingProxyType({}),
 ) -> Report:
     """Measure a transcriber on UNIPEN's ink and on MNIST's test images.
 
@@ -80,12 +73,11 @@ def report(
         checkpoint: of the net.
         ink: all of it.
         digits: the images.
-        part: whose pieces are read; "validation" while anything is still being chosen.
+        part: whose pieces are read.
         limit: pieces of a category at most, and lines of other checks; None is all.
         baselines: other recognisers, which read the same ink.
         n_writers: writers for whom the net is adapted, one by one.
-        earlier: contents of a report; optional measurements that are not asked for now are kept
-            from it, if it is of the same ink and pieces, and where they need it of the same net.
+        earlier: contents of a report, see `_kept`.
     """
     reader = Reader(checkpoint)
     config = reader.config
@@ -100,14 +92,10 @@ def report(
     sides = {"words": words, "text": text}
     n_columns = sum(len(reading.line.columns) for reading in readings)
     metadata = checkpoint.metadata
-    contents = {
-        "model": metadata.name,
-        "version": metadata.version,
+    contents = of_file(checkpoint) | {
         "parameters": metadata.parameters,
         "column_height": metadata.config.column_height,
-        "checkpoint_sha256": hashlib.sha256(checkpoint.content).hexdigest(),
         "checkpoint_bytes": len(checkpoint.content),
-        "config_digest": metadata.config_digest,
         "data": metadata.data,
         "data_digest": ink.digest,
         "split_digest": pieces.split_digest,
@@ -125,7 +113,7 @@ def report(
         "word_ends": streaming.word_ends(readings),
         "marks": character_f1(texts, labels, is_mark),
         "letter_calibration": streaming.letter_calibration(readings),
-        "confusions": confusions(texts, labels, CONFUSIONS),
+        "confusions": confusions(texts, labels, 25),
         "finality": streaming.finality(reader, readings),
         "drift": streaming.drift(reader, pieces, indices, limit or len(indices)),
         "speed": streaming.speed(reader, pieces, indices),
@@ -135,20 +123,21 @@ def report(
             for baseline in baselines
         },
     }
-    contents |= _kept(contents, earlier or {})
+    contents |= _kept(contents, earlier)
     shown = {"words": word_readings, "lines": text_readings}
     return Report("lines", contents, partial(plots.draw_lines_report, contents, reader, shown))
 
 
 def _kept(contents: Contents, earlier: Contents) -> Figures:
-    """Return the optional measurements that `contents` lacks, from a report on the same pieces.
+    """Return the optional measurements that were not asked for now, from a report on these pieces.
 
     Baselines read the same pieces whatever the weights of the net are.
     """
-    if any(contents[key] != earlier.get(key) for key in SAME_PIECES):
+    same_pieces = ("data_digest", "split_digest", "part", "limit")
+    if any(contents[key] != earlier.get(key) for key in same_pieces):
         return {"kept": []}
     same_net = contents["checkpoint_sha256"] == earlier.get("checkpoint_sha256")
-    usable = OPTIONAL if same_net else ("baselines",)
+    usable = ("baselines", "adaptation") if same_net else ("baselines",)
     kept = {key: earlier[key] for key in usable if not contents[key] and earlier.get(key)}
     for figures in kept.get("baselines", {}).values():
         for side in SIDES:
@@ -161,25 +150,26 @@ def _read(reader: Reader, pieces: EvaluationSet, category: str) -> tuple[Figures
     """Return the errors of a category as a whole and by groups, and the readings."""
     indices = pieces.indices(category)
     labels = pieces.labels(indices)
+    writers = pieces.writers(indices)
     readings = reader.read(pieces.samples(indices))
     texts = [reading.text for reading in readings]
-    groups, order = _length_groups(labels, LENGTHS[category])
-    figures = pieces.errors(indices, texts)
-    writers = pieces.writers(indices)
-    figures["by_donor"] = errors_by(pieces.donors(indices), texts, labels, writers=writers)
-    figures["by_country"] = errors_by(pieces.countries(indices), texts, labels, writers=writers)
-    figures["by_style"] = errors_by(pieces.styles(indices), texts, labels, STYLES, writers)
-    figures["by_length"] = errors_by(groups, texts, labels, order)
-    others = {f"{size:.0%}": pieces.samples(indices, size) for size in SMALLER}
-    others[CUT_OUT] = pieces.samples(indices, tight=True)
+    lengths, order = _length_groups(labels, LENGTHS[category])
+    frames: Figures = {"75%": {"size": 0.75}, "50%": {"size": 0.5}, "cut out": {"tight": True}}
+    figures = pieces.errors(indices, texts) | {
+        "by_donor": errors_by(pieces.donors(indices), texts, labels, writers=writers),
+        "by_country": errors_by(pieces.countries(indices), texts, labels, writers=writers),
+        "by_style": errors_by(pieces.styles(indices), texts, labels, STYLES, writers),
+        "by_length": errors_by(lengths, texts, labels, order),
+        "by_size": {"100%": errors(texts, labels)}
+        | {
+            name: reading_errors(reader.read(pieces.samples(indices, **frame)))
+            for name, frame in frames.items()
+        },
+    }
     if reader.config.directions:
         as_images = reader.read(pieces.samples(indices, directions=False))
-        figures["without_directions"] = pieces.errors(
-            indices, [reading.text for reading in as_images]
-        )
-    figures["by_size"] = {FULL: errors(texts, labels)} | {
-        name: reading_errors(reader.read(lines)) for name, lines in others.items()
-    }
+        texts = [reading.text for reading in as_images]
+        figures["without_directions"] = pieces.errors(indices, texts)
     return figures, readings
 
 
@@ -192,21 +182,17 @@ def _length_groups(labels: Sequence[str], lasts: Sequence[int]) -> tuple[list[st
 
 
 def _characters(reader: Reader, pieces: EvaluationSet) -> dict[str, Figures]:
-    """Return the errors of single characters when only those of their kind are allowed.
-
-    Kinds that the net lacks labels for are left out.
-    """
+    """Return the errors of single characters when only those of their kind are allowed."""
     figures = {}
     for category, characters in CHARACTERS.items():
-        if not set(characters) <= set(reader.config.labels):
-            continue
-        indices = pieces.indices(category)
-        texts = [reading.text for reading in reader.read(pieces.samples(indices), characters)]
-        labels = pieces.labels(indices)
-        figures[category] = errors(texts, labels) | {
-            "characters_allowed": characters,
-            "by_donor": errors_by(pieces.donors(indices), texts, labels),
-        }
+        if set(characters) <= set(reader.config.labels):
+            indices = pieces.indices(category)
+            texts = [reading.text for reading in reader.read(pieces.samples(indices), characters)]
+            labels = pieces.labels(indices)
+            figures[category] = errors(texts, labels) | {
+                "characters_allowed": characters,
+                "by_donor": errors_by(pieces.donors(indices), texts, labels),
+            }
     return figures
 
 
@@ -228,14 +214,14 @@ def _letter_ends(
     The data's own styles say less: they call few joined pieces cursive.
     """
     figures: Figures = {"reach_columns": streaming.REACH}
-    chosen = [pair for pair in zip(readings, indices, strict=True) if streaming.has_ends(pair[0])]
-    joined = pieces.joined([index for _, index in chosen])
-    for name, kinds in {"all": (False, True), "apart": (False,), "joined": (True,)}.items():
-        pairs = [pair for pair, kind in zip(chosen, joined, strict=True) if kind in kinds]
+    with_ends = np.array([streaming.has_ends(reading) for reading in readings], bool)
+    joined = np.array(pieces.joined(indices), bool)
+    groups = {"all": with_ends, "apart": with_ends & ~joined, "joined": with_ends & joined}
+    for name, chosen in groups.items():
         figures[name] = {
-            "pieces": len(pairs),
-            "writers": len(pieces.by_writer([index for _, index in pairs])),
-            **streaming.letter_ends([reading for reading, _ in pairs]),
+            "pieces": int(chosen.sum()),
+            "writers": len(pieces.by_writer(list(compress(indices, chosen)))),
+            **streaming.letter_ends(list(compress(readings, chosen))),
         }
     return figures
 
@@ -260,7 +246,7 @@ def adaptation(
         with TemporaryDirectory() as scratch:
             trained = _trained(checkpoint, pieces, first, Path(scratch), config)
         lines, known = pieces.samples(second), set(pieces.labels(first))
-        pairs = list(zip(*(Reader(net).read(lines) for net in (checkpoint, trained)), strict=True))
+        pairs = list(zip(Reader(checkpoint).read(lines), Reader(trained).read(lines), strict=True))
         pairs_new = [line.label not in known for line in lines]
         words += pairs
         is_new += pairs_new

@@ -6,16 +6,13 @@ all recognisers are measured with accents too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.sources.paper import ACCENTED, PaperLines, fold, knows_accents, spelt
@@ -23,69 +20,34 @@ from inkstream.model.data.split import Part, table_digest
 from inkstream.model.decoding.hints import Hints
 from inkstream.model.decoding.ngrams import LanguageFile
 from inkstream.model.evaluation.baselines import Baseline, FoundLine, plain_text, processor_s
-from inkstream.model.evaluation.pages import FOUND, JOINT, MISSED, NO_LINE, OVERLAP, match
-from inkstream.model.evaluation.report import Report
-from inkstream.model.evaluation.ruled import Half, Points, RuledLine, RuledPage, RuledPages
+from inkstream.model.evaluation.page_reading import (
+    OVERLAP,
+    Points,
+    ReadPage,
+    draw_pages,
+    find_lines,
+    lines_found,
+    match,
+    spread,
+)
+from inkstream.model.evaluation.report import Contents, Report, of_net
+from inkstream.model.evaluation.ruled import Half, RuledLine, RuledPage, RuledPages
 from inkstream.model.metrics import (
     Figures,
-    bootstrap,
     character_f1,
     error_ratios,
-    errors,
-    f1,
+    errors_with_bootstrap,
     quantiles,
 )
-from inkstream.model.pages import find_page
 from inkstream.model.preprocess.image import Grey
 from inkstream.model.recognizer import Recognizer
 
 OURS: Final = "inkstream"
-OUR_METHOD: Final = "its own lines and recognition, {} language model"
-ALL_ACCENTED: Final = "all"
-SCALE: Final = 0.5  # of the pixels on which overlaps are counted
-# Drawings
-EXCERPTS: Final = {"best": 0.0, "median": 0.5, "worst": 1.0}  # share of the pages with a lower CER
-EXCERPT_LINES: Final = 4
-MARGIN: Final = 20  # pixels about them
-TITLE: Final = 50  # pixels above each excerpt
-FONT_SIZE: Final = 30
-READINGS: Final = 0.6  # of a page's width, for what was read, beside it
-QUALITY: Final = 80
 ATTRIBUTION: Final = (
     "Excerpts of Copiste d'un jour (BAnQ, 2024), CC BY 4.0; boxes and readings are added."
 )
 
-# Pillow's own font has ASCII alone.
-FONT: Final = ImageFont.truetype(Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), FONT_SIZE)
-
-Mask = NDArray[np.uint8]  # [h, w], 0 or 1
 Recognise = Callable[[Grey], list[FoundLine]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReadPage:
-    """A ruled page and what one recogniser read of it."""
-
-    page: RuledPage
-    lines: list[FoundLine]
-    hits: dict[int, int]  # index of the found line by that of the written one
-    seconds: float  # of processor time
-
-    @property
-    def text(self) -> str:
-        """What was read, in its order."""
-        return JOINT.join(line.text for line in self.lines)
-
-    @property
-    def label(self) -> str:
-        """What is written."""
-        return JOINT.join(line.text for line in self.page.lines)
-
-    @property
-    def cer(self) -> float:
-        """The CER with accents folded."""
-        cer: float = errors([fold(self.text)], [fold(self.label)])["cer"]
-        return cer
 
 
 def ruled_report(
@@ -98,43 +60,38 @@ def ruled_report(
     baselines: Sequence[Baseline] = (),
     overlays: Path | None = None,
 ) -> Report:
-    """Measure a transcriber, and baselines, on real pages of ruled paper.
+    """Measure a transcriber, and baselines, on real pages of ruled paper; see `lines_report`.
 
-    Args:
-        checkpoint: of the net.
-        ruled: all pages.
-        part: whose pages are read.
-        limit: pages at most, spread over the part; None is all.
-        language: that our net reads the pages in once more.
-        baselines: other recognisers, which find lines by themselves.
-        overlays: folder to draw every page in, with what our net found without a language; None
-            draws excerpts alone.
-
-    Raises `InputError` for a language with letters that the net lacks.
+    `overlays` is a folder to draw every page in, with what our net found without a language.
     """
-    pages = _spread(ruled.part(part), limit)
-    recognisers = {OURS: (OUR_METHOD.format("no"), partial(_our_lines, Recognizer(checkpoint)))}
-    if language is not None:
-        guided = partial(_our_lines, Recognizer(checkpoint, Hints(language.language)))
-        name = language.about.name
-        recognisers[f"{OURS} with {name}"] = (OUR_METHOD.format(f"the {name}"), guided)
+    pages = spread(ruled.part(part), limit)
+    readers: dict[str, Figures] = {}
+    read: dict[str, list[ReadPage]] = {}
+    recognisers: dict[str, tuple[str, Recognise]] = {
+        name: (f"its own lines and recognition, {words} language model", partial(find_lines, net))
+        for name, words, net in _recognizers(checkpoint, language)
+    }
     for baseline in baselines:
-        recognisers[baseline.name] = (baseline.page_method, partial(_their_lines, baseline))
-    read = {
-        name: [read_page(recognise, page) for page in pages]
-        for name, (_, recognise) in recognisers.items()
-    }
+        recognisers[baseline.name] = baseline.page_method, partial(_their_lines, baseline)
     accents = knows_accents(checkpoint.metadata.config.labels)
-    readers = {
-        name: _page_figures(method, read[name], accents=accents)
-        for name, (method, _) in recognisers.items()
-    }
-    contents = {
-        "model": checkpoint.metadata.name,
-        "model_digest": checkpoint.digest,
+    for name, (method, recognise) in recognisers.items():
+        read[name] = [read_page(recognise, page) for page in pages]
+        texts, labels = [page.text for page in read[name]], [page.label for page in read[name]]
+        copies = [page.writer for page in read[name]]
+        readers[name] = {
+            "method": method,
+            "written": errors_with_bootstrap(
+                list(map(plain_text, texts)), list(map(plain_text, labels)), copies
+            ),
+            "folded": errors_with_bootstrap(
+                list(map(fold, texts)), list(map(fold, labels)), copies
+            ),
+            **(accent_figures(texts, labels, copies) if accents else {}),
+            "found": lines_found(read[name]),
+            "seconds": quantiles(np.array([page.seconds for page in read[name]])),
+        }
+    contents = _head(checkpoint, language) | {
         "data_digest": ruled.digest,
-        "language": None if language is None else language.about.name,
-        "language_digest": None if language is None else language.digest,
         "part": part,
         "limit": limit,
         "pages": len(pages),
@@ -144,7 +101,10 @@ def ruled_report(
         "attribution": ATTRIBUTION,
         "readers": _compared(readers),
     }
-    return Report("ruled", contents, partial(_draw, read[OURS], overlays))
+    draw = partial(
+        draw_pages, read[OURS], "excerpts.jpg", attribution=ATTRIBUTION, overlays=overlays
+    )
+    return Report("ruled", contents, draw)
 
 
 def lines_report(
@@ -163,40 +123,31 @@ def lines_report(
 
     Raises `InputError` for a language with letters that the net lacks.
     """
-    indices = _spread(lines.part(part).tolist(), limit)
-    labels = [lines.texts[index] for index in indices]
-    writers = [lines.writers[index] for index in indices]
-    recognizer = Recognizer(checkpoint)
-    recognizers = {OURS: recognizer}
-    if language is not None:
-        guided = Recognizer(checkpoint, Hints(language.language))
-        recognizers[f"{OURS} with {language.about.name}"] = guided
-    columns = [lines.columns(index, recognizer.column_height) for index in indices]
+    indices = spread(lines.part(part).tolist(), limit)
+    labels, with_accents, writers, images = (
+        [values[index] for index in indices]
+        for values in (lines.texts, lines.spelt, lines.writers, lines.images)
+    )
+    config = checkpoint.metadata.config
+    columns = [lines.columns(index, config.column_height) for index in indices]
     read = {
         name: [result.text for result in reader.read_all(columns)] if columns else []
-        for name, reader in recognizers.items()
+        for name, _, reader in _recognizers(checkpoint, language)
     }
-    for baseline in baselines:
-        read[baseline.name] = baseline.read(
-            [lines.images[index] for index in indices], "text", None
-        )
-    with_accents = [lines.spelt[index] for index in indices]
-    accents = knows_accents(recognizer.labels)
-    accented = lines.source.accented
-    readers = {
-        name: {"folded": _errors([fold(text) for text in texts], labels, writers)}
-        | (accent_figures(texts, with_accents, writers, accented) if accents else {})
-        | {"without_spaces": _errors(_joined(texts), _joined(with_accents), writers)}
-        for name, texts in read.items()
-    }
-    contents = {
-        "model": checkpoint.metadata.name,
-        "model_digest": checkpoint.digest,
+    read |= {baseline.name: baseline.read(images, "text", None) for baseline in baselines}
+    readers: dict[str, Figures] = {}
+    for name, texts in read.items():
+        folded = [fold(text) for text in texts]
+        readers[name] = {
+            "folded": errors_with_bootstrap(folded, labels, writers),
+            "without_spaces": errors_with_bootstrap(_joined(texts), _joined(with_accents), writers),
+        }
+        if knows_accents(config.labels):
+            readers[name] |= accent_figures(texts, with_accents, writers, lines.source.accented)
+    contents = _head(checkpoint, language) | {
         "source": lines.source.name,
         "data_digest": lines.digest,
         "split_digest": table_digest(lines.parts),
-        "language": None if language is None else language.about.name,
-        "language_digest": None if language is None else language.digest,
         "part": part,
         "limit": limit,
         "writers": len(set(writers)),
@@ -207,22 +158,27 @@ def lines_report(
     return Report("wills", contents)
 
 
+def _recognizers(
+    checkpoint: Checkpoint, language: LanguageFile | None
+) -> list[tuple[str, str, Recognizer]]:
+    """Return our net without a language and with `language`: name, which model, recogniser."""
+    recognizers = [(OURS, "no", Recognizer(checkpoint))]
+    if language is not None:
+        name, guided = language.about.name, Recognizer(checkpoint, Hints(language.language))
+        recognizers.append((f"{OURS} with {name}", f"the {name}", guided))
+    return recognizers
+
+
+def _head(checkpoint: Checkpoint, language: LanguageFile | None) -> Figures:
+    return of_net(checkpoint) | {
+        "language": None if language is None else language.about.name,
+        "language_digest": None if language is None else language.digest,
+    }
+
+
 def _joined(texts: Sequence[str]) -> list[str]:
     """Return texts without spaces, for labels that lack some."""
     return ["".join(text.split()) for text in texts]
-
-
-def _spread(items: Sequence[Any], limit: int | None) -> list[Any]:
-    """Return `limit` items at most, in equal steps."""
-    if limit is None or limit >= len(items):
-        return list(items)
-    return [items[index * len(items) // limit] for index in range(limit)]
-
-
-def _our_lines(recognizer: Recognizer, image: Grey) -> list[FoundLine]:
-    lines = find_page(image, recognizer.column_height).lines
-    read = recognizer.read_all([line.columns for line in lines]) if lines else []
-    return [FoundLine(result.text, line.box) for result, line in zip(read, lines, strict=True)]
 
 
 def _their_lines(baseline: Baseline, image: Grey) -> list[FoundLine]:
@@ -235,7 +191,16 @@ def read_page(recognise: Recognise, page: RuledPage) -> ReadPage:
     begun_s = processor_s()
     read = recognise(image)
     seconds = processor_s() - begun_s
-    return ReadPage(page, read, match(overlaps(read, page.lines, image.shape)), seconds)
+    return ReadPage(
+        name=page.path.stem,
+        writer=page.copy,
+        image=page.image,
+        labels=[line.text for line in page.lines],
+        outlines=[line.polygon for line in page.lines],
+        lines=read,
+        hits=match(overlaps(read, page.lines, image.shape)),
+        seconds=seconds,
+    )
 
 
 def overlaps(
@@ -245,19 +210,17 @@ def overlaps(
 
     It is the intersection over union of the polygons or, where that is more, of the columns of the
     baseline and of the found box: in the box lies how much of the baseline, less what lies in it of
-    other baselines, over the width of both.
-
-    Args:
-        read: n lines, as they were read.
-        lines: as they are written.
-        shape: height and width of the image.
+    other baselines, over the width of both. `shape` is that of the image.
     """
-    masks = [_filled(line.box, shape) for line in read]
-    boxes = np.array(masks, np.uint8).reshape(len(read), *_blank(shape).shape)  # [n, h, w]
+    boxes = np.zeros((len(read), shape[0] // 2 + 1, shape[1] // 2 + 1), np.uint8)  # [n, h, w]
+    for box, line in zip(boxes, read, strict=True):
+        cv2.fillPoly(box, [_reduced(line.box, box)], 1)
     areas, columns = boxes.sum((1, 2)), boxes.any(1)
     polygons, along, width = (np.zeros((len(lines), len(read))) for _ in range(3))
-    for index, line in enumerate(lines):
-        polygon, baseline = _filled(line.polygon, shape), _drawn(line.baseline, shape)
+    for index, written in enumerate(lines):
+        polygon, baseline = np.zeros((2, *boxes.shape[1:]), np.uint8)
+        cv2.fillPoly(polygon, [_reduced(written.polygon, polygon)], 1)
+        cv2.polylines(baseline, [_reduced(written.baseline, baseline)], False, 1)
         near = np.flatnonzero((polygon | baseline).any(1))
         rows = slice(near[0], near[-1] + 1)
         shared = (boxes[:, rows] & polygon[rows]).sum((1, 2))
@@ -270,142 +233,35 @@ def overlaps(
     return best
 
 
-def _filled(corners: Points, shape: tuple[int, ...]) -> Mask:
-    """Return a reduced mask of a polygon, as far as it lies in an image of this shape."""
-    mask = _blank(shape)
-    cv2.fillPoly(mask, [_reduced(corners, mask)], 1)
-    return mask
-
-
-def _drawn(points: Points, shape: tuple[int, ...]) -> Mask:
-    """Return a reduced mask of a line, as far as it lies in an image of this shape."""
-    mask = _blank(shape)
-    cv2.polylines(mask, [_reduced(points, mask)], False, 1)
-    return mask
-
-
-def _blank(shape: tuple[int, ...]) -> Mask:
-    return np.zeros([int(side * SCALE) + 1 for side in shape[:2]], np.uint8)
-
-
-def _reduced(points: Points, mask: Mask) -> NDArray[np.int32]:
-    """Return points as pixels of a mask; those outside of it move to its edge."""
+def _reduced(points: Points, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Return points as pixels of a mask of half the image's size, moved into it."""
     height, width = mask.shape
-    return np.clip((points * SCALE).round(), 0, (width - 1, height - 1)).astype(np.int32)
-
-
-def _page_figures(method: str, read: Sequence[ReadPage], *, accents: bool) -> Figures:
-    """Return errors, also with `accents`, lines found and seconds a page of one recogniser."""
-    texts, labels = [page.text for page in read], [page.label for page in read]
-    copies = [page.page.copy for page in read]
-    n_hits, n_found = sum(len(page.hits) for page in read), sum(len(page.lines) for page in read)
-    return {
-        "method": method,
-        "written": _errors(list(map(plain_text, texts)), list(map(plain_text, labels)), copies),
-        "folded": _errors(list(map(fold, texts)), list(map(fold, labels)), copies),
-        **(accent_figures(texts, labels, copies) if accents else {}),
-        "found": f1(n_hits, n_found, sum(len(page.page.lines) for page in read)),
-        "seconds": quantiles(np.array([page.seconds for page in read])),
-    }
+    return np.clip((points / 2).round(), 0, (width - 1, height - 1)).astype(np.int32)
 
 
 def accent_figures(
     texts: Sequence[str], labels: Sequence[str], writers: Sequence[str], accented: str = ACCENTED
 ) -> Figures:
-    """Return the errors if accents count, and the F1 of letters with accents.
+    """Return the errors if accents count, and the F1 of each letter of `accented` and of all.
 
     Quotation marks, dashes and spaces are plain in both, see `alphabet.plain`.
-
-    Returns:
-        `cer_accents`: errors with their bootstrap over writers; `letters`: the F1 of each of
-        `accented` that is written, and of all of these letters together.
     """
     read, written = list(map(spelt, texts)), list(map(spelt, labels))
     there = [letter for letter in accented if any(letter in label for label in written)]
     f1_of = partial(character_f1, read, written)
     return {
-        "cer_accents": _errors(read, written, writers),
+        "cer_accents": errors_with_bootstrap(read, written, writers),
         "letters": {letter: f1_of(letter.__eq__) for letter in there}
-        | {ALL_ACCENTED: f1_of(frozenset(accented).__contains__)},
+        | {"all": f1_of(frozenset(accented).__contains__)},
     }
 
 
-def _errors(texts: Sequence[str], labels: Sequence[str], writers: Sequence[str]) -> Figures:
-    """Return errors with their bootstrap over writers."""
-    figures = errors(texts, labels)
-    return figures | {"bootstrap": bootstrap(texts, labels, writers) if labels else None}
-
-
-def _compared(readers: Mapping[str, Figures]) -> dict[str, Figures]:
+def _compared(readers: Mapping[str, Contents]) -> dict[str, Figures]:
     """Return the figures of all recognisers, the others' with their ratio to our errors."""
-    ours = {"folded": readers[OURS]["folded"]["bootstrap"]}
-    compared = {OURS: readers[OURS] | {"ratio": None}}
+    compared: dict[str, Figures] = {OURS: {**readers[OURS], "ratio": None}}
+    ours = readers[OURS]["folded"]["bootstrap"]
     for name, figures in readers.items():
-        if name != OURS and ours["folded"]:
-            ratios = error_ratios({"folded": figures["folded"]["bootstrap"]}, ours)
-            compared[name] = figures | {"ratio": ratios.get("folded")}
+        if name != OURS and ours:
+            ratios = error_ratios({"folded": figures["folded"]["bootstrap"]}, {"folded": ours})
+            compared[name] = {**figures, "ratio": ratios.get("folded")}
     return compared
-
-
-def _draw(read: Sequence[ReadPage], overlays: Path | None, folder: Path) -> None:
-    """Write excerpts.jpg into `folder`, and whole pages into `overlays`, worst first."""
-    ordered = sorted(read, key=lambda page: page.cer)
-    if not ordered:
-        return
-    excerpts = [
-        _excerpt(ordered[round(share * (len(ordered) - 1))], name)
-        for name, share in EXCERPTS.items()
-    ]
-    width = max(excerpt.width for excerpt in excerpts)
-    height = sum(excerpt.height for excerpt in excerpts) + TITLE
-    sheet = Image.new("RGB", (width, height), "white")
-    top = 0
-    for excerpt in excerpts:
-        sheet.paste(excerpt, (0, top))
-        top += excerpt.height
-    ImageDraw.Draw(sheet).text((MARGIN, top), ATTRIBUTION, "black", FONT)
-    sheet.save(folder / "excerpts.jpg", quality=QUALITY)
-    if overlays is not None:
-        overlays.mkdir(parents=True, exist_ok=True)
-        for number, page in enumerate(reversed(ordered)):
-            name = f"{number:03} {page.cer:.3f} {page.page.path.stem}.jpg"
-            overlay(page).save(overlays / name, quality=QUALITY)
-
-
-def _excerpt(read: ReadPage, title: str) -> Image.Image:
-    """Return a few lines from the middle of a page, below a title."""
-    middle = max(0, (len(read.page.lines) - EXCERPT_LINES) // 2)
-    polygons = [line.polygon for line in read.page.lines[middle : middle + EXCERPT_LINES]]
-    y = np.concatenate(polygons)[:, 1]
-    image = overlay(read)
-    top, bottom = max(0, int(y.min()) - MARGIN), min(image.height, int(y.max()) + MARGIN)
-    excerpt = Image.new("RGB", (image.width, bottom - top + TITLE), "white")
-    excerpt.paste(image.crop((0, top, image.width, bottom)), (0, TITLE))
-    text = f"{title}: {read.page.path.stem}, CER {read.cer:.1%}"
-    ImageDraw.Draw(excerpt).text((MARGIN, 5), text, "black", FONT)
-    return excerpt
-
-
-def overlay(read: ReadPage) -> Image.Image:
-    """Return a page with the lines that were found, missed, and found where there is none.
-
-    What was read stands to the right of the page.
-    """
-    page = Image.fromarray(read.page.image())
-    image = Image.new("RGB", (round(page.width * (1 + READINGS)), page.height), "white")
-    image.paste(page)
-    pen = ImageDraw.Draw(image)
-    for index, line in enumerate(read.page.lines):
-        if index not in read.hits:
-            _outline(pen, line.polygon, MISSED)
-    for number, reading in enumerate(read.lines):
-        colour = FOUND if number in read.hits.values() else NO_LINE
-        _outline(pen, reading.box, colour)
-        middle = (page.width + MARGIN, float(reading.box[:, 1].mean()))
-        pen.text(middle, reading.text, colour, FONT, anchor="lm")
-    return image
-
-
-def _outline(pen: ImageDraw.ImageDraw, points: Points, colour: tuple[int, int, int]) -> None:
-    corners = [(float(x), float(y)) for x, y in points]
-    pen.line([*corners, corners[0]], fill=colour, width=3)

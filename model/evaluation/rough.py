@@ -6,8 +6,9 @@ one net to the next. Training draws its changes at random and is another matter
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ Columns = NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink
 Random = np.random.Generator
 Change = Callable[[Columns, Random], Columns]
 Answers = TypeVar("Answers")  # of all pieces after one change
+CALIBRATION_ERROR: Final = "expected_calibration_error"
 
 # Changes
 
@@ -47,20 +49,22 @@ def changes(others: Sequence[Columns], rule_row: int | None = None) -> dict[str,
         rule_row: row of the rules; None is the baseline of each line.
     """
     rule = "rule at the baseline" if rule_row is None else f"rule in row {rule_row}"
+    blur, thicken = ImageFilter.GaussianBlur(1), ImageFilter.MaxFilter(3)
     return {
         "paler x 0.5": lambda columns, _: _pixels(columns * 0.5),
         "paler x 0.3": lambda columns, _: _pixels(columns * 0.3),
-        "blur of 1 pixel": lambda columns, _: _filtered(columns, ImageFilter.GaussianBlur(1)),
-        "thicker, 3x3 maximum": lambda columns, _: _filtered(columns, ImageFilter.MaxFilter(3)),
-        "noise of 15": lambda columns, random: _noisy(columns, random, 15),
-        "noise of 30": lambda columns, random: _noisy(columns, random, 30),
-        "specks, 1 %": _specked,
-        "black and white at 128": lambda columns, _: np.where(
-            columns >= 128, np.uint8(255), np.uint8(0)
+        "blur of 1 pixel": lambda columns, _: np.asarray(Image.fromarray(columns).filter(blur)),
+        "thicker, 3x3 maximum": lambda columns, _: np.asarray(
+            Image.fromarray(columns).filter(thicken)
         ),
-        f"{rule}, 80": lambda columns, _: _ruled(columns, 80, rule_row),
-        f"{rule}, 160": lambda columns, _: _ruled(columns, 160, rule_row),
-        f"{rule}, 255": lambda columns, _: _ruled(columns, 255, rule_row),
+        "noise of 15": lambda columns, random: _noisy(columns, 15, random),
+        "noise of 30": lambda columns, random: _noisy(columns, 30, random),
+        "specks, 1 %": _specked,
+        "black and white at 128": lambda columns, _: np.uint8(255) * (columns >= 128),
+        **{
+            f"{rule}, {darkness}": partial(_ruled, darkness, rule_row)
+            for darkness in (80, 160, 255)
+        },
         "vertical rules each 24 columns, 160": _ruled_across,
         "3 rows of neighbours": lambda columns, random: _between(
             columns, others[int(random.integers(len(others)))], 3
@@ -73,12 +77,7 @@ def changes(others: Sequence[Columns], rule_row: int | None = None) -> dict[str,
     }
 
 
-def _filtered(columns: Columns, image_filter: ImageFilter.Filter) -> Columns:
-    return np.asarray(Image.fromarray(columns).filter(image_filter))
-
-
-def _noisy(columns: Columns, random: Random, deviation: float) -> Columns:
-    """Add Gaussian noise to each pixel."""
+def _noisy(columns: Columns, deviation: float, random: Random) -> Columns:
     return _pixels(columns + random.normal(0, deviation, columns.shape))
 
 
@@ -88,7 +87,7 @@ def _specked(columns: Columns, random: Random) -> Columns:
     return np.where(random.random(columns.shape) < 0.01, np.maximum(columns, tones), columns)
 
 
-def _ruled(columns: Columns, darkness: int, row: int | None) -> Columns:
+def _ruled(darkness: int, row: int | None, columns: Columns, _: Random) -> Columns:
     """Draw a rule one row thick in `row`, or at the baseline of the ink where it is None."""
     marked, row = columns.copy(), baseline(columns) if row is None else row
     marked[:, row] = np.maximum(marked[:, row], darkness)
@@ -122,9 +121,8 @@ def _widened(columns: Columns, factor: float) -> Columns:
 def baseline(columns: Columns) -> int:
     """Return the row below which there is least ink compared with it, in the lower half."""
     ink = columns.sum(0, dtype=np.int64)
-    below = np.append(ink[1:], 0)
     half = len(ink) // 2
-    return half + int((ink - below)[half:].argmax())
+    return half + int((ink - np.append(ink[1:], 0))[half:].argmax())
 
 
 def _pixels(values: NDArray[np.floating[Any]]) -> Columns:
@@ -142,26 +140,23 @@ def words_report(
     `limit` is the number of words; None is 400.
     """
     reader = Reader(checkpoint)
-    config = reader.config
-    pieces = EvaluationSet(ink, part, config.labels, config.column_height, limit or 400)
+    pieces = EvaluationSet(
+        ink, part, reader.config.labels, reader.config.column_height, limit or 400
+    )
     indices = pieces.indices(WORDS)
     samples, writers = pieces.samples(indices), pieces.writers(indices)
 
     def read(change: Change | None) -> list[Reading]:
-        random = np.random.default_rng(SEED)
-        return reader.read(
-            [
-                LineSample(
-                    change(line.columns, random) if change else line.columns, line.label, NO_ENDS
-                )
-                for line in samples
-            ]
-        )
+        random, columns = np.random.default_rng(SEED), [line.columns for line in samples]
+        if change:
+            columns = [change(of_line, random) for of_line in columns]
+        pairs = zip(columns, pieces.labels(indices), strict=True)
+        return reader.read([LineSample(of_line, label, NO_ENDS) for of_line, label in pairs])
 
     def sampled(readings: Sequence[Reading]) -> Figures:
         return bootstrap([reading.text for reading in readings], pieces.labels(indices), writers)
 
-    about = {
+    contents = of_file(checkpoint) | {
         "data": checkpoint.metadata.data,
         "data_digest": ink.digest,
         "split_digest": pieces.split_digest,
@@ -170,17 +165,15 @@ def words_report(
         "measure": "CER",
         "pieces": len(indices),
         "writers": len(set(writers)),
+        **_measured(
+            read,
+            changes([line.columns for line in samples]),
+            value=lambda readings: reading_errors(readings)["cer"],
+            difference=lambda readings, plain: cer_difference(sampled(readings), sampled(plain)),
+            calibrated=lambda runs: letter_calibration(list(chain.from_iterable(runs))),
+        ),
     }
-    figures = _measured(
-        read,
-        changes([line.columns for line in samples]),
-        value=lambda readings: reading_errors(readings)["cer"],
-        difference=lambda readings, plain: cer_difference(sampled(readings), sampled(plain)),
-        calibration_error=lambda readings: letter_calibration(list(chain.from_iterable(readings)))[
-            "expected_calibration_error"
-        ],
-    )
-    return Report("rough", of_file(checkpoint) | about | figures)
+    return Report("rough", contents)
 
 
 def digits_report(checkpoint: Checkpoint, dataset: Dataset, *, part: Part = "test") -> Report:
@@ -198,23 +191,25 @@ def digits_report(checkpoint: Checkpoint, dataset: Dataset, *, part: Part = "tes
         is_right: NDArray[np.bool_] = probabilities.argmax(1) == dataset.answers
         return is_right
 
-    about = {
+    contents = of_file(checkpoint) | {
         "data": dataset.name,
         "data_digest": dataset.digest,
         "part": part,
         "measure": "accuracy",
         "pieces": len(dataset),
-    }
-    figures = _measured(
-        read,
-        changes([*dataset.columns], rule_row=24),  # below the ink of most images of MNIST
-        value=lambda probabilities: float(right(probabilities).mean()),
-        difference=lambda rough, plain: accuracy_difference(right(rough), right(plain)),
-        calibration_error=lambda runs: expected_calibration_error(
-            np.concatenate(runs), np.tile(dataset.answers, len(runs))
+        **_measured(
+            read,
+            changes([*dataset.columns], rule_row=24),  # below the ink of most images of MNIST
+            value=lambda probabilities: float(right(probabilities).mean()),
+            difference=lambda rough, plain: accuracy_difference(right(rough), right(plain)),
+            calibrated=lambda runs: {
+                CALIBRATION_ERROR: expected_calibration_error(
+                    np.concatenate(runs), np.tile(dataset.answers, len(runs))
+                )
+            },
         ),
-    )
-    return Report("rough", of_file(checkpoint) | about | figures)
+    }
+    return Report("rough", contents)
 
 
 def _measured(
@@ -223,20 +218,20 @@ def _measured(
     *,
     value: Callable[[Answers], float],
     difference: Callable[[Answers, Answers], Figures],
-    calibration_error: Callable[[Sequence[Answers]], float | None],
+    calibrated: Callable[[Sequence[Answers]], Figures],
 ) -> Figures:
     """Return the figures of what is read plain (None) and after each change."""
+
+    def figures(answers: Answers) -> Figures:
+        calibration_error = calibrated([answers])[CALIBRATION_ERROR]
+        return {"value": value(answers), CALIBRATION_ERROR: calibration_error}
+
     plain = read(None)
     rough = {name: read(change) for name, change in by_name.items()}
     return {
-        "plain": {"value": value(plain), "expected_calibration_error": calibration_error([plain])},
+        "plain": figures(plain),
         "changes": {
-            name: {
-                "value": value(answers),
-                **difference(answers, plain),
-                "expected_calibration_error": calibration_error([answers]),
-            }
-            for name, answers in rough.items()
+            name: figures(answers) | difference(answers, plain) for name, answers in rough.items()
         },
-        "calibration_error_of_all": calibration_error(list(rough.values())),
+        "calibration_error_of_all": calibrated(list(rough.values()))[CALIBRATION_ERROR],
     }

@@ -29,9 +29,11 @@ PENS: Final[dict[Pen, tuple[float, float, float]]] = {
     "blue": (38, 58, 140),
     "faint": (142, 142, 148),
 }
+STRONG: Final[dict[Pen, float]] = {"black": 0.8, "blue": 0.8, "faint": 0.6}  # the lightest line
 PAPERS: Final = ((250, 250, 248), (244, 238, 222), (228, 226, 220))  # white, cream, recycled
 RULES: Final = ((150, 180, 214), (176, 176, 176), (206, 170, 178))  # blue, grey, red
-DESK: Final = (96, 72, 54)  # beside a sheet that lies askew
+TURN: Final = 2 * math.pi
+MARGIN: Final = 1.3  # frames around the writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ def photographed(
     pen = np.array(PENS[look.pen], np.float32)
     colour = colour * (1 - ink[:, :, None]) + pen * ink[:, :, None]
     if paper is not None:
-        desk = np.array(DESK, np.float32) * (1 + 0.15 * clouds(shape, 25, random))[:, :, None]
+        brown = np.array((96, 72, 54), np.float32)
+        desk = brown * (1 + 0.15 * clouds(shape, 25, random))[:, :, None]
         colour = colour * paper[:, :, None] + desk * (1 - paper[:, :, None])
     if look.take == "photo":
         colour = colour * _light(shape, random)[:, :, None]
@@ -80,33 +83,16 @@ def _light(shape: tuple[int, ...], random: np.random.Generator) -> Tone:
     height, width = shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
     y, x = y / height - 0.5, x / width - 0.5
-    heading = random.uniform(0, 2 * math.pi)
+    heading = random.uniform(0, TURN)
     fade = random.uniform(0.1, 0.45)
     light = 1 - fade * (0.5 + x * math.cos(heading) + y * math.sin(heading)).clip(0, 1.2)
     if random.random() < 0.6:
-        heading, distance = random.uniform(0, 2 * math.pi), random.uniform(-0.3, 0.3)
+        heading, distance = random.uniform(0, TURN), random.uniform(-0.3, 0.3)
         soft = random.uniform(0.01, 0.1)
         edge = (x * math.cos(heading) + y * math.sin(heading) - distance) / soft
         light *= 1 - random.uniform(0.15, 0.4) / (1 + np.exp(-edge.clip(-30, 30)))
     lit: Tone = light.astype(np.float32)
     return lit
-
-
-MOST_SKEW_DEG: Final[dict[Take, float]] = {"scan": 3.0, "photo": 15.0}
-FRAME_PX: Final = (38.0, 60.0)  # of the writing's frame: paper at about 150 dots an inch
-PITCH: Final = (1.15, 1.7)  # frames from line to line
-PEN_WIDTH: Final = (0.04, 0.075)  # frames: half a millimetre of nine is 0.055
-MOST_TILT: Final[dict[Take, float]] = {"scan": 0.0, "photo": 0.06}  # nearer at one edge, by half
-RULE_PX: Final = (1.0, 1.8)  # pixels that a rule is wide
-RULE_POINTS: Final = 400
-SQUARES: Final = (1.6, 2.4)  # for each line
-TURN: Final = 2 * math.pi
-MARGIN: Final = 1.3  # frames around the writing
-GUTTER: Final = (1.6, 2.6)  # frames between two blocks side by side
-TREND_DEG: Final = 1.5  # slope that all lines of a block share
-SLOPE_DEG: Final = 0.5  # of each line, beside it
-WAVE: Final = 0.06  # frames that a line wanders up and down
-STRONG: Final[dict[Pen, float]] = {"black": 0.8, "blue": 0.8, "faint": 0.6}  # the lightest line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +131,7 @@ def any_look(random: np.random.Generator) -> Look:
     take: Take = "photo" if random.random() < 0.5 else "scan"
     ruling: Ruling = ("plain", "ruled", "squared")[int(random.integers(3))]
     pen: Pen = ("black", "blue", "faint")[int(random.integers(3))]
-    most = MOST_SKEW_DEG[take]
+    most = 15.0 if take == "photo" else 3.0  # degrees
     desk = take == "photo" and random.random() < 0.4
     return Look(take, ruling, pen, desk, float(random.uniform(-most, most)))
 
@@ -154,11 +140,11 @@ def sheet(
     blocks: Sequence[Sequence[WrittenLine]], look: Look, random: np.random.Generator
 ) -> Sheet:
     """Lay out blocks of lines side by side on one page, and take its picture."""
-    frame = random.uniform(*FRAME_PX)
-    pitch = frame * random.uniform(*PITCH)
+    frame = random.uniform(38, 60)  # pixels, of the writing: paper at about 150 dots an inch
+    pitch = frame * random.uniform(1.15, 1.7)  # from line to line
     lines, size = _laid_out(blocks, frame, pitch, random)
     view = _View(size, look, random)
-    pen = frame * random.uniform(*PEN_WIDTH)
+    pen = frame * random.uniform(0.04, 0.075)  # half a millimetre of nine is 0.055
     strengths = random.uniform(STRONG[look.pen], 1, len(lines))
     ink = np.zeros(view.shape, np.float32)
     truth = []
@@ -202,14 +188,14 @@ def _laid_out(
     lines: list[_PlacedLine] = []
     left = MARGIN * frame
     for number, block in enumerate(blocks):
-        trend = math.radians(random.uniform(-TREND_DEG, TREND_DEG))
+        trend = math.radians(random.uniform(-1.5, 1.5))  # which all lines of a block share
         top = MARGIN * frame + frame / 2 + pitch * random.uniform(0, 1) * (len(blocks) > 1)
         for row, line in enumerate(block):
-            slope = trend + math.radians(random.uniform(-SLOPE_DEG, SLOPE_DEG))
+            slope = trend + math.radians(random.uniform(-0.5, 0.5))
             start = np.array([left + frame * random.uniform(0, 0.4), top + row * pitch])
             strokes = [frame * stroke + start for stroke in _waved(line.strokes, slope, random)]
             lines.append(_PlacedLine(strokes, line.label, number, start, slope))
-        left += frame * (max(line.width for line in block) + random.uniform(*GUTTER))
+        left += frame * (max(line.width for line in block) + random.uniform(1.6, 2.6))
     points = np.concatenate([stroke for line in lines for stroke in line.strokes])
     low = points.min(0) - MARGIN * frame  # a slope may lead beyond the margin
     lines = [
@@ -222,7 +208,7 @@ def _laid_out(
 def _waved(strokes: Sequence[Points], slope: float, random: np.random.Generator) -> list[Points]:
     """Turn the strokes of a line by its slope, and bend them along a slight random wave."""
     length, phase = random.uniform(5, 12), random.uniform(0, TURN)
-    wave = WAVE * random.uniform(0, 1)
+    wave = 0.06 * random.uniform(0, 1)  # frames
     cos, sin = math.cos(slope), math.sin(slope)
     waved = []
     for stroke in strokes:
@@ -240,17 +226,15 @@ class _View:
         cos, sin = math.cos(angle), math.sin(angle)
         self._middle = size / 2
         self._turn = np.array([[cos, sin], [-sin, cos]])
-        tilt = MOST_TILT[look.take]
+        tilt = 0.06 if look.take == "photo" else 0.0  # nearer at one edge, by half
         self._tilt = random.uniform(-tilt, tilt, 2) / self._middle.max()
         self._origin = np.zeros(2)
         width, height = size.tolist()
         corners = self(np.array([[0, 0], [width, 0], [width, height], [0, height]]))
         self._origin = corners.min(0)
         self.corners: Points = corners - self._origin  # [4, 2], of the sheet
-        self.shape: tuple[int, int] = (
-            math.ceil(float(self.corners[:, 1].max())),
-            math.ceil(float(self.corners[:, 0].max())),
-        )
+        n_columns, n_rows = np.ceil(self.corners.max(0)).astype(int).tolist()
+        self.shape: tuple[int, int] = n_rows, n_columns
 
     def __call__(self, points: Points) -> Points:
         """Return pixels of places [n, 2] on the flat page."""
@@ -266,10 +250,10 @@ def _drawn(strokes: Sequence[Points], shape: tuple[int, int], pen_width: float) 
     points, starts = flatten(strokes)
     low = max(0, math.floor(float(points[:, 1].min()) - pen_width - 1))
     high = min(height, math.ceil(float(points[:, 1].max()) + pen_width + 1))
-    field = np.zeros(shape, np.float32)
     inside = points - np.array([0, low])
     inside[:, 0] = inside[:, 0].clip(0, width)
     columns = rasterise(inside, starts, max(1, high - low), pen_width)[:width]
+    field = np.zeros(shape, np.float32)
     field[low:high, : len(columns)] = columns.T[: max(0, high - low)] / np.float32(255)
     return field
 
@@ -292,19 +276,15 @@ def _rules(
     if look.ruling == "plain":
         return None
     width, height = size.tolist()
-    step = pitch if look.ruling == "ruled" else pitch / random.uniform(*SQUARES)
+    step = pitch if look.ruling == "ruled" else pitch / random.uniform(1.6, 2.4)
     beyond = 0.0 if look.desk else max(width, height)  # where no edge is seen, paper goes on
-    lines = [
-        np.array([[-beyond, y], [width + beyond, y]])
-        for y in np.arange(random.uniform(0, step) - beyond, height + beyond, step)
-    ]
+    rows = np.arange(random.uniform(0, step) - beyond, height + beyond, step)
+    lines = [np.array([[-beyond, y], [width + beyond, y]]) for y in rows]
     if look.ruling == "squared":
-        lines += [
-            np.array([[x, -beyond], [x, height + beyond]])
-            for x in np.arange(random.uniform(0, step) - beyond, width + beyond, step)
-        ]
-    thick = random.uniform(*RULE_PX)
-    share = np.linspace(0, 1, RULE_POINTS)[:, None]  # so many that the far ends may be left out
+        columns = np.arange(random.uniform(0, step) - beyond, width + beyond, step)
+        lines += [np.array([[x, -beyond], [x, height + beyond]]) for x in columns]
+    thick = random.uniform(1, 1.8)  # pixels
+    share = np.linspace(0, 1, 400)[:, None]  # so many that the far ends may be left out
     seen = [view(start * (1 - share) + end * share) for start, end in lines]
     inside = [line[((line >= 0) & (line <= view.shape[::-1])).all(1)] for line in seen]
     kept = [line for line in inside if len(line) > 1]

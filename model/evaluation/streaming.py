@@ -32,8 +32,6 @@ from inkstream.model.metrics import (
 )
 from inkstream.model.reader import Reader, Reading, batches, letter_positions
 
-Columns = Sequence[int] | NDArray[Any]  # columns where letters or words end
-
 REACH: Final = 2  # columns by which the end of a letter may be missed
 DELAYS: Final = tuple(range(21))  # columns after a letter's end
 
@@ -52,8 +50,8 @@ def letter_ends(readings: Sequence[Reading]) -> Figures:
     return {"events": _f1_of_columns(events), "scores": _f1_of_columns(scores)}
 
 
-def _f1_of_columns(pairs: Sequence[tuple[Columns, Columns]]) -> Figures:
-    """Return the F1 of the columns that were read in lines, of the columns in the data."""
+def _f1_of_columns(pairs: Sequence[tuple[Any, Any]]) -> Figures:
+    """Return the F1 of the columns in which letters or words of lines end, read and true ones."""
     return f1(
         sum(count_pairs(read, true, REACH) for read, true in pairs),
         sum(len(read) for read, _ in pairs),
@@ -83,12 +81,11 @@ def word_ends(readings: Sequence[Reading]) -> Figures:
         label = reading.line.label
         last = [p for p in letter_positions(label) if label[p + 1 : p + 2] in {"", " "}]
         pairs.append(([word.end - 1 for word in reading.words], reading.line.ends[last]))
-    spaces = character_f1(
-        (reading.text for reading in readings),
-        (reading.line.label for reading in readings),
-        lambda char: char == " ",
-    )
-    return {"spaces": spaces, "placed": _f1_of_columns(pairs)}
+    texts, labels = [r.text for r in readings], [r.line.label for r in readings]
+    return {
+        "spaces": character_f1(texts, labels, " ".__eq__),
+        "placed": _f1_of_columns(pairs),
+    }
 
 
 def letter_calibration(readings: Sequence[Reading]) -> Figures:
@@ -163,17 +160,12 @@ def _shown(reading: Reading) -> NDArray[np.bool_]:
         pairs = matches(text, label[: position + 1])
         return bool(pairs) and pairs[-1][1] == position
 
-    return np.array(
-        [
-            [
-                shows(
-                    texts[min(int(reading.line.ends[position]) + delay, len(texts) - 1)], position
-                )
-                for delay in DELAYS
-            ]
-            for position in letter_positions(label).tolist()
-        ]
-    )
+    rows = []
+    for position in letter_positions(label).tolist():
+        end = int(reading.line.ends[position])
+        later = (texts[min(end + delay, len(texts) - 1)] for delay in DELAYS)
+        rows.append([shows(text, position) for text in later])
+    return np.array(rows)
 
 
 # Invariants
@@ -202,7 +194,11 @@ def finality(reader: Reader, readings: Sequence[Reading]) -> Figures:
         "lines_column_by_column": len(sample),
         "events": sum(len(reading.events) for reading in readings),
         "changed": n_changed,
-        "ids_rise": all(_ids_rise(reading) for reading in readings),
+        "ids_rise": all(  # from 0 without a gap
+            [event.id for event in events] == list(range(len(events)))
+            for reading in readings
+            for events in (reading.letters, reading.words)
+        ),
     }
 
 
@@ -210,13 +206,6 @@ def _compared(event: Event) -> tuple[object, ...]:
     """Return an event without its probabilities: their last digits depend on the order of sums."""
     text = event.char if isinstance(event, Letter) else event.text
     return type(event), event.id, text, event.start, event.end, event.column
-
-
-def _ids_rise(reading: Reading) -> bool:
-    """Return whether letters and words are numbered from 0 without a gap."""
-    letters = [letter.id for letter in reading.letters]
-    words = [word.id for word in reading.words]
-    return letters == list(range(len(letters))) and words == list(range(len(words)))
 
 
 def drift(
@@ -242,18 +231,18 @@ def drift(
         lengths.append(len(concatenated(measured, height).label))
         for start in starts:
             lines[start].append(concatenated([*_some(samples, start, rng), *measured], height))
-    n_wrong = [
-        sum(
+    cers = []
+    for start in starts:
+        n_wrong = sum(
             errors_from(reading.text, reading.line.label, len(reading.line.label) - length)
             for reading, length in zip(reader.read(lines[start]), lengths, strict=True)
         )
-        for start in starts
-    ]
+        cers.append(n_wrong / sum(lengths) if lengths else None)
     return {
         "columns": list(starts),
         "lines": len(lengths),
         "characters": sum(lengths),
-        "cer": [wrong / sum(lengths) if lengths else None for wrong in n_wrong],
+        "cer": cers,
     }
 
 
@@ -289,16 +278,17 @@ def speed(reader: Reader, pieces: EvaluationSet, indices: Sequence[int]) -> Figu
     lines = pieces.samples(chosen)
     batch = next(batches(lines))
     scores = reader.scores(batch)
-    n_padded = len(batch) * max(map(len, scores))
-    whole_s = least_s(lambda: _decode(reader, batch, scores, 100))
-    singly_s = least_s(lambda: _decode(reader, batch, scores, 1))
-    n_columns = sum(map(len, scores))
+    n_columns, n_padded = sum(map(len, scores)), len(batch) * max(map(len, scores))
+
+    def decoded_per_s(portion: int) -> float:
+        return n_columns / least_s(lambda: _decode(reader, batch, scores, portion))
+
     return {
         "drawn_pieces_per_s": len(chosen) / least_s(lambda: pieces.samples(chosen)),
         "net_columns_per_s": n_padded / least_s(lambda: reader.scores(batch)),
         "net_streams": len(batch),
-        "decoder_columns_per_s": n_columns / whole_s,
-        "decoder_columns_per_s_singly": n_columns / singly_s,
+        "decoder_columns_per_s": decoded_per_s(100),
+        "decoder_columns_per_s_singly": decoded_per_s(1),
         "single_column_us": 1e6 * _single_column_s(reader, lines),
     }
 

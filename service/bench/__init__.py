@@ -1,6 +1,5 @@
-"""Measure how fast the service is on this machine, beside what bounds it.
+"""Measure how fast the service is on this machine, and how many people can write at once.
 
 compare -> load       one process puts a load of WebSockets on a server
-        -> kernels    what bounds the service, without a socket
         -> peers      other servers on the same uvicorn
 """

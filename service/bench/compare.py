@@ -1,9 +1,8 @@
-"""Measure the service beside its bounds and other servers, and show all of it side by side.
+"""Measure the service beside other servers and an earlier version, and show all side by side.
 
 Everything is measured in rounds, so that other load hits all alike.
 """
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,11 +18,9 @@ from pydantic import BaseModel
 from inkstream.model import checkpoint
 from inkstream.model.config import Kind
 from inkstream.service import installed_version
-from inkstream.service.bench.kernels import MESSAGE_COLUMNS
-from inkstream.service.bench.load import Load, LoadError, Measured
+from inkstream.service.bench.load import MESSAGE_COLUMNS, Load, LoadError, Measured
 from inkstream.service.bench.processes import (
     Server,
-    child,
     describe_machine,
     put,
     serving,
@@ -32,46 +29,36 @@ from inkstream.service.bench.processes import (
 from inkstream.service.bench.writers import WARM_UP_S
 
 PACE_PER_S: Final = 50.0  # columns a second of each session where latency is measured
-ONE_RESULT: Final = '{"type":"configure","results":"message"}'
 SEVERAL: Final = {"n_columns": MESSAGE_COLUMNS}
 INK: Final = {"writers": "ink", "warm_up_s": WARM_UP_S}
-# What clients send to a server, and what it answers: the server, and fields of `Load`. An earlier
-# version gets only messages that all versions understand: columns, ink, flush, reset and ping.
-WORKLOADS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "stream_1": ("inkstream", {}),
-    "before_1": ("before", {}),
-    "stream_16": ("inkstream", SEVERAL | {"n_results": MESSAGE_COLUMNS}),
-    "stream_16_message": ("inkstream", SEVERAL | {"configure": ONE_RESULT}),
-    "echo_1": ("echo", {}),
-    "afternoon_1": ("afternoon", {}),
-    "afternoon_16": ("afternoon", SEVERAL),
-    "stream_ink": ("inkstream", INK),
-    "before_ink": ("before", INK),
+# What clients send to a server, and what it answers: the server, a title, and fields of `Load`. An
+# earlier version gets only messages that all versions understand: columns, ink, flush, reset, ping.
+WORKLOADS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
+    "stream_1": ("inkstream", "WebSocket, 1 column a message", {}),
+    "before_1": ("before", "earlier version, 1 column", {}),
+    "stream_16": (
+        "inkstream",
+        "WebSocket, 16 columns, 16 results",
+        SEVERAL | {"n_results": MESSAGE_COLUMNS},
+    ),
+    "stream_16_message": (
+        "inkstream",
+        "WebSocket, 16 columns, 1 result",
+        SEVERAL | {"configure": '{"type":"configure","results":"message"}'},
+    ),
+    "echo_1": ("echo", "echo through FastAPI, 1 column", {}),
+    "afternoon_1": ("afternoon", "FastAPI with PyTorch, 1 column", {}),
+    "afternoon_16": ("afternoon", "FastAPI with PyTorch, 16 columns, 1 result", SEVERAL),
+    "stream_ink": ("inkstream", "WebSocket, ink, a message", INK),
+    "before_ink": ("before", "earlier version, ink, a message", INK),
 }
+TITLES: Final = {name: title for name, (_, title, _) in WORKLOADS.items()}
 PACED: Final = ("stream_1", "before_1", "echo_1", "afternoon_1")  # whose latency is measured
 WITH_INK: Final = ("stream_ink", "before_ink")
 # A server that has no time left spends the time of one message on each, however little it costs.
 WARNING: Final = (
     "  warning: it had no time left, so compare its latency, or its CPU with fewer --writers"
 )
-TITLES: Final[Mapping[str, str]] = {
-    "product": "32-bit matrix products of the step",
-    "runtime": "ONNX Runtime alone",
-    "engine_1": "engine alone, 1 column a message",
-    "engine_16": "engine alone, 16 columns, 16 results",
-    "engine_16_message": "engine alone, 16 columns, 1 result",
-    "stream_1": "WebSocket, 1 column a message",
-    "before_1": "earlier version, 1 column",
-    "stream_16": "WebSocket, 16 columns, 16 results",
-    "stream_16_message": "WebSocket, 16 columns, 1 result",
-    "echo_1": "echo through FastAPI, 1 column",
-    "afternoon_1": "FastAPI with PyTorch, 1 column",
-    "afternoon_16": "FastAPI with PyTorch, 16 columns, 1 result",
-    "stream_ink": "WebSocket, ink, a message",
-    "before_ink": "earlier version, ink, a message",
-}
-
-Series = Literal["rates", "server_us"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +68,7 @@ class Ratio:
     above: str
     below: str
     goals: Mapping[Kind, str] = field(default_factory=dict)
-    of: Series = "rates"
+    of: Literal["rates", "server_us"] = "rates"
 
     @property
     def name(self) -> str:
@@ -96,9 +83,7 @@ class Ratio:
 
 
 RATIOS: Final = (
-    Ratio("engine_1", "product", {"transcriber": "> 1.6"}),
     Ratio("stream_1", "echo_1", {"classifier": "> 0.6", "transcriber": "> 0.35"}),
-    Ratio("stream_16_message", "engine_16_message", {"transcriber": "> 0.75"}),
     Ratio("stream_1", "afternoon_1", {"classifier": "> 30", "transcriber": "> 30"}),
     Ratio("stream_16_message", "afternoon_16"),
     Ratio("stream_1", "before_1"),
@@ -162,8 +147,7 @@ class Figures(BaseModel):
         yield ("latency, 1 column a message", "offered/s", "answered/s", "p50 ms", "p99 ms")
         for name, latencies in self.latencies.items():
             fields = _medians(latencies, "offered_per_s", "answered_per_s", "p50_ms", "p99_ms")
-            texts = map(format, fields, (",.0f", ",.0f", ".2f", ".2f"))
-            yield (f"  {TITLES[name]}", *texts)
+            yield (f"  {TITLES[name]}", *map(format, fields, (",.0f", ",.0f", ".2f", ".2f")))
         yield ("",)
         heads = ("messages/s", "p50 ms", "p99 ms", "server CPU us", "server cores")
         yield ("ink as people write it", *heads)
@@ -178,7 +162,8 @@ class Figures(BaseModel):
 
 
 def _medians(measured: Sequence[Measured], *fields: str) -> list[float]:
-    return [median(getattr(one, field) for one in measured) for field in fields]
+    # What had no answer in time has no CPU time: None, shown as 0.
+    return [median(getattr(one, field) or 0.0 for one in measured) for field in fields]
 
 
 class Report(BaseModel):
@@ -218,13 +203,7 @@ def compare(
 ) -> Report:
     """Measure everything for `seconds`, `rounds` times; raise `LoadError` if a server fails.
 
-    Args:
-        models: names or paths; one is measured after the other.
-        sessions: of every server, and the batch of what runs without WebSockets.
-        writers: people whose ink is measured.
-        seconds: of each measurement.
-        rounds: each measures everything once.
-        before: folder of a checkout of an earlier version, which is measured too.
+    `before` is a checkout of an earlier version, which is measured too.
     """
     if before is not None and not (before / "inkstream").is_dir():
         raise LoadError(f"{before} has no folder inkstream, expected a checkout")
@@ -247,7 +226,7 @@ def compare(
                 servers["before"] = stack.enter_context(serving(model, root=before))
             for name in ("echo", "afternoon") if with_torch else ("echo",):
                 servers[name] = stack.enter_context(serving_peer(name, model))
-            _measure(figures, load, servers, model=model, writers=writers, rounds=rounds)
+            _measure(figures, load, servers, writers, rounds)
         measured[metadata.name] = figures
     return Report(
         version=installed_version(),
@@ -262,27 +241,17 @@ def compare(
 
 
 def _measure(
-    figures: Figures,
-    load: Load,
-    servers: Mapping[str, Server],
-    *,
-    model: str,
-    writers: int,
-    rounds: int,
+    figures: Figures, load: Load, servers: Mapping[str, Server], writers: int, rounds: int
 ) -> None:
     """Measure everything in each round, each time in the other order."""
-    served = [name for name, (server, _) in WORKLOADS.items() if server in servers]
+    served = [name for name, (server, _, _) in WORKLOADS.items() if server in servers]
     steps: list[tuple[str, float | None]] = [(name, None) for name in served]
     steps += [(name, PACE_PER_S * load.connections) for name in PACED if name in served]
-    length, label = rounds * (1 + len(steps)), f"measuring {figures.model.split()[0]}"
-    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+    label = f"measuring {figures.model.split()[0]}"
+    with click.progressbar(length=rounds * len(steps), label=label, file=sys.stderr) as bar:
         for number in range(rounds):
-            bounds = child("bench.kernels", model, load.connections, load.seconds)
-            for name, rate in json.loads(bounds).items():
-                figures.rates.setdefault(name, []).append(rate)
-            bar.update(1)
             for name, offered_per_s in steps[:: -1 if number % 2 else 1]:
-                server_name, fields = WORKLOADS[name]
+                server_name, _, fields = WORKLOADS[name]
                 server = servers[server_name]
                 changes = {
                     "port": server.port,
@@ -299,42 +268,32 @@ def draw(report: Report, path: Path) -> None:
     """Draw rates and latencies of each model as bars; this needs matplotlib."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - optional
 
-    figure = Figure(figsize=(10 * len(report.models), 8), layout="constrained")
+    figure = Figure(figsize=(10 * len(report.models), 10), layout="constrained")
     figure.suptitle(
         f"{report.sessions} sessions, {report.machine['cores']} cores of "
-        f"{report.machine['processor']}"
+        f"{report.machine['processor']} (logarithmic; blue is ours)"
     )
-    parts = figure.subfigures(1, len(report.models), squeeze=False)[0]
-    for part, figures in zip(parts, report.models.values(), strict=True):
-        heights = [len(figures.rates), 2 * len(figures.latencies)]
-        _draw_model(figures, *part.subplots(2, 1, height_ratios=heights))
+    columns = figure.subplots(3, len(report.models), squeeze=False).T
+    for (rates, *latencies), figures in zip(columns, report.models.values(), strict=True):
+        columns_per_s = {name: median(values) for name, values in figures.rates.items()}
+        _draw_bars(rates, columns_per_s, "{:,.0f}")
+        rates.set(title=figures.model, xlabel="columns a second")
+        offered_per_s = figures.latencies["stream_1"][0].offered_per_s
+        for axes, share in zip(latencies, ("p50", "p99"), strict=True):
+            times_ms = {
+                name: _medians(measured, f"{share}_ms")[0]
+                for name, measured in figures.latencies.items()
+            }
+            _draw_bars(axes, times_ms, "{:.2f}")
+            axes.set(xlabel=f"{share} ms to the result, at {offered_per_s:,.0f} columns/s")
     figure.savefig(path, dpi=120)
 
 
-def _draw_model(figures: Figures, rates: Any, latencies: Any) -> None:
-    """Draw one model into two axes."""
-    names = list(reversed(figures.rates))
-    values = [median(figures.rates[name]) for name in names]
-    ours = ("engine", "stream")  # how names of what this project runs begin
-    colours = ["tab:blue" if name.startswith(ours) else "tab:gray" for name in names]
-    bars = rates.barh([TITLES[name] for name in names], values, color=colours)
-    rates.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3)
-    rates.set(
-        title=figures.model, xlabel="columns a second (logarithmic); blue is ours, grey the others"
-    )
-    names = list(reversed(figures.latencies))
-    times = [_medians(figures.latencies[name], "p50_ms", "p99_ms") for name in names]
-    for row, (p50_ms, p99_ms) in enumerate(times):
-        for offset, ms, colour in ((0.2, p50_ms, "tab:cyan"), (-0.2, p99_ms, "tab:blue")):
-            label = ("p50" if offset > 0 else "p99") if row == 0 else None
-            bar = latencies.barh(row + offset, ms, 0.4, color=colour, label=label)
-            latencies.bar_label(bar, [f"{ms:.2f}"], padding=3)
-    offered_per_s = figures.latencies["stream_1"][0].offered_per_s
-    latencies.set_yticks(range(len(names)), [TITLES[name] for name in names])
-    latencies.set(
-        xlabel=f"milliseconds to the result (logarithmic), at {offered_per_s:,.0f} columns/s"
-    )
-    latencies.legend(loc="upper right")
-    drawn_ms = [ms for pair in times for ms in pair]
-    for axes, drawn in ((rates, values), (latencies, drawn_ms)):  # with room for the numbers
-        axes.set(xscale="log", xlim=(min(drawn) / 2, max(drawn) * 4))
+def _draw_bars(axes: Any, values: Mapping[str, float], text: str) -> None:
+    """Draw a bar for each workload, the first one on top, with room for its number."""
+    colours = ["tab:blue" if WORKLOADS[name][0] == "inkstream" else "tab:gray" for name in values]
+    bars = axes.barh([TITLES[name] for name in values], list(values.values()), color=colours)
+    axes.bar_label(bars, fmt=text, padding=3)
+    axes.set(xscale="log")
+    axes.margins(x=0.3)
+    axes.yaxis.set_inverted(True)

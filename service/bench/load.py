@@ -16,7 +16,6 @@ Run as a module it takes a `Load` as JSON, puts it on a server, and prints a `Me
 import asyncio
 import base64
 import gc
-import heapq
 import itertools
 import os
 import secrets
@@ -24,6 +23,8 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -33,7 +34,7 @@ from pydantic import BaseModel
 
 from inkstream.model.config import Kind
 from inkstream.model.errors import InkstreamError
-from inkstream.service.bench.pens import Sent, column_messages, ink_messages
+from inkstream.service.bench.pens import column_messages, ink_messages
 from inkstream.service.protocol.server_messages import PATH
 
 RESULT: Final = b'{"type":"result"'
@@ -41,10 +42,14 @@ PONG_MESSAGE: Final = b'{"type":"pong"'
 ERROR: Final = b'{"type":"error"'
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # whole frames: RFC 6455, 5.2
 MASK: Final = bytes(4)  # zeros: the masked message is the message
+MESSAGE_COLUMNS: Final = 16  # of a message with several
 WARM_UP_S: Final = 0.3  # connections, caches and batches settle before anything is counted
 GRACE_S: Final = 0.2  # answers to measured messages may come so long after the end
 CONNECT_TIMEOUT_S: Final = 60.0  # some servers listen before they have loaded the net
 CLOCK_TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
+
+
+Due = tuple[float, int, bytes | None, bool]  # seconds from the start, connection, data, answered
 
 
 class LoadError(InkstreamError):
@@ -205,11 +210,6 @@ def ink(n_columns: int, column_height: int) -> bytes:
     return (rng.integers(1, 256, drawn.shape, np.uint8) * drawn).tobytes()
 
 
-def address_of(number: int) -> str:
-    """Return the address that a connection comes from; on Linux all of 127.0.0.0/8 is local."""
-    return f"127.1.{number // 250}.{number % 250 + 1}"
-
-
 async def put(load: Load) -> Measured:
     """Put a load on a server and measure the answers; raise `LoadError` if it fails."""
     loop = asyncio.get_running_loop()
@@ -219,12 +219,13 @@ async def put(load: Load) -> Measured:
     connections: list[Connection] = []
     try:
         for number in range(load.connections):
-            connection = Connection(load, message, failure)
-            await loop.create_connection(
-                lambda: connection,  # noqa: B023
+            # Each comes from an address of its own: on Linux all of 127.0.0.0/8 is local.
+            address = f"127.1.{number // 250}.{number % 250 + 1}"
+            _, connection = await loop.create_connection(
+                partial(Connection, load, message, failure),
                 "127.0.0.1",
                 load.port,
-                local_addr=(address_of(number), 0),
+                local_addr=(address, 0),
             )
             connections.append(connection)
         opened = asyncio.gather(*(connection.open for connection in connections))
@@ -243,9 +244,6 @@ async def put(load: Load) -> Measured:
         failure.cancel()
 
 
-Due = tuple[float, int, bytes | None, bool]  # seconds from the start, connection, data, answered
-
-
 def _due(load: Load) -> Iterator[Due]:
     """Yield all that an open load sends, in the order in which it is due."""
     end_s = load.warm_up_s + load.seconds + GRACE_S
@@ -256,29 +254,26 @@ def _due(load: Load) -> Iterator[Due]:
         # Writers beyond a hundred write what another one writes, at other times.
         n_scripts = min(load.connections, 100)
         scripts = [list(_script(load, number, end_s)) for number in range(n_scripts)]
-        rng = np.random.default_rng(0)
-        late_s = rng.uniform(0, load.warm_up_s, load.connections)
-        yield from heapq.merge(
-            *(
-                [(late_s[i] + due_s, i, data, answered) for due_s, data, answered in script]
-                for i, script in zip(range(load.connections), itertools.cycle(scripts))
-            )
-        )
+        late_s = np.random.default_rng(0).uniform(0, load.warm_up_s, load.connections)
+        frames: list[Due] = [
+            (float(late_s[i]) + due_s, i, data, answered)
+            for i, script in zip(range(load.connections), itertools.cycle(scripts))
+            for due_s, data, answered in script
+        ]
+        yield from sorted(frames, key=itemgetter(0))
 
 
 def _script(load: Load, number: int, end_s: float) -> Iterator[tuple[float, bytes, bool]]:
     """Yield the frames of a writer; a ping behind ink whose answer is measured asks for it."""
-    ping = frame(TEXT, b'{"type":"ping"}') if load.writers == "ink" else b""
-    sent: Iterator[Sent]
     if load.writers == "ink":
-        sent = ink_messages(number, load.kind)
+        sent, ping = ink_messages(number, load.kind), frame(TEXT, b'{"type":"ping"}')
     else:
-        sent = column_messages(number, load.kind, load.column_height)
+        sent, ping = column_messages(number, load.kind, load.column_height), b""
     for message in itertools.takewhile(lambda message: message.due_s < end_s, sent):
-        if isinstance(message.data, str):
-            data = frame(TEXT, message.data.encode()) + (ping if message.answered else b"")
-        else:
+        if isinstance(message.data, bytes):
             data = frame(BINARY, message.data)
+        else:
+            data = frame(TEXT, message.data.encode()) + (ping if message.answered else b"")
         yield message.due_s, data, message.answered
 
 

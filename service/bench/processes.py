@@ -3,6 +3,7 @@
 import os
 import platform
 import random
+import re
 import resource
 import signal
 import socket
@@ -11,20 +12,22 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
 
 import inkstream
-from inkstream.service.bench.kernels import ENDLESS_COLUMNS
 from inkstream.service.bench.load import Load, LoadError, Measured
 
 START_TIMEOUT_S: Final = 120.0  # torch alone takes seconds to import on a busy machine
 POLL_S: Final = 0.05
 ISOLATED: Final = ("-P",)  # the package is that of PYTHONPATH, not one in the working folder
+LOAD_MODULE: Final = "inkstream.service.bench.load"
 ROOT: Final = Path(inkstream.__file__).parent.parent  # where Python finds this package
 
 
@@ -38,12 +41,9 @@ class Server:
 
 def describe_machine() -> dict[str, str]:
     """Return what the figures depend on: processor, cores, system and versions."""
-    processor = platform.machine()
-    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-        if line.startswith("model name"):
-            processor = line.partition(":")[2].strip()
+    model_name = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text("utf-8"), re.M)
     machine = {
-        "processor": processor,
+        "processor": model_name[1] if model_name else platform.machine(),
         "cores": str(len(os.sched_getaffinity(0))),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -51,10 +51,7 @@ def describe_machine() -> dict[str, str]:
     for package in (
         "inkstream", "numpy", "onnxruntime", "fastapi", "uvicorn", "uvloop", "torch"
     ):  # fmt: skip
-        try:
-            machine[package] = version(package)
-        except PackageNotFoundError:
-            machine[package] = "none"
+        machine[package] = version(package) if find_spec(package) else "none"
     return machine
 
 
@@ -66,23 +63,16 @@ def allow_connections() -> None:
 
 def put(load: Load) -> Measured:
     """Put a load on its server, from a new process; raise `LoadError` if that fails."""
-    return Measured.model_validate_json(child("bench.load", load.model_dump_json()))
-
-
-def child(name: str, *arguments: object) -> str:
-    """Run a module of the service, such as "bench.load", in a new process; return its output."""
-    module = f"inkstream.service.{name}"
     done = subprocess.run(  # noqa: S603 - this package's own module
-        [sys.executable, *ISOLATED, "-m", module, *map(str, arguments)],
+        [sys.executable, *ISOLATED, "-m", LOAD_MODULE, load.model_dump_json()],
         env=environment(),
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        _, _, reason = done.stderr.rstrip().rpartition("\n")
-        raise LoadError(f"{module}: {reason}")
-    return done.stdout
+        raise LoadError(f"{LOAD_MODULE}: {done.stderr.rstrip().rpartition(chr(10))[2]}")
+    return Measured.model_validate_json(done.stdout)
 
 
 def environment(root: Path = ROOT) -> dict[str, str]:
@@ -112,7 +102,7 @@ def serving(
         "models": model,
         "languages": languages,
         "log-level": "warning",
-        "max-line-columns": ENDLESS_COLUMNS,
+        "max-line-columns": 10**9,  # a line of the bench ends with the bench
         "max-sessions": 10_000,
         "max-sessions-per-client": 10_000,
     }
@@ -129,17 +119,26 @@ def serving(
 
 def await_workers(port: int, count: int) -> None:
     """Wait until so many workers accept connections."""
-    end_s = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < end_s:
+
+    def accept() -> bool:
         url = f"http://127.0.0.1:{port}/metrics"
         with (
             suppress(OSError),  # the worker that was asked has just been killed
             urllib.request.urlopen(url, timeout=START_TIMEOUT_S) as answer,
         ):
-            if f"\ninkstream_workers {count:.1f}\n" in answer.read().decode():
-                return
+            return f"\ninkstream_workers {count:.1f}\n" in answer.read().decode()
+        return False
+
+    _wait_until(accept, f"not all of {count} workers accept connections")
+
+
+def _wait_until(holds: Callable[[], bool], problem: str) -> None:
+    """Ask again until a condition holds; raise `LoadError` with the problem if that is too late."""
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while not holds():
+        if time.monotonic() > deadline_s:
+            raise LoadError(f"{problem} after {START_TIMEOUT_S:g} s")
         time.sleep(POLL_S)
-    raise LoadError(f"not all of {count} workers accept connections after {START_TIMEOUT_S:g} s")
 
 
 @contextmanager
@@ -178,7 +177,7 @@ def _running(
             start_new_session=True,
         )
         try:
-            _wait_for(process, name, port, errors)
+            _wait_until(partial(_listens, process, name, port, errors), f"{name} does not listen")
             yield Server(port, process.pid)
         finally:
             _signal(process, signal.SIGTERM)
@@ -193,15 +192,10 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
         os.killpg(process.pid, number)
 
 
-def _wait_for(process: subprocess.Popen[bytes], name: str, port: int, errors: IO[bytes]) -> None:
-    deadline_s = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        if process.poll() is not None:
-            errors.seek(0)
-            reason = errors.read().decode("utf-8", "replace").rstrip().rpartition("\n")[2]
-            raise LoadError(f"{name} ended with {process.returncode} before it listened: {reason}")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(POLL_S)
-    raise LoadError(f"{name} does not listen after {START_TIMEOUT_S:g} s")
+def _listens(process: subprocess.Popen[bytes], name: str, port: int, errors: IO[bytes]) -> bool:
+    if process.poll() is not None:
+        errors.seek(0)
+        reason = errors.read().decode("utf-8", "replace").rstrip().rpartition("\n")[2]
+        raise LoadError(f"{name} ended with {process.returncode} before it listened: {reason}")
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

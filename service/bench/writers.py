@@ -41,6 +41,14 @@ class Trial(BaseModel):
         """Whether the answers came within the limit."""
         return self.measured.p99_ms < LIMIT_MS
 
+    def cells(self) -> tuple[str, ...]:
+        """Return a row of the table for a terminal."""
+        of = self.measured
+        server_us = "" if of.server_us is None else f"{of.server_us:.0f}"
+        times_ms = f"{of.p50_ms:.1f}", f"{of.p99_ms:.1f}"
+        head = f"{self.repeat}", f"{self.writers}", f"{of.answered_per_s:,.0f}"
+        return *head, *times_ms, server_us, f"{of.load_cores:.2f}"
+
 
 class Report(BaseModel):
     """All figures of one run."""
@@ -70,21 +78,10 @@ class Report(BaseModel):
 
     def text(self) -> str:
         """Return the whole report for a terminal."""
-        heads = ("repeat", "writers", "messages/s", "p50 ms", "p99 ms", "server us", "load cores")
-        rows = [heads]
-        for trial in self.trials:
-            of = trial.measured
-            rows.append(
-                (
-                    f"{trial.repeat}",
-                    f"{trial.writers}",
-                    f"{of.answered_per_s:,.0f}",
-                    f"{of.p50_ms:.1f}",
-                    f"{of.p99_ms:.1f}",
-                    "" if of.server_us is None else f"{of.server_us:.0f}",
-                    f"{of.load_cores:.2f}",
-                )
-            )
+        rows = [
+            ("repeat", "writers", "messages/s", "p50 ms", "p99 ms", "server us", "load cores"),
+            *(trial.cells() for trial in self.trials),
+        ]
         lines = ["".join(f"{cell:>12}" for cell in row) for row in rows]
         machine = ", ".join(f"{name} {value}" for name, value in self.machine.items())
         return "\n".join([machine, "", *lines, "", *self.warnings(), self.title])
@@ -109,15 +106,9 @@ def count(
     seconds: float,
     repeats: int,
 ) -> Report:
-    """Find how many writers are answered in time; raise `LoadError` if the server fails.
+    """Find how many writers are answered in time, `repeats` times, by trials of `seconds`.
 
-    Args:
-        model: name or path.
-        language: name of the language model that each session chooses; "" is none.
-        sent: ink as the pad sends it, or columns one by one.
-        workers: processes that serve.
-        seconds: of each trial.
-        repeats: the search is done so often, each on its own.
+    Raises `LoadError` if the server fails.
     """
     metadata = checkpoint.read(checkpoint.find(model)).metadata
     config = metadata.config

@@ -1,11 +1,11 @@
-"""`inkstream bench`: measure the service on this machine, beside its bounds and other servers."""
+"""`inkstream bench`: measure the service on this machine, beside other servers."""
 
 import os
 import signal
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 import click
 
@@ -19,26 +19,13 @@ PLOT: Final = click.option(
 )
 
 
-class Report(Protocol):
-    """What each measurement returns."""
-
-    def text(self) -> str:
-        """Return the figures for a terminal."""
-
-    def model_dump_json(self, *, indent: int) -> str:
-        """Return the figures as JSON."""
-
-
-AnyReport = TypeVar("AnyReport", bound=Report)
-
-
 @click.group()
 def bench() -> None:
     """Measure how fast the service is on this machine.
 
     \b
     Examples:
-      inkstream bench compare     columns a second, beside bounds and other servers
+      inkstream bench compare     columns a second, beside other servers
       inkstream bench writers     how many people can write at once
     """
 
@@ -67,11 +54,10 @@ def bench() -> None:
 @JSON
 @PLOT
 def compare(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None:
-    """Measure the service beside its bounds and other servers, all in one run.
+    """Measure the service beside other servers, all in one run.
 
-    Bounds: the matrix products of a step, ONNX Runtime, the engine without sockets. Other servers:
-    an echo through FastAPI on the same uvicorn, and a simple server with PyTorch, which is left out
-    without PyTorch. Each session comes from an address of its own.
+    They are an echo through FastAPI on the same uvicorn, and a simple server with PyTorch, which is
+    left out without PyTorch. Each session comes from an address of its own.
 
     \b
     Examples:
@@ -125,10 +111,10 @@ def writers(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None
 
 
 def _show(
-    measure: Callable[[], AnyReport],
+    measure: Callable[[], Any],
     json_path: Path | None,
     plot_path: Path | None,
-    draw: Callable[[AnyReport, Path], None],
+    draw: Callable[[Any, Path], None],
 ) -> None:
     """Measure, show the figures and write the files."""
     if plot_path is not None and find_spec("matplotlib") is None:

@@ -26,21 +26,12 @@ PART: Final = click.option(
     default="test",
     help="whose writing is read; choose by validation, report test",
 )
-OF_PART: Final = (
-    click.option("--checkpoint", default=LINES, help="name or path of a model"),
-    PART,
+CHECKPOINT: Final = click.option("--checkpoint", default=LINES, help="name or path of a model")
+DATA: Final = click.option(
+    "--data", type=PATH, help="UNIPEN's archive or folder  [default: as `data unipen` read it]"
 )
-ON_PART: Final = add_options(OF_PART)
-ON_UNIPEN: Final = add_options(
-    (
-        *OF_PART,
-        click.option(
-            "--data",
-            type=PATH,
-            help="UNIPEN's archive or folder  [default: as `data unipen` read it]",
-        ),
-    )
-)
+ON_PART: Final = add_options((CHECKPOINT, PART))
+ON_UNIPEN: Final = add_options((CHECKPOINT, PART, DATA))
 LIMIT: Final = click.option(
     "--limit", type=COUNT, help="read at most so many pieces of a category, pages, or lines"
 )
@@ -56,14 +47,11 @@ ROUGH: Final = click.option(
 DOCUMENT: Final = click.option(
     "--document", type=PATH, help="Markdown file of the report  [default: a file in --out]"
 )
-NOT_ROUGH: Final = {"baselines": "--baselines", "n_writers": "--adaptation"}
-MARGINS: Final = (0, 4, 8, 12)  # columns
 
 
 def out_option(name: str, contents: str) -> Callable[[Command], Command]:
     """Return the option for the folder of a report."""
-    default = REPORTS / name
-    return click.option("--out", type=PATH, default=default, help=contents)
+    return click.option("--out", type=PATH, default=REPORTS / name, help=contents)
 
 
 @click.group()
@@ -114,17 +102,13 @@ def digits(
     from inkstream.model.evaluation.digits import images, report
     from inkstream.model.evaluation.rough import digits_report
 
-    out = out / ROUGH_FOLDER if rough else out
-    out.mkdir(parents=True, exist_ok=True)
-    with outcome("the report") as result:
+    def measure() -> "Report":
         nets, dataset = [find(name) for name in checkpoint], images(part, data)
         if rough:
-            made = digits_report(read(nets[0], "classifier"), dataset, part=part)
-        else:
-            made = report(nets, dataset, part, None if pen is None else pen_digits.load(pen, part))
-        made.save(out)
-        click.echo(f"{made.heading()}\n{made.table()}")
-        result.complete(out, next_command=_serve(checkpoint[0]))
+            return digits_report(read(nets[0], "classifier"), dataset, part=part)
+        return report(nets, dataset, part, pen_digits.load(pen, part) if pen else {})
+
+    _write(measure, out / ROUGH_FOLDER if rough else out, None, _serve(checkpoint[0]))
 
 
 @evaluate.command()
@@ -164,7 +148,8 @@ def lines(
     from inkstream.model.evaluation.rough import words_report
 
     if rough:
-        unused = [flag for name, flag in NOT_ROUGH.items() if options.pop(name)]
+        flags = {"baselines": "--baselines", "n_writers": "--adaptation"}
+        unused = [flag for name, flag in flags.items() if options.pop(name)]
         unused += ["--document"] if document else []
         if unused:
             raise click.UsageError(f"--rough excludes {', '.join(unused)}")
@@ -185,7 +170,7 @@ def lines(
     "margins",
     type=click.IntRange(0),
     multiple=True,
-    default=MARGINS,
+    default=(0, 4, 8, 12),
     help="columns that the pen must be ahead of a column before this is read",
 )
 @click.option("--words", type=COUNT, default=1000, help="words to replay")
@@ -267,20 +252,16 @@ def pages(
     from inkstream.model.evaluation.paper import ruled_report
     from inkstream.model.evaluation.ruled import load_pages
 
-    if overlays and not real:
-        raise click.UsageError("--overlays draws the pages of --real, which is missing")
-    if language and not real:
-        raise click.UsageError("--language reads the pages of --real, which is missing")
-    out = out or REPORTS / ("ruled" if real else "pages")
-    options |= {
-        "out": out,
-        "document": document or out / f"{'ruled' if real else 'pages'}.md",
-        "next_command": "inkstream recognize page.jpg --page",
-    }
+    for option, given in (("--overlays draws", overlays), ("--language reads", language)):
+        if given and not real:
+            raise click.UsageError(f"{option} the pages of --real, which is missing")
+    kind = "ruled" if real else "pages"
+    out = out or REPORTS / kind
+    options |= {"out": out, "document": document or out / f"{kind}.md"}
+    options["next_command"] = "inkstream recognize page.jpg --page"
     if real:
-        options["language"] = _language_file(language)
-        load = partial(load_pages, real)
-        _evaluate(ruled_report, load=load, overlays=overlays, **options)
+        options |= {"language": _language_file(language), "overlays": overlays}
+        _evaluate(ruled_report, load=partial(load_pages, real), **options)
     else:
         _evaluate(report, **options)
 
@@ -360,15 +341,24 @@ def _evaluate(
     if "baselines" in options:
         options["baselines"] = installed() if options["baselines"] else ()
     net = checkpoints.read(checkpoints.find(checkpoint), "transcriber")
-    made = [out] if document is None else [out, document]
+
+    def measure_writing() -> "Report":
+        return measure(net, unipen.read(data)[0] if load is None else load(), **options)
+
+    _write(measure_writing, out, document, next_command or _serve(checkpoint))
+
+
+def _write(
+    measure: Callable[[], "Report"], out: Path, document: Path | None, next_command: str
+) -> None:
+    """Write and print a report."""
     for folder in (out, (document or out).parent):  # here, so that an hour's work does not fail
         folder.mkdir(parents=True, exist_ok=True)
     with outcome("the report") as result:
-        writing = unipen.read(data)[0] if load is None else load()
-        report = measure(net, writing, **options)
+        report = measure()
         report.save(out, document)
         click.echo(f"{report.heading()}\n{report.table()}")
-        result.complete(*made, next_command=next_command or _serve(checkpoint))
+        result.complete(*filter(None, (out, document)), next_command=next_command)
 
 
 def _serve(checkpoint: str) -> str:

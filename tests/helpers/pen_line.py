@@ -6,7 +6,7 @@ import numpy as np
 
 from inkstream.model.config import ModelConfig
 from inkstream.model.preprocess.ink import stroke_columns
-from inkstream.service.bench.kernels import MESSAGE_COLUMNS
+from inkstream.service.bench.load import MESSAGE_COLUMNS
 from inkstream.service.bench.pens import INK_SHARE, SPACE, Pens, Stroke
 from tests.helpers.single_session import message
 

@@ -27,38 +27,18 @@ from inkstream.model.metrics import (
 
 
 def test_an_error_is_a_change_over_the_characters_written() -> None:
-    found = errors(["hallo", "a b", "ok"], ["hello", "ab", "ok"])
-    assert found == {
-        "pieces": 3,
-        "characters": 9,
-        "cer": pytest.approx(2 / 9),
-        "exact_match": pytest.approx(1 / 3),
-    }
-
-
-def test_case_matters() -> None:
-    assert errors(["The"], ["the"])["exact_match"] == 0
-
-
-def test_the_error_of_no_pieces_is_none() -> None:
+    found = errors(["hallo", "a b", "The", "ok"], ["hello", "ab", "the", "ok"])
+    assert found == {"pieces": 4, "characters": 12, "cer": 3 / 12, "exact_match": 1 / 4}
     assert errors([], []) == {"pieces": 0, "characters": 0, "cer": None, "exact_match": None}
 
 
-def test_errors_are_grouped_by_key_and_keys_without_pieces_are_left_out() -> None:
-    found = errors_by(["a", "b", "a"], ["x", "y", "q"], ["x", "y", "z"], order=("c", "b", "a"))
-    assert list(found) == ["b", "a"]
-    assert found["a"]["cer"] == 0.5
-    assert found["b"]["exact_match"] == 1
-
-
-def test_errors_by_group_have_the_interval_over_their_writers() -> None:
-    texts, labels = ["x", "y", "q", "q"], ["x", "y", "z", "z"]
-    found = errors_by("aaab", texts, labels, writers=["one", "one", "other", "one"])
+def test_errors_are_grouped_by_key_with_the_interval_over_their_writers() -> None:
+    texts, labels, names = ["x", "y", "q", "q"], ["x", "y", "z", "z"], ["one", "one", "two", "one"]
+    found = errors_by("aaab", texts, labels, order="cba", writers=names)
+    assert list(found) == ["b", "a"]  # keys without pieces are left out
+    assert (found["a"]["exact_match"], found["b"]["exact_match"]) == (2 / 3, 0)
     assert (found["a"]["writers"], found["b"]["writers"]) == (2, 1)
-    assert (
-        found["a"]["interval"]
-        == bootstrap(texts[:3], labels[:3], ["one", "one", "other"])["interval"]
-    )
+    assert found["a"]["interval"] == bootstrap(texts[:3], labels[:3], names[:3])["interval"]
     assert found["b"]["interval"] == [1, 1]
 
 
@@ -123,19 +103,24 @@ def test_confusions_include_omissions_and_insertions() -> None:
     assert ("c", "", 1) in confusions(texts, labels, 9)
 
 
-def test_the_bootstrap_samples_writers_with_all_their_pieces() -> None:
-    texts, labels = ["ab", "ab", "xy", "a-"], ["ab", "ab", "ab", "ab"]
-    found = bootstrap(texts, labels, ["one", "one", "two", "two"])
-    assert (found["wrong"], found["characters"]) == ([0, 3], [4, 4])
-    # A quarter of the draws has only one writer, a quarter only the other.
-    assert found["interval"] == [0, 0.75]
-    assert found["quarters"] == [0.1875, 0.375, 0.5625]
-
-
-def test_an_interval_is_empty_when_all_writers_have_the_same_error() -> None:
-    found = bootstrap(["ax"] * 6, ["ab"] * 6, ["one", "two", "three"] * 2)
-    assert found["interval"] == [0.5, 0.5]
-    assert found["quarters"] == [0.5, 0.5, 0.5]
+@pytest.mark.parametrize(
+    ("texts", "labels", "writers", "wrong", "interval", "quarters"),
+    [
+        # A quarter of the draws has only one writer, a quarter only the other.
+        (["ab", "ab", "xy", "a-"], ["ab"] * 4, "1122", [0, 3], [0, 0.75], [0.1875, 0.375, 0.5625]),
+        # All writers have the same error.
+        (["ax"] * 6, ["ab"] * 6, "123123", [2] * 3, [0.5, 0.5], [0.5, 0.5, 0.5]),
+        # Writers count by their number of characters.
+        (["x" * 10, "a"], ["a" * 10, "a"], "12", [10, 0], [0, 1], [0.25, 0.5, 0.75]),
+    ],
+)
+def test_the_bootstrap_samples_writers_with_all_their_pieces(
+    texts: list[str], labels: list[str], writers: str,
+    wrong: list[int], interval: list[float], quarters: list[float],
+) -> None:  # fmt: skip
+    found = bootstrap(texts, labels, writers)
+    assert (found["wrong"], found["interval"], found["quarters"]) == (wrong, interval, quarters)
+    assert sum(found["characters"]) == len("".join(labels))
 
 
 def test_the_interval_has_the_width_of_the_normal_distribution() -> None:
@@ -148,35 +133,23 @@ def test_the_interval_has_the_width_of_the_normal_distribution() -> None:
     assert high == pytest.approx(share + half_width, abs=0.005)
 
 
-def test_writers_count_by_their_number_of_characters() -> None:
-    texts, labels = ["x" * 10, "a"], ["a" * 10, "a"]
-    found = bootstrap(texts, labels, ["much", "little"])
-    assert found["interval"] == [0, 1]
-    assert sum(found["wrong"]) / sum(found["characters"]) == pytest.approx(10 / 11)
-
-
-def test_error_ratios_are_computed_on_the_same_samples_of_writers() -> None:
-    net_errors = {"all": {"wrong": [1, 20, 3, 7], "characters": [50] * 4}}
-    other_errors = {"all": {"wrong": [2, 40, 6, 14], "characters": [50] * 4}}
-    assert error_ratios(other_errors, net_errors) == {"all": {"ratio": 2, "interval": [2, 2]}}
-    third_errors = {"all": {"wrong": [2, 20, 6, 14], "characters": [50] * 4}}
-    found = error_ratios(third_errors, net_errors)["all"]
+def test_ratios_and_differences_are_computed_on_the_same_samples_of_writers() -> None:
+    ours = {"wrong": [1, 20, 3, 7], "characters": [50] * 4}
+    twice = {"wrong": [2, 40, 6, 14]}
+    assert error_ratios({"all": twice}, {"all": ours}) == {"all": {"ratio": 2, "interval": [2, 2]}}
+    found = error_ratios({"all": {"wrong": [2, 20, 6, 14]}}, {"all": ours})["all"]
     low, high = found["interval"]
     assert 1 <= low < found["ratio"] == 42 / 31 < high <= 2
+    assert cer_difference({"wrong": [6, 25, 8, 12]}, ours) == {
+        "difference": pytest.approx(0.1),
+        "interval": pytest.approx([0.1, 0.1]),
+    }
+    low, high = cer_difference({"wrong": [11, 20, 8, 12]}, ours)["interval"]
+    assert 0 <= low < 0.1 < high <= 0.2
 
 
 def test_there_is_no_ratio_if_a_sample_has_no_errors() -> None:
-    net_errors = {"all": {"wrong": [0, 5], "characters": [9, 9]}}
-    assert error_ratios({"all": {"wrong": [1, 5], "characters": [9, 9]}}, net_errors) == {}
-
-
-def test_a_difference_of_cer_is_computed_on_the_same_samples_of_writers() -> None:
-    ours = {"wrong": [1, 20, 3, 7], "characters": [50] * 4}
-    theirs = {"wrong": [6, 25, 8, 12], "characters": [50] * 4}
-    found = cer_difference(theirs, ours)
-    assert found == {"difference": pytest.approx(0.1), "interval": pytest.approx([0.1, 0.1])}
-    low, high = cer_difference(theirs | {"wrong": [11, 20, 8, 12]}, ours)["interval"]
-    assert 0 <= low < 0.1 < high <= 0.2
+    assert error_ratios({"all": {"wrong": [1, 5]}}, {"all": {"wrong": [0, 5]}}) == {}
 
 
 def test_the_interval_of_an_accuracy_difference_is_that_of_sampled_images() -> None:
@@ -188,17 +161,6 @@ def test_the_interval_of_an_accuracy_difference_is_that_of_sampled_images() -> N
     sampled = [each[random.integers(1000, size=1000)].mean() for _ in range(4000)]
     assert found["interval"] == pytest.approx(np.quantile(sampled, [0.025, 0.975]), abs=0.003)
     assert accuracy_difference(ours, ours) == {"difference": 0, "interval": [0, 0]}
-
-
-def test_calibrated_confidence_has_no_calibration_error() -> None:
-    rng = np.random.default_rng(0)
-    confidence = rng.uniform(0.5, 1, 50_000)
-    answers = (rng.random(50_000) > confidence).astype(np.int64)
-    overconfident = 1 - (1 - confidence) / 4
-    assert expected_calibration_error(np.stack([confidence, 1 - confidence], 1), answers) < 0.01
-    assert (
-        expected_calibration_error(np.stack([overconfident, 1 - overconfident], 1), answers) > 0.05
-    )
 
 
 def test_the_calibration_error_of_a_worked_example() -> None:

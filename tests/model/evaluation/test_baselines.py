@@ -2,9 +2,10 @@
 
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from string import ascii_lowercase, digits
 
 import numpy as np
 import pytest
@@ -87,9 +88,7 @@ def test_baselines_get_the_same_pieces_with_kind_and_characters() -> None:
     assert kinds.count("word") == found["words"]["pieces"] == len(evaluation_set.indices("7"))
     assert kinds.count("text") == found["text"]["pieces"] == len(evaluation_set.indices("8"))
     assert {limit for _, kind, limit in baseline.calls if kind == "word"} == {" abc."}
-    assert {limit for _, kind, limit in baseline.calls if kind == "character"} == {
-        "abcdefghijklmnopqrstuvwxyz"
-    }
+    assert {limit for _, kind, limit in baseline.calls if kind == "character"} == {ascii_lowercase}
     assert found["characters"]["1c"]["exact_match"] == 0.5  # every second character is an a
     assert found["characters"]["1a"]["pieces"] == 0
     assert found["words"]["pieces"] == sum(
@@ -110,23 +109,18 @@ def test_the_document_compares_baselines_with_the_net(tmp_path: Path) -> None:
     assert "Fixed 1" not in document("lines", contents | {"baselines": {}}, "plots")
 
 
-@needs_rapidocr
-def test_rapidocr_reads_print_with_allowed_characters() -> None:
-    reads_print(RapidOCR(), "hello")
+INSTALLED = pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(RapidOCR, marks=needs_rapidocr),
+        pytest.param(Tesseract, marks=needs_tesseract),
+    ],
+)
 
 
-@needs_rapidocr
-def test_rapidocr_finds_the_lines_of_a_page() -> None:
-    finds_lines(RapidOCR())
-
-
-@needs_tesseract
-def test_tesseract_finds_the_lines_of_a_page() -> None:
-    finds_lines(Tesseract())
-
-
-def finds_lines(baseline: Baseline) -> None:
-    page = np.full((260, 320, 3), 255, np.uint8)
+@INSTALLED
+def test_a_baseline_finds_the_lines_of_a_page(kind: Callable[[], Baseline]) -> None:
+    page, baseline = np.full((260, 320, 3), 255, np.uint8), kind()
     tops = {"hello": 10, "world": 140}
     for text, top in tops.items():
         image = print_image(text)
@@ -140,16 +134,9 @@ def finds_lines(baseline: Baseline) -> None:
     assert baseline.read_page(np.full((260, 320, 3), 255, np.uint8)) == []
 
 
-@needs_tesseract
-def test_tesseract_reads_print_with_allowed_characters() -> None:
-    reads_print(Tesseract(), "hello")
-
-
-def reads_print(baseline: Baseline, text: str) -> None:
-    small = "abcdefghijklmnopqrstuvwxyz"
-    assert baseline.read([print_image(text), print_image("world")], "word", small) == [
-        text,
-        "world",
-    ]
-    assert baseline.read([print_image("a")], "character", small) == ["a"]
-    assert set(baseline.read([print_image("a")], "character", "0123456789")[0]) <= set("0123456789")
+@INSTALLED
+def test_a_baseline_reads_print_with_allowed_characters(kind: Callable[[], Baseline]) -> None:
+    baseline, texts = kind(), ["hello", "world"]
+    assert baseline.read(list(map(print_image, texts)), "word", ascii_lowercase) == texts
+    assert baseline.read([print_image("a")], "character", ascii_lowercase) == ["a"]
+    assert set(baseline.read([print_image("a")], "character", digits)[0]) <= set(digits)

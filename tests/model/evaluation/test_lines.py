@@ -12,7 +12,6 @@ from rapidfuzz.distance import Levenshtein
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.batches import LineSample
 from inkstream.model.data.images import Dataset
-from inkstream.model.data.split import part_of_writer, person
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import DataError, InputError
 from inkstream.model.evaluation.evaluation_set import (
@@ -21,7 +20,7 @@ from inkstream.model.evaluation.evaluation_set import (
     digit_lines,
 )
 from inkstream.model.evaluation.lines import contents_of, report
-from inkstream.model.evaluation.plots import choose_samples, sheet
+from inkstream.model.evaluation.plots import choose_samples, line_sheet
 from inkstream.model.evaluation.report import Report, document, figures
 from inkstream.model.evaluation.streaming import drift, errors_from, finality
 from inkstream.model.preprocess.ink import with_directions
@@ -90,12 +89,9 @@ def test_lines_with_known_letter_ends_are_also_read_without_a_flush(
 
 
 def test_a_line_has_letter_ends_if_every_letter_has_one() -> None:
-    columns = np.zeros((4, HEIGHT), np.uint8)
-    assert has_letter_ends(LineSample(columns, "a b", np.array([1, np.nan, 3], np.float32)))
-    assert not has_letter_ends(
-        LineSample(columns, "a b", np.array([1, np.nan, np.nan], np.float32))
-    )
-    assert not has_letter_ends(LineSample(columns, "a b", np.empty(0, np.float32)))
+    for ends, expected in (([1, np.nan, 3], True), ([1, np.nan, np.nan], False), ([], False)):
+        line = LineSample(np.zeros((4, HEIGHT), np.uint8), "a b", np.array(ends, np.float32))
+        assert has_letter_ends(line) == expected
 
 
 def test_batches_keep_the_order_and_stay_small() -> None:
@@ -123,10 +119,8 @@ def test_changed_events_are_counted_and_there_are_none(reader: Reader) -> None:
 
 
 def test_errors_are_counted_from_a_position_of_the_label() -> None:
-    assert errors_from("xx cd", "ab cd", 3) == 0
-    assert errors_from("ab cx", "ab cd", 3) == 1
-    assert errors_from("ab c", "ab cd", 3) == 1
-    assert errors_from("ab cdd", "ab cd", 3) == 1
+    texts = ("xx cd", "ab cx", "ab c", "ab cdd")
+    assert [errors_from(text, "ab cd", 3) for text in texts] == [0, 1, 1, 1]
 
 
 @pytest.mark.slow
@@ -163,29 +157,6 @@ def test_the_ink_of_a_digit_fills_the_rows() -> None:
 
 
 # The whole report
-
-
-def test_an_evaluation_set_has_only_its_part_and_marks_unseen_texts() -> None:
-    all_ink = ink()
-    pieces = EvaluationSet(all_ink, "test", builders.LETTERS, HEIGHT)
-    parts = part_of_writer(all_ink.writer_names)
-    owners = pieces.by_writer([*pieces.indices("7"), *pieces.indices("8")])
-    assert owners
-    assert {parts[writer] for writer in owners} == {"test"}
-    assert {person(writer) for writer in owners}.isdisjoint(
-        person(writer) for writer, part in parts.items() if part == "train"
-    )
-    indices = pieces.indices("7")
-    trained = {
-        all_ink.labels[i]
-        for i in range(len(all_ink))
-        if parts[all_ink.writer_names[all_ink.writers[i]]] == "train"
-    }
-    unseen = [label not in trained for label in pieces.labels(indices)]
-    assert pieces.unseen(indices) == unseen
-    limited = EvaluationSet(all_ink, "test", builders.LETTERS, HEIGHT, limit=5)
-    assert len(limited.indices("7")) == 5
-    assert set(limited.indices("7")) < set(indices)
 
 
 @pytest.fixture(scope="module")
@@ -234,29 +205,30 @@ def test_missing_sections_are_kept_from_an_earlier_report_on_the_same_pieces(
 ) -> None:
     options = {"part": "validation", "limit": 2}
     lines_report.save(tmp_path, tmp_path / "accuracy.md")
-    earlier = dict(contents_of(tmp_path) or {}) | options
+    earlier = dict(contents_of(tmp_path)) | options
     earlier |= {"adaptation": {"all": 1}}
     digits = builders.excerpt(12)
-    again = report(net, ink(), digits, part="validation", limit=2, earlier=earlier)
+
+    def after(**changes: object) -> Report:
+        before = earlier | changes
+        return report(net, ink(), digits, part="validation", limit=2, earlier=before)
+
+    again = after()
     assert again.contents["adaptation"] == {"all": 1}
     assert again.contents["kept"] == ["adaptation"]
     assert "kept: ['adaptation']" in again.heading()
-    of_other_net = earlier | {"checkpoint_sha256": "another"}
-    new = report(net, ink(), digits, part="validation", limit=2, earlier=of_other_net)
-    assert (new.contents["adaptation"], new.contents["kept"]) == ({}, [])
-    ours = {side: {"bootstrap": new.contents[side]["bootstrap"]} for side in ("words", "text")}
-    compared = of_other_net | {"baselines": {"as good": ours}}
-    new = report(net, ink(), digits, part="validation", limit=2, earlier=compared)
-    ratios = new.contents["baselines"]["as good"]["words"]["ratios"]
+    ours = {side: {"bootstrap": again.contents[side]["bootstrap"]} for side in ("words", "text")}
+    of_other_net = after(checkpoint_sha256="another", baselines={"as good": ours}).contents
+    assert (of_other_net["adaptation"], of_other_net["kept"]) == ({}, ["baselines"])
+    ratios = of_other_net["baselines"]["as good"]["words"]["ratios"]
     assert all(each["ratio"] == 1 for each in ratios.values())
-    of_other_ink = earlier | {"data_digest": "another"}
-    none = report(net, ink(), digits, part="validation", limit=2, earlier=of_other_ink)
-    assert none.contents["kept"] == []
-    assert "kept" not in none.heading()
+    of_other_ink = after(data_digest="another")
+    assert of_other_ink.contents["kept"] == []
+    assert "kept" not in of_other_ink.heading()
 
 
-def test_a_missing_report_is_none_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
-    assert contents_of(tmp_path) is None
+def test_a_missing_report_is_empty_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    assert contents_of(tmp_path) == {}
     (tmp_path / "report.json").write_text("{")
     with pytest.raises(DataError, match=r"report.json is damaged"):
         contents_of(tmp_path)
@@ -321,7 +293,7 @@ def test_samples_are_the_best_the_median_and_the_worst(reader: Reader) -> None:
     readings = reader.read(wide)
     best, median, worst = (
         [Levenshtein.distance(each.text, each.line.label) for each in part]
-        for part in choose_samples({"words": readings})["words"]
+        for part in choose_samples(readings, "words").values()
     )
     distances = sorted(
         Levenshtein.distance(reading.text, reading.line.label) for reading in readings
@@ -337,7 +309,7 @@ def test_samples_are_drawn_with_their_ink_alone(tmp_path: Path, *, directions: b
     pixels = builders.columns(60, 0, HEIGHT)
     columns = with_directions(pixels) if directions else pixels
     readings = net.read([LineSample(columns, "ab c", np.empty(0, np.float32))])
-    figure = sheet([readings], (1, 1), net)
+    figure = line_sheet({"best": readings}, "words", net)
     (image,) = [image for axes in figure.axes for image in axes.images]
     shown = image.get_array()
     assert shown is not None

@@ -61,11 +61,9 @@ def test_a_box_is_matched_once() -> None:
 
 
 def test_the_errors_of_pages_count_all_of_their_text() -> None:
-    assert cer([(["abc", "d"], ["abc", "d"])]) == {"pages": 1, "characters": 5, "cer": 0}
-    assert cer([(["abc d"], ["abc", "d"])])["cer"] == 0  # line ends do not count
-    assert cer([([], ["abc"])]) == {"pages": 1, "characters": 3, "cer": 1}
-    assert cer([(["abc"], ["abcd"]), (["abcdef"], ["abxdef"])])["cer"] == pytest.approx(0.2)
-    assert cer([])["cer"] is None
+    assert cer(["abc"], ["abcd"]) == {"pages": 1, "characters": 4, "cer": 0.25}
+    assert cer(["abc", "abcdef"], ["abcd", "abxdef"])["cer"] == pytest.approx(0.2)
+    assert cer([], [])["cer"] is None
 
 
 def test_pages_are_repeatable_and_have_the_labels_of_their_lines() -> None:
@@ -100,4 +98,4 @@ def test_a_report_writes_json_images_and_a_document(pages_report: Report, tmp_pa
     assert (folder / "figures.md").read_text() == figures("pages", contents)
     assert "Echo 1.0" in path.read_text()
     with Image.open(folder / "pages.jpg") as picture:
-        assert picture.height == 640
+        assert picture.format == "JPEG"

@@ -14,11 +14,11 @@ from inkstream.model.data.sources.paper import load_lines
 from inkstream.model.data.split import table_digest
 from inkstream.model.decoding import ngrams
 from inkstream.model.evaluation.baselines import Colour, FoundLine, Grey, Kind, Rendering
+from inkstream.model.evaluation.page_reading import overlay
 from inkstream.model.evaluation.paper import (
     accent_figures,
     lines_report,
     overlaps,
-    overlay,
     read_page,
     ruled_report,
 )
@@ -122,13 +122,7 @@ def test_accents_count_and_each_letter_has_its_f1() -> None:
     assert found["letters"]["é"]["wanted"] == 2
     assert found["letters"]["all"]["precision"] == pytest.approx(2 / 3)
     assert found["letters"]["all"]["recall"] == pytest.approx(2 / 5)
-
-
-def test_texts_without_accents_have_no_f1_of_letters() -> None:
-    letters = accent_figures(["eau"], ["eau"], ["one"])["letters"]
-    assert letters == {
-        "all": {"f1": None, "precision": None, "recall": None, "found": 0, "wanted": 0}
-    }
+    assert accent_figures(["eau"], ["eau"], ["one"])["letters"].keys() == {"all"}
 
 
 def test_a_page_is_drawn_with_the_accents_that_were_read(tmp_path: Path) -> None:
@@ -182,50 +176,49 @@ def test_german_words_are_measured_by_their_letters_and_without_spaces(
     assert "| DHSD: 4 lines by 2 writers |" in report.table()
 
 
-def test_wills_are_also_read_in_a_language(western: Checkpoint, tmp_path: Path) -> None:
-    write_wills(tmp_path)
+@pytest.mark.parametrize("kind", ["wills", "pages"])
+def test_paper_is_also_read_in_a_language(western: Checkpoint, tmp_path: Path, kind: str) -> None:
     language = ngrams.LanguageFile(ngrams.find("english"), keep=True)
-    report = lines_report(western, load_lines(tmp_path), part="validation", language=language)
+    if kind == "wills":
+        write_wills(tmp_path)
+        report = lines_report(western, load_lines(tmp_path), part="validation", language=language)
+    else:
+        write_pages(tmp_path)
+        report = ruled_report(
+            western, load_pages(tmp_path), part="validation", limit=1, language=language
+        )
+        report.save(tmp_path / "out", tmp_path / "ruled.md")
+        text = (tmp_path / "ruled.md").read_text()
+        assert f"| language model english | `{language.digest}` |" in text
+        assert "as our net has no accents" not in text
     contents = json.loads(json.dumps(report.contents))
     assert (contents["language"], contents["language_digest"]) == ("english", language.digest)
-    alone, guided = (contents["readers"][f"inkstream{own}"] for own in ("", " with english"))
+    alone, guided = (contents["readers"][f"inkstream{name}"] for name in ("", " with english"))
     assert guided["cer_accents"]["cer"] != alone["cer_accents"]["cer"]
     assert guided["cer_accents"]["characters"] == alone["cer_accents"]["characters"] > 0
-    assert "\n| inkstream with english | " in report.table()
-
-
-def test_pages_are_also_read_in_a_language(western: Checkpoint, tmp_path: Path) -> None:
-    write_pages(tmp_path)
-    language = ngrams.LanguageFile(ngrams.find("english"), keep=True)
-    report = ruled_report(
-        western, load_pages(tmp_path), part="validation", limit=1, language=language
-    )
-    contents = json.loads(json.dumps(report.contents))
-    assert (contents["language"], contents["language_digest"]) == ("english", language.digest)
-    alone, guided = (contents["readers"][f"inkstream{own}"] for own in ("", " with english"))
-    assert guided["method"] == "its own lines and recognition, the english language model"
-    assert guided["found"] == alone["found"]
-    assert guided["cer_accents"]["cer"] != alone["cer_accents"]["cer"]
     assert guided["ratio"]["ratio"] == pytest.approx(
         guided["folded"]["cer"] / alone["folded"]["cer"], rel=1e-6
     )
-    report.save(tmp_path / "out", tmp_path / "ruled.md")
-    text = (tmp_path / "ruled.md").read_text()
-    assert "\n| inkstream with english | " in text
-    assert f"| language model english | `{language.digest}` |" in text
-    assert "as our net has no accents" not in text
+    if kind == "pages":
+        assert guided["method"] == "its own lines and recognition, the english language model"
+        assert guided["found"] == alone["found"]
+    assert "\n| inkstream with english | " in report.table()
 
 
 @pytest.fixture(scope="module")
-def ruled(tiny_lines: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Report:
+def overlays(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("overlays")
+
+
+@pytest.fixture(scope="module")
+def ruled(
+    tiny_lines: Checkpoint, overlays: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Report:
     folder = tmp_path_factory.mktemp("paper") / "paper"
     write_pages(folder)
+    pages, baselines = load_pages(folder), [Copyist()]
     return ruled_report(
-        tiny_lines,
-        load_pages(folder),
-        part="validation",
-        baselines=[Copyist()],
-        overlays=folder / "overlays",
+        tiny_lines, pages, part="validation", baselines=baselines, overlays=overlays
     )
 
 
@@ -260,12 +253,9 @@ def test_the_report_on_pages_publishes_excerpts_alone(ruled: Report, tmp_path: P
 
 
 def test_whole_pages_are_drawn_where_it_is_asked_for_worst_first(
-    tiny_lines: Checkpoint, tmp_path: Path
+    ruled: Report, overlays: Path, tmp_path: Path
 ) -> None:
-    write_pages(tmp_path)
-    overlays = tmp_path / "overlays"
-    part = load_pages(tmp_path)
-    ruled_report(tiny_lines, part, part="validation", overlays=overlays).save(tmp_path / "out")
+    ruled.save(tmp_path)
     names = sorted(path.name for path in overlays.iterdir())
     assert [name[:3] for name in names] == ["000", "001", "002"]
     errors = [float(name.split()[1]) for name in names]

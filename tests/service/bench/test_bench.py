@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import json
-import math
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -13,9 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from inkstream.model.config import Kind
-from inkstream.model.export import weight_shapes
 from inkstream.model.runtime import Runtime
-from inkstream.service.bench import compare, kernels, writers
+from inkstream.service.bench import compare, writers
 from inkstream.service.bench.compare import Report
 from inkstream.service.bench.load import (
     MASK,
@@ -208,28 +206,24 @@ def test_a_writer_sends_valid_ink_in_order_and_repeatably(kind: Kind, tmp_path: 
     assert [message for message in client.received if isinstance(message, Flushed)]
 
 
-def test_pens_pause_between_strokes_and_flush_at_the_end_of_a_line() -> None:
-    messages = [json.loads(each.data) for each in sent(ink_messages(0, "transcriber"), 60)]
-    types = [message["type"] for message in messages]
-    assert types.count("flush") == types.count("reset") > 0
-    strokes = [stroke for message in messages for stroke in message.get("strokes", ())]
-    assert any(stroke["last"] for stroke in strokes)
-    assert any(message.get("pause") for message in messages)
-    first = strokes[0]
-    assert len(first["points"]) == 1  # at once when the pen comes down
-
-
-def test_every_line_begins_at_its_start_the_first_one_too() -> None:
+def test_a_line_has_a_start_pauses_and_an_end() -> None:
     starts: list[float] = []
     for number in range(20):
         line: list[float] = []
-        for each in sent(ink_messages(number, "transcriber"), 60):
-            message = json.loads(each.data)
+        messages = [json.loads(each.data) for each in sent(ink_messages(number, "transcriber"), 60)]
+        for message in messages:
             line += [x for stroke in message.get("strokes", ()) for x, _ in stroke["points"]]
             if message["type"] == "flush":
                 starts.append(min(line))
                 line = []
-    assert 0 < min(starts) <= max(starts) < min(starts) + 1  # points are samples of the way
+        types = [message["type"] for message in messages]
+        assert types.count("flush") == types.count("reset") > 0
+        strokes = [stroke for message in messages for stroke in message.get("strokes", ())]
+        assert any(stroke["last"] for stroke in strokes)
+        assert any(message.get("pause") for message in messages)
+        assert len(strokes[0]["points"]) == 1  # at once when the pen comes down
+    # The first line begins at its start too; points are samples of the way.
+    assert 0 < min(starts) <= max(starts) < min(starts) + 1
 
 
 def test_columns_of_a_writer_come_one_by_one_at_an_even_pace() -> None:
@@ -237,27 +231,6 @@ def test_columns_of_a_writer_come_one_by_one_at_an_even_pace() -> None:
     assert {len(each.data) for each in columns} == {32}
     assert any(any(each.data) for each in columns)
     assert 60 <= len(columns) / 4 <= 200
-
-
-# Kernels
-
-
-def test_matrix_products_of_a_step_are_those_of_the_net() -> None:
-    config = builders.config(features=12, units=16, layers=2)
-    shapes = [weights.shape for _, weights, _ in kernels.products(config, batch=3)]
-    assert shapes == [(3 * 28, 12), (12 + 16, 4 * 16), (2 * 16, 4 * 16), (16, 10)]
-
-
-@pytest.mark.parametrize("directions", [False, True])
-def test_matrix_products_of_a_transcriber_are_as_large_as_its_weights(*, directions: bool) -> None:
-    config = builders.line_config(layers=2, directions=directions)
-    products = kernels.products(config, batch=3)
-    weights = {
-        name: shape for name, shape in weight_shapes(config).items() if len(shape) > 1
-    }  # without biases
-    assert sum(right.size for _, right, _ in products) == sum(map(math.prod, weights.values()))
-    rows = [len(left) // 3 for left, _, _ in products]
-    assert rows == [8, 4, 1, 1, 1, 1]  # both convolutions halve the 16 rows
 
 
 # Compare
@@ -295,12 +268,10 @@ def test_every_measurement_is_in_figures_and_text(report: Bench) -> None:
 
 def test_a_server_that_had_no_time_left_is_warned_of() -> None:
     measured = Measured(answered_per_s=5000, p50_ms=1, p99_ms=1, load_cores=0.1, server_us=198)
-    figures = compare.Figures(model="tiny", kind="transcriber", ink={"stream_ink": [measured]})
-    assert (compare.WARNING,) in list(figures.rows())
-    idler = measured.model_copy(update={"server_us": 190})
-    assert (compare.WARNING,) not in list(
-        figures.model_copy(update={"ink": {"stream_ink": [idler]}}).rows()
-    )
+    for server_us, warns in ((198, True), (190, False), (None, False)):  # None: not measured
+        ink = {"stream_ink": [measured.model_copy(update={"server_us": server_us})]}
+        figures = compare.Figures(model="tiny", kind="transcriber", ink=ink)
+        assert ((compare.WARNING,) in figures.rows()) == warns
 
 
 def test_a_server_that_cannot_start_ends_the_bench(tmp_path: Path) -> None:
@@ -312,9 +283,8 @@ def test_a_server_that_cannot_start_ends_the_bench(tmp_path: Path) -> None:
 
 
 def test_the_service_is_faster_than_a_simple_server(report: Bench) -> None:
-    """The bounds are generous: other tests run at the same time."""
+    """The bound is generous: other tests run at the same time."""
     ratios = {ratio.name: values[0] for ratio, values in report[0].models["lines"].ratios()}
-    assert ratios["engine_1 / product"] > 0.1
     assert ratios["stream_1 / afternoon_1"] > 1.5
 
 
@@ -355,14 +325,8 @@ def test_a_load_that_takes_most_of_a_core_is_warned_of() -> None:
     measured = Measured(answered_per_s=1, p50_ms=1, p99_ms=1, load_cores=0.9, server_us=1)
     trial = writers.Trial(repeat=1, writers=8, measured=measured)
     counted = writers.Report(
-        version="1",
-        machine={},
-        model="lines",
-        language="english",
-        sent="ink",
-        seconds=1,
-        writers=[8],
-        trials=[trial],
-    )
+        version="1", machine={}, model="lines", language="english", sent="ink", seconds=1,
+        writers=[8], trials=[trial],
+    )  # fmt: skip
     assert "the load took 90% of a core" in counted.text()
     assert "8 writers of lines with english" in counted.text()
