@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import CATEGORIES, InkSet, Piece
-from inkstream.model.data.statistics import donors
 from inkstream.model.metrics import BINS
 
 mpl.rcParams.update(
@@ -120,7 +119,7 @@ def contact_sheet(
 
     Where letters are known, neighbours have different colours.
     """
-    donor = donors(ink)[chosen]
+    donor = ink.donors[chosen]
     names = np.unique(donor)
     n_all = n_rows * len(names)
     figure = Figure(figsize=(14, 0.3 + 0.85 * n_all), layout="constrained")

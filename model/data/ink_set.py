@@ -126,7 +126,7 @@ class InkSet:
             arrays[name] = np.cumsum(np.concatenate([[0], *lengths]))
         numbers = [np.searchsorted(names, ink.writer_names)[ink.writers] for ink in sets]
         arrays["writers"] = np.concatenate(numbers).astype(np.int32)
-        labels = tuple(itertools.chain.from_iterable(ink.labels for ink in sets))
+        labels = tuple(label for ink in sets for label in ink.labels)
         return cls(**arrays, labels=labels, writer_names=tuple(names))
 
     def __len__(self) -> int:
@@ -161,6 +161,12 @@ class InkSet:
             labels=tuple(self.labels[index] for index in indices),
             **{name: getattr(self, name)[indices] for name in OF_PIECES},
         )
+
+    @property
+    def donors(self) -> NDArray[np.str_]:
+        """The donor of each piece, [N]."""
+        names = np.array([name.partition("/")[0] for name in self.writer_names], np.str_)
+        return names[self.writers]
 
     def joined(self) -> NDArray[np.bool_]:
         """Mark the pieces, [N], in which a stroke joins two letters according to the data."""

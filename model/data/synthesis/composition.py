@@ -47,7 +47,7 @@ def lay_out(
     runs = [run for word in words for run in word]
     parts, segments = [run.part for run in runs], glyphs.segments
     first = np.array([run.first for run in runs], np.int64)
-    rows, row_starts = expand(first, first + np.array([run.length for run in runs], np.int64))
+    rows, row_starts = expand(first, first + np.array([run.length for run in runs]))
     left = np.minimum.reduceat(segments.bounds[rows, 0], row_starts[:-1])
     right = np.maximum.reduceat(segments.bounds[rows, 2], row_starts[:-1])
     size, rise = np.clip(random.standard_normal((2, len(runs))), -2, 2)
