@@ -61,13 +61,13 @@ SampleSource = Callable[[np.random.Generator], LineSample]
 
 @dataclass(frozen=True, slots=True)
 class AugmentedRenderer:
-    """Augments a line of ink, differently each time, and draws it with its directions."""
+    """Augments a line of ink, and draws it with its directions."""
 
     column_height: int
     strength: float  # of the augmentation, 0 to 1
 
     def __call__(self, line: InkLine, frame: Frame, random: np.random.Generator) -> LineSample:
-        """Augment and draw `line`, whose frame is brought into the rows."""
+        """Bring the frame of `line` into the rows with random changes, and draw it."""
         usual = random.random() < 2 / 3
         points, pen_width = augmented(
             line.points, line.stroke_starts, frame, self.column_height, random,
@@ -153,10 +153,9 @@ class LineBatches:
         columns: int,
         makers: Mapping[str, SampleSource],
     ) -> None:
-        """Prepare to draw `pieces` and what `makers` make up, by the name of its source.
+        """Prepare to draw `pieces`, and what `makers` make up, by the `shares` of their sources.
 
-        `shares` are those of the sources in the columns that are read. Raises `DataError` when no
-        source has ink.
+        Raises `DataError` when no source has ink.
         """
         self._pieces, self._render, self._makers = pieces, renderer, makers
         self._columns = columns
@@ -225,10 +224,9 @@ class LineBatches:
 def degraded(
     lines: Sequence[LineSample], share: float, random: np.random.Generator, column_height: int
 ) -> list[LineSample]:
-    """Give a share of lines the looks of paper, scanners and cameras; the others stay plain.
+    """Give a share of lines the looks of paper, scanners and cameras, and take their directions.
 
     Some get blank columns behind their ink first, since a sheet goes on where its writing ends.
-    What was scanned shows no directions.
     """
     degradation, neighbours = Degradation(), [line.columns[:, :column_height] for line in lines]
     drawn = []
@@ -299,10 +297,9 @@ def draw_scan(
     to_columns: Callable[[Grey, int], NDArray[np.uint8]],
     widths: tuple[float, float],
 ) -> LineSample:
-    """Distort the grey image [h, w] of a line, and return its columns; its letters' ends are open.
+    """Distort the grey image [h, w] of a line, and return its columns; letters' ends are unknown.
 
-    `to_columns` makes them of the distorted image, as a page's line becomes columns. The image gets
-    as many times as wide as `widths` say, at least and at most. What lies outside of it has the
+    `to_columns` and `widths` are those of its `PaperSource`. What lies outside of the image has the
     tones of its edge.
     """
     height, width = image.shape
@@ -326,10 +323,7 @@ def draw_scan(
 
 
 def _scaled(image: Grey, rows: int, widening: float, shear: float, steep: float) -> Grey:
-    """Crop an image to its ink, shear it, and scale it to so many rows: [rows, width].
-
-    `steep` is how many times the contrast at its middle tone is raised.
-    """
+    """Crop an image to its ink, shear and scale it, and raise its contrast `steep` times."""
     down, across = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
     top, bottom, left, right = down[0], down[-1] + 1, across[0], across[-1] + 1
     scale = (bottom - top) / rows
@@ -403,11 +397,10 @@ def collate(drawn: Sequence[LineSample]) -> LineBatch:
 
 
 def split_by_width(lines: Sequence[LineSample], n_parts: int) -> list[LineBatch]:
-    """Split lines into parts of about the same size, narrow lines first.
+    """Split lines into parts of neighbours in width, so that the largest part is the smallest.
 
-    A part is as wide as its widest line, so its lines are neighbours in width; no other split
-    between neighbours makes the largest part smaller. With fewer lines than parts some lines are
-    used more than once. Raises `DataError` for no lines.
+    A part is as wide as its widest line. With fewer lines than parts some lines are used more than
+    once. Raises `DataError` for no lines.
     """
     if not lines:
         raise DataError("no lines to split, expected one or more")

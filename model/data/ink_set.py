@@ -82,7 +82,7 @@ class InkSet:
 
     @classmethod
     def of(cls, pieces: Iterable[Piece]) -> "InkSet":
-        """Collect pieces, whose points lie anywhere, in their order.
+        """Collect pieces, whose points lie anywhere.
 
         The ink of a writer who has a piece larger than 16 bits is halved until that fits.
         """
@@ -221,10 +221,7 @@ class InkSet:
 def expand(
     starts: NDArray[np.int64], stops: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all numbers of the ranges `starts[i]..stops[i]`, and where among them a range starts.
-
-    The latter is [ranges + 1]: it ends with the count of all numbers.
-    """
+    """Return all numbers of ranges, and where among them a range starts, [ranges + 1]."""
     lengths = stops - starts
     new_starts = np.concatenate([[0], np.cumsum(lengths)])
     members = np.arange(new_starts[-1]) + np.repeat(starts - new_starts[:-1], lengths)

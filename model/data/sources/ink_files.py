@@ -1,9 +1,8 @@
 """Read labelled ink of any alphabet from InkML files and JSON lines into an `InkSet`.
 
-A JSON line is `{"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name"}`; the writer
-may be left out. x grows to the right and y downwards, in any unit; what else a point or a line
-holds is not read. Each labelled group of an InkML file is a piece. A file that breaks these rules
-is refused; a piece that keeps them and can't be trained on is skipped, and counted.
+x grows to the right and y downwards, in any unit; what else a point or a line of JSON holds is not
+read. A file that breaks the rules is refused; a piece that can't be trained on is skipped, and
+counted.
 """
 
 import hashlib
@@ -91,9 +90,8 @@ class LabelledInk:
 def read(source: Path) -> LabelledInk:
     """Read a file of labelled ink, or all such files of a folder and of those in it.
 
-    Writers are named "source/writer", where the source is the name without its ending.
-
-    Raises `DataError` with file and line where something can't be read.
+    Writers are named "source/writer", where the source is the name without its ending. Raises
+    `DataError` with file and line where something can't be read.
     """
     files = files_of(source)
     if not files:
@@ -129,10 +127,7 @@ def read(source: Path) -> LabelledInk:
 
 
 def files_of(source: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
-    """Return the file that a path is, or all files below a folder, that have one of these endings.
-
-    Hidden files, which other systems leave, are left out.
-    """
+    """Return a file, or all files below a folder but hidden ones, that have one of the endings."""
     if not source.is_dir():
         return [source] if source.is_file() and _ends(source, *suffixes) else []
     return sorted(

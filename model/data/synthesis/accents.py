@@ -297,8 +297,7 @@ def completed(
 ) -> Line:
     """Return a line with the accents of the characters at these positions of its label.
 
-    Their ink is that of the letter beneath, or of parts, in x-heights, y from the baseline. Accents
-    are drawn of the writer's strokes.
+    Their ink is that of the letter beneath, or of parts, in x-heights, y from the baseline.
     """
     accents, ink = _Accents(writer_strokes, random), _Ink(line)
     for position in positions:
