@@ -20,6 +20,11 @@ def read(tmp_path: Path, text: str, name: str = "mine.jsonl") -> InkSet:
     return ink_files.read(path).ink
 
 
+def read_pieces(tmp_path: Path, *pieces: dict[str, Any]) -> ink_files.LabelledInk:
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, pieces)))
+    return ink_files.read(tmp_path / "mine.jsonl")
+
+
 def only(ink: InkSet) -> Piece:
     assert len(ink) == 1
     return ink.piece(0)
@@ -61,17 +66,17 @@ CATEGORY_OF = {"7": "1a", "Ä": "1b", "ß": "1c", "?": "1d", "字": "1c", "naïv
 
 @pytest.mark.parametrize(("label", "category"), CATEGORY_OF.items())
 def test_any_alphabet_finds_its_category(tmp_path: Path, label: str, category: str) -> None:
-    piece = only(read(tmp_path, json.dumps(WORD | {"label": label})))
+    piece = only(read_pieces(tmp_path, WORD | {"label": label}).ink)
     assert (piece.label, piece.category) == (label, category)
     assert (piece.letters[0][0] == 0) == (len(label) == 1)
 
 
-def test_ink_in_coarse_units_is_scaled_up_as_a_whole(tmp_path: Path) -> None:
+def test_a_writers_ink_in_coarse_units_is_scaled_up_as_a_whole(tmp_path: Path) -> None:
     sizes = (0.5, 1.0, 2.0)
     lines = [{"strokes": [[[0.0, 0.0], [size, size / 4]]], "label": "w"} for size in sizes]
-    ink = read(tmp_path, "\n".join(map(json.dumps, lines)))
-    ends = [ink.piece(n).strokes[0][1].tolist() for n in range(3)]
-    assert ends == [[128, 32], [256, 64], [512, 128]]
+    ink = read_pieces(tmp_path, *lines, *(WORD | {"writer": "ann"} for _ in range(3))).ink
+    ends = [ink.piece(n).strokes[0][1].tolist() for n in range(4)]
+    assert ends == [[128, 32], [256, 64], [512, 128], [500, 310]]  # whose writer is another one
 
 
 LABELLED = '{"strokes": [[[0, 0]]], "label": '
@@ -119,12 +124,6 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line_and_other_bytes_are_refu
         ink_files.read(tmp_path / "mine.jsonl")
 
 
-def read_pieces(tmp_path: Path, *pieces: dict[str, Any]) -> ink_files.LabelledInk:
-    path = tmp_path / "mine.jsonl"
-    path.write_text("\n".join(map(json.dumps, pieces)))
-    return ink_files.read(path)
-
-
 @pytest.mark.parametrize("stray", [5e8, 1e12])
 def test_a_piece_with_a_stray_point_is_skipped_and_affects_no_other(
     tmp_path: Path, stray: float
@@ -135,12 +134,6 @@ def test_a_piece_with_a_stray_point_is_skipped_and_affects_no_other(
     assert shapes(labelled.ink.piece(0)) == [[[0, 10], [500, 310]], [[50, 0]]]
     reason = "ink 400 times larger than its writer's other pieces"
     assert labelled.statistics.skipped == {reason: 1}
-
-
-def test_each_writers_ink_has_its_own_units(tmp_path: Path) -> None:
-    inches = {"strokes": [[[0, 0], [0.5, 0.25]]], "label": "l", "writer": "ann"}
-    ink = read_pieces(tmp_path, inches, *[WORD] * 3).ink
-    assert [shapes(ink.piece(n))[0][1] for n in (0, 1)] == [[256, 128], [500, 310]]
 
 
 @pytest.mark.parametrize("label", ["a\nb", "a \r\n b", "a\u2028b"])
