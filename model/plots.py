@@ -13,7 +13,6 @@ from matplotlib.rcsetup import cycler
 from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import CATEGORIES, InkSet, Piece
-from inkstream.model.data.statistics import donors
 
 INK: Final = "#1f2933"
 ACCENT: Final = "#2563eb"
@@ -110,7 +109,7 @@ def contact_sheet(
     ink: InkSet, chosen: NDArray[np.int64], n_rows: int, n_columns: int, width: float
 ) -> Figure:
     """Draw random pieces of each donor among the chosen ones, by as many writers as it has."""
-    donor, random = donors(ink)[chosen], np.random.default_rng(0)
+    donor, random = ink.donors[chosen], np.random.default_rng(0)
     names = np.unique(donor)
     figure = Figure(figsize=(14, 0.3 + 0.85 * n_rows * len(names)), layout="constrained")
     grid = figure.subplots(n_rows * len(names), n_columns, squeeze=False)

@@ -1,14 +1,10 @@
 """Augment training data: distort images of digits, and write ink as other writers would.
 
 Images get a random affine transform and an elastic distortion (Simard, Steinkraus and Platt, ICDAR
-2003) on a coarse grid that is interpolated to the pixels.
-
-Ink is brought into a frame of rows by `fit`, exactly, as in every evaluation. `augmented` does the
-same with random changes: slant and width, letters that stretch, a drifting baseline, the pen's
-width and position. Points are moved, never added, removed or reordered, so whatever is known of a
-point stays true. Changes are uniform in ranges; those of UNIPEN's writers (5th to 95th percentile)
-were measured on 6,000 words of five small letters or more, the others were judged by eye: all ink
-stays legible.
+2003). Points of ink are moved, never added, removed or reordered, so whatever is known of a point
+stays true. Changes are uniform in ranges; those of UNIPEN's writers (5th to 95th percentile) were
+measured on 6,000 words of five small letters or more, the others were judged by eye: all ink stays
+legible.
 """
 
 import math
@@ -29,10 +25,9 @@ Frame = tuple[float, float]  # top and bottom of the writing's frame, in the uni
 
 
 def distorted(columns: Tensor, strength: float, random: torch.Generator) -> Tensor:
-    """Distort each image [B, T, H] by itself; return columns of the same shape.
+    """Distort each image [B, T, H] by itself; `strength` is a factor on all standard deviations.
 
-    `strength` is a factor on all standard deviations. `random` is on the CPU, so that a run repeats
-    on any device.
+    `random` is on the CPU, so that a run repeats on any device.
     """
     batch, width, height = columns.shape
     draws = torch.randn(batch, 6, generator=random) * strength
@@ -75,10 +70,9 @@ _STRETCHES, _DRIFTS, _BENDS = _OF_KIND / _OF_KIND.sum(1, keepdims=True)  # share
 
 
 def frame_of(points: NDArray[Any], least_height: float) -> Frame:
-    """Return the frame of the ink's own bounds, from top to bottom, at least `least_height` high.
+    """Return the frame of the ink's bounds; lower ink lies in the middle of the least height.
 
-    A dash or a dot does not show how high its line is; `least_height` is, for instance, the usual
-    height of this writer's letters. Lower ink lies in the middle of the frame.
+    A dash or a dot does not show how high its line is, as the writer's other letters do.
     """
     top, bottom = float(points[:, 1].min()), float(points[:, 1].max())
     missing = max(0.0, least_height - (bottom - top))

@@ -1,8 +1,6 @@
 """Draw batches of lines for training: real and composed ink, augmented, and images of numbers.
 
-A batch follows from its random numbers alone, so a run needs no record of what it has read. The
-pieces of one batch have about the same width. `split_by_width` divides the lines of several batches
-into parts with little padding, and `prefetched` makes the next step's lines during a step.
+A batch follows from its random numbers alone, so a run needs no record of what it has read.
 """
 
 import math
@@ -22,7 +20,6 @@ from inkstream.model.data.augmentation import Frame, Points, augmented, fit, fra
 from inkstream.model.data.degradation import Degradation
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.ink_set import CATEGORIES, TEXT, WORDS, InkLine, InkSet
-from inkstream.model.data.statistics import donors
 from inkstream.model.data.synthesis.composition import LineComposer
 from inkstream.model.errors import DataError
 from inkstream.model.preprocess.image import Grey
@@ -64,21 +61,19 @@ SampleSource = Callable[[np.random.Generator], LineSample]
 
 @dataclass(frozen=True, slots=True)
 class AugmentedRenderer:
-    """Augments a line of ink, differently each time, and draws it with its directions."""
+    """Augments a line of ink, and draws it with its directions."""
 
     column_height: int
     strength: float  # of the augmentation, 0 to 1
 
     def __call__(self, line: InkLine, frame: Frame, random: np.random.Generator) -> LineSample:
-        """Augment and draw `line`, whose frame is brought into the rows."""
+        """Bring the frame of `line` into the rows with random changes, and draw it."""
         usual = random.random() < 2 / 3
-        left = int(random.integers(USUAL_LEAD if usual else 32))
-        height = self.column_height
         points, pen_width = augmented(
-            line.points, line.stroke_starts, frame, height, random,
-            strength=self.strength, left=left,
+            line.points, line.stroke_starts, frame, self.column_height, random,
+            strength=self.strength, left=int(random.integers(USUAL_LEAD if usual else 32)),
         )  # fmt: skip
-        return _sample(line, points, height, pen_width, directions=True)
+        return _sample(line, points, self.column_height, pen_width, directions=True)
 
 
 class InkPieces:
@@ -104,7 +99,7 @@ class InkPieces:
         tight_height = np.maximum(ink_height, np.maximum(width / 60, 1))
         height = np.maximum(tight_height, _least_heights(taken, ink_height))
         beyond, beyond_tight = (height - ink_height) / 2, (tight_height - ink_height) / 2
-        names = donors(taken)
+        names = taken.donors
         is_sized = np.isin(names, sized)
         x_line, baseline = taken.guides.T
         capital = np.minimum(baseline - 1.75 * (baseline - x_line), 0)  # a capital's top, or higher
@@ -133,7 +128,7 @@ def _least_heights(ink: InkSet, heights: NDArray[np.float32]) -> NDArray[np.floa
     """
     least = np.zeros(len(ink), np.float32)
     for name in SOURCES:
-        is_of_source = _of_source(name, ink.categories)
+        is_of_source = of_source(name, ink.categories)
         for writer in np.unique(ink.writers[is_of_source]):
             is_of_writer = is_of_source & (ink.writers == writer)
             # This quantile is the height of a tall word, or of a capital.
@@ -142,7 +137,7 @@ def _least_heights(ink: InkSet, heights: NDArray[np.float32]) -> NDArray[np.floa
     return least
 
 
-def _of_source(name: str, categories: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def of_source(name: str, categories: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Mark the categories of pieces, [N], that belong to a source."""
     return np.isin(np.take(CATEGORIES, categories), SOURCES[name])
 
@@ -158,10 +153,9 @@ class LineBatches:
         columns: int,
         makers: Mapping[str, SampleSource],
     ) -> None:
-        """Prepare to draw `pieces` and what `makers` make up, by the name of its source.
+        """Prepare to draw `pieces`, and what `makers` make up, by the `shares` of their sources.
 
-        `shares` are those of the sources in the columns that are read. Raises `DataError` when no
-        source has ink.
+        Raises `DataError` when no source has ink.
         """
         self._pieces, self._render, self._makers = pieces, renderer, makers
         self._columns = columns
@@ -177,8 +171,8 @@ class LineBatches:
         }
         self._by_width: dict[str, tuple[Indices, NDArray[np.float32], NDArray[np.float64]]] = {}
         for name in SOURCES:
-            is_drawn = _of_source(name, pieces.categories) & ~is_wide & ~is_narrow
-            indices = np.flatnonzero(is_drawn)
+            of_name = of_source(name, pieces.categories)
+            indices = np.flatnonzero(of_name & ~is_wide & ~is_narrow)
             indices = indices[np.argsort(widths[indices], kind="stable")]
             kinds = pieces.donors[indices] * len(CATEGORIES) + pieces.categories[indices]
             _, kind, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
@@ -230,10 +224,9 @@ class LineBatches:
 def degraded(
     lines: Sequence[LineSample], share: float, random: np.random.Generator, column_height: int
 ) -> list[LineSample]:
-    """Give a share of lines the looks of paper, scanners and cameras; the others stay plain.
+    """Give a share of lines the looks of paper, scanners and cameras, and take their directions.
 
     Some get blank columns behind their ink first, since a sheet goes on where its writing ends.
-    What was scanned shows no directions.
     """
     degradation, neighbours = Degradation(), [line.columns[:, :column_height] for line in lines]
     drawn = []
@@ -304,10 +297,9 @@ def draw_scan(
     to_columns: Callable[[Grey, int], NDArray[np.uint8]],
     widths: tuple[float, float],
 ) -> LineSample:
-    """Distort the grey image [h, w] of a line, and return its columns; its letters' ends are open.
+    """Distort the grey image [h, w] of a line, and return its columns; letters' ends are unknown.
 
-    `to_columns` makes them of the distorted image, as a page's line becomes columns. The image gets
-    as many times as wide as `widths` say, at least and at most. What lies outside of it has the
+    `to_columns` and `widths` are those of its `PaperSource`. What lies outside of the image has the
     tones of its edge.
     """
     height, width = image.shape
@@ -331,10 +323,7 @@ def draw_scan(
 
 
 def _scaled(image: Grey, rows: int, widening: float, shear: float, steep: float) -> Grey:
-    """Crop an image to its ink, shear it, and scale it to so many rows: [rows, width].
-
-    `steep` is how many times the contrast at its middle tone is raised.
-    """
+    """Crop an image to its ink, shear and scale it, and raise its contrast `steep` times."""
     down, across = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
     top, bottom, left, right = down[0], down[-1] + 1, across[0], across[-1] + 1
     scale = (bottom - top) / rows
@@ -367,9 +356,8 @@ def draw_piece(
 ) -> LineSample:
     """Draw the piece at `index` without augmentation: what every evaluation reads.
 
-    Its frame fills the share `size` of the rows and lies `at` 0 for their top to 1 for their
-    bottom. If `tight`, the frame is that of its ink alone, as in a cropped image. With `directions`
-    its columns also say where the pen goes.
+    `size` and `at` (its position) are as for `fit`. If `tight`, the frame is that of its ink alone,
+    as in a cropped image. With `directions` its columns also say where the pen goes.
     """
     piece = pieces.ink.piece(int(pieces.indices[index]))
     frame = pieces.frame(index, tight=tight)
@@ -409,11 +397,10 @@ def collate(drawn: Sequence[LineSample]) -> LineBatch:
 
 
 def split_by_width(lines: Sequence[LineSample], n_parts: int) -> list[LineBatch]:
-    """Split lines into parts of about the same size, narrow lines first.
+    """Split lines into parts of neighbours in width, so that the largest part is the smallest.
 
-    A part is as wide as its widest line, so its lines are neighbours in width; no other split
-    between neighbours makes the largest part smaller. With fewer lines than parts some lines are
-    used more than once. Raises `DataError` for no lines.
+    A part is as wide as its widest line. With fewer lines than parts some lines are used more than
+    once. Raises `DataError` for no lines.
     """
     if not lines:
         raise DataError("no lines to split, expected one or more")

@@ -23,10 +23,9 @@ Random = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """Draw a look for each line, by the chance of each change.
+    """Draws a look for a line, by the chance of each change.
 
-    The bounds of a change stand where it is drawn: lengths in pixels of a column, tones in shares
-    of full ink.
+    Lengths are in pixels of a column, tones in shares of full ink.
     """
 
     thicker: float = 0.5
@@ -46,10 +45,9 @@ class Degradation:
     jpeg: float = 0.08
 
     def __call__(self, columns: Columns, random: Random, neighbours: Sequence[Columns]) -> Columns:
-        """Return the columns [T, H] of one line with a look drawn from `random`.
+        """Return the columns [T, H] of one line with a look.
 
-        `neighbours` are columns of other lines, of the same height; parts of them appear at the
-        upper and lower rows of some lines.
+        Parts of `neighbours`, other lines, appear at the upper and lower rows of some lines.
         """
         tone: Tone = columns.astype(np.float32) / np.float32(255)
         tone = self._ink(tone, random)

@@ -1,8 +1,6 @@
-"""Labelled images, as every loader gives them; and the loader of a user's own images.
+"""Labelled images, and the loader of a user's own: a folder for each class, or a CSV of pixels.
 
-These are a folder with one folder a class, or a CSV file of pixels. Labels are what the folders or
-the first CSV field say, so any alphabet can be trained. Images go through the same preprocessing as
-those that will be recognised.
+Images go through the same preprocessing as those that will be recognised.
 """
 
 import csv
@@ -46,10 +44,7 @@ class Dataset:
         return Dataset(self.name, self.columns[indices], self.answers[indices], self.labels)
 
     def joined(self, others: Iterable["Dataset"]) -> "Dataset":
-        """Return these images and those of others, in their order.
-
-        Raises `DataError` for others with other labels or of another size.
-        """
+        """Return all images in order; raise `DataError` for other labels or another size."""
         sets = [self, *others]
         if len({(dataset.labels, dataset.columns.shape[1:]) for dataset in sets}) > 1:
             names = ", ".join(dataset.name for dataset in sets)
@@ -62,10 +57,7 @@ class Dataset:
         )
 
     def split(self, held_out: int, seed: int) -> tuple["Dataset", "Dataset"]:
-        """Return (training, held out): `held_out` images drawn at random with this seed.
-
-        Raises `DataError` when nothing would be left to train on.
-        """
+        """Return (training, held out); raise `DataError` when nothing is left to train on."""
         if not 0 < held_out < len(self):
             raise DataError(f"cannot hold out {held_out} of {len(self)} images")
         order = np.random.default_rng(seed).permutation(len(self))

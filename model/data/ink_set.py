@@ -82,7 +82,7 @@ class InkSet:
 
     @classmethod
     def of(cls, pieces: Iterable[Piece]) -> "InkSet":
-        """Collect pieces, whose points lie anywhere, in their order.
+        """Collect pieces, whose points lie anywhere.
 
         The ink of a writer who has a piece larger than 16 bits is halved until that fits.
         """
@@ -126,7 +126,7 @@ class InkSet:
             arrays[name] = np.cumsum(np.concatenate([[0], *lengths]))
         numbers = [np.searchsorted(names, ink.writer_names)[ink.writers] for ink in sets]
         arrays["writers"] = np.concatenate(numbers).astype(np.int32)
-        labels = tuple(itertools.chain.from_iterable(ink.labels for ink in sets))
+        labels = tuple(label for ink in sets for label in ink.labels)
         return cls(**arrays, labels=labels, writer_names=tuple(names))
 
     def __len__(self) -> int:
@@ -161,6 +161,12 @@ class InkSet:
             labels=tuple(self.labels[index] for index in indices),
             **{name: getattr(self, name)[indices] for name in OF_PIECES},
         )
+
+    @property
+    def donors(self) -> NDArray[np.str_]:
+        """The donor of each piece, [N]."""
+        names = np.array([name.partition("/")[0] for name in self.writer_names], np.str_)
+        return names[self.writers]
 
     def joined(self) -> NDArray[np.bool_]:
         """Mark the pieces, [N], in which a stroke joins two letters according to the data."""
@@ -215,10 +221,7 @@ class InkSet:
 def expand(
     starts: NDArray[np.int64], stops: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all numbers of the ranges `starts[i]..stops[i]`, and where among them a range starts.
-
-    The latter is [ranges + 1]: it ends with the count of all numbers.
-    """
+    """Return all numbers of ranges, and where among them a range starts, [ranges + 1]."""
     lengths = stops - starts
     new_starts = np.concatenate([[0], np.cumsum(lengths)])
     members = np.arange(new_starts[-1]) + np.repeat(starts - new_starts[:-1], lengths)

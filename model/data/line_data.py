@@ -1,7 +1,4 @@
-"""Load ink to train a net for lines on, and divide it into training and validation pieces.
-
-Lines on real paper and single letters come beside it, each divided in its own way.
-"""
+"""Load ink, lines on real paper and single letters to train a net for lines on, and divide it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +34,7 @@ class LineData:
 def load_data(
     source: Path | None, paper: Sequence[Path] = (), letters: Sequence[Path] = ()
 ) -> LineData:
-    """Load ink as `load_ink` does, and lines on real paper and single letters if there are some.
+    """Load ink as `load_ink` does, and lines on real paper and single letters.
 
     Raises `DataError` when a file cannot be read, or has no line to train on or to validate with.
     """

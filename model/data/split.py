@@ -56,19 +56,12 @@ def part_of_writer(writers: Iterable[str]) -> dict[str, Part]:
 
 
 def part_of_one(writer: str) -> Part:
-    """Return the part of one writer, "donor/writer", by the hash of this name alone.
-
-    Unlike that of `part_of_writer` it stays the same whichever other writers the data have; about a
-    tenth of the writers validate and a tenth test.
-    """
+    """Return the part of one writer, "donor/writer", whichever other writers the data have."""
     return PART_OF_TENTH.get(_hash(writer) % 10, "train")
 
 
 def part_of_few(writers: Iterable[str]) -> dict[str, Part]:
-    """Return the part of each of a few writers: a fifth validates and a fifth tests.
-
-    With so few, tenths would be one or two persons. Their order is that of their names' hashes.
-    """
+    """Return the parts of so few writers that tenths would be one or two persons: fifths."""
     ordered = sorted(set(writers), key=_hash)
     fifth = len(ordered) // 5
     return {

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import CATEGORIES, CATEGORY_NAMES, InkSet
 from inkstream.model.data.split import Parts, count_leaks
@@ -31,10 +30,9 @@ class Statistics:
         counts = cls()
         try:
             rows = json.loads(path.read_text())
-            for why, *_, n in rows["skipped"]:  # earlier versions had one for each donor
-                counts.skipped[why] += n
-            for why, *_, n in rows["changed"]:
-                counts.changed[why] += n
+            for name, count in (("skipped", counts.skipped), ("changed", counts.changed)):
+                for why, *_, n in rows[name]:  # earlier versions had one for each donor
+                    count[why] += n
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} holds no statistics of ink: {error}") from error
         return counts
@@ -57,9 +55,3 @@ def overview(ink: InkSet, counts: Statistics, parts: Parts) -> str:
     lines.append(f"pieces of the same ink in two parts: {count_leaks(ink, parts)}")
     lines.append(f"SHA-256 of the ink: {ink.digest}")
     return "\n".join(lines)
-
-
-def donors(ink: InkSet) -> NDArray[np.str_]:
-    """Return the donor of each piece, [N]."""
-    names = np.array([name.partition("/")[0] for name in ink.writer_names], np.str_)
-    return names[ink.writers]

@@ -27,7 +27,6 @@ from inkstream.model.checkpoint import read
 from inkstream.model.config import STEP_COLUMNS, ModelConfig
 from inkstream.model.data import batches, split
 from inkstream.model.data.batches import LineBatch, LineSample, SampleSource
-from inkstream.model.data.ink_set import CATEGORIES
 from inkstream.model.data.line_data import LineData
 from inkstream.model.data.sources import mnist
 from inkstream.model.data.sources.paper import PaperLines
@@ -298,9 +297,9 @@ def validation_samples(data: LineData, config: ModelConfig) -> dict[str, list[Li
     rng, rough_rng = np.random.default_rng(0), np.random.default_rng(0)
     n_pieces = {"characters": 600, "words": 400, "text": 60}
     samples: dict[str, list[LineSample]] = {}
-    for name, categories in batches.SOURCES.items():
-        of_source = np.isin(np.take(CATEGORIES, pieces.categories), categories)
-        chosen = rng.permutation(np.flatnonzero(of_source))[: n_pieces[name]].tolist()
+    for name in batches.SOURCES:
+        is_of_source = batches.of_source(name, pieces.categories)
+        chosen = rng.permutation(np.flatnonzero(is_of_source))[: n_pieces[name]].tolist()
         chosen.sort(key=lambda index: float(pieces.aspect[index]))
         samples[name] = [
             batches.draw_piece(pieces, index, rows, directions=True) for index in chosen

@@ -1,16 +1,15 @@
 """Read labelled ink of any alphabet from InkML files and JSON lines into an `InkSet`.
 
-A JSON line is `{"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name"}`; the writer
-may be left out. x grows to the right and y downwards, in any unit; what else a point or a line
-holds is not read. Each labelled group of an InkML file is a piece. A file that breaks these rules
-is refused; a piece that keeps them and can't be trained on is skipped, and counted.
+x grows to the right and y downwards, in any unit; what else a point or a line of JSON holds is not
+read. A file that breaks the rules is refused; a piece that can't be trained on is skipped, and
+counted.
 """
 
 import hashlib
 import lzma
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,19 +62,18 @@ class Labelled:
 
     @property
     def points(self) -> NDArray[np.float64]:
-        """Return all points [P, 2]."""
+        """All points [P, 2]."""
         return np.concatenate([np.empty((0, 2)), *self.strokes])
 
     @cached_property
     def size(self) -> float:
-        """Return the larger of its width and its height."""
+        """The larger of its width and its height."""
         return float(np.ptp(self.points, axis=0).max()) if self.strokes else 0.0
 
     @property
     def keys(self) -> frozenset[Hashable]:
-        """Return keys of its ink: pieces with one in common have the same ink, or some of it."""
-        points = self.points
-        if len(points) < LEAST_POINTS:
+        """Keys of its ink: pieces with one in common have the same ink, or some of it."""
+        if len(points := self.points) < LEAST_POINTS:
             return self.traces
         return self.traces | {hashlib.sha256(points.tobytes()).digest()}
 
@@ -92,9 +90,8 @@ class LabelledInk:
 def read(source: Path) -> LabelledInk:
     """Read a file of labelled ink, or all such files of a folder and of those in it.
 
-    Writers are named "source/writer", where the source is the name without its ending.
-
-    Raises `DataError` with file and line where something can't be read.
+    Writers are named "source/writer", where the source is the name without its ending. Raises
+    `DataError` with file and line where something can't be read.
     """
     files = files_of(source)
     if not files:
@@ -104,14 +101,11 @@ def read(source: Path) -> LabelledInk:
     for path in files:
         given += (_inkml if _ends(path, ".inkml") else _json_lines)(path)
     medians = _median_sizes(given)
-    pieces, counts = [], Statistics()
-    for piece in given:
-        if reason := _fault(piece, medians):
-            counts.skipped[reason] += 1
-        else:
-            pieces.append(piece)
+    faults = [_fault(piece, medians) for piece in given]
+    pieces = [piece for piece, fault in zip(given, faults, strict=True) if not fault]
+    skipped = Counter(filter(None, faults))
     if not pieces:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.skipped.items())
+        reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
         raise DataError(
             f"{source} has no labelled ink that can be used{reasons and f': {reasons}'}"
         )
@@ -129,14 +123,11 @@ def read(source: Path) -> LabelledInk:
         for piece in pieces
     )
     groups = connected_groups([piece.keys for piece in pieces])
-    return LabelledInk(InkSet.of(scaled), counts, groups)
+    return LabelledInk(InkSet.of(scaled), Statistics(skipped), groups)
 
 
 def files_of(source: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
-    """Return the file that a path is, or all files below a folder, that have one of these endings.
-
-    Hidden files, which other systems leave, are left out.
-    """
+    """Return a file, or all files below a folder but hidden ones, that have one of the endings."""
     if not source.is_dir():
         return [source] if source.is_file() and _ends(source, *suffixes) else []
     return sorted(
@@ -174,8 +165,7 @@ def _json_lines(path: Path) -> Iterator[Labelled]:
             form = '{"strokes": [[[x, y], ...], ...], "label": "text", "writer": "name, if known"}'
             for where, row in json_lines.rows(path, file, PieceRow, form):
                 strokes = [
-                    np.array([(point.x, point.y) for point in stroke])
-                    for stroke in filter(None, row.strokes)
+                    np.array([(p.x, p.y) for p in stroke]) for stroke in row.strokes if stroke
                 ]
                 label, writer = _text(row.label, "label", where), _writer(row.writer, where)
                 yield Labelled(label, writer, strokes)

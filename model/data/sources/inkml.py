@@ -50,12 +50,12 @@ class Element:
 
     @property
     def id(self) -> str:
-        """Return its name, by which others refer to it, or ""."""
+        """The name by which others refer to it, or ""."""
         return self.attributes.get("xml:id") or self.attributes.get("id") or ""
 
     @property
     def writer(self) -> str | None:
-        """Return the writer that it names, or the nearest element around it that names one."""
+        """The writer that it names, or the nearest element around it that names one."""
         named = self.annotation(("writer", "writerid"))
         return named or (self.parent.writer if self.parent else None)
 
@@ -92,8 +92,10 @@ def read(content: bytes) -> list[Group]:
     for transform in _in_use(ink, "canvasTransform"):
         for mapping in transform.all("mapping"):  # it would move or distort the ink
             if (kind := mapping.attributes.get("type", "unknown")) != "identity":
-                message = f"a canvas transform of type {kind!r}, which is not applied"
-                raise DataError(f"line {mapping.line}: {message}, expected 'identity'")
+                raise DataError(
+                    f"line {mapping.line}: a canvas transform of type {kind!r}, which is not"
+                    " applied, expected 'identity'"
+                )
     formats = [_channels(element) for element in _in_use(ink, "traceFormat")] or [Format()]
     if len({(form.axes, form.signs) for form in formats}) > 1:
         raise DataError("traces of different formats in one file, expected one format")
@@ -252,16 +254,15 @@ def _decoded(values: list[tuple[str, str]]) -> list[float]:
     decoded = []
     for prefix, text in values:
         order = {"!": 0, "'": 1, '"': 2}.get(prefix, order)
-        is_same = text == "*"
+        same = (value, step, change)[order]
+        given = same if text == "*" else float(text)
         if order == 0:
-            absolute = value if is_same else float(text)
-            step, value = absolute - value, absolute
+            step = given - value
+        elif order == 1:
+            step = given
         else:
-            if order == 2:
-                change = change if is_same else float(text)
-                step += change
-            elif not is_same:
-                step = float(text)
-            value += step
+            change = given
+            step += change
+        value = given if order == 0 else value + step
         decoded.append(value)
     return decoded

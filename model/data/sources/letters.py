@@ -71,11 +71,10 @@ def load_letters(path: Path) -> SingleLetters:
 
 
 def _sized(ink: InkSet) -> InkSet:
-    """Scale single letters so that all have one x-height, and set their guides.
+    """Scale each letter to the height that `shapes_of` its label says, and set its guides.
 
-    A letter becomes as high as its label usually is, and stands where that usually does: see
-    `shapes_of`. It keeps its proportions and its slant. Of ink more than twice as wide as high, the
-    width shows the size; these marks are one x-height wide.
+    It keeps its proportions and its slant. Of ink more than twice as wide as high, the width shows
+    the size; these marks are one x-height wide.
     """
     starts = ink.stroke_starts[ink.piece_starts]
     width, height = np.maximum.reduceat(ink.points, starts[:-1]).T.astype(np.float64)

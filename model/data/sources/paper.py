@@ -60,10 +60,7 @@ NO_SPACE: Final = re.compile(  # where a space is missing
 
 
 def fold(text: str) -> str:
-    """Return a text with its accents taken off, in ASCII but for what has no like in it.
-
-    Spaces are made single, and there are none at the ends.
-    """
+    """Return a text without accents in single spaces, in ASCII but for what has no like in it."""
     decomposed = unicodedata.normalize("NFKD", text).translate(FOLDED)
     kept = (char for char in decomposed if not unicodedata.combining(char))
     return " ".join("".join(kept).split())
@@ -81,19 +78,14 @@ def knows_accents(labels: Iterable[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PaperSource:
-    """One source of images of lines or words: how it is listed, labelled, split and made columns.
-
-    `writers` matches the names of its writers; group 1 is what all lines of one writer have in
-    common, and `parts` returns the parts of such names. `mended` returns a text as it is written,
-    or None for a line that is left out.
-    """
+    """How the images of lines or words of one source are listed, labelled, split and used."""
 
     key: str  # its short name in reports
     name: str
     listed: str  # the file that lists its lines
-    writers: str
-    mended: Callable[[str], str | None]
-    parts: Callable[[Iterable[str]], dict[str, Part]]
+    writers: str  # matches names; group 1 is what all lines of one writer have in common
+    mended: Callable[[str], str | None]  # a text as it is written; None for a line that is left out
+    parts: Callable[[Iterable[str]], dict[str, Part]]  # of the writers with these names
     accented: str = ACCENTED  # letters whose F1 is reported where they are written
     columns: Callable[[Grey, int], NDArray[np.uint8]] = strip_columns  # of an image, for H rows
     widths: tuple[float, float] = (0.75, 1.3)  # in training, times the width

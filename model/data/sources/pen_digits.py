@@ -38,9 +38,9 @@ class PenDigits:
 def load(path: Path, part: Part) -> dict[str, PenDigits]:
     """Read the pen digits of a part by source, those of the file first.
 
-    All are drawn as a client's ink is that `digits` reads; for training each is drawn once more, in
-    one of many shapes and thicknesses. Raises `DataError` for a file that cannot be read or has no
-    digits of this part, or without UNIPEN.
+    They are drawn as a client's ink; for training each is drawn once more, in one of many shapes
+    and thicknesses. Raises `DataError` for a file that cannot be read or has no digits of this
+    part, or without UNIPEN.
     """
     file, release = ink_files.read(path).ink, unipen.read()[0]
     return {
@@ -79,10 +79,7 @@ def _drawn(name: str, ink: InkSet, parts: dict[str, Part], part: Part) -> PenDig
 
 
 def drawn_digit(piece: InkLine, random: Random) -> NDArray[np.uint8]:
-    """Draw a digit [T, H] as MNIST's are, by another hand and another pen.
-
-    Its ink with the pen's width fills 20 pixels of 28, and its centre of mass is in the middle.
-    """
+    """Draw a digit [T, H] as MNIST's are, its centre of mass in the middle, by another hand."""
     pen_width = float(np.exp(random.uniform(np.log(1.2), np.log(4.8))))  # MNIST's are 2 to 4 wide
     points, _ = augmented(
         piece.points, piece.stroke_starts, frame_of(piece.points, 1.0), COLUMN_HEIGHT, random,

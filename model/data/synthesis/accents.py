@@ -54,9 +54,7 @@ COMPOSED: Final = frozenset(LETTERS + MARKS)
 def composable(written: Set[str]) -> frozenset[str]:
     """Return the characters that can be composed of those that a writer has written."""
     chars = {char for char, letter in LETTER_BENEATH.items() if letter in written}
-    for char, parts in PARTS.items():
-        if all(written & {*part.bases} for part in parts):
-            chars.add(char)
+    chars |= {char for char, parts in PARTS.items() if all(written & {*p.bases} for p in parts)}
     return frozenset(chars - written)
 
 
@@ -99,13 +97,9 @@ def _dots(strokes: Sequence[Stroke]) -> list[int]:
     if len(strokes) < 2:
         return []
     body = max(strokes, key=lambda stroke: float(np.ptp(stroke[:, 1])))
-    limit = body[:, 1].min() + np.ptp(body[:, 1]) / 4
-    return [
-        at for at, stroke in enumerate(strokes)
-        if stroke is not body
-        and stroke[:, 1].max() < limit
-        and np.ptp(stroke, 0).max() < 0.5
-    ]  # fmt: skip
+    limit = body[:, 1].min() + np.ptp(body[:, 1]) / 4  # which the body itself exceeds
+    is_dot = [stroke[:, 1].max() < limit and np.ptp(stroke, 0).max() < 0.5 for stroke in strokes]
+    return np.flatnonzero(is_dot).tolist()
 
 
 def _centred(stroke: NDArray[Any]) -> Stroke:
@@ -168,8 +162,7 @@ def _curve(shape: ArrayLike, random: Random) -> Stroke:
         + share**2 * (before - 2.5 * start + 2 * end - 0.5 * after)
         + share**3 * (1.5 * (start - end) + 0.5 * (after - before))
     )
-    smooth: Stroke = np.concatenate([cubic.transpose(1, 0, 2).reshape(-1, 2), knots[-1:]])
-    return smooth
+    return np.concatenate([cubic.transpose(1, 0, 2).reshape(-1, 2), knots[-1:]])
 
 
 class _Accents:
@@ -237,9 +230,7 @@ class _Accents:
                 largest = max(float(np.ptp(mark, 0).max()), 1e-3)
                 mark = mark * (min(max(largest, 0.03), 0.18) / largest)
             strokes.append(mark + np.array([side * apart, 0.05 * random.standard_normal()]))
-        both = np.concatenate(strokes)
-        middle = (both.min(0) + both.max(0)) / 2
-        return [stroke - middle for stroke in strokes]
+        return np.split(_centred(np.concatenate(strokes)), [len(strokes[0])])
 
     def _stroke(self, shape: ArrayLike, *names: str) -> Stroke:
         """Return one of the writer's strokes of these names, or else the shape, drawn smoothly."""
@@ -279,9 +270,7 @@ class _Ink:
 
     def strokes_of(self, letter: int) -> NDArray[np.float64]:
         """Return the numbers of the strokes that belong to a letter alone."""
-        others = self.strokes[self.letters != letter]
-        alone: NDArray[np.float64] = np.setdiff1d(self.strokes, others)
-        return alone
+        return np.setdiff1d(self.strokes, self.strokes[self.letters != letter])
 
     def leave_out(self, strokes: NDArray[np.float64]) -> None:
         """Leave out the strokes of these numbers."""
@@ -308,8 +297,7 @@ def completed(
 ) -> Line:
     """Return a line with the accents of the characters at these positions of its label.
 
-    Their ink is that of the letter beneath, or of parts, in x-heights, y from the baseline. Accents
-    are drawn of the writer's strokes.
+    Their ink is that of the letter beneath, or of parts, in x-heights, y from the baseline.
     """
     accents, ink = _Accents(writer_strokes, random), _Ink(line)
     for position in positions:

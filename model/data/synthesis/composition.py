@@ -1,8 +1,7 @@
 """Compose words and lines for training from one writer's letters, runs of letters and words.
 
 Glyphs are set side by side on one baseline, so it is known exactly where each letter stands. Points
-are in x-heights of the writer, so all writers have one size; `model.data.augmentation` brings them
-into rows like any other ink.
+are in x-heights of the writer, so all writers have one size.
 """
 
 import math
@@ -47,7 +46,7 @@ def lay_out(
     runs = [run for word in words for run in word]
     parts, segments = [run.part for run in runs], glyphs.segments
     first = np.array([run.first for run in runs], np.int64)
-    rows, row_starts = expand(first, first + np.array([run.length for run in runs], np.int64))
+    rows, row_starts = expand(first, first + np.array([run.length for run in runs]))
     left = np.minimum.reduceat(segments.bounds[rows, 0], row_starts[:-1])
     right = np.maximum.reduceat(segments.bounds[rows, 2], row_starts[:-1])
     size, rise = np.clip(random.standard_normal((2, len(runs))), -2, 2)
@@ -320,14 +319,11 @@ def _with_marks(
 
 
 def spell(style: WriterStyle, text: str, random: Random, long_runs: float = 0.8) -> list[GlyphRun]:
-    """Choose runs and letters that spell a text without spaces.
+    """Choose runs and letters that spell a text without spaces, whose characters the writer has.
 
-    The writer must have all its characters, or those that they are composed of: then the runs have
-    the letters beneath the accents, and the parts of a character follow each other. Half of these
-    characters are written by other people, where the style has their glyphs.
-
-    `long_runs` is the share of runs that are as long as the writer has them; the others are of any
-    length.
+    A composed character has the letter beneath its accent, or its parts one after the other, or in
+    one half of the cases a glyph by other people, where the style has some. `long_runs` is the
+    share of runs that are as long as the writer has them; the others are of any length.
     """
     parted, real = "\0\1"  # in place of a character that no run holds
     runs = []

@@ -1,7 +1,6 @@
-"""Make texts: words of labels and of languages, words like them, numbers and marks.
+"""Make texts, of made-up lines and to count n-grams in: words, words like them, numbers and marks.
 
-They are the texts of made-up lines, and the sentences in which character n-grams of a language are
-counted: a list of words shows no capitals, marks and numbers, and not what follows a word.
+A list of words alone shows no capitals, marks and numbers, and not what follows a word.
 """
 
 import re

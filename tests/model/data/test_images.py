@@ -1,13 +1,14 @@
 """Datasets: their digest, their split, and a user's own images."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from inkstream.model.data import images
-from inkstream.model.data.images import Dataset
 from inkstream.model.errors import DataError
 from tests.helpers.builders import excerpt
 
@@ -23,24 +24,21 @@ def test_the_digest_changes_with_pixels_answers_and_labels() -> None:
     dataset = excerpt(10)
     other = dataset.columns.copy()
     other[3, 4, 5] ^= 1
-    digests = {
-        dataset.digest,
-        Dataset("x", other, dataset.answers, dataset.labels).digest,
-        Dataset("x", dataset.columns, dataset.answers[::-1], dataset.labels).digest,
-        Dataset("x", dataset.columns, dataset.answers, tuple("abcdefghij")).digest,
-    }
-    assert len(digests) == 4
-    assert Dataset("renamed", *(dataset.columns, dataset.answers, dataset.labels)).digest in digests
+    changes: list[dict[str, Any]] = [
+        {}, {"columns": other}, {"answers": dataset.answers[::-1]}, {"labels": (*"abcdefghij",)}
+    ]  # fmt: skip
+    digests = [replace(dataset, **change).digest for change in changes]
+    assert len(set(digests)) == 4
+    assert replace(dataset, name="renamed").digest == digests[0]
 
 
 def test_joined_datasets_keep_their_order_and_must_fit() -> None:
     first, second = excerpt(10), excerpt(50).take(np.arange(40, 50))
     joined = first.joined([second])
-    assert joined.digest == Dataset("x", np.concatenate([first.columns, second.columns]),
-                                    np.concatenate([first.answers, second.answers]),
-                                    first.labels).digest  # fmt: skip
-    assert joined.name == first.name
-    letters = Dataset("letters", first.columns, first.answers, tuple("abcdefghij"))
+    for part, start in ((first, 0), (second, 10)):
+        assert joined.take(np.arange(start, start + 10)).digest == part.digest
+    assert (joined.name, len(joined)) == (first.name, 20)
+    letters = replace(first, name="letters", labels=(*"abcdefghij",))
     with pytest.raises(DataError, match="letters have different labels or sizes"):
         first.joined([letters])
 

@@ -81,9 +81,7 @@ def test_a_fifth_of_a_few_writers_validates_and_a_fifth_tests() -> None:
         ("lex/rounc1", "lex/rounp1", False),
     ],
 )
-def test_several_names_of_one_person_are_recognized(
-    writer: str, other_writer: str, *, is_same: bool
-) -> None:
+def test_names_of_one_person_are_recognized(writer: str, other_writer: str, is_same: bool) -> None:
     assert (split.person(writer) == split.person(other_writer)) == is_same
 
 

@@ -49,13 +49,11 @@ def test_one_piece_is_held_out_even_if_every_piece_has_its_own_letter() -> None:
     np.testing.assert_array_equal(data.validation, again.validation)
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        [f"writer_{number}" for number in range(30)],
-        [f"{first}{second}" for first in "あいうえお" for second in "かきくけこさ"],
-    ],
-)
+NUMBERED = [f"writer_{number}" for number in range(30)]
+KANA = [first + second for first in "あいうえお" for second in "かきくけこさ"]
+
+
+@pytest.mark.parametrize("names", [NUMBERED, KANA])
 def test_many_writers_are_distinguished_by_their_full_names(names: list[str]) -> None:
     writers = [f"mine/{name}" for name in names]
     data = line_data.own_ink("mine", ink_of(["word"] * 90, writers))
@@ -64,40 +62,32 @@ def test_many_writers_are_distinguished_by_their_full_names(names: list[str]) ->
     assert by_part[0].isdisjoint(by_part[1])
 
 
+LEFT = {"ab": 0, "cd": 500}  # where words begin
+
+
 def test_all_ink_of_one_trace_is_in_one_part(tmp_path: Path) -> None:
     def group(label: str, inner: str) -> str:
         return f'<traceGroup><annotation type="truth">{label}</annotation>{inner}</traceGroup>'
 
-    lines = [
-        group("ab cd", "".join(
-            group(word, f"<trace>{left} {y}, {left + 300} {y + 200}</trace>")
-            for word, left in (("ab", 0), ("cd", 500))
-        ))
+    words = [
+        [group(word, f"<trace>{x} {y}, {x + 300} {y + 200}</trace>") for word, x in LEFT.items()]
         for y in range(20)
-    ]  # fmt: skip
+    ]
     path = tmp_path / "lines.inkml"
-    path.write_text(f"<ink>{''.join(lines)}</ink>")
+    path.write_text(f"<ink>{''.join(group('ab cd', ''.join(line)) for line in words)}</ink>")
     data = line_data.load_ink(path)
     assert labels_of(data, "validation") == {"ab cd": 2, "ab": 2, "cd": 2}
-    assert {piece // 3 for piece in data.validation}.isdisjoint(
-        {piece // 3 for piece in data.training}
-    )
+    assert not {*(data.validation // 3)} & {*(data.training // 3)}
 
 
 def test_a_repeated_piece_is_in_one_part(tmp_path: Path) -> None:
-    lines = [
-        json.dumps(
-            {"strokes": [[[x, x * number] for x in range(40)]], "label": "word", "writer": "ann"}
-        )
-        for number in range(15)
-    ]
+    slopes = ([[x, x * number] for x in range(40)] for number in range(15))
+    lines = [json.dumps({"strokes": [line], "label": "word", "writer": "ann"}) for line in slopes]
     for name in ("a.jsonl", "b.jsonl"):
         (tmp_path / name).write_text("\n".join(lines))
     data = line_data.load_ink(tmp_path)
     assert data.ink.writer_names == (f"{tmp_path.name}/ann",)  # one writer of two files
-    assert {piece % 15 for piece in data.validation}.isdisjoint(
-        {piece % 15 for piece in data.training}
-    )
+    assert not {*(data.validation % 15)} & {*(data.training % 15)}
 
 
 def test_ink_that_is_all_connected_cannot_be_split() -> None:
@@ -105,8 +95,6 @@ def test_ink_that_is_all_connected_cannot_be_split() -> None:
         line_data.own_ink("mine", ink_of(["a"] * 12), np.zeros(12, np.int64))
 
 
-def test_an_error_for_a_folder_without_training_data_lists_all_that_is_missing(
-    tmp_path: Path,
-) -> None:
+def test_an_error_for_a_folder_without_data_lists_all_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no folders data and include, .*, and no \.jsonl or"):
         line_data.load_ink(tmp_path)

@@ -88,7 +88,7 @@ class Page:
 
 
 def _includes(text: bytes) -> tuple[str, ...]:
-    """Return the paths that a file includes, in their order."""
+    """Return the paths that a file includes."""
     return tuple(path.decode("latin-1") for path in INCLUDE.findall(text))
 
 
@@ -102,10 +102,7 @@ def read_labels(text: bytes, category: str, donor: str) -> tuple[tuple[str, ...]
 
 
 def read_page(paths: Iterable[str], include: Callable[[str], bytes]) -> Page:
-    """Read the ink of files and of all that they include, in the order in which it stands there.
-
-    `include` gives the text of a file by its path; what it raises goes through.
-    """
+    """Read the ink of files and of all that they include; `include` gives the text of a path."""
     header = Header()
     headers, blocks, is_down = [], [], []
     n_incomplete_lines = 0
@@ -150,12 +147,9 @@ def _keywords(
 
 
 def _points(argument: bytes, coordinates: tuple[bytes, ...]) -> tuple[Points, int]:
-    """Return the points [n, 2] of a component, and how many lines are left out as incomplete.
-
-    A line of prose that begins with a component's keyword has no points.
-    """
+    """Return the points [n, 2] of a component, and how many lines are left out as incomplete."""
     body, width = argument.lstrip(), len(coordinates)
-    if body[:1] not in b"+-0123456789":
+    if body[:1] not in b"+-0123456789":  # prose with the keyword in front
         body = b""
     n_incomplete = 0
     numbers = np.fromstring(body, np.float64, sep=" ")

@@ -88,10 +88,7 @@ def _is_stray(ink: InkLine) -> NDArray[np.bool_]:
 
 
 def with_letters(cuts: Sequence[Cut], n_points: int, counts: Statistics) -> Iterator[Cut]:
-    """Yield the pieces of a page, with letters in words and texts, and with texts split into lines.
-
-    `n_points` are those of the page.
-    """
+    """Yield the pieces of a page of `n_points` with their letters, texts split into lines."""
     segment_of_point = _segments(cuts, n_points)
     texts = [cut.label for cut in cuts]
     is_character = np.array([len(text) == 1 for text in texts])

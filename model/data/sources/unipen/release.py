@@ -31,10 +31,10 @@ def cache_folder() -> Path:
 
 
 def read(source: Path | None = None) -> tuple[InkSet, Statistics]:
-    """Read the release, whole, which takes about a minute; or what `keep` kept of it, in seconds.
+    """Read an archive (.tar, .tar.gz, .tar.xz), its unpacked folder, or a folder that `keep` wrote.
 
-    `source` is the archive (.tar, .tar.gz, .tar.xz), its unpacked folder, or a folder that `keep`
-    wrote; None is the cache. Raises `DataError` when it is none of these, or broken off.
+    The whole release takes about a minute. None is the cache. Raises `DataError` when the source is
+    none of these, or broken off.
     """
     folder = source or cache_folder()
     if (folder / INK).is_file():
@@ -49,10 +49,7 @@ def read(source: Path | None = None) -> tuple[InkSet, Statistics]:
 
 
 def keep(ink: InkSet, counts: Statistics, folder: Path) -> None:
-    """Write what was read into `folder`, so that `read` finds it there.
-
-    Raises `DataError`, and leaves what is kept there, when nothing was read.
-    """
+    """Write ink for `read` into `folder`; raise `DataError`, and write nothing, without ink."""
     if not len(ink):
         raise DataError(
             f"no labelled ink was found, {sum(counts.skipped.values())} segments were skipped:"

@@ -20,16 +20,15 @@ from tests.helpers.paper_folder import write_index, write_wills
         ("ne\u0301 à Noël, ça", "ne a Noel, ca", "né à Noël, ça"),
         ("cœur, Œuvre, ex æquo", "coeur, OEuvre, ex aequo", "cœur, Œuvre, ex æquo"),
         ("« l’an » – “dix”…", '" l\'an " - "dix"...', '« l\'an » - "dix"...'),
-        ("1° ſi", "1o si", None),
+        ("1° ſi", "1o si", "1° si"),
         ("  two\u00a0 spaces ", "two spaces", "two spaces"),
         ("π €", "π €", "π €"),
     ],
 )
 def test_accents_and_typographic_signs_are_folded_or_made_plain(
-    text: str, folded: str, with_accents: str | None
+    text: str, folded: str, with_accents: str
 ) -> None:
-    assert fold(text) == folded
-    assert with_accents is None or spelt(text) == with_accents
+    assert (fold(text), spelt(text)) == (folded, with_accents)
 
 
 def test_wills_are_folded_for_labels_without_all_accents(tmp_path: Path) -> None:
@@ -65,8 +64,7 @@ def test_a_fifth_of_the_writers_of_german_words_validates_and_a_fifth_tests(tmp_
     assert [len(words.part(name)) for name in PARTS] == [12, 4, 4]
     unpacked = load_lines(tmp_path / "german-words")
     assert (unpacked.digest, unpacked.parts) == (words.digest, words.parts)
-    for image, same in zip(unpacked.images, words.images, strict=True):
-        np.testing.assert_array_equal(image, same)
+    np.testing.assert_array_equal(unpacked.images, words.images)
 
 
 def test_words_are_fitted_to_their_ink_and_lines_to_their_image(tmp_path: Path) -> None:
@@ -79,33 +77,27 @@ def test_words_are_fitted_to_their_ink_and_lines_to_their_image(tmp_path: Path) 
 
 def test_sheets_of_registers_are_split_by_their_number(tmp_path: Path) -> None:
     numbers = {73: "train", 934: "validation", 1289: "validation", 1333: "train", 2352: "test"}
-    texts = {
-        f"lect:page-FRAN_0025_{number:04}_L-{side}": ["Décharge"]
-        for number in numbers
-        for side in (0, 1)
-    }
+    sheets = [f"FRAN_0025_{number:04}" for number in numbers]
+    texts = {f"lect:page-{sheet}_L-{side}": ["Décharge"] for sheet in sheets for side in (0, 1)}
     lines = load_lines(write_index(tmp_path / "notaries", texts))
-    assert lines.parts == {f"FRAN_0025_{number:04}": part for number, part in numbers.items()}
+    assert lines.parts == dict(zip(sheets, numbers.values(), strict=True))
     assert [len(lines.part(name)) for name in PARTS] == [4, 4, 2]
 
 
-@pytest.mark.parametrize(
-    ("text", "written"),
-    [
-        ("S^te du 31, V^e", "Ste du 31, Ve"),
-        ("_d°_ (par M^me)", "d° (par Mme)"),
-        ("èpouse dècèdèe", "épouse décédée"),
-        ("Notorièté de Thèrèse", "Notoriété de Thérèse"),
-        ("sa mère, après dècés", "sa mère, après décès"),
-        ("présent règlement", "présent règlement"),
-        ("pièces de la République", "pièces de la République"),
-        ("àParis, rueNationale12,Bd", "à Paris, rue Nationale 12, Bd"),
-        ("Roux(par EugèneValette)et 3.800^f", "Roux (par Eugène Valette) et 3.800f"),
-    ],
-)
-def test_labels_of_registers_are_mended(tmp_path: Path, text: str, written: str) -> None:
-    (read,) = load_lines(write_index(tmp_path / "lines", {"lect:page-F_1_L-0": [text]})).spelt
-    assert read == written
+def test_labels_of_registers_are_mended(tmp_path: Path) -> None:
+    mended = {
+        "S^te du 31, V^e": "Ste du 31, Ve",
+        "_d°_ (par M^me)": "d° (par Mme)",
+        "èpouse dècèdèe": "épouse décédée",
+        "Notorièté de Thèrèse": "Notoriété de Thérèse",
+        "sa mère, après dècés": "sa mère, après décès",
+        "présent règlement": "présent règlement",
+        "pièces de la République": "pièces de la République",
+        "àParis, rueNationale12,Bd": "à Paris, rue Nationale 12, Bd",
+        "Roux(par EugèneValette)et 3.800^f": "Roux (par Eugène Valette) et 3.800f",
+    }
+    archive = write_index(tmp_path / "lines", {"lect:page-F_1_L-0": list(mended)})
+    assert load_lines(archive).spelt == list(mended.values())
 
 
 @pytest.mark.parametrize(
@@ -152,14 +144,13 @@ def test_a_damaged_archive_is_refused(
         load_lines(path)
 
 
-@pytest.mark.parametrize("kept", [0, 60])
-def test_a_missing_or_damaged_image_is_named(tmp_path: Path, kept: int) -> None:
+def test_a_damaged_or_missing_image_is_named(tmp_path: Path) -> None:
     write_wills(tmp_path, n_writers=1)
     image = tmp_path / "lines" / "00001.png"
-    content = image.read_bytes()
+    image.write_bytes(image.read_bytes()[:60])
+    with pytest.raises(DataError, match=r"lines/00001\.png"):
+        load_lines(tmp_path)
     image.unlink()
-    if kept:
-        image.write_bytes(content[:kept])
     with pytest.raises(DataError, match=r"lines/00001\.png"):
         load_lines(tmp_path)
 

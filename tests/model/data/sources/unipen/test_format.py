@@ -1,64 +1,41 @@
 """The special cases of UNIPEN's format, in small files like those of the release."""
 
-from collections.abc import Callable
-
 import pytest
 
 from inkstream.model.data.sources.unipen.format import Page, read_labels, read_page
 from inkstream.model.errors import DataError
 
 
-def files(**texts: bytes) -> Callable[[str], bytes]:
-    """Return a reader for `.INCLUDE` of these files; `_` in a name stands for a dot."""
-    text_of_name = {name.replace("_", "."): text for name, text in texts.items()}
-    return lambda name: text_of_name[name]
-
-
 def page(text: bytes) -> Page:
-    return read_page(["page"], files(page=text))
+    return read_page(["page"], lambda _: text)
 
 
 def ink(page: Page, delineation: str) -> list[list[list[int]]]:
     return [page.points[start:stop].tolist() for start, stop in page.strokes(delineation)]
 
 
-LINES = b"""
-.PEN_DOWN
-0 0
-1 10
-2 20
-.PEN_UP
-3 30
-.PEN_DOWN
-4 40
-5 50
-"""
+LINES = b"\n.PEN_DOWN\n0 0\n1 10\n2 20\n.PEN_UP\n3 30\n.PEN_DOWN\n4 40\n5 50\n"
 
 
 # Components
 
 
-@pytest.mark.parametrize(
-    ("text", "delineation", "expected"),
-    [
-        (
-            b".PEN_DOWN\n1 1\n.PEN_UP\n.PEN_DOWN\n\n.PEN_UP\n.DT 9\n.PEN_DOWN\n2 2\n",
-            "1",
-            [[[2, 2]]],
-        ),
-        (
-            b"  .PEN_DOWN\r\n\t1 1\r\n\t2 2\r\n \t.PEN_UP\r\n.PEN_DOWN\r\n3 3\r\n",
-            "0-1",
-            [[[1, 1], [2, 2]], [[3, 3]]],
-        ),
-        (
-            b".PAD the words .PEN_DOWN\n.PEN_DOWN and .PEN_UP.\n  are in 8 ms steps\n" + LINES,
-            "0",
-            [[[0, 0], [1, 10], [2, 20]]],
-        ),
-    ],
-    ids=["blocks without points", "indented, and lines of other systems", "prose with keywords"],
-)
+COMPONENTS = {
+    "blocks without points": (
+        b".PEN_DOWN\n1 1\n.PEN_UP\n.PEN_DOWN\n\n.PEN_UP\n.DT 9\n.PEN_DOWN\n2 2\n", "1", [[[2, 2]]],
+    ),
+    "indented, and lines of other systems": (
+        b"  .PEN_DOWN\r\n\t1 1\r\n\t2 2\r\n \t.PEN_UP\r\n.PEN_DOWN\r\n3 3\r\n",
+        "0-1", [[[1, 1], [2, 2]], [[3, 3]]],
+    ),
+    "prose with keywords": (
+        b".PAD the words .PEN_DOWN\n.PEN_DOWN and .PEN_UP.\n  are in 8 ms steps\n" + LINES,
+        "0", [[[0, 0], [1, 10], [2, 20]]],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "delineation", "expected"), COMPONENTS.values(), ids=COMPONENTS)
 def test_components_are_counted_by_their_points(
     text: bytes, delineation: str, expected: list[list[list[int]]]
 ) -> None:
@@ -80,9 +57,8 @@ def test_incomplete_lines_are_counted_and_fractions_are_rounded() -> None:
     ],
 )
 def test_coord_gives_the_order_of_x_and_y(coordinates: bytes, points: bytes) -> None:
-    assert ink(page(b".COORD " + coordinates + b"\n.PEN_DOWN\n" + points), "0") == [
-        [[1, 2], [3, 4]]
-    ]
+    parsed = page(b".COORD " + coordinates + b"\n.PEN_DOWN\n" + points)
+    assert ink(parsed, "0") == [[[1, 2], [3, 4]]]
 
 
 # Delineations
@@ -111,21 +87,15 @@ def test_a_delineation_names_components_points_and_lists_of_them(
     assert ink(page(LINES), delineation) == expected
 
 
-@pytest.mark.parametrize(
-    ("delineation", "complaint"),
-    [
-        ("3", "ink that is not there"),
-        ("0-3", "ink that is not there"),
-        ("?", "not readable"),
-        ("0-", "not readable"),
-        ("-1", "not readable"),
-        ("0;2", "not readable"),
-    ],
-)
-def test_a_delineation_of_missing_or_unreadable_ink_is_refused(
-    delineation: str, complaint: str
-) -> None:
-    with pytest.raises(DataError, match=complaint):
+@pytest.mark.parametrize("delineation", ["?", "0-", "-1", "0;2"])
+def test_an_unreadable_delineation_is_refused(delineation: str) -> None:
+    with pytest.raises(DataError, match="not readable"):
+        page(LINES).strokes(delineation)
+
+
+@pytest.mark.parametrize("delineation", ["3", "0-3"])
+def test_a_delineation_of_missing_ink_is_refused(delineation: str) -> None:
+    with pytest.raises(DataError, match="ink that is not there"):
         page(LINES).strokes(delineation)
 
 
@@ -134,11 +104,13 @@ def test_a_delineation_of_missing_or_unreadable_ink_is_refused(
 
 def test_nested_includes_keep_coordinates_and_writer() -> None:
     ann = b".COMMENT .WRITER_ID bob\n .. see .COORD\n.INCLUDE all.doc\n.PEN_DOWN\n7 1 2\n"
-    include = files(
-        ann_dat=ann, all_doc=b".COORD T X Y\n.WRITER_ID ann\n", b_dat=b".PEN_DOWN\n8 2 2\n"
-    )
+    files = {
+        "ann.dat": ann,
+        "all.doc": b".COORD T X Y\n.WRITER_ID ann\n",
+        "b.dat": b".PEN_DOWN\n8 2 2\n",
+    }
     paths, _ = read_labels(b".INCLUDE ann.dat\n.INCLUDE b.dat\n", "7", "abc")
-    parsed = read_page(paths, include)
+    parsed = read_page(paths, files.__getitem__)
     assert ink(parsed, "0-1") == [[[1, 2]], [[2, 2]]]
     assert [parsed.header(point).writer for point in (0, 1)] == ["ann", "ann"]
 
