@@ -1,4 +1,7 @@
-"""A session of a net that sees where the pen goes: ink tells it, columns do not."""
+"""A session of a net that sees where the pen goes: ink tells it, columns do not.
+
+`test_strokes` reads its ink as the columns that it makes.
+"""
 
 import numpy as np
 import pytest
@@ -17,9 +20,8 @@ from tests.helpers.single_session import (
     results,
     types_of,
 )
-from tests.helpers.strokes import BAR, DOT, FAR, HEIGHT, WAVE, H, Stroke, flush, ink, piece
+from tests.helpers.strokes import BAR, FAR, HEIGHT, WAVE, H, Stroke, ink, piece
 
-STROKES = [WAVE, BAR, DOT, FAR]
 TOP_K = 5
 
 
@@ -67,32 +69,6 @@ def test_the_way_of_the_pen_changes_what_is_read(net: Runtime) -> None:
         for strokes in (there, back)
     ]
     assert abs(probabilities[0] - probabilities[1]).max() > 0.01
-
-
-def test_ink_is_read_as_columns_with_directions_are(net: Runtime) -> None:
-    pieces = [piece(number, stroke) for number, stroke in enumerate(STROKES)]
-    messages = SessionClient(net).ask(*map(ink, pieces), message("flush"))
-    expected = read_at_once(net, *STROKES)
-    assert (flushed(messages).text, flushed(messages).columns) == (expected.text, expected.columns)
-    assert results(messages)[-1].column == len(drawn(*STROKES)) - 1
-    shown = newest_probabilities(messages)
-    np.testing.assert_allclose(np.sort(shown), most_probable(net, drawn(*STROKES)), atol=1e-5)
-
-
-def test_a_stroke_that_is_undone_leaves_no_direction(net: Runtime) -> None:
-    client = SessionClient(net)
-    client.ask(ink(piece(1, WAVE)), ink(piece(2, BAR)), ink(piece(3, FAR)))
-    client.ask(ink(undo=2))
-    expected = read_at_once(net, WAVE, FAR)
-    assert flush(client).text == expected.text
-
-
-def test_a_rewind_cuts_directions_off_with_their_ink(net: Runtime) -> None:
-    client = SessionClient(net)
-    client.ask(ink(piece(1, WAVE)), ink(piece(2, FAR)), message("rewind", column=20))
-    plain = SessionClient(net, column_size=3 * H)
-    columns = drawn(WAVE)[:20].tobytes()
-    assert flush(client).text == flushed(plain.ask(columns, message("flush"))).text
 
 
 def test_columns_are_read_without_directions(net: Runtime) -> None:
