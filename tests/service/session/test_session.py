@@ -10,7 +10,6 @@ from inkstream.service.protocol.server_messages import (
     Configured,
     Error,
     LineEnd,
-    Pong,
     Ready,
     Rewound,
 )
@@ -27,7 +26,6 @@ from tests.helpers.single_session import (
     message,
     only,
     results,
-    step_alone,
     types_of,
     uninterrupted,
 )
@@ -117,23 +115,6 @@ def test_one_column_too_many_in_a_line_is_fatal_after_all_its_results(
 
 
 # Order
-
-
-def test_messages_wait_while_columns_are_being_run_and_else_are_answered_at_once(
-    net: Runtime,
-) -> None:
-    client = SessionClient(net)
-    client.send(INK)
-    client.new_messages()
-    portion = client.session.take(1)
-    assert portion is not None
-    client.send(message("ping", id="p"))
-    assert client.new_messages() == []
-    scores, state = net.run(portion.columns[:, None], net.initial_state(1))
-    client.apply(step_alone(client.session, portion, scores[:, 0], state[0]))
-    assert types_of(client.new_messages()) == ["result", "pong"]
-    client.send(message("ping", id="q"))
-    assert client.new_messages() == [Pong(id="q")]
 
 
 # Rewind, reset, end
