@@ -1,9 +1,11 @@
-"""A session of a classifier: what `test_session_machine` cannot say of frames in, messages out."""
+"""A session of a classifier: frames in, messages out; `test_session_machine` has more."""
 
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import (
@@ -133,6 +135,44 @@ def test_a_rewind_goes_back_as_far_as_announced_and_no_further(net: Runtime) -> 
 
 
 # Configure, and line ends
+
+
+@given(
+    steps=st.lists(
+        st.integers(1, 40)  # columns
+        | st.tuples(st.just("back by"), st.integers(0, 50))
+        | st.tuples(st.sampled_from([None, "7", "0123"]), st.sampled_from([None, 1, 3, 10])),
+        max_size=9,
+    )
+)
+def test_results_show_the_probabilities_of_the_labels_that_were_allowed_at_their_columns(
+    net: Runtime, steps: list[Any]
+) -> None:
+    client, pool = SnapshotClient(net), builders.columns(400)
+    line, allowed = pool[:0], np.ones((0, 10))  # of each column which labels
+    now, top_k = np.ones((1, 10)), 10
+    for step in steps:
+        match step:
+            case int(n):
+                messages = client.ask(pool[len(line) :][:n].tobytes())
+                line = pool[: len(line) + n]
+                allowed = np.concatenate([allowed, now.repeat(n, 0)])
+                expected = uninterrupted(net, line.tobytes()) * allowed
+                expected /= expected.sum(1, keepdims=True)
+                for result, probabilities in zip(results(messages), expected[-n:], strict=True):
+                    pairs = dict(result.probabilities)
+                    assert len(pairs) == min(top_k, np.count_nonzero(probabilities))
+                    due = np.sort(probabilities)[::-1][: len(pairs)]
+                    assert np.abs(np.sort([*pairs.values()])[::-1] - due).max() < 1e-5
+                    assert all(abs(probabilities[int(k)] - p) < 1e-5 for k, p in pairs.items())
+            case "back by", n:
+                column = max(0, len(line) - n)
+                client.ask(message("rewind", column=column))
+                line, allowed = line[:column], allowed[:column]
+            case characters, n:
+                client.ask(message("configure", characters=characters, top_k=n))
+                labels = [str(k) in (characters or "0123456789") for k in range(10)]
+                now, top_k = np.array([labels]) * 1.0, n or 10
 
 
 @pytest.mark.parametrize(
