@@ -111,14 +111,20 @@ def test_exactly_what_was_not_heard_is_sent_again(
 
 
 @pytest.mark.parametrize(
-    ("frames", "with_snapshot"),
-    [(LATE_INK, True), (CHANGED_HINTS, True), (LINE_ENDS, True), (LINE_ENDS, False)],
+    ("kind", "frames", "with_snapshot"),
+    [
+        ("directed_net", LATE_INK, True),
+        ("directed_net", CHANGED_HINTS, True),
+        ("exact_net", LINE_ENDS, True),
+        ("exact_net", LINE_ENDS, False),
+    ],
     ids=["late ink", "changed hints", "line ends", "line ends from their beginning"],
 )
 def test_a_line_goes_on_after_every_number_and_from_every_snapshot(
-    exact_net: Runtime, frames: list[Frame], with_snapshot: bool
+    kind: str, frames: list[Frame], with_snapshot: bool, request: pytest.FixtureRequest
 ) -> None:
-    n = check_resumed(exact_net, frames, range, [(0, 1)], with_snapshot=with_snapshot)
+    net: Runtime = request.getfixturevalue(kind)
+    n = check_resumed(net, frames, range, [(0, 1)], with_snapshot=with_snapshot)
     assert (n > 10) == with_snapshot
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Revised
-from tests.helpers import builders
 from tests.helpers.single_session import (
     LIMITS,
     SessionClient,
@@ -79,21 +78,17 @@ READINGS: dict[str, tuple[list[str], list[Stroke]]] = {
 }
 
 
-@pytest.fixture(scope="module", params=["ink alone", "directions"])
-def net(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Runtime:
-    """Return a transcriber that sees ink alone, or also where the pen goes."""
-    path = tmp_path_factory.mktemp("weights") / "net.onnx"
-    directions = request.param == "directions"
-    return Runtime(builders.line_checkpoint(path, ranges=builders.RANGES, directions=directions))
-
-
 def drawn_at_once(net: Runtime, *strokes: Stroke) -> NDArray[np.uint8]:
     points, starts = flatten(strokes)
     return rasterise(points * (H / HEIGHT), starts, H, directions=net.config.directions)
 
 
+@pytest.mark.parametrize("kind", ["exact_net", "directed_net"])
 @pytest.mark.parametrize("name", READINGS)
-def test_ink_is_read_like_the_columns_that_it_makes(net: Runtime, name: str) -> None:
+def test_ink_is_read_like_the_columns_that_it_makes(
+    name: str, kind: str, request: pytest.FixtureRequest
+) -> None:
+    net: Runtime = request.getfixturevalue(kind)
     frames, strokes = READINGS[name]
     columns = drawn_at_once(net, *strokes)
     if "rewind" in name:
