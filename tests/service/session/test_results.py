@@ -99,3 +99,12 @@ def test_columns_of_next_to_no_ink_are_paper_for_letters_too(line_net: Runtime) 
         readings.append(([(event.start, event.end) for event in events], decoder.text))
     assert readings[0] == readings[1]
     assert len(readings[0][0]) > 5
+
+
+def test_a_flush_right_before_the_column_of_a_rewind_stays(line_net: Runtime) -> None:
+    client, other = SessionClient(line_net), SessionClient(line_net)
+    begun = line(20), message("flush")
+    other.ask(*begun)
+    client.ask(*begun, line(9, 1), message("rewind", column=20))
+    further = line(15, 2), message("flush")
+    assert text_of(client.ask(*further)) == text_of(other.ask(*further))
