@@ -17,7 +17,7 @@ import asyncio
 import contextvars
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -39,9 +39,9 @@ from inkstream.service.session import (
     Effect,
     InkChanges,
     Portion,
+    Ran,
     Restore,
     Session,
-    Shown,
     draw_due,
     shown_of,
 )
@@ -57,9 +57,6 @@ MIN_SHARE_COLUMNS: Final = 8  # that a session may bring, even if others have fe
 MAX_UNTIMED_COLUMNS: Final = 64  # of a greedy decoder, which `ANSWERING_S` is always enough for
 
 Deliver = Callable[[list[Effect]], None]
-Scores = NDArray[np.float32]  # [n_i, S] of one session
-State = NDArray[np.uint8]  # [D], after the scores
-Answer = tuple[Portion, Scores, State, list[Shown]]  # what a run gave a session
 
 log = get_logger()
 
@@ -96,7 +93,7 @@ class EngineSession:
     client: str  # the address that it belongs to
     log: Logger  # its lines name the session, its trace and its request
     portion: Portion | None = None  # that it brings to the next run
-    answer: Answer | None = None  # to be handed out
+    ran: Ran | None = None  # what a run gave it, to be handed out
     gone: bool = False  # whether the session has left
     queued: bool = False  # whether it waits for the engine, or is in a run
     ready_columns: int = 0  # when it entered the queue
@@ -109,7 +106,7 @@ def in_turns(members: Sequence[EngineSession], costs: Iterable[float]) -> list[E
 
     The sessions of a client stay in their order; each costs time, in any unit.
     """
-    spent = dict.fromkeys([member.client for member in members], 0.0)
+    spent: dict[str, float] = defaultdict(float)
     ready: list[tuple[float, EngineSession]] = []
     for member, cost in zip(members, costs, strict=True):
         spent[member.client] += cost
@@ -357,16 +354,16 @@ class Engine:
                 self._run([member], hold=hold)
             return
         for member, answer in zip(members, answers, strict=True):
-            member.answer, member.portion = answer, None
+            member.ran, member.portion = answer, None
         self._answered += members
 
-    def _answers(self, members: Sequence[EngineSession], hold: bool) -> list[Answer]:
+    def _answers(self, members: Sequence[EngineSession], hold: bool) -> list[Ran]:
         """Run the net, or `hold` single columns for their partners; either can be done again."""
         started_s = time.perf_counter()
         portions = [member.portion for member in members if member.portion is not None]
         columns = self._columns_of(portions)
         states, rows = self._states.rows, [member.row for member in members]
-        scores: Sequence[Scores]
+        scores: Sequence[NDArray[np.float32]]  # [n_i, S] of each session
         if hold:
             scores = [*self._runtime.hold(np.concatenate(columns), states, rows)]
             self._metrics.held(len(members))
@@ -378,8 +375,8 @@ class Engine:
         shown = shown_of(showings, [portion.picked for portion in portions], scores)
         if not hold:
             states[rows] = after
-        # Not copied: a row changes only after its session has had this answer.
-        return [*zip(portions, scores, [states[row] for row in rows], shown, strict=True)]
+        # Not copied: a row changes only after its session has had this.
+        return [*map(Ran, portions, scores, [states[row] for row in rows], shown)]
 
     def _columns_of(self, portions: Sequence[Portion]) -> list[NDArray[np.uint8]]:
         """Return the columns [n, .] of each portion, as the net takes them."""
@@ -393,14 +390,14 @@ class Engine:
     def _hand_out(self) -> None:
         """Give sessions their scores, until the time for that is over in this turn."""
         members = [member for member in self._answered if not member.gone]
-        costs = [member.answer[0].cost for member in members if member.answer]
+        costs = [member.ran.portion.cost for member in members if member.ran]
         if sum(costs) > MAX_UNTIMED_COLUMNS:
             members = in_turns(members, costs)
 
         def hand_out(member: EngineSession) -> None:
-            answer, member.answer = member.answer, None
-            assert answer is not None
-            effects = member.session.step(*answer)
+            ran, member.ran = member.ran, None
+            assert ran is not None
+            effects = member.session.step(ran)
             member.queued = False
             self.apply(member, effects)
 

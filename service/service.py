@@ -10,7 +10,7 @@ from inkstream.service.observe.metrics import Metrics
 from inkstream.service.page_workers.pool import PageWorkers
 from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits, ModelInfo
-from inkstream.service.session import Options, Session, SessionModel
+from inkstream.service.session import Options, SessionModel
 from inkstream.service.settings import Settings
 
 
@@ -41,20 +41,6 @@ class RunningModel:
         if language is None:
             return self.options
         return Options.of({"language": language}, self.session_model)
-
-    def new_session(
-        self,
-        session_id: str,
-        client: bytes = b"",
-        options: Options | None = None,
-        *,
-        column_size: int = 0,
-    ) -> Session:
-        """Return a session of this model, not opened yet, for a client with this credential.
-
-        For the other arguments see `Session`.
-        """
-        return Session(session_id, self.session_model, client, options, column_size=column_size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from inkstream.service.protocol.server_messages import Letter, Revised, ServerMe
 from inkstream.service.session import (
     Close,
     Effect,
+    Ran,
     Restore,
     Session,
     SessionModel,
@@ -64,7 +65,8 @@ class LocalSession:
                 taken_by(self._runtime.config, portion.columns)[:, None], self._state
             )
             (shown,) = shown_of([self._session.showing], [portion.picked], [scores[:, 0]])
-            sent += self._apply(self._session.step(portion, scores[:, 0], self._state[0], shown))
+            ran = Ran(portion, scores[:, 0], self._state[0], shown)
+            sent += self._apply(self._session.step(ran))
         assert all(message.type != "error" for message in sent), sent
         return sent
 

@@ -12,13 +12,14 @@ from pydantic import (
     ConfigDict,
     FailFast,
     Field,
+    GetJsonSchemaHandler,
     SkipValidation,
     StrictBool,
     StrictStr,
     TypeAdapter,
     ValidationError,
 )
-from pydantic_core import from_json
+from pydantic_core import CoreSchema, from_json
 
 from inkstream.service.protocol.columns import Rows
 from inkstream.service.protocol.descriptions import describe
@@ -64,7 +65,6 @@ ALLOWED: Final = {  # in each field but columns and strokes
 SCHEMA: Final = ConfigDict(
     frozen=True,
     extra="ignore",
-    json_schema_extra=describe,
     json_schema_serialization_defaults_required=True,  # the server always sends every field
 )
 
@@ -83,24 +83,6 @@ Spacing = (
 Results = Literal["column", "message", "none"]
 
 
-def _some_columns(schema: dict[str, Any]) -> None:
-    """Say in a schema that there is a column at least, and a pixel in each."""
-    columns = schema["properties"]["columns"]
-    columns["minItems"] = columns["items"]["minItems"] = 1
-
-
-def _with_height(schema: dict[str, Any]) -> None:
-    """Say in a schema that strokes need the height of their frame."""
-    schema["if"] = {"required": ["strokes"], "properties": {"strokes": {"minItems": 1}}}
-    schema["then"] = {"required": ["height"], "properties": {"height": {"type": "number"}}}
-
-
-def _with_id(schema: dict[str, Any]) -> None:
-    """Say in a schema that a stroke that goes on needs an id."""
-    schema["if"] = {"required": ["last"], "properties": {"last": {"const": False}}}
-    schema["then"] = {"required": ["id"], "properties": {"id": {"type": ["integer", "string"]}}}
-
-
 def _without_defaults(schema: dict[str, Any]) -> None:
     """Say in a schema that absent fields have no defaults: they stay as they are."""
     for name, field in schema["properties"].items():
@@ -113,6 +95,15 @@ class Message(BaseModel):
 
     model_config = SCHEMA
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Return the schema, whose fields are described by the texts below them."""
+        schema = handler(core_schema)
+        describe(handler.resolve_ref_schema(schema), cls)
+        return schema
+
 
 class ClientMessage(Message):
     """A text frame of a client."""
@@ -124,8 +115,6 @@ class ClientMessage(Message):
 class Columns(ClientMessage):
     """Columns, oldest first, for clients that speak JSON only."""
 
-    model_config = SCHEMA | ConfigDict(json_schema_extra=_some_columns)
-
     type: Literal["columns"]
     columns: Annotated[Rows, SkipValidation()]  # `unpack_columns` checks them, as those of REST
     """Columns of `column_height` pixels, top to bottom, 0 = paper, 255 = ink."""
@@ -134,7 +123,12 @@ class Columns(ClientMessage):
 class Stroke(Message):
     """What the pen wrote from touching the paper to leaving it, or a piece of that."""
 
-    model_config = SCHEMA | ConfigDict(json_schema_extra=_with_id)
+    model_config = SCHEMA | ConfigDict(
+        json_schema_extra={  # a stroke that goes on needs an id
+            "if": {"required": ["last"], "properties": {"last": {"const": False}}},
+            "then": {"required": ["id"], "properties": {"id": {"type": ["integer", "string"]}}},
+        }
+    )
 
     id: Id = None
     """Names the stroke, so that more points can be added, `undo` and events can refer to it."""
@@ -147,7 +141,12 @@ class Stroke(Message):
 class Ink(ClientMessage):
     """Strokes of a pen, which the server turns into columns."""
 
-    model_config = SCHEMA | ConfigDict(json_schema_extra=_with_height)
+    model_config = SCHEMA | ConfigDict(
+        json_schema_extra={  # strokes need the height of their frame
+            "if": {"required": ["strokes"], "properties": {"strokes": {"minItems": 1}}},
+            "then": {"required": ["height"], "properties": {"height": {"type": "number"}}},
+        }
+    )
 
     type: Literal["ink"]
     strokes: Annotated[list[Stroke], FailFast()] = []

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from inkstream.service.protocol.errors import ColumnsError, Ref, described
 
-Rows = list[list[Annotated[int, Field(ge=0, le=255)]]]  # [n, H]
+Pixel = Annotated[int, Field(ge=0, le=255)]
+Rows = Annotated[list[Annotated[list[Pixel], Field(min_length=1)]], Field(min_length=1)]  # [n, H]
 
 
 def unpack_columns(

@@ -9,17 +9,19 @@ from typing import Any
 
 
 def describe(schema: dict[str, Any], model: type) -> None:
-    """Add the descriptions of a model's fields to its schema.
+    """Add the descriptions of a model's fields to its schema, before those of their types.
 
     A schema is asked for now and then. pydantic itself would look the texts up whenever a class is
     made (`use_attribute_docstrings`), and that is a good part of the time to import the service.
     """
     fields = schema.get("properties", {})
+    texts: dict[str, str] = {}
     for kind in reversed(model.__mro__):
         if kind.__module__.startswith("inkstream."):
-            texts = _texts(kind.__module__).get(kind.__name__, {})
-            for name in fields.keys() & texts.keys():
-                fields[name]["description"] = texts[name]
+            texts |= _texts(kind.__module__).get(kind.__name__, {})
+    for name in fields.keys() & texts.keys():
+        of_type = fields[name].get("description", "")
+        fields[name]["description"] = f"{texts[name]} {of_type}".rstrip()
 
 
 @cache

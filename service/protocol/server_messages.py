@@ -51,9 +51,8 @@ def _some_of_a_transcriber(schema: dict[str, Any], model: type) -> None:
     schema["required"] = [name for name in schema["required"] if name not in optional]
 
 
-def _label_or_text(schema: dict[str, Any], model: type) -> None:
+def _label_or_text(schema: dict[str, Any]) -> None:
     """Require either `label`, of a classifier, or `text`, of a transcriber."""
-    describe(schema, model)
     either, optional = ("label", "text"), ("label", "text", "frame")
     schema["required"] = [name for name in schema["required"] if name not in optional]
     schema["oneOf"] = [{"required": [name]} for name in either]

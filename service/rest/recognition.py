@@ -21,7 +21,7 @@ from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import StoppingError, error_of
 from inkstream.service.rest.work import LineReading
 from inkstream.service.service import RunningModel
-from inkstream.service.session import Close, Effect
+from inkstream.service.session import Close, Effect, Session
 
 STEP_EVENTS: Final = 64  # that are encoded at once: less than a millisecond
 
@@ -104,7 +104,7 @@ async def recognize(
     sends as an error.
     """
     answers = Answers(with_curve=options["results"] == "column")
-    session = model.new_session(session_id, column_size=columns.shape[1])
+    session = Session(session_id, model.session_model, column_size=columns.shape[1])
     member = model.engine.attach(session, answers.deliver, client)
     try:
         step = model.session_model.limits.max_message_columns

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol.client_messages import Configure, Ink
-from inkstream.service.protocol.errors import InkError, Ref, ValueRefusedError
+from inkstream.service.protocol.errors import InkError, MessageError, Ref, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits
 
 PATTERN_COST: Final = 50  # the dearest pattern takes as long as so many ordinary messages
@@ -27,17 +27,8 @@ class PackedColumns:
     id: Ref
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a message that cannot be used."""
-
-    code: str
-    text: str
-    id: Ref
-    of_line: bool  # see `MessageError`
-
-
-Control = requests.ClientMessage | PackedColumns | Fault  # all but binary columns
+# All but binary columns; an error is what is wrong with a message that cannot be used.
+Control = requests.ClientMessage | PackedColumns | MessageError
 
 
 def check_hints(chosen: Configure, limits: Limits) -> int:

@@ -45,7 +45,7 @@ from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import parse_client
 from inkstream.service.protocol.columns import unpack_columns
 from inkstream.service.session import outputs
-from inkstream.service.session.inbox import Control, Fault, Inbox, PackedColumns
+from inkstream.service.session.inbox import Control, Inbox, PackedColumns
 from inkstream.service.session.ink import InkChanges, LineInk
 from inkstream.service.session.line import KEPT_SPACING, AllowLabels, BlankColumns, Line, Restart
 from inkstream.service.session.model import SessionModel
@@ -121,7 +121,7 @@ class Ran(NamedTuple):
     portion: Portion
     scores: Scores  # [n, S]
     state: NDArray[np.uint8]  # [D], the net's after them
-    shown: Sequence[Shown]  # what the results of picked columns show
+    shown: Sequence[Shown]  # what the results of picked columns show: see `shown_of`
 
 
 AnswerKind = TypeVar("AnswerKind", bound=messages.Answer)
@@ -216,7 +216,8 @@ class Session:
                 message = PackedColumns(frame, None)
             inbox.add_control(message, frame)
         except errors.MessageError as error:
-            inbox.add_control(Fault(error.code, str(error), error.ref, error.of_line), frame)
+            # Its traceback would keep the frame and this session.
+            inbox.add_control(error.with_traceback(None), frame)
         return self._advanced()
 
     def goaway(self, time_left_s: float) -> list[Effect]:
@@ -275,27 +276,22 @@ class Session:
         data = due.data[: n_columns * size]
         return Portion(data, n_columns, n_columns * line.decoder.column_cost, picked, ends_line)
 
-    def step(
-        self, portion: Portion, scores: Scores, state: NDArray[np.uint8], shown: Sequence[Shown]
-    ) -> list[Effect]:
-        """Take the scores [n, S] of a portion that was run, and the net's state [D] after it.
-
-        `shown` is what the results of its picked columns show, from `shown_of`.
-        """
+    def step(self, ran: Ran) -> list[Effect]:
+        """Take what the net gave for the portion that was taken."""
         self.state = after(self.state, "STEP")
         if self.state is CLOSED:
             return []
-        due = self._due
+        due, portion = self._due, ran.portion
         assert isinstance(due, Due)
         if self._work is None and not portion.ends_line and len(portion.data) == len(due.data):
             # Of the usual case, columns that are run at once, a generator would be a third.
             self._due, self._bad_in_a_row = None, 0
-            self._read(portion, scores, state, shown)
+            self._read(ran)
         else:
             if self._work is None and due.ends is not None:
                 self._work = self._read_new(due.data, due.ends)
                 next(self._work)
-            self._go_on(Ran(portion, scores, state, shown))
+            self._go_on(ran)
         return self._advanced()
 
     def draw(self) -> list[Effect]:
@@ -332,9 +328,12 @@ class Session:
         if isinstance(message, requests.Ping):  # it is none of the line's messages
             self._effects.append(messages.Pong(id=message.id))
             return
-        self._index, self._ref = None, message.id
-        of_line = not isinstance(message, requests.Resume)
-        if message.of_line if isinstance(message, Fault) else of_line:
+        self._index = None
+        if isinstance(message, errors.MessageError):
+            self._ref, of_line = message.ref, message.of_line
+        else:
+            self._ref, of_line = message.id, not isinstance(message, requests.Resume)
+        if of_line:
             self._index, self._may_resume = self._n_processed, False
             self._n_processed += 1
         self._work = self._answer(message)
@@ -374,8 +373,8 @@ class Session:
     def _answer(self, message: Control) -> Work:
         """Do what a message asks for; raise an `InputError` if it cannot be done."""
         match message:
-            case Fault():
-                raise errors.error_of(message.code, message.text)
+            case errors.MessageError():
+                raise message
             case requests.Ink():
                 yield from self._write(message)
             case PackedColumns(data, ref):
@@ -428,16 +427,15 @@ class Session:
 
     # New columns
 
-    def _read(
-        self, portion: Portion, scores: Scores, state: NDArray[np.uint8], shown: Sequence[Shown]
-    ) -> None:
+    def _read(self, ran: Ran) -> None:
         """Read new columns; send their results and events."""
-        line = self._line
+        line, portion = self._line, ran.portion
         first = line.column
         self._n_unsaved += portion.n_columns
         # Ink goes back often: the state after each of its runs is kept.
-        events, line_texts = line.read(scores, state, portion.data, keep=self._ink.has_strokes)
-        made, self._text = outputs.results(first, portion.picked, shown, line_texts, self._text)
+        keep = self._ink.has_strokes
+        events, texts = line.read(ran.scores, ran.state, portion.data, keep=keep)
+        made, self._text = outputs.results(first, portion.picked, ran.shown, texts, self._text)
         if events:  # each comes before the result of its column
             decided = outputs.event_messages(events, self._ink)
             self._send(sorted([*decided, *made], key=attrgetter("column")))
@@ -454,7 +452,7 @@ class Session:
             if self._line.column >= self._max_columns:
                 raise errors.OverLimitError(f"a line has {self._max_columns} columns at most")
             ran: Ran = yield Due(data, ends)
-            self._read(*ran)
+            self._read(ran)
             n_read = ran.portion.n_columns
             ends_left = [end - n_read for end in ends if end > n_read]
             if ran.portion.ends_line:

@@ -30,6 +30,7 @@ from inkstream.service.session import (
     Close,
     Effect,
     Portion,
+    Ran,
     Restore,
     Seals,
     Session,
@@ -171,7 +172,7 @@ def step_alone(
 ) -> list[Effect]:
     """Step a session whose columns were run without those of others; return the effects."""
     (shown,) = shown_of([session.showing], [portion.picked], [scores])
-    return session.step(portion, scores, state, shown)
+    return session.step(Ran(portion, scores, state, shown))
 
 
 def message(kind: str, **fields: Any) -> str:

@@ -29,7 +29,7 @@ from inkstream.service.protocol.server_messages import (
     ServerMessage,
     encode,
 )
-from inkstream.service.session import Effect, Session
+from inkstream.service.session import Close, Effect, Session
 from tests.helpers import builders
 from tests.helpers.engine_sessions import POISON, EngineClient, Net, RecordingMetrics, running
 from tests.helpers.single_session import (
@@ -90,15 +90,6 @@ async def test_a_session_is_answered_alone_and_among_63_others_to_the_bit(name: 
 
 
 # Batches
-
-
-async def test_an_idle_engine_answers_one_column_at_once(net: Net) -> None:
-    metrics = RecordingMetrics()
-    async with running(net, metrics=metrics) as engine:
-        client = EngineClient(engine, net)
-        client.send(INK)
-        await client.wait_for(1)
-    assert metrics.runs == [(1, 1)]
 
 
 async def test_sessions_whose_columns_come_in_one_turn_of_the_event_loop_share_a_run(
@@ -230,68 +221,34 @@ async def test_a_session_with_many_columns_delays_no_other_session(net: Net) -> 
 # Failures
 
 
-async def test_a_session_that_fails_alone_is_ended_and_its_neighbours_go_on(net: Net) -> None:
-    async with running(net) as engine:
-        healthy, poisoned, other = [EngineClient(engine, net) for _ in range(3)]
-        healthy.send(line(2, seed=1))
-        poisoned.send(POISON)
-        other.send(line(2, seed=2))
-        messages = await poisoned.wait_for(1)
-        healthy.send(line(4, seed=1)[56:])
-        answers = [await healthy.wait_for(4), await other.wait_for(2)]
-    assert isinstance(messages[-1], Error)
-    assert (messages[-1].code, messages[-1].fatal) == ("internal", True)
-    assert poisoned.close is not None
-    assert poisoned.close.code == 1011
-    check_results(answers[0], net, line(4, seed=1))
-    check_results(answers[1], net, line(2, seed=2))
-
-
-@pytest.mark.parametrize("method", ["take", "step"])
-async def test_the_engine_survives_a_session_that_raises(
-    net: Net, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
-    async with running(net) as engine:
-        broken, healthy = EngineClient(engine, net), EngineClient(engine, net)
-        monkeypatch.setattr(broken.session, method, None)
-        broken.send(INK)
-        healthy.send(INK)
-        await broken.wait_for(1)
-        assert results(await healthy.wait_for(1))
-    assert broken.close is not None
-    assert broken.close.code == 1011
-
-
 @pytest.mark.parametrize("n_columns", [1, 4])
-async def test_a_session_whose_outputs_fail_is_ended_and_its_neighbours_go_on(
-    net: Net, n_columns: int
+@pytest.mark.parametrize("part", ["net", "take", "step", "showing", "deliver"])
+async def test_a_session_of_which_any_part_fails_is_ended_and_its_neighbours_go_on(
+    net: Net, monkeypatch: pytest.MonkeyPatch, part: str, n_columns: int
 ) -> None:
-    async with running(net) as engine:
-        healthy, broken, other = [EngineClient(engine, net) for _ in range(3)]
-        broken.session.showing = None  # type: ignore[assignment]
-        for client in (healthy, broken, other):
-            client.send(line(n_columns, seed=1))
-        await broken.wait_for(1)
-        messages = [await client.wait_for(n_columns) for client in (healthy, other)]
-    assert broken.close is not None
-    assert broken.close.code == 1011
-    for received in messages:
-        check_results(received, net, line(n_columns, seed=1))
-
-
-async def test_the_engine_survives_a_receiver_that_raises(net: Net) -> None:
     def fail(_effects: list[Effect]) -> None:
         raise ZeroDivisionError
 
     async with running(net) as engine:
-        broken, healthy = EngineClient(engine, net), EngineClient(engine, net)
-        broken.member.deliver = fail
-        broken.send(INK)
-        healthy.send(INK)
-        await healthy.wait_for(1)
-        healthy.send(INK)
-        assert len(results(await healthy.wait_for(2))) == 2
+        healthy, broken, other = [EngineClient(engine, net) for _ in range(3)]
+        if part == "deliver":
+            monkeypatch.setattr(broken.member, part, fail)
+        elif part != "net":
+            monkeypatch.setattr(broken.session, part, None)
+        columns = line(n_columns + 4, seed=1)
+        healthy.send(columns[: 28 * n_columns])
+        broken.send(POISON if part == "net" else line(n_columns, seed=1))
+        other.send(line(n_columns, seed=2))
+        check_results(await other.wait_for(n_columns), net, line(n_columns, seed=2))
+        await healthy.wait_for(n_columns)
+        healthy.send(columns[28 * n_columns :])
+        check_results(await healthy.wait_for(n_columns + 4), net, columns)
     assert broken.session.state.name == "CLOSED"
+    if part != "deliver":
+        error = broken.received[-1]
+        assert isinstance(error, Error)
+        assert (error.code, error.fatal) == ("internal", True)
+        assert broken.close == Close(1011, "internal")
 
 
 # Leaving

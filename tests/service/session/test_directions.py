@@ -1,32 +1,24 @@
-"""A session of a net that sees where the pen goes: ink tells it, columns do not."""
+"""A session of a net that sees where the pen goes: ink tells it, columns do not.
+
+`test_strokes` reads its ink as the columns that it makes.
+"""
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from inkstream.model.preprocess.ink import flatten, rasterise, with_directions
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Flushed, ServerMessage
-from tests.helpers import builders
-from tests.helpers.resuming import KeptLine, SnapshotClient, numbered
 from tests.helpers.single_session import (
     SessionClient,
     all_probabilities,
     line,
     message,
     results,
-    types_of,
 )
-from tests.helpers.strokes import BAR, DOT, FAR, HEIGHT, WAVE, H, Stroke, flush, ink, piece
+from tests.helpers.strokes import HEIGHT, WAVE, H, Stroke, ink, piece
 
-STROKES = [WAVE, BAR, DOT, FAR]
 TOP_K = 5
-
-
-@pytest.fixture(scope="module")
-def net(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
-    path = tmp_path_factory.mktemp("weights") / "directed.onnx"
-    return Runtime(builders.line_checkpoint(path, ranges=builders.RANGES, directions=True))
 
 
 def drawn(*strokes: Stroke) -> NDArray[np.uint8]:
@@ -60,57 +52,33 @@ def most_probable(net: Runtime, columns: NDArray[np.uint8]) -> NDArray[np.float3
     return probabilities[-TOP_K:]
 
 
-def test_the_way_of_the_pen_changes_what_is_read(net: Runtime) -> None:
+def test_the_way_of_the_pen_changes_what_is_read(directed_net: Runtime) -> None:
     there, back = ([piece(1, stroke)] for stroke in (WAVE, WAVE[::-1]))
     probabilities = [
-        newest_probabilities(SessionClient(net).ask(ink(*strokes), message("flush")))
+        newest_probabilities(SessionClient(directed_net).ask(ink(*strokes), message("flush")))
         for strokes in (there, back)
     ]
     assert abs(probabilities[0] - probabilities[1]).max() > 0.01
 
 
-def test_ink_is_read_as_columns_with_directions_are(net: Runtime) -> None:
-    pieces = [piece(number, stroke) for number, stroke in enumerate(STROKES)]
-    messages = SessionClient(net).ask(*map(ink, pieces), message("flush"))
-    expected = read_at_once(net, *STROKES)
-    assert (flushed(messages).text, flushed(messages).columns) == (expected.text, expected.columns)
-    assert results(messages)[-1].column == len(drawn(*STROKES)) - 1
-    shown = newest_probabilities(messages)
-    np.testing.assert_allclose(np.sort(shown), most_probable(net, drawn(*STROKES)), atol=1e-5)
-
-
-def test_a_stroke_that_is_undone_leaves_no_direction(net: Runtime) -> None:
-    client = SessionClient(net)
-    client.ask(ink(piece(1, WAVE)), ink(piece(2, BAR)), ink(piece(3, FAR)))
-    client.ask(ink(undo=2))
-    expected = read_at_once(net, WAVE, FAR)
-    assert flush(client).text == expected.text
-
-
-def test_a_rewind_cuts_directions_off_with_their_ink(net: Runtime) -> None:
-    client = SessionClient(net)
-    client.ask(ink(piece(1, WAVE)), ink(piece(2, FAR)), message("rewind", column=20))
-    plain = SessionClient(net, column_size=3 * H)
-    columns = drawn(WAVE)[:20].tobytes()
-    assert flush(client).text == flushed(plain.ask(columns, message("flush"))).text
-
-
-def test_columns_are_read_without_directions(net: Runtime) -> None:
+def test_columns_are_read_without_directions(directed_net: Runtime) -> None:
     columns = np.frombuffer(line(40), np.uint8).reshape(-1, H)
-    client = SessionClient(net)
+    client = SessionClient(directed_net)
     client.ask(message("configure", results="message"))
     messages = client.ask(*(column.tobytes() for column in columns))
     assert [each.column for each in results(messages)] == list(range(len(columns)))
-    expected = most_probable(net, with_directions(columns))
+    expected = most_probable(directed_net, with_directions(columns))
     np.testing.assert_allclose(np.sort(newest_probabilities(messages)), expected, atol=1e-5)
 
 
-def test_a_line_of_columns_follows_one_of_ink_and_the_other_way_round(net: Runtime) -> None:
+def test_lines_of_columns_and_of_ink_follow_one_another(
+    directed_net: Runtime,
+) -> None:
     ask_ink = (ink(piece(1, WAVE)), message("flush"))
     ask_columns = (line(40), message("flush"))
-    of_ink = flushed(SessionClient(net).ask(*ask_ink)).text
-    of_columns = flushed(SessionClient(net).ask(*ask_columns)).text
-    client = SessionClient(net)
+    of_ink = flushed(SessionClient(directed_net).ask(*ask_ink)).text
+    of_columns = flushed(SessionClient(directed_net).ask(*ask_columns)).text
+    client = SessionClient(directed_net)
     for ask, text in ((ask_ink, of_ink), (ask_columns, of_columns), (ask_ink, of_ink)):
         assert flushed(client.ask(*ask)).text == text
         client.ask(message("reset"))
@@ -120,29 +88,12 @@ def test_a_line_of_columns_follows_one_of_ink_and_the_other_way_round(net: Runti
     assert flushed(client.ask(*ask_columns)).text == of_columns
 
 
-def test_columns_that_wait_behind_ink_and_a_reset_keep_their_size(net: Runtime) -> None:
-    client = SessionClient(net)
+def test_columns_that_wait_behind_ink_and_a_reset_keep_their_size(directed_net: Runtime) -> None:
+    client = SessionClient(directed_net)
     client.send(ink(piece(1, WAVE)), message("flush"), message("reset"), line(40), message("flush"))
     client.drain()
     texts = [each.text for each in client.received if isinstance(each, Flushed)]
     assert texts == [
-        read_at_once(net, WAVE).text,
-        flushed(SessionClient(net).ask(line(40), message("flush"))).text,
+        read_at_once(directed_net, WAVE).text,
+        flushed(SessionClient(directed_net).ask(line(40), message("flush"))).text,
     ]
-
-
-@pytest.mark.parametrize("sent", ["ink", "columns"])
-def test_a_line_goes_on_elsewhere(net: Runtime, sent: str) -> None:
-    frames: list[str | bytes] = [line(70), line(20)]
-    if sent == "ink":
-        wide = [(2 * x, y) for x, y in WAVE]
-        frames = [ink(piece(1, wide)), ink(piece(2, BAR[:1], last=False))]
-        frames += [ink(piece(2, BAR[1:])), ink(piece(3, FAR))]
-    frames = [message("configure", snapshot_columns=64), *frames, message("flush")]
-    kept, messages = KeptLine(H), SnapshotClient(net).ask(*frames)
-    n_heard = types_of(messages).index("snapshot") + 1
-    kept.send(*frames)
-    kept.hear(messages[:n_heard])
-    assert kept.snapshot is not None
-    elsewhere = SnapshotClient(net).ask(kept.resume(), *kept.following(kept.snapshot.messages))
-    assert numbered(elsewhere) == numbered(messages[n_heard:])

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from inkstream.model.runtime import Runtime
-from inkstream.service.protocol.server_messages import Error, Flushed, Revised
+from inkstream.service.protocol.server_messages import Error, Flushed
 from tests.helpers.single_session import (
     LIMITS,
     LINE_INK,
@@ -18,7 +17,6 @@ from tests.helpers.single_session import (
     message,
     results,
     text_of,
-    texts,
 )
 from tests.helpers.strokes import DOT, FAR, HEIGHT, WAVE, H, Stroke, rasterised
 
@@ -45,40 +43,7 @@ def test_columns_that_the_pen_still_touches_wait_until_it_has_left_them(line_net
     assert flushed.columns == len(rasterised(DOWN, WAVE)) == 43
 
 
-def test_one_point_is_a_dot_and_no_points_are_nothing(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    assert client.ask(ink(), ink([]), ink([], [])) == []
-    messages = client.ask(ink(DOT), message("flush"))
-    assert [result.column for result in results(messages)] == list(range(len(rasterised(DOT))))
-
-
 # Late strokes
-
-
-def test_a_late_stroke_revises_from_the_first_column_that_it_changes(
-    line_net: Runtime,
-) -> None:
-    client = SessionClient(line_net)
-    before = client.ask(ink(WAVE))
-    messages = client.ask(ink(DOT))
-    revised = messages[0]
-    assert isinstance(revised, Revised)
-    first = int(np.flatnonzero((rasterised(WAVE) != _padded(rasterised(WAVE, DOT))).any(1))[0])
-    assert (revised.column, revised.frame) == (first, None)
-    assert revised.text == texts(before)[first - 1]
-    assert [each.column for each in results(messages)] == list(range(first, 41))
-    at_once = SessionClient(line_net).ask(rasterised(WAVE, DOT).tobytes(), message("flush"))
-    assert text_of(client.ask(message("flush"))) == text_of(at_once)
-
-
-def _padded(columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return columns[: len(rasterised(WAVE))]
-
-
-def test_ink_over_ink_changes_nothing(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.ask(ink(WAVE))
-    assert client.ask(ink(WAVE[:3])) == []
 
 
 def test_ink_too_far_back_is_refused_and_changes_nothing(line_net: Runtime) -> None:
@@ -175,6 +140,7 @@ def test_after_a_rewind_to_column_0_a_line_of_either_kind_may_follow(
         ([[(5, 5), (6, 6)] * 501], "1002 points in one message, allowed: up to 1000"),
         ([[(0, 0), (2_000, 0)] * 400], "the pen goes 159800 pixels, allowed in one message: 65536"),
         ([[(0, 0), (1e300, 5)]], "the pen goes 1e+299 pixels, allowed in one message: 65536"),
+        ([DOT] * 51, "51 strokes in one message, allowed: up to 50"),
     ],
 )
 def test_ink_that_cannot_be_drawn_is_refused_and_changes_nothing(
@@ -187,6 +153,12 @@ def test_ink_that_cannot_be_drawn_is_refused_and_changes_nothing(
     assert error.message.startswith(text)
     at_once = SessionClient(line_net).ask(rasterised(DOWN, FAR).tobytes(), message("flush"))
     assert text_of(client.ask(ink(FAR), message("flush"))) == text_of(at_once)
+
+
+def test_strokes_without_points_are_counted_as_points(line_net: Runtime) -> None:
+    limits = LIMITS.model_copy(update={"max_ink_strokes": 2000})
+    error = error_in(SessionClient(line_net, limits).ask(ink(*[[]] * 1001)))
+    assert error.message == "1001 points in one message, allowed: up to 1000"
 
 
 def test_strokes_need_a_height_which_cannot_change_within_a_line(line_net: Runtime) -> None:
@@ -236,7 +208,7 @@ def test_a_line_with_refused_or_empty_ink_may_hold_columns(line_net: Runtime, fi
 
 def test_empty_ink_does_not_set_the_frame(line_net: Runtime) -> None:
     client = SessionClient(line_net)
-    client.ask(ink(height=32.0))
+    assert client.ask(ink(height=32.0), ink([]), ink([], [])) == []
     assert client.ask(ink(DOWN)) == SessionClient(line_net).ask(ink(DOWN))
 
 

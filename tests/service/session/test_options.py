@@ -1,6 +1,7 @@
-"""Hints among the options of a session: a language model, words, the text before, a pattern."""
+"""The options of a transcriber's session: labels, and hints: a language model, words, a pattern."""
 
 import re
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Configured
 from tests.helpers.single_session import (
     LANGUAGES,
+    LINE_INK,
     LITTLE,
     SessionClient,
     error_in,
@@ -17,8 +19,10 @@ from tests.helpers.single_session import (
     message,
     only,
     read_by_decoder,
+    results,
     text_of,
     texts,
+    types_of,
     words_in,
 )
 
@@ -80,37 +84,40 @@ def test_invalid_options_are_refused_and_change_nothing(
     assert texts(client.ask(line(60))) == read_by_decoder(line_net, line(60), hints)[0]
 
 
-def test_words_that_the_characters_cannot_spell_are_refused(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    for first, second in (("characters", "words"), ("words", "characters")):
-        options = {"characters": "ac ", "words": ["ca", "cab"]}
-        client.ask(message("configure", **{first: options[first]}))
-        error = error_in(client.ask(message("configure", **{second: options[second]})))
-        assert (error.code, error.message) == (
-            "bad_value",
-            "word 'cab' cannot be read, it holds 'b', allowed: one or more of  ac",
-        )
-        client.ask(message("configure", characters=None, words=[]))
-    assert only(client.ask(message("configure", characters="bac", words=["cab"]))) == Configured(
-        top_k=5, characters="bac", words=("cab",), seq=7
-    )
-
-
-@pytest.mark.parametrize("pattern", ["[ab]+", "c+b", "bc+", "a|b c"])
-def test_a_pattern_that_no_text_of_the_characters_fulfils_is_refused(
-    line_net: Runtime, pattern: str
+@pytest.mark.parametrize(
+    ("hint", "allowed", "reason"),
+    [
+        (
+            {"words": ["c", "cab"]},
+            {"words": ["c"]},
+            "word 'cab' cannot be read, it holds 'a', 'b', allowed: one or more of  c",
+        ),
+        *(
+            ({"pattern": pattern}, {"pattern": f"{pattern}|c c"}, f"pattern {pattern!r} describes")
+            for pattern in ("[ab]+", "c+b", "bc+", "a|b c")
+        ),
+    ],
+)
+def test_hints_that_the_characters_cannot_spell_are_refused_in_either_order(
+    line_net: Runtime, hint: dict[str, Any], allowed: dict[str, Any], reason: str
 ) -> None:
     client = SessionClient(line_net)
-    for first, second in (("characters", "pattern"), ("pattern", "characters")):
-        options = {"characters": "c ", "pattern": pattern}
-        client.ask(message("configure", **{first: options[first]}))
-        error = error_in(client.ask(message("configure", **{second: options[second]})))
-        assert error.code == "bad_value"
-        assert f"pattern {pattern!r} describes no text of the characters c " in error.message
-        client.ask(message("configure", characters=None, pattern=None))
-    either = f"{pattern}|c c"
-    done = only(client.ask(message("configure", characters="c ", pattern=either)))
-    assert done == Configured(top_k=5, characters="c ", pattern=either, seq=7)
+    characters = {"characters": "c "}
+    for first, second in permutations([characters, hint]):
+        client.ask(message("configure", **first))
+        error = error_in(client.ask(message("configure", **second)))
+        assert (error.code, error.message[: len(reason)]) == ("bad_value", reason)
+        client.ask(message("configure", characters=None, words=[], pattern=None))
+    assert types_of(client.ask(message("configure", **characters, **allowed))) == ["configured"]
+
+
+def test_a_transcriber_names_five_labels_by_default(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    assert only(client.ask(message("configure"))) == Configured(top_k=5, seq=1)
+    client.ask(message("configure", top_k=2))
+    assert len(results(client.ask(LINE_INK))[0].probabilities) == 2
+    client.ask(message("configure", top_k=None))
+    assert [*dict(results(client.ask(LINE_INK))[0].probabilities)] == list(" abc.")
 
 
 def test_patterns_spend_more_of_the_rate_limit_than_other_messages(line_net: Runtime) -> None:

@@ -1,6 +1,10 @@
-"""Between two messages a session is plain data: it can be copied, and a copy goes on alone."""
+"""Between two messages a session is plain data: it can be copied, and a copy goes on alone.
+
+Its memory is bounded: many lines need no more than one, and a long line keeps only its text.
+"""
 
 import copy
+import tracemalloc
 from collections import deque
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -15,10 +19,18 @@ from pydantic import BaseModel
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.runtime import Runtime
 from inkstream.service.session import Session, SessionModel
+from inkstream.service.session.line import KEPT_SPACING
 from tests.helpers.frames import FRAMES
-from tests.helpers.single_session import LANGUAGES, SessionClient, message
-
-pytestmark = pytest.mark.slow
+from tests.helpers.single_session import (
+    LANGUAGES,
+    LIMITS,
+    LINE_BLANK,
+    LINE_INK,
+    SessionClient,
+    line,
+    message,
+    text_of,
+)
 
 PLAIN = (bool, int, float, str, bytes, bytearray, type(None), range, np.ndarray, Enum)
 
@@ -46,6 +58,7 @@ def answers(client: SessionClient, names: list[str]) -> list[str]:
 conversations = st.lists(st.sampled_from(sorted(FRAMES)), max_size=9)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(before=conversations, after=conversations, n_runs=st.integers(0, 2))
 def test_a_copied_session_behaves_like_the_original(
@@ -67,6 +80,60 @@ def test_a_classifiers_session_is_plain_data_too(net: Runtime) -> None:
     client.ask(bytes([0, 9, 200, 255] * 7) * 40, message("configure", characters="123"))
     copied = copy_of(client.session)
     assert data_of(copied) == data_of(client.session)
+
+
+# Memory
+
+
+def size_of(session: Session) -> int:
+    """Return how long all that a session holds is as a text."""
+    return len(repr(data_of(session)))
+
+
+@pytest.mark.slow
+def test_an_open_stream_of_many_lines_does_not_grow(line_net: Runtime) -> None:
+    client = SessionClient(line_net)
+    client.ask(message("configure", line_end_columns=3, results="message"))
+    columns = line(57) + LINE_INK + LINE_BLANK * 3
+    sizes = []
+    for _ in range(6):
+        for _ in range(20):
+            client.ask(columns)
+        sizes.append(size_of(client.session))
+    assert sizes[-1] < sizes[0] + 50  # digits of counts and times
+
+
+def test_one_very_long_line_keeps_no_more_than_its_text(line_net: Runtime) -> None:
+    limits = LIMITS.model_copy(update={"max_line_columns": 100_000})
+    client = SessionClient(line_net, limits)
+    client.ask(message("configure", results="message"))
+    sizes = []
+    for _ in range(4):
+        for seed in range(10):
+            client.ask(line(200, seed))
+        text = text_of(client.ask(message("rewind", column=client.column)))
+        n_texts = limits.max_rewind_columns // KEPT_SPACING + 4
+        sizes.append(size_of(client.session) - n_texts * len(text))
+    assert sizes[-1] < sizes[0] + 50  # digits of counts and times
+
+
+def test_ink_that_waits_takes_little_memory(line_net: Runtime) -> None:
+    warm, session = SessionClient(line_net).session, SessionClient(line_net).session
+    points = np.random.default_rng(0).uniform(0, 16, (400, 2)).tolist()
+    ink = message("ink", height=16, strokes=[{"points": points}])
+    warm.receive(ink, 0.0)
+    tracemalloc.start()
+    try:
+        session.receive(ink, 0.0)  # it waits to be drawn
+        session.receive(ink, 0.0)
+        n_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert session.ink_due is not None
+    assert n_bytes < 64 * 2 * len(points)
+
+
+# All that a session holds
 
 
 def copy_of(session: Session) -> Session:

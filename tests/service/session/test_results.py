@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkstream.model import checkpoint as checkpoints
+from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import (
@@ -21,6 +22,7 @@ from tests.helpers.frames import ink
 from tests.helpers.resuming import Frame, SnapshotClient, numbered
 from tests.helpers.single_session import (
     SessionClient,
+    line,
     message,
     results,
     text_after,
@@ -82,3 +84,27 @@ def test_a_line_of_30000_columns_is_sent_in_few_bytes_a_column(
         n_bytes += sum(map(len, numbered(client.ask(columns[start : start + 500].tobytes()))))
     print(f"{options}: {n_bytes / 30_000:.1f} bytes a column")
     assert n_bytes / 30_000 <= most
+
+
+def test_columns_of_next_to_no_ink_are_paper_for_letters_too(line_net: Runtime) -> None:
+    pixels = np.frombuffer(line(200), np.uint8)
+    faint = np.where(pixels > 99, pixels, 0).reshape(-1, 16)
+    marked = faint.copy()
+    marked[~faint.any(1)] = 7
+    readings = []
+    for columns in (faint, marked):
+        decoder = GreedyDecoder(line_net.config.labels, line_net.config.flush_columns)
+        scores, _ = line_net.run(faint[:, None], line_net.initial_state(1))
+        events = decoder.step(scores[:, 0], columns).events
+        readings.append(([(event.start, event.end) for event in events], decoder.text))
+    assert readings[0] == readings[1]
+    assert len(readings[0][0]) > 5
+
+
+def test_a_flush_right_before_the_column_of_a_rewind_stays(line_net: Runtime) -> None:
+    client, other = SessionClient(line_net), SessionClient(line_net)
+    begun = line(20), message("flush")
+    other.ask(*begun)
+    client.ask(*begun, line(9, 1), message("rewind", column=20))
+    further = line(15, 2), message("flush")
+    assert text_of(client.ask(*further)) == text_of(other.ask(*further))

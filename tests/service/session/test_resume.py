@@ -111,14 +111,20 @@ def test_exactly_what_was_not_heard_is_sent_again(
 
 
 @pytest.mark.parametrize(
-    ("frames", "with_snapshot"),
-    [(LATE_INK, True), (CHANGED_HINTS, True), (LINE_ENDS, True), (LINE_ENDS, False)],
+    ("kind", "frames", "with_snapshot"),
+    [
+        ("directed_net", LATE_INK, True),
+        ("directed_net", CHANGED_HINTS, True),
+        ("exact_net", LINE_ENDS, True),
+        ("exact_net", LINE_ENDS, False),
+    ],
     ids=["late ink", "changed hints", "line ends", "line ends from their beginning"],
 )
 def test_a_line_goes_on_after_every_number_and_from_every_snapshot(
-    exact_net: Runtime, frames: list[Frame], with_snapshot: bool
+    kind: str, frames: list[Frame], with_snapshot: bool, request: pytest.FixtureRequest
 ) -> None:
-    n = check_resumed(exact_net, frames, range, [(0, 1)], with_snapshot=with_snapshot)
+    net: Runtime = request.getfixturevalue(kind)
+    n = check_resumed(net, frames, range, [(0, 1)], with_snapshot=with_snapshot)
     assert (n > 10) == with_snapshot
 
 
@@ -186,15 +192,17 @@ def test_resume_comes_first_or_after_pings(net: Runtime, before: Frame) -> None:
         ({"language": "klingon"}, "language is 'klingon', allowed: null, little"),
         ({"top_k": 0}, "top_k is 0, allowed: "),
         ({"words": ["a" * 99]}, "words, context, pattern and characters have 99 characters"),
+        ({"snapshot_columns": 3}, "snapshot_columns is 3, allowed: 0, or a whole number"),
     ],
 )
-def test_options_that_cannot_be_had_are_refused(
+def test_a_resume_whose_options_cannot_be_had_is_refused_and_may_be_repeated(
     exact_net: Runtime, options: dict[str, Any], text: str
 ) -> None:
-    resume = message("resume", id="r", digest=DIGEST, options=options)
-    error = error_in(SnapshotClient(exact_net).ask(resume))
+    client = SnapshotClient(exact_net)
+    error = error_in(client.ask(message("resume", id="r", digest=DIGEST, options=options)))
     assert (error.code, error.ref, error.seq) == ("bad_value", "r", None)
     assert error.message.startswith(text)
+    assert types_of(client.ask(message("resume", digest=DIGEST))) == ["resumed"]
 
 
 def test_a_line_has_the_options_that_were_in_force_at_its_beginning(exact_net: Runtime) -> None:
@@ -338,15 +346,3 @@ def test_a_snapshot_that_cannot_be_used_is_refused_and_the_whole_line_follows(
 def test_any_other_text_is_refused_too(exact_net: Runtime, kept: KeptLine, text: str) -> None:
     first, *_ = SnapshotClient(exact_net).ask(kept.resume(snapshot=text))
     assert first == Resumed(id="again", messages=0)
-
-
-def test_a_resume_that_is_refused_says_what_is_allowed_and_may_be_repeated(
-    line_net: Runtime,
-) -> None:
-    client = SnapshotClient(line_net)
-    refused = message("resume", digest=DIGEST, options={"snapshot_columns": 3})
-    error = error_in(client.ask(refused))
-    assert str(error.message).startswith("snapshot_columns is 3, allowed: 0, or a whole number")
-    assert types_of(client.ask(message("resume", digest=DIGEST))) == ["resumed"]
-    again = error_in(client.ask(message("resume", digest=DIGEST)))
-    assert "came after other messages" in again.message

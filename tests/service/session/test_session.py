@@ -1,16 +1,17 @@
-"""A session of a classifier: what `test_session_machine` cannot say of frames in, messages out."""
+"""A session of a classifier: frames in, messages out; `test_session_machine` has more."""
 
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import (
     Configured,
     Error,
     LineEnd,
-    Pong,
     Ready,
     Rewound,
 )
@@ -27,7 +28,6 @@ from tests.helpers.single_session import (
     message,
     only,
     results,
-    step_alone,
     types_of,
     uninterrupted,
 )
@@ -119,23 +119,6 @@ def test_one_column_too_many_in_a_line_is_fatal_after_all_its_results(
 # Order
 
 
-def test_messages_wait_while_columns_are_being_run_and_else_are_answered_at_once(
-    net: Runtime,
-) -> None:
-    client = SessionClient(net)
-    client.send(INK)
-    client.new_messages()
-    portion = client.session.take(1)
-    assert portion is not None
-    client.send(message("ping", id="p"))
-    assert client.new_messages() == []
-    scores, state = net.run(portion.columns[:, None], net.initial_state(1))
-    client.apply(step_alone(client.session, portion, scores[:, 0], state[0]))
-    assert types_of(client.new_messages()) == ["result", "pong"]
-    client.send(message("ping", id="q"))
-    assert client.new_messages() == [Pong(id="q")]
-
-
 # Rewind, reset, end
 
 
@@ -152,6 +135,44 @@ def test_a_rewind_goes_back_as_far_as_announced_and_no_further(net: Runtime) -> 
 
 
 # Configure, and line ends
+
+
+@given(
+    steps=st.lists(
+        st.integers(1, 40)  # columns
+        | st.tuples(st.just("back by"), st.integers(0, 50))
+        | st.tuples(st.sampled_from([None, "7", "0123"]), st.sampled_from([None, 1, 3, 10])),
+        max_size=9,
+    )
+)
+def test_results_show_the_probabilities_of_the_labels_that_were_allowed_at_their_columns(
+    net: Runtime, steps: list[Any]
+) -> None:
+    client, pool = SnapshotClient(net), builders.columns(400)
+    line, allowed = pool[:0], np.ones((0, 10))  # of each column which labels
+    now, top_k = np.ones((1, 10)), 10
+    for step in steps:
+        match step:
+            case int(n):
+                messages = client.ask(pool[len(line) :][:n].tobytes())
+                line = pool[: len(line) + n]
+                allowed = np.concatenate([allowed, now.repeat(n, 0)])
+                expected = uninterrupted(net, line.tobytes()) * allowed
+                expected /= expected.sum(1, keepdims=True)
+                for result, probabilities in zip(results(messages), expected[-n:], strict=True):
+                    pairs = dict(result.probabilities)
+                    assert len(pairs) == min(top_k, np.count_nonzero(probabilities))
+                    due = np.sort(probabilities)[::-1][: len(pairs)]
+                    assert np.abs(np.sort([*pairs.values()])[::-1] - due).max() < 1e-5
+                    assert all(abs(probabilities[int(k)] - p) < 1e-5 for k, p in pairs.items())
+            case "back by", n:
+                column = max(0, len(line) - n)
+                client.ask(message("rewind", column=column))
+                line, allowed = line[:column], allowed[:column]
+            case characters, n:
+                client.ask(message("configure", characters=characters, top_k=n))
+                labels = [str(k) in (characters or "0123456789") for k in range(10)]
+                now, top_k = np.array([labels]) * 1.0, n or 10
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Revised
 from tests.helpers.single_session import (
@@ -18,7 +19,20 @@ from tests.helpers.single_session import (
     text_of,
     texts,
 )
-from tests.helpers.strokes import BAR, DOT, FAR, WAVE, final_events, flush, ink, piece, rasterised
+from tests.helpers.strokes import (
+    BAR,
+    DOT,
+    FAR,
+    HEIGHT,
+    WAVE,
+    H,
+    Stroke,
+    final_events,
+    flush,
+    ink,
+    piece,
+    rasterised,
+)
 
 PRICED = LIMITS.model_copy(update={"max_control_per_s": 20})
 
@@ -26,59 +40,87 @@ PRICED = LIMITS.model_copy(update={"max_control_per_s": 20})
 
 FLUSH, UNDO_2 = message("flush"), message("ink", undo=2)
 BOTH = ink(piece(1, WAVE), piece(2, BAR))
-CUT = rasterised(FAR)
-CUT[:18] = rasterised(WAVE)[:18]
-READINGS: dict[str, tuple[list[str], NDArray[np.uint8]]] = {
+READINGS: dict[str, tuple[list[str], list[Stroke]]] = {
     "parts": (
         [
             ink(piece(7, WAVE[:2], False), piece("b", FAR[:1], False)),
             ink(piece(7, WAVE[2:]), piece("b", FAR[1:])),
         ],
-        rasterised(WAVE, FAR),
+        [WAVE, FAR],
     ),
     "parts in one message, some of them empty": (
         [ink(*(piece(1, points, False) for points in (WAVE[:3], [], WAVE[3:])), piece(1, []))],
-        rasterised(WAVE),
+        [WAVE],
     ),
     "a pause within a stroke": (
         [ink(piece(1, WAVE, False), pause=True), ink(piece(1, FAR))],
-        rasterised(WAVE + FAR),
+        [WAVE + FAR],
     ),
-    "a late dot": ([ink(piece(1, WAVE)), ink(piece(2, DOT))], rasterised(WAVE, DOT)),
-    "a late dot after a flush": (
-        [ink(piece(1, WAVE)), FLUSH, ink(piece(2, DOT))],
-        rasterised(WAVE, DOT),
-    ),
-    "undone": ([BOTH, ink(piece(3, FAR)), UNDO_2], rasterised(WAVE, FAR)),
+    "one point": ([ink(piece(1, DOT))], [DOT]),
+    "a late dot": ([ink(piece(1, WAVE)), ink(piece(2, DOT))], [WAVE, DOT]),
+    "a late dot after a flush": ([ink(piece(1, WAVE)), FLUSH, ink(piece(2, DOT))], [WAVE, DOT]),
+    "undone": ([BOTH, ink(piece(3, FAR)), UNDO_2], [WAVE, FAR]),
     "undone at the end, after a flush": (
         [ink(piece(1, WAVE), piece(2, FAR)), FLUSH, UNDO_2],
-        rasterised(WAVE),
+        [WAVE],
     ),
-    "all undone": ([BOTH, UNDO_2, message("ink", undo=1)], rasterised(WAVE)[:0]),
-    "replaced": ([BOTH, ink(piece(2, DOT), undo=2)], rasterised(WAVE, DOT)),
-    "an id that is free again": ([BOTH, UNDO_2, ink(piece(2, FAR))], rasterised(WAVE, FAR)),
+    "all undone": ([BOTH, UNDO_2, message("ink", undo=1)], []),
+    "replaced": ([BOTH, ink(piece(2, DOT), undo=2)], [WAVE, DOT]),
+    "an id that is free again": ([BOTH, UNDO_2, ink(piece(2, FAR))], [WAVE, FAR]),
     "cut by a rewind": (
         [ink(piece(1, WAVE, False)), message("rewind", column=18), ink(piece(3, FAR))],
-        CUT,
+        [WAVE, FAR],
     ),
     "undone after a rewind": (
         [BOTH, message("rewind", column=18), ink(piece(3, FAR)), UNDO_2],
-        CUT,
+        [WAVE, FAR],
     ),
 }
 
 
-@pytest.mark.parametrize(("frames", "columns"), READINGS.values(), ids=READINGS)
+def drawn_at_once(net: Runtime, *strokes: Stroke) -> NDArray[np.uint8]:
+    points, starts = flatten(strokes)
+    return rasterise(points * (H / HEIGHT), starts, H, directions=net.config.directions)
+
+
+@pytest.mark.parametrize("kind", ["exact_net", "directed_net"])
+@pytest.mark.parametrize("name", READINGS)
 def test_ink_is_read_like_the_columns_that_it_makes(
-    line_net: Runtime, frames: list[str], columns: NDArray[np.uint8]
+    name: str, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    client = SessionClient(line_net)
+    net: Runtime = request.getfixturevalue(kind)
+    frames, strokes = READINGS[name]
+    columns = drawn_at_once(net, *strokes)
+    if "rewind" in name:
+        columns = drawn_at_once(net, FAR)
+        columns[:18] = drawn_at_once(net, WAVE)[:18]
+    client = SessionClient(net)
     messages = client.ask(*frames, FLUSH)
-    expected = SessionClient(line_net).ask(*[columns.tobytes()][: len(columns)], FLUSH)
+    at_once = SessionClient(net, column_size=columns.shape[1])
+    expected = at_once.ask(*[columns.tobytes()][: len(columns)], FLUSH)
     assert (text_of(messages), client.column) == (text_of(expected), len(columns))
     newest = {each.column: dict(each.probabilities) for each in results(messages)}
     for each in results(expected):
         assert newest[each.column] == pytest.approx(dict(each.probabilities), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "strokes"),
+    [(ink(piece(3, DOT)), [WAVE, BAR, DOT]), (message("ink", undo=2, id=3), [WAVE])],
+    ids=["a late dot", "undo"],
+)
+def test_what_changes_read_columns_revises_from_the_first_of_them(
+    line_net: Runtime, change: str, strokes: list[Stroke]
+) -> None:
+    client = SessionClient(line_net)
+    before = client.ask(BOTH)
+    revised, *messages = client.ask(change)
+    assert isinstance(revised, Revised)
+    changed = (rasterised(WAVE, BAR) != rasterised(*strokes)).any(1)
+    assert (revised.column, revised.frame) == (int(np.flatnonzero(changed)[0]), None)
+    assert revised.text == texts(before)[revised.column - 1]
+    n_before = len(results(before))
+    assert [each.column for each in results(messages)] == list(range(revised.column, n_before))
 
 
 # Parts, and ids
@@ -141,27 +183,6 @@ def test_the_order_of_strokes_in_an_event_is_that_of_their_columns_and_ids(
 # Undo
 
 
-def test_after_an_undo_the_line_is_read_as_if_without_the_stroke(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    before = client.ask(ink(piece("w", WAVE), piece("b", BAR), piece("f", FAR)))
-    messages = client.ask(message("ink", undo="b", id=3))
-    revised = messages[0]
-    assert isinstance(revised, Revised)
-    changed = (rasterised(WAVE, FAR) != rasterised(WAVE, BAR, FAR)).any(1)
-    assert revised.column == int(np.flatnonzero(changed)[0])
-    assert revised.text == texts(before)[revised.column - 1]
-    at_once = SessionClient(line_net)
-    expected = at_once.ask(ink(piece("w", WAVE), piece("f", FAR)))
-    got, due = final_events(before + messages), final_events(expected)
-    assert [event["id"] for event in got] == [event["id"] for event in due]
-    for event_got, event_due in zip(got, due, strict=True):
-        assert event_got["confidence"] == pytest.approx(event_due["confidence"], abs=0.01)
-        for event in (event_got, event_due):
-            del event["confidence"], event["alternatives"]
-    assert got == due
-    assert flush(client).text == flush(at_once).text
-
-
 def test_the_last_stroke_of_a_long_line_can_be_undone(line_net: Runtime) -> None:
     client = SessionClient(line_net, LIMITS.model_copy(update={"max_rewind_columns": 20}))
     for name in range(8):
@@ -221,12 +242,3 @@ def test_scribbles_that_would_take_long_to_draw_again_are_refused(line_net: Runt
     assert all(each.type != "error" for each in client.new_messages())
     error = error_in(client.ask(ink(piece(24, scribble))))
     assert error.message.endswith("pixels of strokes may still change, allowed: up to 1572864")
-
-
-def test_a_message_of_too_many_strokes_is_refused_before_they_are_drawn(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    error = error_in(client.ask(ink(*(piece(number, DOT) for number in range(51)))))
-    assert (error.code, error.message) == (
-        "bad_ink",
-        "51 strokes in one message, allowed: up to 50",
-    )

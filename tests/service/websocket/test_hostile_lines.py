@@ -16,22 +16,19 @@ from inkstream.model.decoding.lexicon import WordsGuide
 from inkstream.model.decoding.regex import PatternGuide
 from inkstream.model.recognizer import Recognizer
 from inkstream.model.runtime import Runtime
-from inkstream.service.protocol.server_messages import Answer, Configured, Limits
+from inkstream.service.protocol.server_messages import Configured, Limits
 from inkstream.service.session import Restore
 from inkstream.service.session.inbox import CONTROL_WEIGHT
 from tests.helpers import builders
 from tests.helpers.engine_sessions import DEADLINE_S, PausableEngine
-from tests.helpers.raw_websocket import CLOSE, TEXT, RawClient, frame
+from tests.helpers.raw_websocket import TEXT, RawClient, frame
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import (
     LANGUAGES,
-    LIMITS,
     SessionClient,
-    error_in,
     line,
     message,
     only,
-    types_of,
 )
 
 LINES = "?model=tiny_lines"
@@ -51,14 +48,6 @@ def text_frame(text: str) -> bytes:
 # Counts and memory of a session
 
 
-def test_ink_that_takes_long_to_draw_counts_as_many_messages(line_net: Runtime) -> None:
-    client = SessionClient(line_net)
-    client.send(ink(TALL), interval_s=0.0)
-    assert client.paused_s == 0
-    client.send(ink(TALL), interval_s=0.0)
-    assert client.paused_s > 0
-
-
 def test_a_ping_after_ink_does_not_count_towards_the_rate_limit(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     frames = [ink([[3, 8]]), message("ping")]
@@ -67,12 +56,6 @@ def test_a_ping_after_ink_does_not_count_towards_the_rate_limit(line_net: Runtim
     assert client.paused_s == 0
     client.send(*[message("ping")] * 60, interval_s=0.0)
     assert client.paused_s > 0
-
-
-def test_strokes_without_points_are_counted_too(line_net: Runtime) -> None:
-    limits = LIMITS.model_copy(update={"max_ink_strokes": 2000})
-    error = error_in(SessionClient(line_net, limits).ask(ink(*[[]] * 1001)))
-    assert error.message == "1001 points in one message, allowed: up to 1000"
 
 
 @pytest.mark.parametrize(
@@ -154,16 +137,6 @@ def text_beside(running: Running, disturb: Callable[[], None]) -> str:
     return str(messages[-1]["text"])
 
 
-def read_messages(client: RawClient) -> list[dict[str, Any]]:
-    """Return the messages until the server closes."""
-    messages = []
-    while client.kind != CLOSE:
-        payload = client.read()
-        if client.kind == TEXT:  # not a ping, which a slow server may send
-            messages.append(json.loads(payload))
-    return messages
-
-
 @pytest.mark.parametrize(
     "costly",
     [ink(TALL), message("configure", pattern="((((a?)*)*)*){250}")],
@@ -183,53 +156,6 @@ def test_a_flood_costs_the_flooder_alone(
         while len(limited.service.sessions) > 1:  # the other one ends
             time.sleep(0.01)
         assert len(limited.service.sessions) == 1  # it is still there, and waits
-
-
-def test_a_connection_lost_during_a_flush_affects_no_other_session(
-    running: Running, engines: list[PausableEngine], reader: Recognizer
-) -> None:
-    def vanish() -> None:
-        with RawClient(running.port, LINES) as client:
-            client.send(frame(line(20)))
-            while json.loads(client.read()).get("column") != 19:
-                pass
-            engines[0].pause()
-            client.send(text_frame(message("flush")) + frame(line(20)) + text_frame(message("end")))
-            assert engines[0].has_work.wait(DEADLINE_S)
-            client.reset()
-            engines[0].resume()
-
-    assert text_beside(running, vanish) == reader.read(COLUMNS).text
-    running.wait_until_empty()
-
-
-def test_a_client_that_sends_all_and_then_reads_gets_every_answer_in_order(
-    running: Running, line_net: Runtime
-) -> None:
-    frames: list[str | bytes] = []
-    column = 0
-    for number in range(60):
-        frames += [line(3, number), message("flush", id=number)]
-        column += 3
-        if number % 3 == 2:
-            column -= 3 + number % 2  # to an earlier flush, or before it
-            frames += [message("rewind", column=column), message("configure", top_k=2)]
-        if number % 20 == 19:
-            frames += [message("reset")]
-            column = 0
-    frames += [message("end"), message("flush"), b"too late"]
-    expected = SessionClient(line_net).ask(*frames)
-    with RawClient(running.port, LINES, receive_buffer_bytes=4096) as client:
-        client.read()
-        client.send(
-            b"".join(text_frame(each) if isinstance(each, str) else frame(each) for each in frames)
-        )
-        messages = read_messages(client)
-    assert [each["type"] for each in messages if each["type"] != "result"] == [
-        kind for kind in types_of(expected) if kind != "result"
-    ]
-    texts = [each["text"] for each in messages if each["type"] in ("rewound", "flushed", "done")]
-    assert texts == [each.text for each in expected if isinstance(each, Answer)]
 
 
 @pytest.mark.parametrize(

@@ -120,16 +120,6 @@ def flood_until_cut_off(client: RawClient) -> int:
         return n_columns
 
 
-async def test_a_client_that_never_writes_is_closed_with_a_reason(tiny: Checkpoint) -> None:
-    with server(tiny.path.parent, idle_timeout_s=0.2) as running:
-        async with connect(running.url) as silent:
-            messages = [json.loads(await silent.recv()) for _ in range(2)]
-            await silent.wait_closed()
-    assert [each["type"] for each in messages] == ["ready", "error"]
-    assert messages[1]["code"] == "idle"
-    assert silent.close_code == 4408
-
-
 def test_a_client_that_disconnects_cancels_its_recognition(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engines: list[PausableEngine]
 ) -> None:
