@@ -39,14 +39,7 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
     keys = [key.get_secret_value() for key in settings.resume_keys] or [random_key()]
     models: dict[str, RunningModel] = {}
     for checkpoint, runtime in loading.nets():
-        model = _served(
-            checkpoint,
-            runtime,
-            settings=settings,
-            metrics=metrics,
-            languages=languages,
-            keys=keys,
-        )
+        model = _served(checkpoint, runtime, settings, languages, metrics=metrics, keys=keys)
         if model.info.name in models:
             raise ConfigError(f"two of the models are called {model.info.name!r}")
         models[model.info.name] = model
@@ -113,21 +106,19 @@ def _check_languages(
 def _served(
     checkpoint: Checkpoint,
     runtime: Runtime,
-    *,
     settings: Settings,
-    metrics: Metrics,
     languages: Mapping[str, LanguageFile],
+    *,
+    metrics: Metrics,
     keys: Sequence[str],
 ) -> RunningModel:
     """Return a model with its engine, and the languages whose letters it has; a classifier none."""
     metadata = checkpoint.metadata
     config = metadata.config
-    if config.kind == "classifier":
-        languages = {}
     languages = {
         name: language
         for name, language in languages.items()
-        if not language.about.lacking(config.labels)
+        if config.kind == "transcriber" and not language.about.lacking(config.labels)
     }
     known = [ANSWERS, checkpoint.digest, *(language.digest for language in languages.values())]
     digest = hashlib.sha256("\n".join(known).encode()).hexdigest()

@@ -10,7 +10,7 @@ from inkstream.service.observe.metrics import Metrics
 from inkstream.service.page_workers.pool import PageWorkers
 from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits, ModelInfo
-from inkstream.service.session import Options, Session, SessionModel
+from inkstream.service.session import Options, SessionModel
 from inkstream.service.settings import Settings
 
 
@@ -37,24 +37,9 @@ class RunningModel:
 
         Raises `ValueRefusedError` for one that is not served.
         """
-        language = query.get("language")
-        if language is None:
+        if "language" not in query:
             return self.options
-        return Options.of({"language": language}, self.session_model)
-
-    def new_session(
-        self,
-        session_id: str,
-        client: bytes = b"",
-        options: Options | None = None,
-        *,
-        column_size: int = 0,
-    ) -> Session:
-        """Return a session of this model, not opened yet, for a client with this credential.
-
-        For the other arguments see `Session`.
-        """
-        return Session(session_id, self.session_model, client, options, column_size=column_size)
+        return Options.of({"language": query["language"]}, self.session_model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +63,10 @@ class Service:
         if name is None:
             suitable = (model for model in self.models.values() if model.info.kind == kind)
             return next(suitable, next(iter(self.models.values())))
-        try:
-            return self.models[name]
-        except KeyError:
+        if name not in self.models:
             known = ", ".join(self.models)
-            raise ModelUnknownError(f"no model {name[:100]!r}, served: {known}") from None
+            raise ModelUnknownError(f"no model {name[:100]!r}, served: {known}")
+        return self.models[name]
 
     def model_of_kind(self, name: str | None, kind: Kind, needed_by: str) -> RunningModel:
         """Return what `model` does; raise `ValueRefusedError` for a model of the other kind."""

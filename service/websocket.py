@@ -30,7 +30,7 @@ from inkstream.service.protocol.server_messages import (
 )
 from inkstream.service.rest.errors import error_response
 from inkstream.service.service import RunningModel, Service
-from inkstream.service.session import Close, Effect, Options, Restore
+from inkstream.service.session import Close, Effect, Options, Restore, Session
 
 DIRECT: Final = "inkstream.direct"  # in the state of ASGI's scope: weak, of a `DirectConnection`
 PAUSE_FROM: Final = 512  # a client is paused once so many messages wait for the engine or for it
@@ -65,7 +65,9 @@ class Stream:
     def __init__(
         self, model: RunningModel, options: Options, service: Service, credential: bytes
     ) -> None:
-        self._new_session = partial(model.new_session, client=credential, options=options)
+        self._new_session = partial(
+            Session, model=model.session_model, client=credential, options=options
+        )
         self._engine = model.engine
         self._limits = service.limits
         self._metrics = service.metrics

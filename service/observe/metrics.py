@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 
 PREFIX: Final = "inkstream_"
 FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks for it
@@ -23,11 +23,6 @@ def share(folder: Path, number: int) -> None:
     """
     os.environ[FOLDER] = str(folder)
     values.ValueClass = values.MultiProcessValue(lambda: number)
-
-
-def forget_gauges(folder: Path, number: int) -> None:
-    """Remove what a worker that has ended had at that moment; its counts are kept."""
-    mark_process_dead(number, str(folder))
 
 
 class Metrics:

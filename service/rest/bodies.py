@@ -84,11 +84,7 @@ class BodyReader:
         self._timeout_s = 0.8 * service.settings.body_timeout_s
         self._free_bytes = 4 * limits.max_body_bytes  # that all bodies together may take
         self._held_bytes: Counter[str] = Counter()  # by client
-        self._turns = Turns(
-            1,
-            max_waiting=limits.max_sessions,
-            max_waiting_per_client=limits.max_sessions_per_client,
-        )
+        self._turns = Turns(1, limits.max_sessions, limits.max_sessions_per_client)
 
     @asynccontextmanager
     async def columns(self, request: Request, model: RunningModel | None) -> AsyncIterator[Input]:
@@ -111,7 +107,7 @@ class BodyReader:
     @asynccontextmanager
     async def page(self, request: Request, model: RunningModel) -> AsyncIterator[Page]:
         """Read the image of a page and find its lines; holds and raises as `columns` does."""
-        page = await self._read(request, replace(self._task(request, model), is_page=True))
+        page = await self._read(request, self._task(request, model, is_page=True))
         assert isinstance(page, Page)
         with self._memory(address_of(request)) as reserve:
             reserve(2 * sum(line.columns.nbytes for line in page.lines))
@@ -122,13 +118,13 @@ class BodyReader:
         outcome = await self._work(request, Job(rendering=rendering), has_begun=True)
         return outcome.text or ""
 
-    def _task(self, request: Request, model: RunningModel | None) -> Task:
+    def _task(self, request: Request, model: RunningModel | None, *, is_page: bool = False) -> Task:
         kinds: tuple[Kind | None, ...] = (None, "classifier", "transcriber")
         models = [model] if model else [self._service.model(None, kind) for kind in kinds]
         limits = self._service.limits
         return Task(
             content_type=request.headers.get("content-type", ""),
-            is_page=False,
+            is_page=is_page,
             models={model.info.name: model.session_model.config for model in models},
             max_pixels=limits.max_image_pixels,
             max_columns=limits.max_line_columns,
@@ -140,10 +136,9 @@ class BodyReader:
         Where reading fails unexpectedly, this body alone is refused, with `UnreadableError`.
         """
         kind = media_type(task.content_type)
-        others = ("application/octet-stream", FORM, JSON)
-        if not kind.startswith("image/") and kind not in ("", *others):
-            allowed = ", ".join(("image/*", *others))
-            raise ImageError(f"content type is {kind[:100]}, allowed: {allowed}")
+        allowed = ("image/*", "application/octet-stream", FORM, JSON)
+        if not kind.startswith("image/") and kind not in ("", *allowed):
+            raise ImageError(f"content type is {kind[:100]}, allowed: {', '.join(allowed)}")
         client = address_of(request)
         with self._memory(client) as reserve:
             body = await self._receive(request, kind, reserve)
@@ -213,9 +208,7 @@ class BodyReader:
             yield reserve
         finally:
             self._free_bytes += n_reserved
-            self._held_bytes[client] -= n_reserved
-            if not self._held_bytes[client]:
-                del self._held_bytes[client]
+            self._held_bytes -= Counter({client: n_reserved})  # which leaves out clients with none
 
     async def _receive(
         self, request: Request, kind: str, reserve: Callable[[int], None]
@@ -238,9 +231,8 @@ class BodyReader:
             async with asyncio.timeout(min(PACE_S, self._timeout_s)) as timeout:
                 async for chunk in request.stream():
                     if len(body) + len(chunk) > max_bytes:
-                        raise OverLimitError(
-                            f"the {name} has more than {max_bytes} bytes, allowed: up to that"
-                        )
+                        text = f"the {name} has more than {max_bytes} bytes, allowed: up to that"
+                        raise OverLimitError(text)
                     reserve(len(chunk))
                     body += chunk
                     if len(body) - paced >= PACE_BYTES:

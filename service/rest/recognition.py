@@ -21,7 +21,7 @@ from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import StoppingError, error_of
 from inkstream.service.rest.work import LineReading
 from inkstream.service.service import RunningModel
-from inkstream.service.session import Close, Effect
+from inkstream.service.session import Close, Effect, Session
 
 STEP_EVENTS: Final = 64  # that are encoded at once: less than a millisecond
 
@@ -104,14 +104,13 @@ async def recognize(
     sends as an error.
     """
     answers = Answers(with_curve=options["results"] == "column")
-    session = model.new_session(session_id, column_size=columns.shape[1])
+    session = Session(session_id, model.session_model, column_size=columns.shape[1])
     member = model.engine.attach(session, answers.deliver, client)
     try:
         step = model.session_model.limits.max_message_columns
         sent: list[str | bytes] = [json.dumps({"type": "configure", **options})]
         sent += [columns[i : i + step].tobytes() for i in range(0, len(columns), step)]
-        sent.append(json.dumps({"type": "flush"}))
-        for message in sent:
+        for message in (*sent, json.dumps({"type": "flush"})):
             model.engine.receive(member, message, time.monotonic())
         await answers.complete
     finally:
