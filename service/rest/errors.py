@@ -48,11 +48,7 @@ def request_id_of(request: Request) -> str:
 
 
 def error_response(
-    status: int,
-    code: str,
-    message: str,
-    request_id: str,
-    headers: Mapping[str, str] | None = None,
+    status: int, code: str, message: str, request_id: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return an error as REST and a refused WebSocket answer it."""
     known = {REQUEST_ID_HEADER: request_id}

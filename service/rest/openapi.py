@@ -122,11 +122,7 @@ PAGE_TEXTS: Final = {"text/vnd.hocr+html": TEXT, "application/xml": TEXT}  # wit
 # else its client imports a model of the form that it does not make.
 _IMAGE: Final = {
     "multipart/form-data": {
-        "schema": {
-            "type": "object",
-            "required": ["file"],
-            "properties": {"file": BINARY["schema"]},
-        }
+        "schema": {"type": "object", "required": ["file"], "properties": {"file": BINARY["schema"]}}
     },
     "application/octet-stream": BINARY,
     "image/*": BINARY,

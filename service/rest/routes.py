@@ -38,12 +38,7 @@ from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS, StoppingError, ValueRefusedError
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest import openapi
-from inkstream.service.rest.answers import (
-    Classification,
-    Recognition,
-    Transcription,
-    answer_json,
-)
+from inkstream.service.rest.answers import Classification, Recognition, Transcription, answer_json
 from inkstream.service.rest.bodies import BodyReader, address_of, while_connected
 from inkstream.service.rest.errors import (
     REQUEST_ID_HEADER,

@@ -88,10 +88,7 @@ def test_after_the_end_a_call_is_refused_at_once(running: Running) -> None:
 
 def test_a_line_goes_on_after_a_pause_that_was_too_long_for_the_server(tmp_path: Path) -> None:
     columns = builders.columns(6, 1)
-    with (
-        server(tmp_path, idle_timeout_s=0.2) as running,
-        connect_sync(running.url) as stream,
-    ):
+    with server(tmp_path, idle_timeout_s=0.2) as running, connect_sync(running.url) as stream:
         assert len(list(stream.send(columns[:3]))) == 3
         running.wait_until_empty()
         assert [result.column for result in stream.send(columns[3:])] == [3, 4, 5]
