@@ -62,23 +62,20 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
     app.state.service = service
     add_rest(app, service)
     add_pages(app)
-    app.add_middleware(StreamsFirst, endpoint=StreamEndpoint(service))
+    app.add_middleware(_streams_first, endpoint=StreamEndpoint(service))
     return app
 
 
-class StreamsFirst:
+def _streams_first(app: ASGIApp, endpoint: StreamEndpoint) -> ASGIApp:
     """Pass WebSockets to their endpoint, past the middlewares and routes of REST.
 
     Otherwise each session would keep the frames of all their calls in memory until it ends.
     """
 
-    def __init__(self, app: ASGIApp, endpoint: StreamEndpoint) -> None:
-        self._app = app
-        self._endpoint = endpoint
+    async def passed(scope: Scope, receive: Receive, send: Send) -> None:
+        await (endpoint if scope["type"] == "websocket" else app)(scope, receive, send)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._endpoint if scope["type"] == "websocket" else self._app
-        await app(scope, receive, send)
+    return passed
 
 
 def _languages(loading: Loading) -> dict[str, LanguageFile]:

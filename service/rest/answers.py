@@ -6,19 +6,17 @@ A page worker makes the answer about a page: see `work`.
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import Field, RootModel
 
 from inkstream.service.pages import Letter, Page, Word
 from inkstream.service.protocol import server_messages as messages
-from inkstream.service.protocol.descriptions import describe
+from inkstream.service.rest.errors import Described
 from inkstream.service.rest.inputs import Input
 from inkstream.service.rest.recognition import Answers, Encoder, ordered_pairs
 
 
-class Classification(BaseModel):
+class Classification(Described):
     """What a classifier read in an image, columns or strokes."""
-
-    model_config = ConfigDict(json_schema_extra=describe)
 
     type: Literal["classification"]
     label: str
@@ -33,10 +31,8 @@ class Classification(BaseModel):
     """Where the input looks like a line or a page: what to try. Else left out."""
 
 
-class Transcription(BaseModel):
+class Transcription(Described):
     """What a transcriber read in an image, columns or strokes."""
-
-    model_config = ConfigDict(json_schema_extra=describe)
 
     type: Literal["transcription"]
     text: str

@@ -34,7 +34,6 @@ from inkstream.service import installed_version
 from inkstream.service.observe.logs import get_logger
 from inkstream.service.observe.tracing import TRACEPARENT, trace_of
 from inkstream.service.pages import Page, PageColumns, columns_of
-from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS, StoppingError, ValueRefusedError
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest import openapi
@@ -43,6 +42,7 @@ from inkstream.service.rest.bodies import BodyReader, address_of, while_connecte
 from inkstream.service.rest.errors import (
     REQUEST_ID_HEADER,
     UNKNOWN_PARAMETER,
+    Described,
     add_error_handlers,
     error_response,
     request_id_of,
@@ -143,10 +143,8 @@ class RecognizeParameters(ClassifyParameters, PageParameters):
         return "classifier" if self.curve else None
 
 
-class Models(BaseModel):
+class Models(Described):
     """This server and its models."""
-
-    model_config = ConfigDict(json_schema_extra=describe)
 
     version: str
     """Of the server."""
@@ -156,10 +154,8 @@ class Models(BaseModel):
     """Whole pages are read: always, for clients that look here before they send one."""
 
 
-class Token(BaseModel):
+class Token(Described):
     """What a web page sends in the place of a key."""
-
-    model_config = ConfigDict(json_schema_extra=describe)
 
     token: str
     """Goes where a key goes, for streams and for all calls but this one."""
