@@ -53,7 +53,7 @@ class Recognition(
     """The answer of the model that suits the input; its `type` says which one it is."""
 
 
-async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: Encoder) -> bytes:
+async def answer_json(answers: Answers, came: Input, encoder: Encoder) -> bytes:
     """Return a `Transcription` or a `Classification` as JSON."""
     about: dict[str, Any]
     if answers.text is not None:
@@ -73,7 +73,7 @@ async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: 
             "label": probabilities[0][0],
             "probabilities": probabilities,
         }
-        if with_curve:
+        if answers.curve:
             about["curve"] = answers.curve
     about["columns"] = len(came.columns)
     if came.hint:

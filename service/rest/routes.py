@@ -217,7 +217,7 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
             model = service.models[came.model]
             work = recognize(model, request_id, client, came.columns, options)
             answers = await while_connected(request, work)
-            return Response(await answer_json(answers, came, curve, encoder), media_type=JSON)
+            return Response(await answer_json(answers, came, encoder), media_type=JSON)
 
     async def read_page(request: Request, model: RunningModel, query: PageParameters) -> Response:
         client, request_id = address_of(request), request_id_of(request)

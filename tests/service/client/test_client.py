@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,6 @@ from inkstream.service.protocol.errors import (
 from tests.helpers import builders
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import uninterrupted
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with server(tmp_path_factory.mktemp("weights")) as running:
-        yield running
-
 
 # Sending
 

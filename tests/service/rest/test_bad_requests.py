@@ -12,6 +12,7 @@ import pytest
 
 from inkstream.service.rest import bodies
 from tests.helpers.http import AS_PNG, PNG, client_of, error, wait_for_no_sessions
+from tests.helpers.raw_http import connected, reset
 from tests.helpers.running_server import Running, server
 
 
@@ -20,6 +21,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with server(tmp_path_factory.mktemp("weights"), max_body_bytes=4_000_000) as running:
         yield running
 
+
+HEAD = b"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\n"
 
 # Malformed bodies: 400
 
@@ -150,10 +153,8 @@ def test_a_body_over_the_limit_is_refused_by_its_announced_length(client: httpx.
 
 
 def test_a_body_over_the_limit_is_refused_while_it_comes_in_chunks(running: Running) -> None:
-    with socket.create_connection(("127.0.0.1", running.port), 10) as raw:
-        raw.sendall(
-            b"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\ntransfer-encoding: chunked\r\n\r\n"
-        )
+    with connected(running.port) as raw:
+        raw.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n")
         sent = 0
         while not select.select([raw], [], [], 0)[0]:
             assert sent < 100_000_000
@@ -180,17 +181,13 @@ def test_more_columns_than_a_line_may_have_are_refused(tmp_path: Path) -> None:
 
 
 def test_simultaneous_large_bodies_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
-    head = b"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\ncontent-length: 100000\r\n\r\n"
+    head = HEAD + b"content-length: 100000\r\n\r\n"
     with server(tmp_path, max_body_bytes=100_000) as running, client_of(running) as client:
         with ExitStack() as stack:
 
             def begin(*hosts: str) -> list[socket.socket]:
                 """Send a large body from each address, but for its end; return those refused."""
-                there = ("127.0.0.1", running.port)
-                made = [
-                    stack.enter_context(socket.create_connection(there, 10, (host, 0)))
-                    for host in hosts
-                ]
+                made = [stack.enter_context(connected(running.port, host)) for host in hosts]
                 for raw in made:
                     raw.sendall(head + bytes(99_999))
                 time.sleep(1)
@@ -216,11 +213,9 @@ def test_a_client_that_disconnects_within_its_body_is_no_longer_counted(
     client: httpx.Client, running: Running
 ) -> None:
     for _ in range(3):
-        with socket.create_connection(("127.0.0.1", running.port)) as raw:
-            raw.sendall(
-                b"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\ncontent-length: 1000\r\n\r\n12345"
-            )
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        with connected(running.port) as raw:
+            raw.sendall(HEAD + b"content-length: 1000\r\n\r\n12345")
+            reset(raw)
     wait_for_no_sessions(client)
     assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
 
@@ -236,12 +231,8 @@ def test_a_body_that_comes_too_slowly_is_a_408(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, text: bytes
 ) -> None:
     monkeypatch.setattr(bodies, "PACE_S", 5.0 if length == 9 else 0.5)
-    head = f"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\ncontent-length: {length}\r\n\r\n"
-    with (
-        server(tmp_path, body_timeout_s=2) as running,
-        socket.create_connection(("127.0.0.1", running.port), 10) as raw,
-    ):
-        raw.sendall(head.encode() + bytes(length // 9))
+    with server(tmp_path, body_timeout_s=2) as running, connected(running.port) as raw:
+        raw.sendall(HEAD + f"content-length: {length}\r\n\r\n".encode() + bytes(length // 9))
         answer = b""
         while b"}}" not in answer and (more := raw.recv(10_000)):
             answer += more
