@@ -108,7 +108,7 @@ def test_a_refused_call_leaves_the_stream_usable(running: Running) -> None:
     ],
 )
 def test_a_refusal_is_a_typed_error(
-    tmp_path: Path, settings: dict[str, Any], options: dict[str, str], kind: type[InkstreamError]
+    tmp_path: Path, settings: dict[str, Any], options: dict[str, Any], kind: type[InkstreamError]
 ) -> None:
     with server(tmp_path, **settings) as running, connect_sync(running.url, key="sesame") as stream:
         with pytest.raises(kind), connect_sync(running.url, **options):
