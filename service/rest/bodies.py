@@ -90,28 +90,32 @@ class BodyReader:
     async def columns(self, request: Request, model: RunningModel | None) -> AsyncIterator[Input]:
         """Read an image, columns or strokes for a model, or for the one that suits them if None.
 
-        Their memory is reserved until the block ends. Raises an `InputError` or a `ServiceError`
-        that says what came and what is allowed.
+        Until the block ends, the request counts as a session, and memory is reserved. Raises an
+        `InputError` or a `ServiceError` that says what came and what is allowed.
         """
-        came = await self._read(request, self._task(request, model))
-        assert isinstance(came, Input)
-        # A column takes its bytes twice, the second time in messages; and of a classifier, which
-        # may answer each of them, its result.
-        n_bytes = 2 * came.columns.nbytes
-        if self._service.models[came.model].info.kind == "classifier":
-            n_bytes += 1024 * len(came.columns)
-        with self._memory(address_of(request)) as reserve:
-            reserve(n_bytes)
-            yield came
+        client = address_of(request)
+        async with self._service.sessions.admit_request(client):
+            came = await self._read(request, self._task(request, model))
+            assert isinstance(came, Input)
+            # A column takes its bytes twice, the second time in messages; and of a classifier,
+            # which may answer each of them, its result.
+            n_bytes = 2 * came.columns.nbytes
+            if self._service.models[came.model].info.kind == "classifier":
+                n_bytes += 1024 * len(came.columns)
+            with self._memory(client) as reserve:
+                reserve(n_bytes)
+                yield came
 
     @asynccontextmanager
     async def page(self, request: Request, model: RunningModel) -> AsyncIterator[Page]:
         """Read the image of a page and find its lines; holds and raises as `columns` does."""
-        page = await self._read(request, self._task(request, model, is_page=True))
-        assert isinstance(page, Page)
-        with self._memory(address_of(request)) as reserve:
-            reserve(2 * sum(line.columns.nbytes for line in page.lines))
-            yield page
+        client = address_of(request)
+        async with self._service.sessions.admit_request(client):
+            page = await self._read(request, self._task(request, model, is_page=True))
+            assert isinstance(page, Page)
+            with self._memory(client) as reserve:
+                reserve(2 * sum(line.columns.nbytes for line in page.lines))
+                yield page
 
     async def rendered(self, request: Request, rendering: Rendering) -> str:
         """Return the answer about a page, made by a page worker; raises as `columns` does."""

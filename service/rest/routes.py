@@ -213,7 +213,7 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
     ) -> Response:
         client, request_id = address_of(request), request_id_of(request)
         options = query.options | {"results": "column" if curve else "message"}
-        async with service.sessions.admit_request(client), bodies.columns(request, model) as came:
+        async with bodies.columns(request, model) as came:
             model = service.models[came.model]
             work = recognize(model, request_id, client, came.columns, options)
             answers = await while_connected(request, work)
@@ -222,7 +222,7 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
     async def read_page(request: Request, model: RunningModel, query: PageParameters) -> Response:
         client, request_id = address_of(request), request_id_of(request)
         options = query.options | {"results": "none"}
-        async with service.sessions.admit_request(client), bodies.page(request, model) as page:
+        async with bodies.page(request, model) as page:
             work = recognize_page(model, request_id, client, page, options, encoder=encoder)
             lines = await while_connected(request, work)
             text = await bodies.rendered(request, Rendering(query.form, page, lines))
@@ -287,8 +287,7 @@ def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         Oldest first, each of the model's column_height bytes, top to bottom: 0 = paper, 255 = ink.
         """
         model = service.model(query.model) if query.model is not None else None
-        admitted = service.sessions.admit_request(address_of(request))
-        async with admitted, bodies.columns(request, model) as came:
+        async with bodies.columns(request, model) as came:
             headers = {"x-inkstream-model": came.model}
             columns = came.columns[:, : service.models[came.model].info.column_height]
             return Response(columns.tobytes(), 200, headers, "application/octet-stream")
@@ -297,8 +296,7 @@ def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> Non
     async def page_columns(request: Request, query: Annotated[ModelParameter, Query()]) -> Response:
         """Give the lines of a page as columns, which a stream can read."""
         model = service.model_of_kind(query.model, "transcriber", "/v1/page/columns")
-        admitted = service.sessions.admit_request(address_of(request))
-        async with admitted, bodies.page(request, model) as page:
+        async with bodies.page(request, model) as page:
             height = model.info.column_height
             body = await asyncio.to_thread(lambda: columns_of(page, height).model_dump_json())
         return Response(body, media_type=JSON)
