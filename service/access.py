@@ -8,6 +8,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from itertools import product
 from typing import Final
 
 from inkstream.service.observe.metrics import Metrics
@@ -24,7 +25,6 @@ from inkstream.service.protocol.server_messages import Limits
 from inkstream.service.sealing import Sealer, SealError
 from inkstream.service.settings import Settings, host_name, is_loopback
 
-BEARER: Final = "bearer "
 KEY_SUBPROTOCOL: Final = "key."
 SEAL_PREFIX: Final = "token."
 # A client that goes on elsewhere has the server there read up to 512 columns again: 45 ms.
@@ -38,8 +38,7 @@ class Access:
     """Check names, keys and origins. Keys are kept as digests and compared in constant time."""
 
     def __init__(self, settings: Settings, tokens: Sealer) -> None:
-        """Prepare; `tokens` seals them."""
-        self._tokens = tokens
+        self._tokens = tokens  # seals them
         self._token_lifetime_s = settings.token_lifetime_s
         self._digests = [_digest(key.get_secret_value()) for key in settings.api_keys]
         self._origins = frozenset(settings.origins)
@@ -53,13 +52,8 @@ class Access:
         A web page of another site whose name was made to lead here (DNS rebinding) is of the origin
         that it calls, for the browser and for `check_origin`. Only the name tells it apart.
 
-        Args:
-            host: the header of that name; only old programs send none, and no browser.
-            client: its address, which a trusted proxy has forwarded.
-
-        Raises:
-            HostError: the name is not allowed.
-            ForwardedError: what was forwarded is no address.
+        `host` is the header of that name; only old programs send none, and no browser. Raises
+        `HostError`, or `ForwardedError` for a `client` from a trusted proxy that is no address.
         """
         if host is not None and not self._is_own(host_name(host)):
             raise HostError(
@@ -69,38 +63,27 @@ class Access:
             raise ForwardedError(f"X-Forwarded-For is {client[:100]}, expected an address")
 
     def _is_own(self, name: str | None) -> bool:
-        if "*" in self._hosts:
-            return True
-        if name is None:
-            return False
-        return is_loopback(name) or name in self._hosts or name.endswith(self._domains)
+        return "*" in self._hosts or (
+            name is not None
+            and (is_loopback(name) or name in self._hosts or name.endswith(self._domains))
+        )
 
     def check_key(
-        self,
-        authorization: str | None,
-        subprotocols: Iterable[str] = (),
-        *,
-        tokens: bool = True,
+        self, authorization: str | None, subprotocols: Iterable[str] = (), *, tokens: bool = True
     ) -> bytes:
         """Return the digest of the key that came, or nothing where none is needed.
 
-        Args:
-            authorization: the header of that name; `Bearer KEY` counts.
-            subprotocols: those offered for a WebSocket; `key.KEY` counts, for browsers.
-            tokens: whether a token counts as the key that it stands for.
-
-        Raises:
-            UnauthorizedError: no key came, or another one.
+        It comes in the header `Authorization: Bearer KEY`, or, from browsers, as the WebSocket
+        subprotocol `key.KEY`. With `tokens` a token counts as the key that it stands for. Raises
+        `UnauthorizedError` if no key came, or another one.
         """
         if not self._digests:
             return b""
-        keys = [
-            name.removeprefix(KEY_SUBPROTOCOL)
-            for name in subprotocols
-            if name.startswith(KEY_SUBPROTOCOL)
-        ]
-        if authorization is not None and authorization.lower().startswith(BEARER):
-            keys.append(authorization[len(BEARER) :].strip())
+        prefix = KEY_SUBPROTOCOL
+        keys = [name.removeprefix(prefix) for name in subprotocols if name.startswith(prefix)]
+        scheme, space, key = (authorization or "").partition(" ")
+        if scheme.lower() == "bearer" and space:
+            keys.append(key.strip())
         if not keys:
             raise UnauthorizedError(
                 "no key came, expected the header `Authorization: Bearer KEY`"
@@ -115,12 +98,8 @@ class Access:
 
     def _known(self, digests: Iterable[bytes]) -> list[bytes]:
         """Return the digests that are of this server's keys; each is compared with all of them."""
-        return [
-            digest
-            for digest in digests
-            for known in self._digests
-            if hmac.compare_digest(digest, known)
-        ]
+        pairs = product(digests, self._digests)
+        return [digest for digest, known in pairs if hmac.compare_digest(digest, known)]
 
     def new_token(self, credential: bytes) -> tuple[str, float]:
         """Return a token for whoever has no key, and for how many seconds it is good.
@@ -142,9 +121,8 @@ class Access:
     def check_origin(self, origin: str | None, host: str | None) -> None:
         """Raise `OriginError` for a web page of an origin that is not allowed.
 
-        Args:
-            origin: the header of that name; only browsers send it, so a missing one is allowed.
-            host: the header of that name: the origin of the server's own pages.
+        Both are the headers of these names. Only browsers send `origin`, so it may be missing;
+        `host` is the origin of the server's own pages.
         """
         if origin is None or "*" in self._origins or origin.lower() in self._origins:
             return
@@ -255,9 +233,9 @@ class Sessions:
         Raises as `admit` does, and `StoppingError` out of the block when the server stops, which
         has let it run for the drain timeout.
         """
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(None) as until_stopped:
-                loop = asyncio.get_running_loop()
 
                 def end_if_stopped(time_left_s: float) -> None:
                     if time_left_s <= 0:

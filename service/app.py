@@ -39,14 +39,7 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
     keys = [key.get_secret_value() for key in settings.resume_keys] or [random_key()]
     models: dict[str, RunningModel] = {}
     for checkpoint, runtime in loading.nets():
-        model = _served(
-            checkpoint,
-            runtime,
-            settings=settings,
-            metrics=metrics,
-            languages=languages,
-            keys=keys,
-        )
+        model = _served(checkpoint, runtime, settings, languages, metrics=metrics, keys=keys)
         if model.info.name in models:
             raise ConfigError(f"two of the models are called {model.info.name!r}")
         models[model.info.name] = model
@@ -69,23 +62,20 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
     app.state.service = service
     add_rest(app, service)
     add_pages(app)
-    app.add_middleware(StreamsFirst, endpoint=StreamEndpoint(service))
+    app.add_middleware(_streams_first, endpoint=StreamEndpoint(service))
     return app
 
 
-class StreamsFirst:
+def _streams_first(app: ASGIApp, endpoint: StreamEndpoint) -> ASGIApp:
     """Pass WebSockets to their endpoint, past the middlewares and routes of REST.
 
     Otherwise each session would keep the frames of all their calls in memory until it ends.
     """
 
-    def __init__(self, app: ASGIApp, endpoint: StreamEndpoint) -> None:
-        self._app = app
-        self._endpoint = endpoint
+    async def passed(scope: Scope, receive: Receive, send: Send) -> None:
+        await (endpoint if scope["type"] == "websocket" else app)(scope, receive, send)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._endpoint if scope["type"] == "websocket" else self._app
-        await app(scope, receive, send)
+    return passed
 
 
 def _languages(loading: Loading) -> dict[str, LanguageFile]:
@@ -113,21 +103,19 @@ def _check_languages(
 def _served(
     checkpoint: Checkpoint,
     runtime: Runtime,
-    *,
     settings: Settings,
-    metrics: Metrics,
     languages: Mapping[str, LanguageFile],
+    *,
+    metrics: Metrics,
     keys: Sequence[str],
 ) -> RunningModel:
     """Return a model with its engine, and the languages whose letters it has; a classifier none."""
     metadata = checkpoint.metadata
     config = metadata.config
-    if config.kind == "classifier":
-        languages = {}
     languages = {
         name: language
         for name, language in languages.items()
-        if not language.about.lacking(config.labels)
+        if config.kind == "transcriber" and not language.about.lacking(config.labels)
     }
     known = [ANSWERS, checkpoint.digest, *(language.digest for language in languages.values())]
     digest = hashlib.sha256("\n".join(known).encode()).hexdigest()

@@ -23,8 +23,6 @@ class Loading:
     """What is being loaded, in the order of the settings; each is given out once, and let go."""
 
     def __init__(self, settings: Settings) -> None:
-        """Begin."""
-
         def net(name: str) -> tuple[Checkpoint, Runtime]:
             path = checkpoints.find(name, settings.weights)
             checkpoint = checkpoints.read(path, threads=settings.threads)

@@ -138,13 +138,12 @@ class PageColumns(Message):
 
 def bounded(page: Layout) -> Layout:
     """Return a page that does not take too long to read; raise `OverLimitError` for another one."""
-    n_columns = sum(len(line.columns) for line in page.lines)
-    for count, allowed, what in (
-        (len(page.lines), MAX_LINES, "lines"),
-        (n_columns, MAX_COLUMNS, "columns in all lines"),
-    ):
-        if count > allowed:
-            raise OverLimitError(f"the page has {count} {what}, allowed: up to {allowed}")
+    n_lines, n_columns = len(page.lines), sum(len(line.columns) for line in page.lines)
+    if n_lines > MAX_LINES:
+        raise OverLimitError(f"the page has {n_lines} lines, allowed: up to {MAX_LINES}")
+    if n_columns > MAX_COLUMNS:
+        text = f"{n_columns} columns in all lines, allowed: up to {MAX_COLUMNS}"
+        raise OverLimitError(f"the page has {text}")
     return page
 
 
@@ -177,12 +176,8 @@ def read_line(line: PageLine, text: str, readings: Iterable[Letter | Word]) -> R
 
 def transcription(page: Layout, lines: Sequence[ReadLine]) -> Page:
     """Return a page whose lines were read."""
-    return Page(
-        text=_text([(line.block, line.text) for line in lines]),
-        width=page.width,
-        height=page.height,
-        lines=tuple(lines),
-    )
+    text = _text((line.block, line.text) for line in lines)
+    return Page(text=text, width=page.width, height=page.height, lines=tuple(lines))
 
 
 def _text(lines: Iterable[tuple[int, str]]) -> str:
@@ -223,18 +218,16 @@ def corners(box: NDArray[np.float64]) -> Box:
 # hOCR and ALTO: a line's objects take ten times the memory of their XML, so each line becomes XML
 # before the next comes
 
-ATTRIBUTE: Final = str.maketrans(  # to what stands in the values of XML's attributes
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
-    | {"\r": "&#13;", "\n": "&#10;", "\t": "&#09;"}
-)
+IN_ATTRIBUTES: Final = {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#09;"}  # escaped too
 ALTO: Final = "http://www.loc.gov/standards/alto/ns-v4#"
 
 
 def _element(tag: str, /, *content: str, **attributes: str) -> str:
     """Return an element as XML; `content` is the XML inside it."""
-    parts = [f' {name}="{value.translate(ATTRIBUTE)}"' for name, value in attributes.items()]
+    values = {name: escape(value, IN_ATTRIBUTES) for name, value in attributes.items()}
+    start = f"<{tag}" + "".join(f' {name}="{value}"' for name, value in values.items())
     inside = "".join(content)
-    return "".join([f"<{tag}", *parts, *((">", inside, f"</{tag}>") if inside else (" />",))])
+    return f"{start}>{inside}</{tag}>" if inside else f"{start} />"
 
 
 def _blocks(

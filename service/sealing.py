@@ -37,17 +37,17 @@ class Sealer:
     def __init__(
         self, keys: Sequence[str], purpose: str, clock: Callable[[], float] = time.time
     ) -> None:
-        """Derive the AES keys.
+        """Derive the AES keys from one or more texts of 32 random bytes: the first seals, all open.
 
-        Args:
-            keys: the first seals, all open; at least one, of 32 random bytes or more.
-            purpose: a seal for another purpose is refused.
-            clock: seconds since 1970.
+        A seal for another `purpose` is refused.
         """
-        derived = [_derived(key, purpose) for key in keys]
-        self._first = derived[0][0]
-        self._ciphers = {number: AESGCM(key) for number, key in derived}
-        self._clock = clock
+        self._ciphers: dict[bytes, AESGCM] = {}  # by the key's number, which says nothing of it
+        for key in keys:
+            size, info = NUMBER_BYTES + AES_BYTES, f"inkstream {purpose}".encode()
+            derived = HKDF(SHA256(), size, salt=None, info=info).derive(key.encode())
+            self._ciphers[derived[:NUMBER_BYTES]] = AESGCM(derived[NUMBER_BYTES:])
+        self._first = next(iter(self._ciphers))
+        self._clock = clock  # seconds since 1970
 
     def seal(self, content: bytes, client: bytes, lifetime_s: float) -> str:
         """Return content as a text that can be opened for so long, for this client's credential."""
@@ -82,10 +82,3 @@ class Sealer:
 def random_key() -> str:
     """Return a key for a server that was given none."""
     return secrets.token_urlsafe(AES_BYTES)
-
-
-def _derived(key: str, purpose: str) -> tuple[bytes, bytes]:
-    """Return the number of a key, which says nothing of it, and the key for AES."""
-    kdf = HKDF(SHA256(), NUMBER_BYTES + AES_BYTES, salt=None, info=f"inkstream {purpose}".encode())
-    derived = kdf.derive(key.encode())
-    return derived[:NUMBER_BYTES], derived[NUMBER_BYTES:]

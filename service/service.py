@@ -37,10 +37,9 @@ class RunningModel:
 
         Raises `ValueRefusedError` for one that is not served.
         """
-        language = query.get("language")
-        if language is None:
+        if "language" not in query:
             return self.options
-        return Options.of({"language": language}, self.session_model)
+        return Options.of({"language": query["language"]}, self.session_model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,10 @@ class Service:
         if name is None:
             suitable = (model for model in self.models.values() if model.info.kind == kind)
             return next(suitable, next(iter(self.models.values())))
-        try:
-            return self.models[name]
-        except KeyError:
+        if name not in self.models:
             known = ", ".join(self.models)
-            raise ModelUnknownError(f"no model {name[:100]!r}, served: {known}") from None
+            raise ModelUnknownError(f"no model {name[:100]!r}, served: {known}")
+        return self.models[name]
 
     def model_of_kind(self, name: str | None, kind: Kind, needed_by: str) -> RunningModel:
         """Return what `model` does; raise `ValueRefusedError` for a model of the other kind."""

@@ -154,18 +154,14 @@ class Settings(Limits, ServerSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        cls, settings_cls: type[BaseSettings], *_: Any, **sources: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return flags, environment, and the TOML file that one of these two names."""
-        path = init_settings().get("config") or env_settings().get("config")
+        flags, environment = sources["init_settings"], sources["env_settings"]
+        path = flags().get("config") or environment().get("config")
         names = cls.model_fields.keys() - {"config"}  # a file names no other
         values = _read_toml(Path(path), names) if path else {}
-        return init_settings, env_settings, InitSettingsSource(settings_cls, values)
+        return flags, environment, InitSettingsSource(settings_cls, values)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -184,9 +180,17 @@ class Settings(Limits, ServerSettings):
         cls, keys: tuple[SecretStr, ...], info: ValidationInfo
     ) -> tuple[SecretStr, ...]:
         for number, key in enumerate(keys, 1):
-            fault = _fault_of_key(key.get_secret_value(), seals=info.field_name == "resume_keys")
-            if fault is not None:
-                raise ValueError(f"key {number} {fault}")
+            text = key.get_secret_value()
+            if text == MASK:
+                fault = "was masked when it was printed: write the key itself"
+            elif info.field_name == "resume_keys" and len(text) < 32:  # 32 random bytes have more
+                command = "`openssl rand -base64 32` makes one"
+                fault = f"has {len(text)} characters, expected at least 32: {command}"
+            elif info.field_name == "api_keys" and not (text and {*text} <= TOKEN_CHARACTERS):
+                fault = "has other characters than letters, digits and !#$%&'*+-.^_`|~"
+            else:
+                continue
+            raise ValueError(f"key {number} {fault}")
         return keys
 
     @field_validator("trusted_proxies")
@@ -285,21 +289,6 @@ class Settings(Limits, ServerSettings):
 
 def _plain(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-
-def _fault_of_key(key: str, *, seals: bool) -> str | None:
-    """Return what is wrong with a key for the API, or with one that seals snapshots."""
-    if key == MASK:
-        return "was masked when it was printed: write the key itself"
-    if seals:
-        if len(key) >= 32:  # 32 random bytes have more, as text
-            return None
-        return (
-            f"has {len(key)} characters, expected at least 32: `openssl rand -base64 32` makes one"
-        )
-    if key and TOKEN_CHARACTERS.issuperset(key):
-        return None
-    return "has other characters than letters, digits and !#$%&'*+-.^_`|~"
 
 
 def environment_without_settings() -> dict[str, str]:

@@ -73,13 +73,10 @@ def configure(
 ) -> None:
     """Send all logs of the process to `stream` in one format.
 
-    Args:
-        log_format: "terminal" (colours only where a terminal reads them) or "json".
-        level: the least level that is written: debug, info, warning, error.
-        stream: where to; None is standard error, so that output stays clean.
-        worker: number of this process among those that serve, which each line then has.
+    Only a terminal gets colours. `level` is the least that is written; `worker` is the number of
+    this process among those that serve, which each line then has.
     """
-    target = stream or sys.stderr
+    target = stream or sys.stderr  # so that output stays clean
     renderers: list[structlog.typing.Processor] = [
         structlog.dev.ConsoleRenderer(
             colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -102,7 +99,7 @@ def configure(
     for name in ("python_multipart", "PIL"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="PIL")
-    logging.captureWarnings(True)  # else they are written to standard error by who causes them
+    logging.captureWarnings(True)  # else Python writes them to standard error
     # Warnings of uvicorn go to the root's handler, once; below that level it logs query strings.
     uvicorn = logging.getLogger("uvicorn")
     uvicorn.setLevel(max(logging.WARNING, logging.root.level))

@@ -1,6 +1,6 @@
 """Processes for work that can run away: each has limits of time and memory, and can be killed.
 
-A page worker is a Python process of its own that runs one module, which calls `page_worker.serve`.
+A page worker is a Python process of its own that runs one module, which calls `worker.serve`.
 It is started when it is needed and ends when it was idle for a while, so an idle server has none.
 It does not inherit the settings in the environment, and so no keys; what it sends is bytes, and
 nothing of it is unpickled.
@@ -20,7 +20,7 @@ from inkstream.service.page_workers.turns import Turns
 from inkstream.service.protocol.errors import OverLimitError, StoppingError, UnreadableError
 from inkstream.service.settings import Settings, environment_without_settings
 
-WALL_S_PER_CPU_S: Final = 6  # that a request may take
+WALL_S_PER_CPU_S: Final = 6  # then a worker is killed, however little the machine let it compute
 IDLE_S: Final = 10.0  # after which a worker ends: starting one takes half a second
 MAX_ANSWER_BYTES: Final = 64 << 20
 MAX_CLIENT_WAITING_REQUESTS: Final = 8
@@ -33,19 +33,11 @@ class PageWorkers:
     """A few page workers for the requests of all clients; used on one event loop."""
 
     def __init__(self, module: str, settings: Settings) -> None:
-        """Prepare; no worker is started yet. `module` calls `page_worker.serve`.
-
-        A request may take `page_worker_cpu_s` seconds of processor time. Its worker is killed after
-        `WALL_S_PER_CPU_S` times as long, however little the machine let it compute.
-        """
+        """Prepare; no worker is started yet. `module` calls `worker.serve`."""
         self._cpu_s = settings.page_worker_cpu_s
         limits = map(str, (settings.page_worker_memory_bytes, self._cpu_s))
         self._command = [sys.executable, "-P", "-m", module, *limits]
-        self._turns = Turns(
-            settings.page_workers,
-            max_waiting=32,
-            max_waiting_per_client=MAX_CLIENT_WAITING_REQUESTS,
-        )
+        self._turns = Turns(settings.page_workers, 32, MAX_CLIENT_WAITING_REQUESTS)
         self._workers: set[_Worker] = set()
         self._idle: list[_Worker] = []  # the one that was used last at the end
         self._stopped = False
@@ -55,8 +47,7 @@ class PageWorkers:
     ) -> bytes:
         """Return a worker's answer to a request of the address `client`.
 
-        If this is cancelled, the worker is killed. The second step of what `has_begun` waits for
-        its turn however many wait.
+        If this is cancelled, the worker is killed. For `has_begun` see `Turns.turn`.
 
         Raises:
             OverLimitError: it takes longer than allowed.
@@ -98,8 +89,8 @@ class PageWorkers:
             return StoppingError("the server has stopped")
         exit_code = worker.process.wait()
         if exit_code == -signal.SIGXCPU:
-            limit = f"{self._cpu_s} s of processor time"
-            return OverLimitError(f"reading this body takes more than {limit}, the most allowed")
+            text = f"reading this body takes more than {self._cpu_s} s of processor time"
+            return OverLimitError(f"{text}, the most allowed")
         log.error("page worker ended without an answer", exit_code=exit_code, reason=str(error))
         return UnreadableError(UNREADABLE)
 

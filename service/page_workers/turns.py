@@ -22,8 +22,7 @@ LONG_WORK_MEMORY_S: Final = 60.0  # after which such work is forgotten
 class Turns:
     """Slots for work of many clients; used on one event loop."""
 
-    def __init__(self, n_slots: int, *, max_waiting: int, max_waiting_per_client: int) -> None:
-        """Let `n_slots` pieces of work run at once; the others wait, so many of all clients."""
+    def __init__(self, n_slots: int, max_waiting: int, max_waiting_per_client: int) -> None:
         self._slots = asyncio.Semaphore(n_slots)
         self._n_per_client = max(1, n_slots - 1)
         self._share_of_long_work = asyncio.Semaphore(self._n_per_client)

@@ -6,19 +6,17 @@ A page worker makes the answer about a page: see `work`.
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import Field, RootModel
 
 from inkstream.service.pages import Letter, Page, Word
 from inkstream.service.protocol import server_messages as messages
-from inkstream.service.protocol.descriptions import describe
+from inkstream.service.rest.errors import Described
 from inkstream.service.rest.inputs import Input
 from inkstream.service.rest.recognition import Answers, Encoder, ordered_pairs
 
 
-class Classification(BaseModel):
+class Classification(Described):
     """What a classifier read in an image, columns or strokes."""
-
-    model_config = ConfigDict(json_schema_extra=describe)
 
     type: Literal["classification"]
     label: str
@@ -33,10 +31,8 @@ class Classification(BaseModel):
     """Where the input looks like a line or a page: what to try. Else left out."""
 
 
-class Transcription(BaseModel):
+class Transcription(Described):
     """What a transcriber read in an image, columns or strokes."""
-
-    model_config = ConfigDict(json_schema_extra=describe)
 
     type: Literal["transcription"]
     text: str
@@ -57,7 +53,7 @@ class Recognition(
     """The answer of the model that suits the input; its `type` says which one it is."""
 
 
-async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: Encoder) -> bytes:
+async def answer_json(answers: Answers, came: Input, encoder: Encoder) -> bytes:
     """Return a `Transcription` or a `Classification` as JSON."""
     about: dict[str, Any]
     if answers.text is not None:
@@ -77,7 +73,7 @@ async def answer_json(answers: Answers, came: Input, with_curve: bool, encoder: 
             "label": probabilities[0][0],
             "probabilities": probabilities,
         }
-        if with_curve:
+        if answers.curve:
             about["curve"] = answers.curve
     about["columns"] = len(came.columns)
     if came.hint:

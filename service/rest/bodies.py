@@ -84,51 +84,51 @@ class BodyReader:
         self._timeout_s = 0.8 * service.settings.body_timeout_s
         self._free_bytes = 4 * limits.max_body_bytes  # that all bodies together may take
         self._held_bytes: Counter[str] = Counter()  # by client
-        self._turns = Turns(
-            1,
-            max_waiting=limits.max_sessions,
-            max_waiting_per_client=limits.max_sessions_per_client,
-        )
+        self._turns = Turns(1, limits.max_sessions, limits.max_sessions_per_client)
 
     @asynccontextmanager
     async def columns(self, request: Request, model: RunningModel | None) -> AsyncIterator[Input]:
         """Read an image, columns or strokes for a model, or for the one that suits them if None.
 
-        Their memory is reserved until the block ends. Raises an `InputError` or a `ServiceError`
-        that says what came and what is allowed.
+        Until the block ends, the request counts as a session, and memory is reserved. Raises an
+        `InputError` or a `ServiceError` that says what came and what is allowed.
         """
-        came = await self._read(request, self._task(request, model))
-        assert isinstance(came, Input)
-        # A column takes its bytes twice, the second time in messages; and of a classifier, which
-        # may answer each of them, its result.
-        n_bytes = 2 * came.columns.nbytes
-        if self._service.models[came.model].info.kind == "classifier":
-            n_bytes += 1024 * len(came.columns)
-        with self._memory(address_of(request)) as reserve:
-            reserve(n_bytes)
-            yield came
+        client = address_of(request)
+        async with self._service.sessions.admit_request(client):
+            came = await self._read(request, self._task(request, model))
+            assert isinstance(came, Input)
+            # A column takes its bytes twice, the second time in messages; and of a classifier,
+            # which may answer each of them, its result.
+            n_bytes = 2 * came.columns.nbytes
+            if self._service.models[came.model].info.kind == "classifier":
+                n_bytes += 1024 * len(came.columns)
+            with self._memory(client) as reserve:
+                reserve(n_bytes)
+                yield came
 
     @asynccontextmanager
     async def page(self, request: Request, model: RunningModel) -> AsyncIterator[Page]:
         """Read the image of a page and find its lines; holds and raises as `columns` does."""
-        page = await self._read(request, replace(self._task(request, model), is_page=True))
-        assert isinstance(page, Page)
-        with self._memory(address_of(request)) as reserve:
-            reserve(2 * sum(line.columns.nbytes for line in page.lines))
-            yield page
+        client = address_of(request)
+        async with self._service.sessions.admit_request(client):
+            page = await self._read(request, self._task(request, model, is_page=True))
+            assert isinstance(page, Page)
+            with self._memory(client) as reserve:
+                reserve(2 * sum(line.columns.nbytes for line in page.lines))
+                yield page
 
     async def rendered(self, request: Request, rendering: Rendering) -> str:
         """Return the answer about a page, made by a page worker; raises as `columns` does."""
         outcome = await self._work(request, Job(rendering=rendering), has_begun=True)
         return outcome.text or ""
 
-    def _task(self, request: Request, model: RunningModel | None) -> Task:
+    def _task(self, request: Request, model: RunningModel | None, *, is_page: bool = False) -> Task:
         kinds: tuple[Kind | None, ...] = (None, "classifier", "transcriber")
         models = [model] if model else [self._service.model(None, kind) for kind in kinds]
         limits = self._service.limits
         return Task(
             content_type=request.headers.get("content-type", ""),
-            is_page=False,
+            is_page=is_page,
             models={model.info.name: model.session_model.config for model in models},
             max_pixels=limits.max_image_pixels,
             max_columns=limits.max_line_columns,
@@ -140,10 +140,9 @@ class BodyReader:
         Where reading fails unexpectedly, this body alone is refused, with `UnreadableError`.
         """
         kind = media_type(task.content_type)
-        others = ("application/octet-stream", FORM, JSON)
-        if not kind.startswith("image/") and kind not in ("", *others):
-            allowed = ", ".join(("image/*", *others))
-            raise ImageError(f"content type is {kind[:100]}, allowed: {allowed}")
+        allowed = ("image/*", "application/octet-stream", FORM, JSON)
+        if not kind.startswith("image/") and kind not in ("", *allowed):
+            raise ImageError(f"content type is {kind[:100]}, allowed: {', '.join(allowed)}")
         client = address_of(request)
         with self._memory(client) as reserve:
             body = await self._receive(request, kind, reserve)
@@ -213,9 +212,7 @@ class BodyReader:
             yield reserve
         finally:
             self._free_bytes += n_reserved
-            self._held_bytes[client] -= n_reserved
-            if not self._held_bytes[client]:
-                del self._held_bytes[client]
+            self._held_bytes -= Counter({client: n_reserved})  # which leaves out clients with none
 
     async def _receive(
         self, request: Request, kind: str, reserve: Callable[[int], None]
@@ -238,9 +235,8 @@ class BodyReader:
             async with asyncio.timeout(min(PACE_S, self._timeout_s)) as timeout:
                 async for chunk in request.stream():
                     if len(body) + len(chunk) > max_bytes:
-                        raise OverLimitError(
-                            f"the {name} has more than {max_bytes} bytes, allowed: up to that"
-                        )
+                        text = f"the {name} has more than {max_bytes} bytes, allowed: up to that"
+                        raise OverLimitError(text)
                     reserve(len(chunk))
                     body += chunk
                     if len(body) - paced >= PACE_BYTES:

@@ -23,10 +23,14 @@ UNKNOWN_PARAMETER: Final = "unknown_parameter"  # a validation error whose text 
 log = get_logger()
 
 
-class ErrorDetail(BaseModel):
-    """What went wrong."""
+class Described(BaseModel):
+    """A part of an answer or a body; the text below each of its fields describes it."""
 
     model_config = ConfigDict(json_schema_extra=describe)
+
+
+class ErrorDetail(Described):
+    """What went wrong."""
 
     code: str
     """Stable; compare this one."""
@@ -48,11 +52,7 @@ def request_id_of(request: Request) -> str:
 
 
 def error_response(
-    status: int,
-    code: str,
-    message: str,
-    request_id: str,
-    headers: Mapping[str, str] | None = None,
+    status: int, code: str, message: str, request_id: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return an error as REST and a refused WebSocket answer it."""
     known = {REQUEST_ID_HEADER: request_id}

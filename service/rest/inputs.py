@@ -156,8 +156,7 @@ def file_of_form(content_type: str, body: bytes | bytearray) -> bytes:
                 came = ", ".join(map(repr, form)) or "nothing"
                 text = f"the multipart body holds {came:.100}, expected a part 'file'"
                 raise MessageError(text)
-            data = await file.read()
-            if not data:
+            if not (data := await file.read()):
                 raise MessageError("the file is empty, expected an image")
             return data
         finally:

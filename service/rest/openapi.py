@@ -9,13 +9,12 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, Field, RootModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from inkstream.service import installed_version
-from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS
-from inkstream.service.rest.errors import ErrorBody
+from inkstream.service.rest.errors import Described, ErrorBody
 
 Responses = dict[int | str, dict[str, Any]]
 Extra = dict[str, Any]  # keyword arguments of a FastAPI route
@@ -23,19 +22,15 @@ Extra = dict[str, Any]  # keyword arguments of a FastAPI route
 REF: Final = "#/components/schemas/{model}"
 
 
-class ColumnsBody(BaseModel):
+class ColumnsBody(Described):
     """Columns of one character or line of writing."""
-
-    model_config = ConfigDict(json_schema_extra=describe)
 
     columns: Annotated[list[list[Annotated[int, Field(ge=0, le=255)]]], Field(min_length=1)]
     """Oldest first, each of the model's column_height pixels, top to bottom: 255 = ink."""
 
 
-class StrokesBody(BaseModel):
+class StrokesBody(Described):
     """Complete strokes of a pen."""
-
-    model_config = ConfigDict(json_schema_extra=describe)
 
     strokes: list[list[Annotated[list[float], Field(min_length=2, max_length=2)]]]
     """The points of each, [x, y]: x to the right, y downwards."""
@@ -122,11 +117,7 @@ PAGE_TEXTS: Final = {"text/vnd.hocr+html": TEXT, "application/xml": TEXT}  # wit
 # else its client imports a model of the form that it does not make.
 _IMAGE: Final = {
     "multipart/form-data": {
-        "schema": {
-            "type": "object",
-            "required": ["file"],
-            "properties": {"file": BINARY["schema"]},
-        }
+        "schema": {"type": "object", "required": ["file"], "properties": {"file": BINARY["schema"]}}
     },
     "application/octet-stream": BINARY,
     "image/*": BINARY,

@@ -110,8 +110,7 @@ async def recognize(
         step = model.session_model.limits.max_message_columns
         sent: list[str | bytes] = [json.dumps({"type": "configure", **options})]
         sent += [columns[i : i + step].tobytes() for i in range(0, len(columns), step)]
-        sent.append(json.dumps({"type": "flush"}))
-        for message in sent:
+        for message in (*sent, json.dumps({"type": "flush"})):
             model.engine.receive(member, message, time.monotonic())
         await answers.complete
     finally:

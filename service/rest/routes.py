@@ -34,20 +34,15 @@ from inkstream.service import installed_version
 from inkstream.service.observe.logs import get_logger
 from inkstream.service.observe.tracing import TRACEPARENT, trace_of
 from inkstream.service.pages import Page, PageColumns, columns_of
-from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS, StoppingError, ValueRefusedError
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest import openapi
-from inkstream.service.rest.answers import (
-    Classification,
-    Recognition,
-    Transcription,
-    answer_json,
-)
+from inkstream.service.rest.answers import Classification, Recognition, Transcription, answer_json
 from inkstream.service.rest.bodies import BodyReader, address_of, while_connected
 from inkstream.service.rest.errors import (
     REQUEST_ID_HEADER,
     UNKNOWN_PARAMETER,
+    Described,
     add_error_handlers,
     error_response,
     request_id_of,
@@ -148,10 +143,8 @@ class RecognizeParameters(ClassifyParameters, PageParameters):
         return "classifier" if self.curve else None
 
 
-class Models(BaseModel):
+class Models(Described):
     """This server and its models."""
-
-    model_config = ConfigDict(json_schema_extra=describe)
 
     version: str
     """Of the server."""
@@ -161,10 +154,8 @@ class Models(BaseModel):
     """Whole pages are read: always, for clients that look here before they send one."""
 
 
-class Token(BaseModel):
+class Token(Described):
     """What a web page sends in the place of a key."""
-
-    model_config = ConfigDict(json_schema_extra=describe)
 
     token: str
     """Goes where a key goes, for streams and for all calls but this one."""
@@ -180,8 +171,21 @@ class Status(BaseModel):
 
 def add_rest(app: FastAPI, service: Service) -> None:
     """Add all REST routes to `app`, and the shape of its errors."""
+
+    async def check_access(request: Request) -> None:
+        headers = request.headers
+        service.access.check_origin(headers.get("origin"), headers.get("host"))
+        service.access.check_key(headers.get("authorization"))
+
+    # This one describes the header, which `check_access` reads.
+    bearer = HTTPBearer(auto_error=False, description="An API key or a token, where keys are set.")
+    router = APIRouter(dependencies=[Depends(check_access), Depends(bearer)])
+    bodies = BodyReader(service)
+    _add_reading(router, service, bodies)
+    _add_columns(router, service, bodies)
+    _add_models(router, service)
+    app.include_router(router)
     add_error_handlers(app, service.metrics)
-    app.include_router(_router(service))
     _add_operators(app, service)
     _add_descriptions(app)
     app.openapi = lambda: (  # type: ignore[method-assign]
@@ -198,24 +202,6 @@ def add_rest(app: FastAPI, service: Service) -> None:
     app.add_middleware(Requests, service=service)  # the outermost: it sees every answer
 
 
-def _router(service: Service) -> APIRouter:
-    """Return the router of the calls that need access."""
-
-    async def check_access(request: Request) -> None:
-        headers = request.headers
-        service.access.check_origin(headers.get("origin"), headers.get("host"))
-        service.access.check_key(headers.get("authorization"))
-
-    # This one describes the header, which `check_access` reads.
-    bearer = HTTPBearer(auto_error=False, description="An API key or a token, where keys are set.")
-    router = APIRouter(dependencies=[Depends(check_access), Depends(bearer)])
-    bodies = BodyReader(service)
-    _add_reading(router, service, bodies)
-    _add_columns(router, service, bodies)
-    _add_models(router, service)
-    return router
-
-
 def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> None:
     encoder = Encoder()
 
@@ -225,26 +211,19 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         query: CharactersParameter,
         curve: bool = False,
     ) -> Response:
-        client = address_of(request)
+        client, request_id = address_of(request), request_id_of(request)
         options = query.options | {"results": "column" if curve else "message"}
-        async with (
-            service.sessions.admit_request(client),
-            bodies.columns(request, model) as came,
-        ):
+        async with bodies.columns(request, model) as came:
             model = service.models[came.model]
-            work = recognize(model, request_id_of(request), client, came.columns, options)
+            work = recognize(model, request_id, client, came.columns, options)
             answers = await while_connected(request, work)
-            return Response(await answer_json(answers, came, curve, encoder), media_type=JSON)
+            return Response(await answer_json(answers, came, encoder), media_type=JSON)
 
     async def read_page(request: Request, model: RunningModel, query: PageParameters) -> Response:
-        client, options = address_of(request), query.options | {"results": "none"}
-        async with (
-            service.sessions.admit_request(client),
-            bodies.page(request, model) as page,
-        ):
-            work = recognize_page(
-                model, request_id_of(request), client, page, options, encoder=encoder
-            )
+        client, request_id = address_of(request), request_id_of(request)
+        options = query.options | {"results": "none"}
+        async with bodies.page(request, model) as page:
+            work = recognize_page(model, request_id, client, page, options, encoder=encoder)
             lines = await while_connected(request, work)
             text = await bodies.rendered(request, Rendering(query.form, page, lines))
             return Response(text, media_type=FORMS[query.form][1])
@@ -292,10 +271,8 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
 
 
 def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> None:
-    name = {
-        "schema": {"type": "string"},
-        "description": "Name of the model that the columns are for.",
-    }
+    description = "Name of the model that the columns are for."
+    name = {"schema": {"type": "string"}, "description": description}
     media = {
         "content": {"application/octet-stream": openapi.BINARY},
         "headers": {"x-inkstream-model": name},
@@ -310,10 +287,7 @@ def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         Oldest first, each of the model's column_height bytes, top to bottom: 0 = paper, 255 = ink.
         """
         model = service.model(query.model) if query.model is not None else None
-        async with (
-            service.sessions.admit_request(address_of(request)),
-            bodies.columns(request, model) as came,
-        ):
+        async with bodies.columns(request, model) as came:
             headers = {"x-inkstream-model": came.model}
             columns = came.columns[:, : service.models[came.model].info.column_height]
             return Response(columns.tobytes(), 200, headers, "application/octet-stream")
@@ -322,10 +296,7 @@ def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> Non
     async def page_columns(request: Request, query: Annotated[ModelParameter, Query()]) -> Response:
         """Give the lines of a page as columns, which a stream can read."""
         model = service.model_of_kind(query.model, "transcriber", "/v1/page/columns")
-        async with (
-            service.sessions.admit_request(address_of(request)),
-            bodies.page(request, model) as page,
-        ):
+        async with bodies.page(request, model) as page:
             height = model.info.column_height
             body = await asyncio.to_thread(lambda: columns_of(page, height).model_dump_json())
         return Response(body, media_type=JSON)

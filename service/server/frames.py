@@ -22,8 +22,7 @@ from inkstream.service.websocket import DIRECT
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A  # whole frames: RFC 6455, 5.2
 WHOLE: Final = 0x80  # set in the last frame of a message
-FIRST: Final = {0x01, 0x02}  # frames that begin a message of several
-NEXT: Final = {0x80, 0x00}  # frames that continue one
+FIRST, NEXT = {0x01, 0x02}, {0x80, 0x00}  # frames that begin a message of several, or continue it
 MAX_CONTROL_BYTES: Final = 125  # RFC 6455, 5.5
 # The system doubles it, and a client can send so much ahead, which one turn may have to read.
 RECEIVE_BYTES: Final = 16 * 1024

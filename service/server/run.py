@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
@@ -63,8 +64,7 @@ def run(
 ) -> None:
     """Serve on these sockets until a signal comes; raise an `InkstreamError` if that fails.
 
-    `loading` has begun to load what the settings name, or None. A worker has a `balance` with the
-    others, and a `supervisor`.
+    `loading` has begun to load what the settings name. For the others see `Server`.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     app = create_app(settings, loading)
@@ -120,8 +120,8 @@ class Server(uvicorn.Server):
         self,
         config: Config,
         service: Service,
-        balance: Balance | None = None,
-        supervisor: Connection | None = None,
+        balance: Balance | None = None,  # with the other workers
+        supervisor: Connection | None = None,  # of a worker
     ) -> None:
         super().__init__(config)
         self._service = service
@@ -133,17 +133,17 @@ class Server(uvicorn.Server):
         """Begin to serve, and tell where: the log, and a supervisor."""
         await super().startup([])  # we accept ourselves
         if threading.current_thread() is threading.main_thread():  # the only one with signals
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._note_hangup)
+            note = partial(log.info, "hang-up ignored", signal="SIGHUP", stop_with="SIGTERM")
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, note)
         gc.freeze()  # what is loaded stays: collections need not walk over it again
         self._thresholds = gc.get_threshold()
         gc.set_threshold(*self._thresholds[:2], 1_000_000_000)  # `_collect` does so instead
         self._collected_s = self._collect_next_s = time.monotonic()
-        self._connections = Connections(
-            self._service.settings, self._service.metrics, self._balance
-        )
+        settings, metrics = self._service.settings, self._service.metrics
+        self._connections = Connections(settings, metrics, self._balance)
         self._acceptor = Acceptor(sockets or [], self._connections, self._new_connection)
         self._acceptor.start()
-        self._service.metrics.accepts(True)
+        metrics.accepts(True)
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
             name = f"[{host}]" if ":" in host else host
@@ -173,9 +173,6 @@ class Server(uvicorn.Server):
         connection = HttpConnection(self.config, self.server_state, self.lifespan.state)
         connection.peer = peer
         return connection
-
-    def _note_hangup(self) -> None:
-        log.info("hang-up ignored", signal="SIGHUP", stop_with="SIGTERM")
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Drain on the first signal, stop at once on the second; either way exit normally.

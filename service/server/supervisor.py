@@ -24,12 +24,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from prometheus_client.multiprocess import mark_process_dead
 from pydantic import SecretStr
 
 from inkstream.model.errors import ConfigError, InkstreamError
 from inkstream.service.access import GOAWAY_SHARE
 from inkstream.service.observe import logs
-from inkstream.service.observe.metrics import forget_gauges
 from inkstream.service.sealing import random_key
 from inkstream.service.server.balance import MAX_WORKERS, Balance
 from inkstream.service.server.listeners import listen, warn_if_open_to_all
@@ -55,9 +55,8 @@ class Supervisor:
     """The workers of one service: which live, and which of them start, serve and end."""
 
     def __init__(self, load: Callable[[], Settings], folder: Path) -> None:
-        """Listen; no worker is started yet. `folder` is an empty one that all workers share."""
         self._load = load
-        self._folder = folder
+        self._folder = folder  # an empty one that all workers share
         self._logs = ExitStack()
         self._resume_key = SecretStr(random_key())  # of all workers, where none is set
         self._settings = self._earlier = self._read_settings()
@@ -81,10 +80,15 @@ class Supervisor:
                 ready = wait([signals, *connections], self._patience_s())
                 if signals in ready:
                     for number in signals.recv(64):
-                        self._obey(number)
+                        if number != signal.SIGHUP:
+                            self._stop()
+                        elif not self._n_stops:
+                            self._replace()
                 for worker in [worker for worker in self._workers if worker.connection in ready]:
                     self._hear(worker)
-                self._kill_late()
+                for worker in self._workers:
+                    if time.monotonic() >= worker.deadline_s:
+                        worker.kill("it took too long and was killed")
         finally:
             for worker in self._workers:
                 worker.process.kill()
@@ -134,30 +138,19 @@ class Supervisor:
         if was_replacing and not self._is_replacing:
             log.info("workers replaced", workers=self._settings.workers)
 
-    def _kill_late(self) -> None:
-        for worker in self._workers:
-            if time.monotonic() >= worker.deadline_s:
-                worker.reason = "it took too long and was killed"
-                worker.end()
-
     def _patience_s(self) -> float | None:
         """Return for how long nothing is to be done; None is until something comes."""
         now_s = time.monotonic()
-        due_s = min((worker.deadline_s for worker in self._workers), default=math.inf)
+        dues_s = [worker.deadline_s for worker in self._workers]
         if now_s < self._start_at_s:
-            due_s = min(due_s, self._start_at_s)
+            dues_s.append(self._start_at_s)
+        due_s = min(dues_s, default=math.inf)
         return None if due_s == math.inf else max(0.0, due_s - now_s)
 
     # What comes
 
-    def _obey(self, signal_number: int) -> None:
-        """Do what a signal asks for."""
-        if signal_number != signal.SIGHUP:
-            self._stop()
-        elif not self._n_stops:
-            self._replace()
-
     def _stop(self) -> None:
+        """Have all workers drain, or end at once where that was begun before."""
         self._n_stops += 1
         for listener in self._listeners:
             listener.close()
@@ -203,10 +196,14 @@ class Supervisor:
     def _ended(self, worker: "_Worker") -> None:
         """Forget a worker that has ended, and note if it should not have."""
         exit_code = worker.wait()
+        if exit_code < 0:
+            meaning = f"ended by {signal.Signals(-exit_code).name}"
+        else:
+            meaning = f"ended with exit code {exit_code}"
         self._workers.remove(worker)
         Balance(self._folder, worker.number).leave()
-        forget_gauges(self._folder, worker.number)
-        reason = worker.reason or _meaning(exit_code)
+        mark_process_dead(worker.number, str(self._folder))  # its gauges; its counts are kept
+        reason = worker.reason or meaning
         if worker.is_leaving:
             if exit_code not in (0, -signal.SIGTERM):
                 self._faults += [f"worker {worker.number}: {reason}"] if self._n_stops else []
@@ -294,9 +291,9 @@ class _Worker:
         with suppress(OSError):  # it has just ended
             self.connection.send_bytes(b"")
 
-    def end(self) -> None:
-        """Kill it."""
-        self.deadline_s = math.inf
+    def kill(self, reason: str) -> None:
+        """Kill it; `reason` is for the log."""
+        self.reason, self.deadline_s = reason, math.inf
         self.process.kill()
 
     def wait(self) -> int:
@@ -308,12 +305,6 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
-
-
-def _meaning(exit_code: int) -> str:
-    if exit_code < 0:
-        return f"ended by {signal.Signals(-exit_code).name}"
-    return f"ended with exit code {exit_code}"
 
 
 @contextmanager

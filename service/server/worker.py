@@ -24,11 +24,8 @@ if TYPE_CHECKING:
 def main(number: int, folder: Path, descriptor: int, *listeners: int) -> None:
     """Serve as the supervisor says, until it says otherwise or ends.
 
-    Args:
-        number: of this worker.
-        folder: which all workers share.
-        descriptor: of the socket to the supervisor, from which the settings come.
-        listeners: descriptors of the listening sockets.
+    All workers share `folder`. The settings come from the supervisor's socket, `descriptor`;
+    `listeners` are descriptors too.
     """
     supervisor_id = os.getppid()
     with Connection(descriptor) as supervisor:

@@ -45,10 +45,7 @@ def local_ray(settings: Mapping[str, str], cores: int = 2, nodes: int = 1) -> It
                 # Without given ports Ray waits for them, 15 s at most.
                 ports = {name: free_port() for name in PORTS}
                 cluster.add_node(
-                    num_cpus=cores,
-                    object_store_memory=100 << 20,
-                    include_dashboard=False,
-                    **ports,
+                    num_cpus=cores, object_store_memory=100 << 20, include_dashboard=False, **ports
                 )
                 if not ray.is_initialized():  # The program would be lost with a node of its own.
                     ray.init(address=cluster.address, log_to_driver=False, configure_logging=False)

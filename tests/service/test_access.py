@@ -48,18 +48,20 @@ def test_each_of_the_keys_is_accepted(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "authorization", ["", "Bearer", "Bearer ", "Bearer on", "Bearer onetwo", "Basic one", "one"]
+    "authorization",
+    ["", "Bearer", "Bearer ", "Bearer on", "Bearer onetwo", "Basic one", "one", "Bearer \xff\xfe"],
 )
-def test_nothing_else_is_accepted(authorization: str) -> None:
-    with pytest.raises(UnauthorizedError):
-        access(api_keys="one,two").check_key(authorization)
-
-
-def test_a_key_is_never_repeated_in_an_error() -> None:
+def test_nothing_else_is_accepted_nor_repeated(authorization: str) -> None:
     with pytest.raises(UnauthorizedError) as caught:
-        access(api_keys="right").check_key("Bearer wrong-key", ["key.another"])
-    assert "wrong-key" not in str(caught.value)
-    assert "another" not in str(caught.value)
+        access(api_keys="one,two").check_key(authorization, ["key.another"])
+    for word in ("another", "onetwo"):
+        assert word not in str(caught.value)
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Basic one", "one"])
+def test_the_error_where_no_key_came_says_how_one_comes(authorization: str | None) -> None:
+    with pytest.raises(UnauthorizedError, match="no key came, expected the header"):
+        access(api_keys="one").check_key(authorization)
 
 
 # Tokens
@@ -81,33 +83,21 @@ def test_a_token_counts_as_the_key_that_made_it() -> None:
     assert "two" not in token
 
 
-def test_a_token_makes_no_tokens() -> None:
-    one = access(api_keys="one")
-    token, _ = one.new_token(one.check_key("Bearer one"))
-    with pytest.raises(UnauthorizedError):
-        one.check_key(f"Bearer {token}", tokens=False)
-
-
-def test_a_token_expires() -> None:
-    token, _ = access_at(1000.0, "one").new_token(access_at(1000.0, "one").check_key("Bearer one"))
-    access_at(1298.0, "one").check_key(f"Bearer {token}")
-    with pytest.raises(UnauthorizedError, match="it has expired"):
-        access_at(1301.0, "one").check_key(f"Bearer {token}")
-
-
-def test_a_token_is_void_once_its_key_is() -> None:
-    before = access_at(0.0, "old,new")
-    token, _ = before.new_token(before.check_key("Bearer old"))
-    with pytest.raises(UnauthorizedError):
-        access_at(1.0, "new").check_key(f"Bearer {token}")
-
-
-def test_tokens_outlast_a_rotation_of_the_sealing_keys_until_the_old_one_is_gone() -> None:
+def test_a_token_holds_for_its_time_while_its_key_and_what_sealed_it_do() -> None:
     other = "another one, thirty-two characters"
-    token, _ = access_at(0.0, "one").new_token(access_at(0.0, "one").check_key("Bearer one"))
-    access_at(1.0, "one", [other, KEY]).check_key(f"Bearer {token}")
-    with pytest.raises(UnauthorizedError, match="a key that this server does not have"):
-        access_at(1.0, "one", [other]).check_key(f"Bearer {token}")
+    then = access_at(1000.0, "one,two")
+    token, _ = then.new_token(then.check_key("Bearer one"))
+    for now_s, key, sealing in ((1298.0, "one", [KEY]), (1001.0, "one,three", [other, KEY])):
+        access_at(now_s, key, sealing).check_key(f"Bearer {token}")
+    for now_s, key, sealing, reason in (
+        (1301.0, "one", [KEY], "it has expired"),
+        (1001.0, "two", [KEY], "is not one of this server's"),
+        (1001.0, "one", [other], "a key that this server does not have"),
+    ):
+        with pytest.raises(UnauthorizedError, match=reason):
+            access_at(now_s, key, sealing).check_key(f"Bearer {token}")
+    with pytest.raises(UnauthorizedError):  # a token makes no tokens
+        then.check_key(f"Bearer {token}", tokens=False)
 
 
 def test_forged_tokens_are_refused() -> None:
@@ -122,11 +112,6 @@ def test_forged_tokens_are_refused() -> None:
         with pytest.raises(UnauthorizedError) as caught:
             one.check_key(f"Bearer {forged}")
         assert len(forged) < 20 or forged[6:] not in str(caught.value)
-
-
-def test_bytes_that_are_no_text_are_a_wrong_key() -> None:
-    with pytest.raises(UnauthorizedError):
-        access(api_keys="right").check_key(b"Bearer \xff\xfe".decode("latin-1"))
 
 
 def test_listed_origins_and_the_servers_own_are_allowed() -> None:
@@ -199,30 +184,16 @@ def test_any_name_is_allowed_off_loopback_and_by_a_star(settings: dict[str, str]
     access(**settings).check_addresses("evil.example", None)
 
 
-@pytest.mark.parametrize("client", ["192.0.2.1", "2001:db8::1", None])
-def test_addresses_of_clients_are_accepted_from_a_proxy(client: str | None) -> None:
-    access(trusted_proxies="10.0.0.0/8").check_addresses(None, client)
-
-
-@pytest.mark.parametrize(
-    "client", ["evil", "", "1.2.3.4.5", "x" * 10_000, "[::1", "unknown", "fe80::1%eth0"]
-)
-def test_a_proxy_that_forwards_no_address_is_refused(client: str) -> None:
-    with pytest.raises(ForwardedError, match="expected an address"):
-        access(trusted_proxies="10.0.0.0/8").check_addresses(None, client)
+def test_an_address_must_come_from_a_trusted_proxy() -> None:
+    behind = access(trusted_proxies="10.0.0.0/8")
+    for client in ("192.0.2.1", "2001:db8::1", None):
+        behind.check_addresses(None, client)
+    for client in ("evil", "", "1.2.3.4.5", "x" * 10_000, "[::1", "unknown", "fe80::1%eth0"):
+        with pytest.raises(ForwardedError, match="expected an address"):
+            behind.check_addresses(None, client)
 
 
 # Admission
-
-
-class GoawayClient:
-    """A client that keeps the times of its `goaway` messages."""
-
-    def __init__(self) -> None:
-        self.times_left_s: list[float] = []
-
-    def goaway(self, time_left_s: float) -> None:
-        self.times_left_s.append(time_left_s)
 
 
 def ignore(_time_left_s: float) -> None:
@@ -269,48 +240,49 @@ def test_the_sessions_of_a_client_and_of_all_are_bounded() -> None:
 
 
 async def test_a_drain_ends_when_all_sessions_have_ended_and_then_none_is_admitted() -> None:
-    sessions, client = Sessions(FEW, RecordingMetrics()), GoawayClient()
-    with sessions.admit("a", client.goaway):
+    sessions, times_left_s = Sessions(FEW, RecordingMetrics()), list[float]()
+    with sessions.admit("a", times_left_s.append):
         drain = asyncio.create_task(sessions.drain(3600))
         await asyncio.sleep(0)
         assert sessions.stopping
         assert not drain.done()
     async with asyncio.timeout(DEADLINE_S):
         await drain
-    assert client.times_left_s == pytest.approx([3600], abs=1)
+    assert times_left_s == pytest.approx([3600], abs=1)
     with pytest.raises(StoppingError):
         sessions.admit("b", ignore).__enter__()
 
 
 async def test_a_session_that_comes_while_others_end_gets_its_goaway_at_once() -> None:
-    sessions, late = Sessions(FEW, RecordingMetrics()), GoawayClient()
+    sessions, late_s = Sessions(FEW, RecordingMetrics()), list[float]()
     with sessions.admit("a", ignore):
         drain = asyncio.create_task(sessions.drain(3600))
         await asyncio.sleep(0)
-        with sessions.admit("b", late.goaway):
+        with sessions.admit("b", late_s.append):
             await asyncio.sleep(0)
-            (left_s,) = late.times_left_s
+            (left_s,) = late_s
             assert 3590 < left_s <= 3600
-        with sessions.admit("c", late.goaway):
+        with sessions.admit("c", late_s.append):
             pass
         await asyncio.sleep(0)  # nobody is left to be told
     async with asyncio.timeout(DEADLINE_S):
         await drain
-    assert late.times_left_s == [left_s]
+    assert late_s == [left_s]
 
 
 async def test_sessions_that_stay_get_a_second_goaway_without_time_left() -> None:
-    sessions, client = Sessions(FEW, RecordingMetrics()), GoawayClient()
-    with sessions.admit("a", client.goaway):
+    sessions, times_left_s = Sessions(FEW, RecordingMetrics()), list[float]()
+    with sessions.admit("a", times_left_s.append):
         await sessions.drain(0.01)
         assert len(sessions) == 1
-    assert client.times_left_s == pytest.approx([0.01, 0.0], abs=0.01)
+    assert times_left_s == pytest.approx([0.01, 0.0], abs=0.01)
 
 
 @pytest.mark.parametrize("is_busy", [False, True])
 async def test_goaways_come_one_after_the_other_within_a_share_of_the_time(is_busy: bool) -> None:
     limits = FEW.model_copy(update={"max_sessions": 8, "max_sessions_per_client": 8})
-    sessions, clients = Sessions(limits, RecordingMetrics()), [GoawayClient() for _ in range(8)]
+    sessions = Sessions(limits, RecordingMetrics())
+    times_left_s: list[list[float]] = [[] for _ in range(8)]
 
     async def work() -> None:
         while is_busy:
@@ -319,23 +291,24 @@ async def test_goaways_come_one_after_the_other_within_a_share_of_the_time(is_bu
 
     busy = asyncio.create_task(work())
     with ExitStack() as stack:
-        for client in clients:
-            stack.enter_context(sessions.admit("a", client.goaway))
+        for times_s in times_left_s:
+            stack.enter_context(sessions.admit("a", times_s.append))
         await sessions.drain(0.4)
     busy.cancel()
-    first = [client.times_left_s[0] for client in clients]
+    first = [times_s[0] for times_s in times_left_s]
     assert first == sorted(set(first), reverse=True)
     assert first[-1] > 0.2 or not is_busy
-    assert all(client.times_left_s[1:] == [0.0] for client in clients)
+    assert all(times_s[1:] == [0.0] for times_s in times_left_s)
 
 
 async def test_a_session_that_has_ended_gets_no_goaway() -> None:
-    sessions, clients = Sessions(FEW, RecordingMetrics()), [GoawayClient(), GoawayClient()]
-    with sessions.admit("a", clients[0].goaway):
-        with sessions.admit("b", clients[1].goaway):
+    sessions = Sessions(FEW, RecordingMetrics())
+    stays_s, leaves_s = list[float](), list[float]()
+    with sessions.admit("a", stays_s.append):
+        with sessions.admit("b", leaves_s.append):
             drain = asyncio.create_task(sessions.drain(3600))
             await asyncio.sleep(0)
         await asyncio.sleep(2 * GOAWAY_EVERY_S)
     async with asyncio.timeout(DEADLINE_S):
         await drain
-    assert [len(client.times_left_s) for client in clients] == [1, 0]
+    assert (len(stays_s), len(leaves_s)) == (1, 0)

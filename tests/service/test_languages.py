@@ -101,9 +101,6 @@ def test_a_server_outlives_a_change_of_a_shipped_language(
         assert recognize("used").json() == before
         reason = error(recognize("changed"), 500, "internal")
         assert reason == "language changed cannot be read at present"
-        with (
-            connect_sync(running.url, reconnect=False) as stream,
-            pytest.raises(InkstreamError),
-        ):
+        with connect_sync(running.url, reconnect=False) as stream, pytest.raises(InkstreamError):
             stream.configure(language="changed")
         assert client.get("/readyz").status_code == 200

@@ -46,12 +46,7 @@ def test_json_writes_one_object_a_line_with_context_and_time(stream: io.StringIO
     logs.get_logger(session="s1").info("session opened", model="digits")
     (line,) = lines_of(stream)
     assert line.pop("timestamp").endswith("Z")
-    assert line == {
-        "event": "session opened",
-        "level": "info",
-        "session": "s1",
-        "model": "digits",
-    }
+    assert line == {"event": "session opened", "level": "info", "session": "s1", "model": "digits"}
 
 
 def test_terminal_lines_are_plain_text_if_the_output_is_no_terminal() -> None:

@@ -46,9 +46,7 @@ def schema() -> xmlschema.XMLSchema:
     return xmlschema.XMLSchema(str(DATA / "alto-4-2.xsd"), locations=locations, allow="local")
 
 
-def test_json_that_is_made_line_by_line_is_that_of_the_whole_page(
-    read: Page,
-) -> None:
+def test_json_that_is_made_line_by_line_is_that_of_the_whole_page(read: Page) -> None:
     assert len(read.lines) > 1
     page = Layout(read.width, read.height, [])
     for lines in read.lines, ():
@@ -150,9 +148,7 @@ def test_lines_on_which_nothing_was_read_are_left_out_of_both() -> None:
     assert unread.text == "\n\n"
 
 
-def test_a_page_with_too_many_lines_or_columns_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_page_with_too_many_lines_or_columns_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     found = find_page(encoded(page(n_blocks=2, n_lines=4).image, "PNG"), 16)
     assert pages.bounded(found) is found
     for name, text in (

@@ -39,22 +39,18 @@ def test_flags_win_over_the_environment_and_it_over_the_file(
     monkeypatch.setenv("INKSTREAM_MAX_BATCH", "5")
     settings = Settings.load(config=path, port="6")
     assert (settings.port, settings.max_batch, settings.max_sessions) == (6, 5, 3)
+    monkeypatch.setenv("INKSTREAM_CONFIG", str(path))
+    assert Settings.load().max_sessions == 3
 
 
-def test_the_environment_may_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INKSTREAM_CONFIG", str(toml(tmp_path, "port = 1234\n")))
-    assert Settings.load().port == 1234
-
-
-def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_are_written_with_commas_and_in_a_file_as_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("INKSTREAM_API_KEYS", "one, two,")
-    settings = Settings.load(origins="https://a.example,https://b.example:8443")
+    path = toml(tmp_path, 'models = ["digits", "letters"]\n')
+    settings = Settings.load(config=path, origins="https://a.example,https://b.example:8443")
     assert [key.get_secret_value() for key in settings.api_keys] == ["one", "two"]
     assert settings.origins == ("https://a.example", "https://b.example:8443")
-
-
-def test_a_file_may_hold_real_lists(tmp_path: Path) -> None:
-    settings = Settings.load(config=toml(tmp_path, 'models = ["digits", "letters"]\n'))
     assert settings.models == ("digits", "letters")
 
 
@@ -67,6 +63,7 @@ def test_a_file_may_hold_real_lists(tmp_path: Path) -> None:
         ("prot = 8000", r"unknown setting prot in .*did you mean port\?"),
         ('config = "/etc/other.toml"', "unknown setting config in "),  # a file names no other
         ("port: 8000", r"inkstream\.toml is not TOML: .*line 1"),
+        ('api_keys = ["one", ""]', "key 2 has other characters than"),
         *(
             (f"{name} = true", f"{name} is True: true and false are not allowed")
             for name in ("port", "idle_timeout_s", "models", "host")

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,37 +26,21 @@ from tests.helpers import builders
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import uninterrupted
 
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with server(tmp_path_factory.mktemp("weights")) as running:
-        yield running
-
-
 # Sending
 
 
-def test_every_column_gets_its_result_in_order(running: Running, net: Runtime) -> None:
+@pytest.mark.parametrize("kind", [bytes, memoryview, list, np.asfortranarray])
+def test_every_column_of_bytes_buffers_arrays_and_lists_gets_its_result_in_order(
+    running: Running, net: Runtime, kind: Any
+) -> None:
     columns = builders.columns(300)
+    of_kind = {bytes: columns.tobytes(), memoryview: columns.data, list: columns.tolist()}
     with connect_sync(running.url) as stream:
-        results = list(stream.send(columns))
+        results = list(stream.send(of_kind.get(kind, np.asfortranarray(columns))))
     assert [result.column for result in results] == list(range(300))
     probabilities = [list(result.probabilities.values()) for result in results]
     np.testing.assert_allclose(probabilities, uninterrupted(net, columns.tobytes()), atol=1e-5)
     assert results[-1].label == str(np.argmax(probabilities[-1]))
-
-
-@pytest.mark.parametrize("kind", [bytes, memoryview, list, np.asfortranarray])
-def test_bytes_buffers_arrays_and_lists_are_the_same_columns(running: Running, kind: Any) -> None:
-    columns = builders.columns(5)
-    columns_of_kind = {bytes: columns.tobytes(), memoryview: columns.data, list: columns.tolist()}
-    with connect_sync(running.url) as stream:
-        results = list(stream.send(columns_of_kind.get(kind, np.asfortranarray(columns))))
-        stream.reset()
-        again = list(stream.send(columns))
-    assert [result.probabilities for result in results] == [
-        result.probabilities for result in again
-    ]
 
 
 def test_leaving_a_send_early_sends_no_more_than_a_window(running: Running) -> None:
@@ -88,10 +71,7 @@ def test_after_the_end_a_call_is_refused_at_once(running: Running) -> None:
 
 def test_a_line_goes_on_after_a_pause_that_was_too_long_for_the_server(tmp_path: Path) -> None:
     columns = builders.columns(6, 1)
-    with (
-        server(tmp_path, idle_timeout_s=0.2) as running,
-        connect_sync(running.url) as stream,
-    ):
+    with server(tmp_path, idle_timeout_s=0.2) as running, connect_sync(running.url) as stream:
         assert len(list(stream.send(columns[:3]))) == 3
         running.wait_until_empty()
         assert [result.column for result in stream.send(columns[3:])] == [3, 4, 5]
@@ -118,44 +98,32 @@ def test_a_refused_call_leaves_the_stream_usable(running: Running) -> None:
         assert len(list(stream.send(builders.columns(3)))) == 3
 
 
-def test_an_unknown_model_is_a_typed_error(running: Running) -> None:
-    with pytest.raises(ModelUnknownError, match="tiny"), connect_sync(running.url, model="nosuch"):
-        pass
-
-
-def test_keys_are_required_and_accepted(tmp_path: Path) -> None:
-    with server(tmp_path, api_keys="sesame") as running:
-        with pytest.raises(UnauthorizedError), connect_sync(running.url):
+@pytest.mark.parametrize(
+    ("settings", "options", "kind"),
+    [
+        ({}, {"model": "nosuch"}, ModelUnknownError),
+        ({"api_keys": "sesame"}, {}, UnauthorizedError),
+        ({"api_keys": "sesame"}, {"key": "wrong"}, UnauthorizedError),
+        ({"max_sessions": 1, "api_keys": "sesame"}, {"key": "sesame"}, ServerFullError),
+    ],
+)
+def test_a_refusal_is_a_typed_error(
+    tmp_path: Path, settings: dict[str, Any], options: dict[str, Any], kind: type[InkstreamError]
+) -> None:
+    with server(tmp_path, **settings) as running, connect_sync(running.url, key="sesame") as stream:
+        with pytest.raises(kind), connect_sync(running.url, **options):
             pass
-        with pytest.raises(UnauthorizedError), connect_sync(running.url, key="wrong"):
-            pass
-        with connect_sync(running.url, key="sesame") as stream:
-            stream.ping()
-
-
-def test_a_full_server_is_a_typed_error(tmp_path: Path) -> None:
-    with server(tmp_path, max_sessions=1) as running, connect_sync(running.url):  # noqa: SIM117
-        with pytest.raises(ServerFullError), connect_sync(running.url):
-            pass
+        stream.ping()
 
 
 def test_an_address_without_a_server_is_an_error_of_one_line() -> None:
-    with pytest.raises(NoConnectionError, match=r"cannot reach ws://127\.0\.0\.1:9"):  # noqa: SIM117
-        with connect_sync("ws://127.0.0.1:9"):
-            pass
+    unreachable = pytest.raises(NoConnectionError, match=r"cannot reach ws://127\.0\.0\.1:9")
+    with unreachable, connect_sync("ws://127.0.0.1:9"):
+        pass
 
 
 def test_the_client_needs_only_websockets_pydantic_and_tenacity() -> None:
-    loaded = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import inkstream.service.client.stream, sys;"
-            "print(*{name.split('.')[0] for name in sys.modules})",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
+    program = "import inkstream.service.client.stream, sys; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", program], text=True).split()
     heavy = {"numpy", "PIL", "onnxruntime", "torch", "onnx", "fastapi", "starlette", "uvicorn"}
     assert heavy.isdisjoint(loaded)

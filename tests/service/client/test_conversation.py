@@ -42,9 +42,17 @@ from inkstream.service.protocol.server_messages import (
     ServedModel,
     ServerMessage,
     encode,
-    parse_server,
 )
 from inkstream.service.settings import Settings
+
+LIMITS = Settings.load().limits
+READY = Ready(
+    session="s",
+    model=ServedModel(name="m", version="1", kind="classifier", digest="d"),
+    labels=("a", "b"),
+    column_height=28,
+    limits=LIMITS,
+)
 
 
 @pytest.mark.parametrize(
@@ -95,21 +103,11 @@ def test_an_unknown_option_is_refused_before_it_is_sent() -> None:
     assert json.loads(str(frame)) == {"type": "configure", "id": 1, "top_k": 3}
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "127.0.0.1:8000",
-        "ftp://127.0.0.1",
-        "ws://",
-        "ws://host:port",
-        "ws://host:99999",
-        "ws://[::1",
-    ],
-)
-def test_an_invalid_url_is_refused(url: str) -> None:
-    with pytest.raises(ValueRefusedError, match="expected one such as"):
-        stream_url(url, None)
+def test_an_invalid_url_is_refused() -> None:
+    hosts = "ws://", "ws://host:port", "ws://host:99999", "ws://[::1"
+    for url in ("", "127.0.0.1:8000", "ftp://127.0.0.1", *hosts):
+        with pytest.raises(ValueRefusedError, match="expected one such as"):
+            stream_url(url, None)
 
 
 @pytest.mark.parametrize(
@@ -161,11 +159,7 @@ def test_the_text_of_results_is_put_together() -> None:
         Flushed(seq=3, columns=2, text="l\U0001f58bd"),
         Result(2, [], 0.0, 3, "e", 4),
     )
-    assert [result.text for result in results] == [
-        "l\U0001f58b",
-        "l\U0001f58bp",
-        "l\U0001f58bde",
-    ]
+    assert [result.text for result in results] == ["l\U0001f58b", "l\U0001f58bp", "l\U0001f58bde"]
 
 
 def test_columns_after_a_rewind_that_was_not_waited_for_get_their_results() -> None:
@@ -212,7 +206,6 @@ def test_columns_that_were_refused_in_a_loop_that_was_left_are_not_waited_for() 
     assert [result.column for result in results] == [CHUNK_COLUMNS]
 
 
-LIMITS = Settings.load().limits
 LONG: Final = (-1.2345678901234567e-300, -1.2345678901234567e-300)  # the longest point as JSON
 
 
@@ -237,21 +230,10 @@ def test_ink_is_split_into_messages_within_the_limits(
     assert sum(len(part["points"]) for part in parts) == n_strokes * n_points + n_repeated
 
 
-READY = encode(
-    Ready(
-        session="s",
-        model=ServedModel(name="m", version="1", kind="classifier", digest="d"),
-        labels=("a", "b"),
-        column_height=28,
-        limits=LIMITS,
-    )
-).decode()
-
-
-def opened() -> Conversation:
+def opened(*, reconnect: bool = False) -> Conversation:
     """Return a conversation whose connection is open."""
-    conversation = Conversation()
-    run(conversation._begin(), parse_server(READY))
+    conversation = Conversation(reconnect=reconnect)
+    run(conversation._begin(), READY)
     return conversation
 
 

@@ -30,9 +30,7 @@ def read_lines() -> Callable[[str, IO[bytes]], Iterator[str]]:
 
 
 def test_the_example_of_a_client_loses_nothing_wherever_it_is_cut(
-    line_weights: Path,
-    reader: Recognizer,
-    read_lines: Callable[[str, IO[bytes]], Iterator[str]],
+    line_weights: Path, reader: Recognizer, read_lines: Callable[[str, IO[bytes]], Iterator[str]]
 ) -> None:
     lines = [builders.columns(n, n, 16) for n in (324, 94, 524)]
     for line in lines:

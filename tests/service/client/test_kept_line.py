@@ -20,8 +20,7 @@ from inkstream.service.protocol.server_messages import (
     Snapshot,
     encode,
 )
-from tests.service.client.test_conversation import run
-from tests.service.client.test_reconnecting import READY
+from tests.service.client.test_conversation import READY, opened, run
 
 H = 16  # pixels of a column
 
@@ -62,30 +61,12 @@ def test_a_line_that_is_too_long_is_resumed_by_its_newest_snapshot_only(
 def moved(conversation: Conversation, digest: str, *heard: ServerMessage) -> list[Any]:
     """Go on over another connection where this is heard; return the messages that were sent."""
     model = READY.model.model_copy(update={"digest": digest})
-    incoming = iter([READY.model_copy(update={"model": model}), *heard])
-    resumption, reply = conversation._resume(), None
-    sent: list[Any] = []
-    while True:
-        try:
-            step = resumption.send(reply)
-        except StopIteration:
-            return sent
-        reply = encode(next(incoming)) if isinstance(step, Io) and step is not Io.OPEN else None
-        if not isinstance(step, Io):
-            sent.append(step)
-
-
-def begun() -> Conversation:
-    talk = Conversation(reconnect=True)
-    begin = talk._begin()
-    next(begin)
-    begin.send(None)
-    begin.send(encode(READY))
-    return talk
+    _, sent = run(conversation._resume(), READY.model_copy(update={"model": model}), *heard)
+    return sent
 
 
 def test_other_weights_read_the_whole_line_and_are_remembered_once_they_do() -> None:
-    talk = begun()
+    talk = opened(reconnect=True)
     columns = talk._columns(bytes(28))
     next(columns)
     columns.send(None)
@@ -107,7 +88,7 @@ def test_other_weights_read_the_whole_line_and_are_remembered_once_they_do() -> 
 
 
 def test_columns_that_were_taken_back_are_not_given_when_other_weights_read_the_line() -> None:
-    talk = begun()
+    talk = opened(reconnect=True)
     first = [result(column, column + 2) for column in range(3)]
     rewound = Rewound(id=2, seq=5, column=1)
     run(talk._columns(bytes(3 * 28)), Configured(seq=1), *first)

@@ -45,22 +45,15 @@ from inkstream.service.protocol.server_messages import (
     Resumed,
     Revised,
     Rewound,
-    ServedModel,
     ServerMessage,
     encode,
 )
-from inkstream.service.settings import Settings
 from tests.helpers.engine_sessions import DEADLINE_S
+from tests.service.client.test_conversation import READY
 
 Script = Callable[[ServerConnection], object]
-READY = Ready(
-    session="s",
-    model=ServedModel(name="m", version="1", kind="classifier", digest="d"),
-    labels=("a", "b"),
-    column_height=28,
-    limits=Settings.load().limits,
-)
 GOAWAY = Goaway(reason="a deploy", time_left_ms=5000)
+ENOUGH = Error(code="over_limit", message="enough", fatal=True)
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "errors.md").read_text("utf-8")
 (listed,) = re.findall(r"After ([\d,\s]+), a code\s+that\s+is not", DOCUMENT)
@@ -222,11 +215,7 @@ def fail_with(*sent: ServerMessage) -> Script:
     ("script", "kind", "text"),
     [
         (vanish, NoConnectionError, "broke off"),
-        (
-            fail_with(READY, Error(code="over_limit", message="enough", fatal=True)),
-            OverLimitError,
-            "enough",
-        ),
+        (fail_with(READY, ENOUGH), OverLimitError, "enough"),
         (fail_with(Pong(id=1)), NoConnectionError, "began with pong, expected ready"),
     ],
 )
@@ -243,10 +232,7 @@ def test_without_reconnect_the_error_is_raised(
 
 
 def test_without_reconnect_goaway_is_available_to_the_program() -> None:
-    def leave(socket: ServerConnection) -> None:
-        say(socket, READY, GOAWAY, Pong(id=1))
-        socket.recv()
-
+    leave = fail_with(READY, GOAWAY, Pong(id=1))
     with scripted(leave) as url, connect_sync(url, reconnect=False) as stream:
         assert stream.going_away is None
         stream.ping()
@@ -274,25 +260,19 @@ def test_after_the_longest_gap_the_error_says_what_was_tried(
             stream.ping()
 
 
-def test_a_refusal_that_would_come_again_is_raised_at_once() -> None:
-    def refuse(socket: ServerConnection) -> None:
-        say(socket, Error(code="unauthorized", message="no key", fatal=True))
-        socket.close(4401)
-
-    with scripted(vanish, refuse) as url, connect_sync(url) as stream:
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (Error(code="unauthorized", message="no key", fatal=True), UnauthorizedError),
+        (READY.model_copy(update={"column_height": 32}), NotResumableError),  # of another model
+    ],
+)
+def test_what_would_come_again_is_raised_at_once(
+    said: ServerMessage, kind: type[InkstreamError]
+) -> None:
+    with scripted(vanish, fail_with(said)) as url, connect_sync(url) as stream:
         stream.ping()
-        with pytest.raises(UnauthorizedError):
-            stream.ping()
-
-
-def test_a_server_with_a_model_for_other_columns_cannot_go_on() -> None:
-    def other(socket: ServerConnection) -> None:
-        say(socket, READY.model_copy(update={"column_height": 32}))
-        socket.recv()
-
-    with scripted(vanish, other) as url, connect_sync(url) as stream:
-        stream.ping()
-        with pytest.raises(NotResumableError):
+        with pytest.raises(kind):
             stream.ping()
 
 

@@ -1,19 +1,18 @@
 """Malformed requests: each gets an error of the same form, and other requests go on."""
 
-import json
 import select
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from inkstream.service.rest import bodies
 from tests.helpers.http import AS_PNG, PNG, client_of, error, wait_for_no_sessions
+from tests.helpers.raw_http import connected, reset
 from tests.helpers.running_server import Running, server
 
 
@@ -22,6 +21,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with server(tmp_path_factory.mktemp("weights"), max_body_bytes=4_000_000) as running:
         yield running
 
+
+HEAD = b"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\n"
 
 # Malformed bodies: 400
 
@@ -61,91 +62,67 @@ def post(client: httpx.Client, text: str | bytes) -> httpx.Response:
     return client.post("/v1/recognize", content=text, headers={"content-type": "application/json"})
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        *(b"{", b"{'columns': []}", b'"columns"', b"\xff\xfe", b"[" * 50_000),
-        b'{"columns": [[' + b"9" * 5_000 + b"]]}",
-        b'{"columns": ' + b"[" * 50_000,
-    ],
-)
-def test_a_body_that_is_no_json_object_is_refused(client: httpx.Client, body: bytes) -> None:
-    error(post(client, body), 400, "bad_json")
+# JSON that is no object of columns or strokes: 400 and 422
 
 
-@pytest.mark.parametrize(("body", "value"), [("[]", "an array"), ("null", "null"), ("7", "7")])
-def test_the_error_names_the_value_that_came_instead_of_an_object(
-    client: httpx.Client, body: str, value: str
-) -> None:
-    text = error(post(client, body), 400, "bad_json")
-    assert text == f"the body is {value}, expected an object"
-
-
-# Columns, strokes and parameters that are not allowed: 422
-
-
+NESTED = "[" * 50_000
+NO_OBJECT = [  # the body, and what the error says
+    *((body, "the body is not JSON: ") for body in ("{", "{'columns': []}", b"\xff\xfe", NESTED)),
+    ('{"columns": [[' + "9" * 5_000 + "]]}", "the body is not JSON: "),
+    ('{"columns": ' + NESTED, "the body is not JSON: "),
+    ('"columns"', 'the body is "columns", expected an object'),
+    ("[]", "the body is an array, expected an object"),
+    ("null", "the body is null, expected an object"),
+    ("7", "the body is 7, expected an object"),
+]
 # `test_client_messages` has all faults of columns, which are read by the same function.
-@pytest.mark.parametrize(
-    ("columns", "text"),
-    [
-        ("[]", "expected at least one column"),
-        ("7", "columns is 7, expected an array"),
-        ([[0] * 28, [0] * 29], "column 1 has 29 pixels, expected 28"),
-        ([[0] * 27 + [300]], "pixel 27 of column 0 is 300, allowed: whole numbers 0..255"),
-        ("[[" + "0," * 27 + "NaN]]", "is NaN"),
-    ],
-)
-def test_the_error_of_invalid_columns_names_the_first_fault(
-    client: httpx.Client, columns: Any, text: str
-) -> None:
-    content = columns if isinstance(columns, str) else json.dumps(columns)
-    assert text in error(post(client, f'{{"columns": {content}}}'), 422, "bad_columns")
+COLUMNS = [
+    ("[]", "expected at least one column"),
+    ("7", "columns is 7, expected an array"),
+    (str([[0] * 28, [0] * 29]), "column 1 has 29 pixels, expected 28"),
+    (str([[0] * 27 + [300]]), "pixel 27 of column 0 is 300, allowed: whole numbers 0..255"),
+    ("[[" + "0," * 27 + "NaN]]", "is NaN"),
+]
+VALUES = [
+    ("{}", "the body has neither columns nor strokes"),
+    ('{"columns":[[0]],"strokes":[]}', "the body has columns and strokes, allowed: one of them"),
+    *(
+        (f'{{"strokes":[[[1,2]]],"height":{height}}}', "height is ")
+        for height in ("0", "-1", '"9"', "true", "[]", "1e400")
+    ),
+]
+STROKES = [
+    ("7", "strokes is 7, expected an array of strokes"),
+    ("null", "strokes is null"),
+    ("[]", "there is no ink: no stroke has a point"),
+    ("[[],[]]", "there is no ink: no stroke has a point"),
+    ("[7]", "stroke 0 is 7, expected an array of points"),
+    ('[{"points":[[1,2]]}]', "stroke 0 is an object, expected an array of points"),
+    ("[[7]]", "point 0 of stroke 0 is 7, expected [x, y], two finite numbers"),
+    ("[[[1,2]],[[1,2],[1]]]", "point 1 of stroke 1 is [1], expected"),
+    ("[[[1,2,3]]]", "point 0 of stroke 0 is [1, 2, 3]"),
+    ("[[[1,NaN]]]", "point 0 of stroke 0 is [1, NaN]"),
+    ("[[[1,1e400]]]", "point 0 of stroke 0 is [1, Infinity]"),
+    ('[[[1,"2"]]]', 'point 0 of stroke 0 is [1, "2"]'),
+    ("[[[1,null]]]", "point 0 of stroke 0 is [1, null]"),
+    ("[[[0,0],[1e300,5]]]", "points lie beyond what can be drawn"),
+    ('[[[-3,2],[5,9]]],"height":28', "x is from -3 to 5"),
+]
 
 
 @pytest.mark.parametrize(
-    ("body", "text"),
+    ("code", "body", "text"),
     [
-        ("{}", "the body has neither columns nor strokes"),
-        (
-            '{"columns":[[0]],"strokes":[]}',
-            "the body has columns and strokes, allowed: one of them",
-        ),
-        *(
-            (f'{{"strokes":[[[1,2]]],"height":{height}}}', "height is ")
-            for height in ("0", "-1", '"9"', "true", "[]", "1e400")
-        ),
+        *(("bad_json", *fault) for fault in NO_OBJECT),
+        *(("bad_value", *fault) for fault in VALUES),
+        *(("bad_columns", f'{{"columns": {columns}}}', text) for columns, text in COLUMNS),
+        *(("bad_ink", f'{{"strokes": {strokes}}}', text) for strokes, text in STROKES),
     ],
 )
-def test_json_that_is_neither_columns_nor_strokes_in_a_frame_is_refused(
-    client: httpx.Client, body: str, text: str
+def test_the_error_of_a_json_body_names_its_first_fault(
+    client: httpx.Client, code: str, body: str | bytes, text: str
 ) -> None:
-    assert error(post(client, body), 422, "bad_value").startswith(text)
-
-
-@pytest.mark.parametrize(
-    ("strokes", "text"),
-    [
-        ("7", "strokes is 7, expected an array of strokes"),
-        ("null", "strokes is null"),
-        ("[]", "there is no ink: no stroke has a point"),
-        ("[[],[]]", "there is no ink: no stroke has a point"),
-        ("[7]", "stroke 0 is 7, expected an array of points"),
-        ('[{"points":[[1,2]]}]', "stroke 0 is an object, expected an array of points"),
-        ("[[7]]", "point 0 of stroke 0 is 7, expected [x, y], two finite numbers"),
-        ("[[[1,2]],[[1,2],[1]]]", "point 1 of stroke 1 is [1], expected"),
-        ("[[[1,2,3]]]", "point 0 of stroke 0 is [1, 2, 3]"),
-        ("[[[1,NaN]]]", "point 0 of stroke 0 is [1, NaN]"),
-        ("[[[1,1e400]]]", "point 0 of stroke 0 is [1, Infinity]"),
-        ('[[[1,"2"]]]', 'point 0 of stroke 0 is [1, "2"]'),
-        ("[[[1,null]]]", "point 0 of stroke 0 is [1, null]"),
-        ("[[[0,0],[1e300,5]]]", "points lie beyond what can be drawn"),
-        ('[[[-3,2],[5,9]]],"height":28', "x is from -3 to 5"),
-    ],
-)
-def test_the_error_of_invalid_strokes_names_the_first_fault(
-    client: httpx.Client, strokes: str, text: str
-) -> None:
-    assert text in error(post(client, f'{{"strokes": {strokes}}}'), 422, "bad_ink")
+    assert text in error(post(client, body), 400 if code == "bad_json" else 422, code)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +153,8 @@ def test_a_body_over_the_limit_is_refused_by_its_announced_length(client: httpx.
 
 
 def test_a_body_over_the_limit_is_refused_while_it_comes_in_chunks(running: Running) -> None:
-    with socket.create_connection(("127.0.0.1", running.port), 10) as raw:
-        raw.sendall(
-            b"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\ntransfer-encoding: chunked\r\n\r\n"
-        )
+    with connected(running.port) as raw:
+        raw.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n")
         sent = 0
         while not select.select([raw], [], [], 0)[0]:
             assert sent < 100_000_000
@@ -206,17 +181,13 @@ def test_more_columns_than_a_line_may_have_are_refused(tmp_path: Path) -> None:
 
 
 def test_simultaneous_large_bodies_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
-    head = b"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\ncontent-length: 100000\r\n\r\n"
+    head = HEAD + b"content-length: 100000\r\n\r\n"
     with server(tmp_path, max_body_bytes=100_000) as running, client_of(running) as client:
         with ExitStack() as stack:
 
             def begin(*hosts: str) -> list[socket.socket]:
                 """Send a large body from each address, but for its end; return those refused."""
-                there = ("127.0.0.1", running.port)
-                made = [
-                    stack.enter_context(socket.create_connection(there, 10, (host, 0)))
-                    for host in hosts
-                ]
+                made = [stack.enter_context(connected(running.port, host)) for host in hosts]
                 for raw in made:
                     raw.sendall(head + bytes(99_999))
                 time.sleep(1)
@@ -242,11 +213,9 @@ def test_a_client_that_disconnects_within_its_body_is_no_longer_counted(
     client: httpx.Client, running: Running
 ) -> None:
     for _ in range(3):
-        with socket.create_connection(("127.0.0.1", running.port)) as raw:
-            raw.sendall(
-                b"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\ncontent-length: 1000\r\n\r\n12345"
-            )
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        with connected(running.port) as raw:
+            raw.sendall(HEAD + b"content-length: 1000\r\n\r\n12345")
+            reset(raw)
     wait_for_no_sessions(client)
     assert client.post("/v1/recognize", content=PNG.read_bytes()).status_code == 200
 
@@ -262,12 +231,8 @@ def test_a_body_that_comes_too_slowly_is_a_408(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, text: bytes
 ) -> None:
     monkeypatch.setattr(bodies, "PACE_S", 5.0 if length == 9 else 0.5)
-    head = f"POST /v1/recognize HTTP/1.1\r\nhost: [::1]\r\ncontent-length: {length}\r\n\r\n"
-    with (
-        server(tmp_path, body_timeout_s=2) as running,
-        socket.create_connection(("127.0.0.1", running.port), 10) as raw,
-    ):
-        raw.sendall(head.encode() + bytes(length // 9))
+    with server(tmp_path, body_timeout_s=2) as running, connected(running.port) as raw:
+        raw.sendall(HEAD + f"content-length: {length}\r\n\r\n".encode() + bytes(length // 9))
         answer = b""
         while b"}}" not in answer and (more := raw.recv(10_000)):
             answer += more

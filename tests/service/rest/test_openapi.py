@@ -136,12 +136,7 @@ def test_all_examples_are_as_their_schemas_say(description: dict[str, Any]) -> N
     ],
 )
 def test_each_call_has_one_named_answer(
-    client: httpx.Client,
-    description: dict[str, Any],
-    call: str,
-    query: str,
-    file: str,
-    model: str,
+    client: httpx.Client, description: dict[str, Any], call: str, query: str, file: str, model: str
 ) -> None:
     answer = description["paths"][f"/v1/{call}"]["post"]["responses"]["200"]
     schema = answer["content"]["application/json"]["schema"]

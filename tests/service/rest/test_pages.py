@@ -24,7 +24,7 @@ from inkstream.service.rest import work
 from tests.helpers import failing_page_worker
 from tests.helpers.http import client_of, error
 from tests.helpers.running_server import Running, server
-from tools.pages import encoded, page, textured
+from tools.pages import encoded, page
 
 pytestmark = pytest.mark.slow
 
@@ -67,15 +67,17 @@ def test_a_page_gets_its_lines_words_and_letters_with_their_boxes(
     [
         ("hocr", "text/vnd.hocr+html; charset=utf-8", 'class="ocr_line"'),
         ("alto", "application/xml; charset=utf-8", "<TextLine "),
+        ("json", "application/json", '"lines":[{"text":'),
     ],
 )
-def test_a_page_is_answered_as_hocr_and_alto(
+def test_a_page_is_answered_by_both_calls_and_in_each_format(
     client: httpx.Client, picture: bytes, format_name: str, content_type: str, content: str
 ) -> None:
-    answer = client.post(f"{PAGE}&format={format_name}", content=picture)
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == content_type
-    assert content in answer.text
+    for path in (PAGE, "/v1/recognize?model=tiny_lines&page=true"):
+        answer = client.post(f"{path}&format={format_name}", content=picture)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == content_type
+        assert content in answer.text
 
 
 def test_the_columns_of_a_page_are_those_that_are_read_line_by_line(
@@ -107,18 +109,6 @@ def test_a_page_without_ink_has_no_lines(client: httpx.Client) -> None:
         assert client.post(f"{PAGE}&format={format_name}", content=blank).status_code == 200
 
 
-def test_a_photo_without_writing_is_answered(client: httpx.Client) -> None:
-    answer = client.post(PAGE, content=encoded(textured()))
-    assert answer.status_code == 200
-    assert len(answer.json()["lines"]) <= 3
-
-
-def test_a_page_is_recognized_too(client: httpx.Client, picture: bytes) -> None:
-    for end in ("", "&format=alto"):
-        recognized = client.post(f"/v1/recognize?model=tiny_lines&page=true{end}", content=picture)
-        assert recognized.text == client.post(PAGE + end, content=picture).text
-
-
 def test_what_is_no_image_of_a_page_is_refused(client: httpx.Client, picture: bytes) -> None:
     error(client.post(f"{PAGE}&format=pdf", content=picture), 422, "bad_value")
     json_page = client.post(PAGE, json={"strokes": [[[1, 2]]]})
@@ -144,11 +134,7 @@ def test_pages_beyond_the_limits_are_refused(
 
 @pytest.mark.parametrize("path", [PAGE, COLUMNS])
 def test_a_page_whose_reading_fails_is_refused_and_the_cause_is_logged(
-    line_weights: Path,
-    picture: bytes,
-    path: str,
-    monkeypatch: pytest.MonkeyPatch,
-    log: io.StringIO,
+    line_weights: Path, picture: bytes, path: str, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
     logs.configure("json", stream=log)
     monkeypatch.setattr(work, "__name__", failing_page_worker.__name__)

@@ -32,20 +32,21 @@ def token(client: httpx.Client) -> str:
     return str(answer.json()["token"])
 
 
-def test_a_token_opens_a_stream(running: Running, token: str) -> None:
+def test_a_token_opens_a_stream_and_is_accepted_by_rest_calls(
+    running: Running, client: httpx.Client, token: str
+) -> None:
     offered = [Subprotocol("inkstream.v1"), Subprotocol(f"key.{token}")]
     header = {"Authorization": f"Bearer {token}"}
     for credentials in ({"subprotocols": offered}, {"additional_headers": header}):
         with connect(running.url, **credentials) as stream:
             assert json.loads(stream.recv())["type"] == "ready"
-
-
-def test_a_token_is_accepted_by_rest_calls(client: httpx.Client, token: str) -> None:
-    headers = {"Authorization": f"Bearer {token}"}
-    assert client.get("/v1/models", headers=headers).status_code == 200
-    assert client.get("/metrics", headers=headers).status_code == 200
     columns = {"columns": [[0] * 28, [255] * 28]}
-    assert client.post("/v1/recognize", json=columns, headers=headers).status_code == 200
+    assert client.post("/v1/recognize", json=columns, headers=header).status_code == 200
+    for path in ("/v1/models", "/metrics"):
+        assert client.get(path, headers=header).status_code == 200
+        assert client.get(path, params={"key": token}).status_code == 401  # in no query
+    with pytest.raises(InvalidStatus, match="401"):
+        connect(f"{running.url}?key={token}")
 
 
 def test_only_a_key_makes_tokens_and_a_forged_one_opens_nothing(
@@ -59,9 +60,3 @@ def test_only_a_key_makes_tokens_and_a_forged_one_opens_nothing(
             error(client.get("/v1/models", headers=headers), 401, "unauthorized")
             with pytest.raises(InvalidStatus, match="401"):
                 connect(running.url, additional_headers=headers)
-
-
-def test_a_token_is_not_in_the_query(running: Running, client: httpx.Client, token: str) -> None:
-    with pytest.raises(InvalidStatus):
-        connect(f"{running.url}?key={token}")
-    assert client.get("/v1/models", params={"key": token}).status_code == 401

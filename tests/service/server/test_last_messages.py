@@ -11,6 +11,7 @@ from tests.helpers.engine_sessions import DEADLINE_S, PausableEngine
 from tests.helpers.raw_http import HANDSHAKE, connected, read_all
 from tests.helpers.raw_websocket import CLOSE, RawClient, frame
 from tests.helpers.running_server import server
+from tests.service.server.test_slow_clients import ask_for_much, post
 
 COLUMNS = bytes(28 * 64)
 GOING_AWAY = 1001
@@ -47,10 +48,9 @@ def test_a_request_that_outlasts_the_drain_is_a_503(
     tmp_path: Path, engines: list[PausableEngine], caplog: pytest.LogCaptureFixture
 ) -> None:
     body = json.dumps({"columns": [[9] * 28]}).encode()
-    head = f"POST /v1/recognize HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(body)}\r\n"
     with server(tmp_path, drain_timeout_s=0.2) as running, connected(running.port) as client:
         engines[0].pause()
-        client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+        client.sendall(post("/v1/recognize", len(body)) + body)
         assert engines[0].has_work.wait(DEADLINE_S)
         running.server.should_exit = True
         answer = read_all(client)
@@ -62,16 +62,11 @@ def test_a_request_that_outlasts_the_drain_is_a_503(
 def test_clients_that_take_nothing_do_not_delay_the_stop(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    body = json.dumps({"columns": [[0] * 28] * 8000}).encode()
-    head = (
-        f"POST /v1/recognize?curve=true HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(body)}\r\n"
-    )
     with contextlib.ExitStack() as stack:
         running = stack.enter_context(server(tmp_path, drain_timeout_s=0.01))
         for _ in range(3):
             stack.enter_context(RawClient(running.port)).send(frame(COLUMNS))
-            client = stack.enter_context(connected(running.port))
-            client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+            stack.enter_context(ask_for_much(running))
         time.sleep(1.0)  # the answers come
         start_s = time.monotonic()
         running.server.should_exit = True

@@ -4,12 +4,8 @@ import json
 import resource
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import suppress
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -19,66 +15,18 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import ConfigError
 from inkstream.service.server.listeners import listen, raise_descriptor_limit
 from inkstream.service.settings import Settings
+from tests.helpers.command_line import inkstream
 from tests.helpers.engine_sessions import DEADLINE_S
 from tests.helpers.single_session import INK, message
+from tests.helpers.target import Target
 
 pytestmark = pytest.mark.slow
 
-INKSTREAM = [sys.executable, "-c", "from inkstream.service.cli.main import main; main()"]
 
-
-class Process:
-    """A process of `inkstream serve` on a free port, with the lines of its log."""
-
-    def __init__(self, checkpoint: Checkpoint, *flags: str, environment: dict[str, str]) -> None:
-        folder = str(checkpoint.path.parent)
-        model = ["--models", "tiny", "--weights", folder]
-        self.child = subprocess.Popen(
-            [*INKSTREAM, "serve", "--port", "0", "--log-format", "json", *model, *flags],
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        self.lines: list[dict[str, Any]] = []
-        port = str(self.wait_for("serving")["url"]).rpartition(":")[2]
-        self.url = f"ws://127.0.0.1:{port}/v1/stream"
-
-    def wait_for(self, event: str) -> dict[str, Any]:
-        """Read the log up to the line of this event."""
-        assert self.child.stderr is not None
-        for line in self.child.stderr:
-            self.lines.append(json.loads(line))
-            if self.lines[-1]["event"] == event:
-                return self.lines[-1]
-        raise AssertionError(f"no {event!r} in {self.lines}")
-
-    def stop(self, signal_number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal, and return the exit code."""
-        self.child.send_signal(signal_number)
-        return self.wait()
-
-    def wait(self) -> int:
-        """Read the rest of the log, and return the exit code."""
-        assert self.child.stderr is not None
-        self.lines += [json.loads(line) for line in self.child.stderr]
-        return self.child.wait(DEADLINE_S)
-
-    @property
-    def log(self) -> str:
-        """Return all lines of the log so far as JSON."""
-        return json.dumps(self.lines)
-
-
-@contextmanager
-def process(checkpoint: Checkpoint, *flags: str, **environment: str) -> Iterator[Process]:
-    running = Process(checkpoint, *flags, environment=environment)
-    try:
-        yield running
-    finally:
-        running.child.kill()
-        running.child.wait()
-        assert running.child.stderr is not None
-        running.child.stderr.close()
+def process(checkpoint: Checkpoint, *flags: str, **environment: str) -> Target:
+    """Serve the model `tiny`."""
+    folder = str(checkpoint.path.parent)
+    return Target("--models", "tiny", "--weights", folder, *flags, **environment)
 
 
 # The end
@@ -91,12 +39,12 @@ def test_a_server_that_is_stopped_sends_goaway_lets_sessions_end_and_exits_with_
         stream.recv()
         stream.send(INK)
         stream.recv()
-        running.child.send_signal(signal.SIGTERM)
+        running.process.send_signal(signal.SIGTERM)
         goaway = json.loads(stream.recv())
         stream.send(INK)
         stream.send(message("end"))
         messages = [json.loads(text)["type"] for text in stream]
-        assert running.wait() == 0
+        assert running.process.wait(DEADLINE_S) == 0
     assert goaway["type"] == "goaway"
     assert 4000 < goaway["time_left_ms"] <= 5000
     assert messages == ["result", "done"]
@@ -107,10 +55,10 @@ def test_a_session_that_outlasts_the_drain_is_closed_with_1001(tiny: Checkpoint)
     messages = []
     with process(tiny, "--drain-timeout-s", "0.3") as running, connect(running.url) as stream:
         stream.recv()
-        running.child.send_signal(signal.SIGTERM)
+        running.process.send_signal(signal.SIGTERM)
         with suppress(ConnectionClosed):
             messages += [json.loads(text) for text in stream]
-        assert running.wait() == 0
+        assert running.process.wait(DEADLINE_S) == 0
     assert [each["type"] for each in messages] == ["goaway", "error"]
     assert stream.protocol.close_code == 1001
 
@@ -147,10 +95,10 @@ def test_a_line_goes_on_with_another_server_that_has_the_key(tiny: Checkpoint) -
 def test_a_second_signal_ends_the_drain(tiny: Checkpoint, signal_number: signal.Signals) -> None:
     with process(tiny, "--drain-timeout-s", "3600") as running, connect(running.url) as stream:
         stream.recv()
-        running.child.send_signal(signal_number)
+        running.process.send_signal(signal_number)
         stream.recv()
-        assert running.stop(signal_number) == 0
-    assert [line for line in running.lines if line["level"] == "error"] == []
+        assert running.stop(signal_number)[0] == 0
+    assert [line for line in running.log if line["level"] == "error"] == []
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
@@ -158,12 +106,12 @@ def test_an_idle_server_stops_at_once_even_if_it_is_told_twice(
     tiny: Checkpoint, signal_number: signal.Signals
 ) -> None:
     with process(tiny, "--drain-timeout-s", "3600") as running:
-        running.child.send_signal(signal_number)
+        running.process.send_signal(signal_number)
         if signal_number == signal.SIGTERM:
             time.sleep(0.01)  # two signals at the same moment would be one
-            running.child.send_signal(signal_number)
-        assert running.wait() == 0
-    assert [line for line in running.lines if line["level"] == "error"] == []
+            running.process.send_signal(signal_number)
+        assert running.process.wait(DEADLINE_S) == 0
+    assert [line for line in running.log if line["level"] == "error"] == []
 
 
 # The start
@@ -173,13 +121,7 @@ def test_a_port_in_use_is_an_error_of_one_line(tiny: Checkpoint) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         folder = str(tiny.path.parent)
-        result = subprocess.run(
-            [*INKSTREAM, "serve", "--models", "tiny", "--weights", folder, "--port", str(port)],
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
+        result = inkstream("serve", "--models", "tiny", "--weights", folder, "--port", port)
     assert result.returncode == 1
     expected = f"inkstream: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
     assert result.stderr == expected
@@ -204,7 +146,8 @@ def test_a_server_on_a_public_address_without_keys_warns(tiny: Checkpoint) -> No
     for environment, is_open in (({}, True), ({"INKSTREAM_API_KEYS": "hush"}, False)):
         with process(tiny, "--host", "0.0.0.0", **environment) as running:
             running.stop()
-            assert ("anyone who reaches this server may use it" in running.log) is is_open
+        is_said = "anyone who reaches this server may use it" in json.dumps(running.log)
+        assert is_said is is_open
 
 
 def test_neither_keys_nor_queries_are_logged(tiny: Checkpoint) -> None:
@@ -216,10 +159,11 @@ def test_neither_keys_nor_queries_are_logged(tiny: Checkpoint) -> None:
         with pytest.raises(InvalidStatus, match="401"):
             connect(url, additional_headers={"Authorization": "Bearer wrong-key"})
         running.stop()
-    assert "session closed" in running.log
-    assert "session refused" in running.log
+    log = json.dumps(running.log)
+    assert "session closed" in log
+    assert "session refused" in log
     for secret in ("hush-key", "wrong-key", "private"):
-        assert secret not in running.log
+        assert secret not in log
 
 
 # Descriptors

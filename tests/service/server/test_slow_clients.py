@@ -50,10 +50,7 @@ def test_headers_that_do_not_arrive_in_time_are_a_408(
 
 def test_a_body_that_does_not_arrive_in_time_is_refused(tiny: Checkpoint) -> None:
     with server(tiny.path.parent, body_timeout_s=0.1) as running, connected(running.port) as slow:
-        slow.sendall(
-            b"POST /v1/recognize HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\n"
-            b"Content-Length: 100\r\n\r\n{"
-        )
+        slow.sendall(post("/v1/recognize", 100) + b"{")
         assert b" 200 " not in read_all(slow)
 
 
@@ -65,6 +62,12 @@ def test_a_quiet_session_outlasts_the_deadlines_of_requests(tiny: Checkpoint) ->
             read_all(slow)
         client.send(frame(INK))
         assert json.loads(client.read())["type"] == "result"
+
+
+def post(path: str, n_bytes: int) -> bytes:
+    """Return the head of a request with so many bytes of JSON."""
+    head = f"POST {path} HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {n_bytes}\r\n"
+    return f"{head}Content-Type: application/json\r\n\r\n".encode()
 
 
 def refused(running: Running, reason: str) -> float:
@@ -121,21 +124,15 @@ def test_a_body_may_come_in_small_chunks(tiny: Checkpoint) -> None:
         (b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\nHost: y\r\n", b"400"),
         (b"GET /healthz HTTP/1.0\r\nHost: [::1]\r\nHost: [::1]\r\n", b"400"),
         (b"GET /healthz HTTP/1.0\r\n", b"200"),
+        (b"GET /healthz?" + b"x&" * 4200 + b" HTTP/1.1\r\nHost: [::1]\r\n", b"200"),
+        (b"GET /healthz?" + b"x&" * 30_000 + b" HTTP/1.1\r\nHost: [::1]\r\n", b"400"),
     ],
 )
-def test_a_request_names_its_host_once(tiny: Checkpoint, head: bytes, status: bytes) -> None:
+def test_a_request_names_its_host_once_and_has_few_parameters(
+    tiny: Checkpoint, head: bytes, status: bytes
+) -> None:
     with server(tiny.path.parent) as running, connected(running.port) as client:
         client.sendall(head + b"Connection: close\r\n\r\n")
-        assert read_all(client)[9:12] == status
-
-
-@pytest.mark.parametrize(("n_parameters", "status"), [(4200, b"200"), (30_000, b"400")])
-def test_a_query_has_few_parameters(tiny: Checkpoint, n_parameters: int, status: bytes) -> None:
-    query = b"&".join(n_parameters * [b"x"])
-    with server(tiny.path.parent) as running, connected(running.port) as client:
-        client.sendall(
-            b"GET /healthz?" + query + b" HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n"
-        )
         assert read_all(client)[9:12] == status
 
 
@@ -153,11 +150,8 @@ def test_few_requests_may_wait_for_an_earlier_answer(tiny: Checkpoint) -> None:
 def ask_for_much(running: Running) -> socket.socket:
     """Ask for an answer of some 3 MB."""
     body = json.dumps({"columns": [[0] * 28] * 8000}).encode()
-    head = (
-        f"POST /v1/recognize?curve=true HTTP/1.1\r\nHost: [::1]\r\nContent-Length: {len(body)}\r\n"
-    )
     client = connected(running.port)
-    client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+    client.sendall(post("/v1/recognize?curve=true", len(body)) + body)
     return client
 
 

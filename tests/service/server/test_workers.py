@@ -100,10 +100,7 @@ def read_to_the_end(stream: ClientConnection) -> list[str]:
 def test_workers_share_connections_metrics_and_settings_and_survive_each_other(
     tiny: Checkpoint,
 ) -> None:
-    with (
-        workers(tiny.path.parent, INKSTREAM_API_KEYS=SECRET) as target,
-        ExitStack() as stack,
-    ):
+    with workers(tiny.path.parent, INKSTREAM_API_KEYS=SECRET) as target, ExitStack() as stack:
         for worker in processes(target).values():
             assert SECRET not in " ".join(worker.cmdline())
             assert not [name for name in worker.environ() if name.startswith("INKSTREAM_")]
