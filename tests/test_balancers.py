@@ -40,7 +40,7 @@ from tests.helpers.balancers import (
     restart_all,
 )
 from tests.helpers.engine_sessions import DEADLINE_S
-from tools.writing import compare, differences, read_again
+from tools.writing import Writers
 
 TESTED = os.environ.get("BALANCERS", "nginx,haproxy").split(",")
 TRUSTED = "SSL_CERT_FILE"  # where OpenSSL finds the certificates that clients trust
@@ -124,12 +124,14 @@ def impatient(certificate: Path) -> Iterator[Site]:
 @needs_balancers
 @pytest.mark.slow
 async def test_nothing_is_lost_or_comes_twice_while_replicas_are_restarted(site: Site) -> None:
-    heard = await restart_all([site.url(name) for name in TESTED], site.replicas, WRITERS)
-    assert len(heard.gaps_ms["deploy"]) >= WRITERS / 2  # after goaway
-    counts = compare(heard.lines, await read_again(site.alone, heard.lines, n_sessions=2))
-    assert counts["lines"] >= WRITERS
-    assert counts["events"] > WRITERS
-    assert not differences(counts)
+    writers = Writers(WRITERS)
+    await writers.read_alone(site.alone, n_at_once=2)
+    urls = [site.url(name) for name in TESTED]
+    await writers.write_during(restart_all(site.replicas), urls)
+    assert len(writers.gaps_ms["deploy"]) >= WRITERS / 2  # after goaway
+    assert writers.written["lines"] >= WRITERS
+    assert writers.written["events"] > WRITERS
+    assert not writers.differences()
 
 
 async def until_closed(stream: ClientConnection) -> AsyncIterator[str | bytes]:

@@ -26,7 +26,7 @@ from cryptography.x509.oid import NameOID
 from inkstream.service.bench.processes import POLL_S, START_TIMEOUT_S, environment, free_port
 from inkstream.service.sealing import random_key
 from tests.helpers.command_line import INKSTREAM, ROOT
-from tools.writing import MODEL, Heard, write_during
+from tools.writing import MODEL
 
 FOLDER = ROOT / "docker" / "balancers"
 N_REPLICAS = 3
@@ -240,13 +240,9 @@ def balancing(
             process.wait(STOP_TIMEOUT_S)
 
 
-async def restart_all(urls: Sequence[str], upstreams: Sequence[Replica], n_writers: int) -> Heard:
-    """Restart replica after replica while writers write; return what these heard."""
-
-    async def restart() -> None:
-        for replica in upstreams:
-            await asyncio.sleep(PAUSE_S)
-            await asyncio.to_thread(replica.restart)
+async def restart_all(upstreams: Sequence[Replica]) -> None:
+    """Restart replica after replica."""
+    for replica in upstreams:
         await asyncio.sleep(PAUSE_S)
-
-    return await write_during(restart(), urls, n_writers)
+        await asyncio.to_thread(replica.restart)
+    await asyncio.sleep(PAUSE_S)
