@@ -31,7 +31,6 @@ from tests.helpers.balancers import (
     KINDS,
     LOOPBACK,
     N_REPLICAS,
-    Replica,
     balancing,
     configure,
     get,
@@ -40,6 +39,7 @@ from tests.helpers.balancers import (
     restart_all,
 )
 from tests.helpers.engine_sessions import DEADLINE_S
+from tests.helpers.target import Target
 from tools.writing import Writers
 
 TESTED = os.environ.get("BALANCERS", "nginx,haproxy").split(",")
@@ -58,7 +58,7 @@ MOST_BYTES = 16 << 20  # that sockets and balancers take before they stop to rea
 class Site:
     """Replicas, and the ports of the balancers in front of them."""
 
-    replicas: list[Replica]
+    replicas: list[Target]
     ports: dict[str, int]
 
     def url(self, name: str) -> str:
@@ -178,7 +178,7 @@ async def test_a_full_replica_gets_no_new_sessions_and_keeps_those_it_has(
             assert json.loads(await stream.recv())["type"] == "pong"
 
 
-def wait_until_empty(upstreams: Sequence[Replica]) -> None:
+def wait_until_empty(upstreams: Sequence[Target]) -> None:
     end_s = time.monotonic() + DEADLINE_S
     for replica in upstreams:
         url = f"http://{LOOPBACK}:{replica.port}/metrics"

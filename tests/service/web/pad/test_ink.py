@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from inkstream.service import installed_version
 from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
-from tests.helpers.path_proxy import proxy
+from tests.helpers.proxies import path_proxy
 from tests.helpers.running_server import Running, server
 
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
@@ -164,7 +164,7 @@ def test_the_ink_is_sent_again_to_a_restarted_server(browser: Browser, tmp_path:
 def test_the_page_works_below_a_proxys_path(browser: Browser, tmp_path: Path) -> None:
     with (
         server(tmp_path, models="lines", root_path="/ink") as running,
-        proxy(running.port, "/ink") as address,
+        path_proxy(running.port, "/ink") as address,
     ):
         pad = Pad(browser, f"{address}/")
         pad.write(*HELLO, scale=0.6)
