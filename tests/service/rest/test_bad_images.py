@@ -217,16 +217,16 @@ def test_no_image_takes_more_than_100_mb(tmp_path: Path) -> None:
     builders.checkpoint(tmp_path / "tiny.onnx")
     with (
         Target("--models", "tiny", "--weights", str(tmp_path)) as target,
-        httpx.Client(base_url=target.http) as client,
+        httpx.Client(base_url=target.http, timeout=60) as client,
     ):
         for name, make in HEAVY.items():
             data = make()
             client.post("/v1/recognize", content=ON_A_PAGE_WORKER)
             before = target.memory.reset_peak()
             if name == "a large multipart":
-                answer = client.post("/v1/recognize", files={"file": data}, timeout=60)
+                answer = client.post("/v1/recognize", files={"file": data})
             else:
-                answer = client.post("/v1/recognize", content=data, timeout=60)
+                answer = client.post("/v1/recognize", content=data)
             growth = target.memory.peak_bytes - before
             assert answer.status_code in (200, 413, 415), (name, answer.text)
             assert growth < MAX_GROWTH_BYTES, (name, growth)
