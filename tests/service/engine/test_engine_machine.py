@@ -24,7 +24,7 @@ from inkstream.service.protocol.server_messages import (
     ServerMessage,
 )
 from tests.helpers import single_session
-from tests.helpers.engine_sessions import LINE_POISON, POISON, EngineClient, Net, RecordingMetrics
+from tests.helpers.engine_sessions import POISON, EngineClient, Net, RecordingMetrics
 from tests.helpers.engine_sessions import running as running_engine
 from tests.helpers.single_session import SessionClient, message
 
@@ -34,7 +34,7 @@ POOLS = {  # columns of each height; on none of them the net fails
     height: np.random.default_rng(0).integers(14, 256, (64, height), np.uint8)
     for height in (28, 16)
 }
-POISONS = {28: POISON, 16: LINE_POISON}
+POISONS = {28: POISON, 16: POISON[:16]}
 LAST = message("ping", id="last")
 BAD = (b"", b"x" * 27, "", "[]", '{"type":"sing"}')
 
