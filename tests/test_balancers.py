@@ -31,7 +31,6 @@ from tests.helpers.balancers import (
     KINDS,
     LOOPBACK,
     N_REPLICAS,
-    Replica,
     balancing,
     configure,
     get,
@@ -40,7 +39,8 @@ from tests.helpers.balancers import (
     restart_all,
 )
 from tests.helpers.engine_sessions import DEADLINE_S
-from tools.writing import compare, differences, read_again
+from tests.helpers.target import Target
+from tools.writing import Writers
 
 TESTED = os.environ.get("BALANCERS", "nginx,haproxy").split(",")
 TRUSTED = "SSL_CERT_FILE"  # where OpenSSL finds the certificates that clients trust
@@ -58,7 +58,7 @@ MOST_BYTES = 16 << 20  # that sockets and balancers take before they stop to rea
 class Site:
     """Replicas, and the ports of the balancers in front of them."""
 
-    replicas: list[Replica]
+    replicas: list[Target]
     ports: dict[str, int]
 
     def url(self, name: str) -> str:
@@ -124,12 +124,14 @@ def impatient(certificate: Path) -> Iterator[Site]:
 @needs_balancers
 @pytest.mark.slow
 async def test_nothing_is_lost_or_comes_twice_while_replicas_are_restarted(site: Site) -> None:
-    heard = await restart_all([site.url(name) for name in TESTED], site.replicas, WRITERS)
-    assert len(heard.gaps_ms["deploy"]) >= WRITERS / 2  # after goaway
-    counts = compare(heard.lines, await read_again(site.alone, heard.lines, n_sessions=2))
-    assert counts["lines"] >= WRITERS
-    assert counts["events"] > WRITERS
-    assert not differences(counts)
+    writers = Writers(WRITERS)
+    await writers.read_alone(site.alone, n_at_once=2)
+    urls = [site.url(name) for name in TESTED]
+    await writers.write_during(restart_all(site.replicas), urls)
+    assert len(writers.gaps_ms["deploy"]) >= WRITERS / 2  # after goaway
+    assert writers.written["lines"] >= WRITERS
+    assert writers.written["events"] > WRITERS
+    assert not writers.differences()
 
 
 async def opened(stack: AsyncExitStack, url: str) -> ClientConnection:
@@ -170,7 +172,7 @@ async def test_a_full_replica_gets_no_new_sessions_and_keeps_those_it_has(
             assert json.loads(await stream.recv())["type"] == "pong"
 
 
-def wait_until_empty(upstreams: Sequence[Replica]) -> None:
+def wait_until_empty(upstreams: Sequence[Target]) -> None:
     end_s = time.monotonic() + DEADLINE_S
     for replica in upstreams:
         url = f"http://{LOOPBACK}:{replica.port}/metrics"

@@ -1,1 +1,1 @@
-"""Programs that measure the product or compare two checkouts of it."""
+"""Programs that measure the product, try to break it, and make files that it publishes."""

@@ -1,10 +1,10 @@
 """Let writers write while a service of three workers is deployed and killed again and again.
 
 `make chaos` runs this. By turns, at least eight seconds apart, all workers are replaced (SIGHUP)
-and one worker, drawn at random, is killed (SIGKILL). Then every line is sent again to a server that
-nothing disturbs: both must be the same. A writer's gap is how late the answer comes to the message
-during which its connection was replaced. Writes `docs/reports/chaos/report.json`; the exit code is
-1 if anything differs.
+and one worker, drawn at random, is killed (SIGKILL). Every line must be read as a server reads it
+that nothing disturbs. A writer's gap is how late the answer comes to the message during which its
+connection was replaced. Writes `docs/reports/chaos/report.json`; the exit code is 1 if anything
+differs.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import click
 import numpy as np
 
 from inkstream.service.bench.processes import Server, describe_machine, serving
-from tools.writing import MODEL, compare, differences, disturb, read_again, write_during
+from tools.writing import MODEL, Writers, disturb
 
 REPORT = Path(__file__).parent.parent / "docs" / "reports" / "chaos" / "report.json"
 N_WORKERS = 3
@@ -44,29 +44,29 @@ def quantiles(values: Sequence[float]) -> dict[str, float]:
 
 
 @click.command()
-@click.option("--writers", default=200, show_default=True)
+@click.option("--writers", "n_writers", default=200, show_default=True)
 @click.option("--rounds", default=10, show_default=True, help="Each is a deploy and a kill.")
-def main(writers: int, rounds: int) -> None:
+def main(n_writers: int, rounds: int) -> None:
     """Write, deploy and kill; compare, and write the report."""
+    writers = Writers(n_writers)
+    with serving(MODEL) as server:
+        asyncio.run(writers.read_alone(f"ws://127.0.0.1:{server.port}"))
     with serving(MODEL, workers=N_WORKERS) as server:
         url = f"ws://127.0.0.1:{server.port}"
-        heard = asyncio.run(write_during(deploy_and_kill(server, rounds), [url], writers))
-    with serving(MODEL) as server:
-        alone = asyncio.run(read_again(f"ws://127.0.0.1:{server.port}", heard.lines))
-    counts = compare(heard.lines, alone)
+        asyncio.run(writers.write_during(deploy_and_kill(server, rounds), [url]))
     report = {
-        "writers": writers,
+        "writers": n_writers,
         "deploys": rounds,
         "kills": rounds,
-        **counts,
-        "gaps": {kind: quantiles(values) for kind, values in heard.gaps_ms.items()},
-        "all_answers": quantiles(heard.late_ms),
+        **writers.written,
+        "gaps": {kind: quantiles(values) for kind, values in writers.gaps_ms.items()},
+        "all_answers": quantiles(writers.late_ms),
         "machine": describe_machine(),
     }
     text = json.dumps(report, indent=2)
     REPORT.write_text(text + "\n")
     print(text)
-    sys.exit(bool(differences(counts)))
+    sys.exit(bool(writers.differences()))
 
 
 if __name__ == "__main__":

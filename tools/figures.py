@@ -7,7 +7,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -38,9 +38,24 @@ DOCUMENTS = (
 
 def figures() -> dict[str, str]:
     """Return the text that belongs between the markers of each name."""
-    document, footprint = _load("document.json"), _load("footprint.json")
-    return {
-        "summary": f"\n{_summary()}",
+    footprint = _load("footprint.json")
+    tables = {
+        "summary": _summary(),
+        "install parts": _install_parts(),
+        "figures": (REPORTS / "digits" / "figures.md").read_text(),
+        "lines": (REPORTS / "lines" / "figures.md").read_text(),
+        "language": (REPORTS / "language" / "figures.md").read_text(),
+        **{
+            f"rough {name}": (REPORTS / name / "rough" / "figures.md").read_text() for name in ROUGH
+        },
+        "paper": _paper(),
+        "people": report.figures("lines", _load("lines/report.json"), "people"),
+        "pad": _pad(),
+        "bench": _ratios(_compared()),
+        "server cpu": _server_cpu(_compared()),
+        "writers": _writers(_counted()),
+    }
+    return {name: f"\n{table}" for name, table in tables.items()} | {
         "footprint": (
             f"{footprint['install_mb']:.0f} MB installed without byte code, "
             f"{footprint['resident_mb']:.0f} MB of memory when idle, "
@@ -50,22 +65,7 @@ def figures() -> dict[str, str]:
             f"{footprint['both_resident_mb']:.0f} MB when idle, "
             f"{footprint['both_ready_s']:.2f} s from start to ready"
         ),
-        "install parts": f"\n{_install_parts()}",
-        "start parts": f"\n{_start_parts()}",
-        "figures": f"\n{(REPORTS / 'digits' / 'figures.md').read_text()}",
-        "lines": f"\n{(REPORTS / 'lines' / 'figures.md').read_text()}",
-        "paper": f"\n{_paper()}",
-        "people": f"\n{report.figures('lines', _load('lines/report.json'), 'people')}",
-        "pad": f"\n{_pad()}",
-        "language": f"\n{(REPORTS / 'language' / 'figures.md').read_text()}",
-        **{
-            f"rough {name}": f"\n{(REPORTS / name / 'rough' / 'figures.md').read_text()}"
-            for name in ROUGH
-        },
-        "document": f"{document['test_accuracy']:.2%}",
-        "bench": f"\n{_ratios(_compared())}",
-        "server cpu": f"\n{_server_cpu(_compared())}",
-        "writers": f"\n{_writers(_counted())}",
+        "document": f"{_load('document.json')['test_accuracy']:.2%}",
     }
 
 
@@ -162,15 +162,7 @@ def _writers(counts: Sequence[writers.Report]) -> str:
                 _with_range(cpu),
             )
         )
-    heads = (
-        "writers of",
-        "who send",
-        "workers",
-        "median",
-        "from",
-        "to",
-        "server CPU, us a message",
-    )
+    heads = "writers of", "who send", "workers", "median", "from", "to", "server CPU, us a message"
     return table(heads, rows)
 
 
@@ -180,19 +172,11 @@ def _install_parts() -> str:
     return table(("part of the install", "MB"), rows)
 
 
-def _start_parts() -> str:
-    parts = _load("footprint.json")["start_parts"].items()
-    rows = [(part, f"{milliseconds}", f"{mb:.1f}") for part, (milliseconds, mb) in parts]
-    sums = [sum(values) for values in zip(*(values for _, values in parts), strict=True)]
-    rows.append(("all, one after the other", f"{sums[0]}", f"{sums[1]:.1f}"))
-    return table(("part of the start", "ms", "MB of memory"), rows)
-
-
 def _summary() -> str:
     """Return README's table: figures of all reports, each with the command that measures it."""
     digits, lines = _load("digits/report.json"), _load("lines/report.json")
     language, pages = _load("language/report.json"), _load("pages/report.json")
-    footprint = _load("footprint.json")
+    footprint, german = _load("footprint.json"), _load("german-words/report.json")
     baseline, baseline_errors = next(iter(lines["baselines"].items()))
     ruled = {
         name: each["cer_accents"]["cer"]
@@ -205,91 +189,56 @@ def _summary() -> str:
         if count.sent == "ink":
             ink_counts.setdefault(_of_whom(count), []).append([*count.writers])
 
-    german = _load("german-words/report.json")
-
     def speed(below: str) -> str:
-        (title,) = (each.title for each in compare.RATIOS if each.name == f"stream_1 / {below}")
+        (title,) = (ratio.title for ratio in compare.RATIOS if ratio.name == f"stream_1 / {below}")
         runs = (by_title[title] for by_title in ratios_by_model.values())
         return "; ".join(f"{over_runs(of_model)[0]:.2f} times" for of_model in runs)
 
     def cer(figures: dict[str, Any]) -> str:
         return f"{_cer(figures, figures['bootstrap']['all'])}; {figures['exact_match']:.1%}"
 
-    rows = [
-        (
-            "digits: accuracy after 16 columns; after all 28 (MNIST test)",
-            f"{digits['accuracy_after']['16']:.2%}; {digits['accuracy']:.2%}",
-            "`make evaluate`",
-        ),
-        *_pen_row(digits["pen"]),
-        (
-            f"{lines['words']['pieces']:,} words by unseen writers: CER; exact match",
-            cer(lines["words"]),
-            "`inkstream evaluate lines`",
-        ),
-        (
-            f"{lines['text']['pieces']:,} lines by unseen writers: CER; exact match",
-            cer(lines["text"]),
-            "`inkstream evaluate lines`",
-        ),
-        (
-            "CER with the English language model: words; lines",
-            "; ".join(f"{language[kind]['guided']['all']['cer']:.1%}" for kind in SIDES),
-            "`inkstream evaluate language`",
-        ),
-        (
-            f"CER of {baseline}, which sees the whole image: words; lines",
-            "; ".join(f"{baseline_errors[kind]['cer']:.1%}" for kind in ("words", "text")),
-            "`inkstream evaluate lines --baselines`",
-        ),
-        (
-            f"{german['lines']} German words on paper by unseen writers: CER; with `german`",
-            "; ".join(
-                f"{german['readers'][name]['cer_accents']['cer']:.1%}"
-                for name in ("inkstream", "inkstream with german")
-            ),
-            "`inkstream evaluate wills german-words.tar --language german`",
-        ),
-        (
-            f"CER of real French pages on ruled paper; with the French model; of {baseline}",
-            f"{ruled['inkstream']:.1%}; {ruled['inkstream with french']:.1%};"
-            f" {ruled[baseline]:.1%}",
-            "`inkstream evaluate pages --real FOLDER --baselines --language french`",
-        ),
-        (
-            "CER of scanned and photographed pages; of the same ink as strokes",
-            f"{pages['page']['cer']:.1%}; {pages['strokes']['cer']:.1%}",
-            "`inkstream evaluate pages`",
-        ),
-        (
-            "columns from a letter's end to its event: median; 90 %",
-            f"{lines['latency']['median']:.0f}; {lines['latency']['90 %']:.0f}",
-            "`inkstream evaluate lines`",
-        ),
-        (
-            f"columns a second of a FastAPI echo, 64 WebSockets: {'; '.join(ratios_by_model)}",
-            speed("echo_1"),
-            "`make bench`",
-        ),
-        (
-            f"of a simple torch server: {'; '.join(ratios_by_model)}",
-            speed("afternoon_1"),
-            "`make bench`",
-        ),
-        (
-            f"people who can write at once on {compared[0].machine['cores']} cores, answers within "
-            f"{writers.LIMIT_MS:.0f} ms (99 %): {'; '.join(ink_counts)}",
-            "; ".join(f"{over_runs(runs)[0]:.0f}" for runs in ink_counts.values()),
-            "`make bench`",
-        ),
-        (
-            "server: installed; memory when idle; from start to ready",
-            f"{footprint['install_mb']:.0f} MB; {footprint['resident_mb']:.0f} MB; "
-            f"{footprint['ready_s']:.2f} s",
-            "`make footprint`",
-        ),
-    ]
-    return table(("what", "measured", "command"), rows)
+    def with_language(name: str) -> tuple[str, str]:
+        return "inkstream", f"inkstream with {name}"
+
+    def percents(values: Iterable[float]) -> str:
+        return "; ".join(f"{value:.1%}" for value in values)
+
+    return f"""\
+| what | measured | command |
+| --- | --- | --- |
+| digits: accuracy after 16 columns; after all 28 (MNIST test) \
+| {digits["accuracy_after"]["16"]:.2%}; {digits["accuracy"]:.2%} | `make evaluate` |
+{_pen_row(digits["pen"])}\
+| {lines["words"]["pieces"]:,} words by unseen writers: CER; exact match \
+| {cer(lines["words"])} | `inkstream evaluate lines` |
+| {lines["text"]["pieces"]:,} lines by unseen writers: CER; exact match \
+| {cer(lines["text"])} | `inkstream evaluate lines` |
+| CER with the English language model: words; lines \
+| {percents(language[kind]["guided"]["all"]["cer"] for kind in SIDES)} \
+| `inkstream evaluate language` |
+| CER of {baseline}, which sees the whole image: words; lines \
+| {percents(baseline_errors[kind]["cer"] for kind in ("words", "text"))} \
+| `inkstream evaluate lines --baselines` |
+| {german["lines"]} German words on paper by unseen writers: CER; with `german` \
+| {percents(german["readers"][name]["cer_accents"]["cer"] for name in with_language("german"))} \
+| `inkstream evaluate wills german-words.tar --language german` |
+| CER of real French pages on ruled paper; with the French model; of {baseline} \
+| {percents(ruled[name] for name in (*with_language("french"), baseline))} \
+| `inkstream evaluate pages --real FOLDER --baselines --language french` |
+| CER of scanned and photographed pages; of the same ink as strokes \
+| {percents(pages[name]["cer"] for name in ("page", "strokes"))} | `inkstream evaluate pages` |
+| columns from a letter's end to its event: median; 90 % \
+| {lines["latency"]["median"]:.0f}; {lines["latency"]["90 %"]:.0f} | `inkstream evaluate lines` |
+| columns a second of a FastAPI echo, 64 WebSockets: {"; ".join(ratios_by_model)} \
+| {speed("echo_1")} | `make bench` |
+| of a simple torch server: {"; ".join(ratios_by_model)} | {speed("afternoon_1")} | `make bench` |
+| people who can write at once on {compared[0].machine["cores"]} cores, answers within \
+{writers.LIMIT_MS:.0f} ms (99 %): {"; ".join(ink_counts)} \
+| {"; ".join(f"{over_runs(runs)[0]:.0f}" for runs in ink_counts.values())} | `make bench` |
+| server: installed; memory when idle; from start to ready \
+| {footprint["install_mb"]:.0f} MB; {footprint["resident_mb"]:.0f} MB; \
+{footprint["ready_s"]:.2f} s | `make footprint` |
+"""
 
 
 def _paper() -> str:
@@ -317,15 +266,15 @@ def _cer(figures: dict[str, Any], bootstrap: dict[str, Any]) -> str:
     return f"{figures['cer']:.1%} ({100 * low:.1f} to {high:.1%})"
 
 
-def _pen_row(pen: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the row on digits as strokes; none if they were not measured."""
+def _pen_row(pen: dict[str, Any]) -> str:
+    """Return the row on digits as strokes; nothing if they were not measured."""
     if not pen:
-        return []
+        return ""
     accuracies = (f"{figures['accuracy_after']['28']:.2%}" for figures in pen.values())
-    command = '`make evaluate ARGS="--pen FILE"`'
-    return [
-        (f"digits as strokes by unseen writers: {'; '.join(pen)}", "; ".join(accuracies), command)
-    ]
+    return (
+        f"| digits as strokes by unseen writers: {'; '.join(pen)} | {'; '.join(accuracies)} "
+        '| `make evaluate ARGS="--pen FILE"` |\n'
+    )
 
 
 def _of_whom(count: writers.Report) -> str:
@@ -337,77 +286,45 @@ def _pad() -> str:
     pad = _load("pad/report.json")
     margin = Settings.model_fields["ink_margin_columns"].default
     ink = _load("ink/report.json")["margins"][str(margin)]
-    rows = [
-        (
-            "words by unseen writers that get the same text as from the Python client",
-            f"{pad['words_same']} of {pad['words']}",
-        ),
-        (
-            "their lines; words on a page as narrow as a phone",
-            f"{pad['lines_same']} of {pad['lines']}; {pad['phone_same']} of {pad['phone']}",
-        ),
-        (
-            "words with late dots and bars that get the same text as without delay",
-            f"{pad['late_same']} of {pad['late']}",
-        ),
-        (
-            "letters withdrawn of 100 (and not given again), in words; in lines",
-            "; ".join(
-                f"{ink[kind]['withdrawn_per_100']:.1f} ({ink[kind]['gone_per_100']:.1f})"
-                for kind in SIDES
-            ),
-        ),
-        (
-            "columns from a letter's end to the pen when its event comes, median: words; lines",
-            f"{ink['words']['ahead_median']:.0f}; {ink['lines']['ahead_median']:.0f}",
-        ),
-        (
-            "from the end of a word's ink until its text stands, decided: median; 90 %",
-            f"{pad['last_letter_ms'] / 1000:.2f} s; {pad['last_letter_ms_90'] / 1000:.2f} s",
-        ),
-        (
-            f"the same of a word between two others ({pad['inserted_same']} of "
-            f"{pad['inserted']} get the Python client's text)",
-            f"{pad['inserted_ms'] / 1000:.2f} s; {pad['inserted_ms_90'] / 1000:.2f} s",
-        ),
-        (
-            f"lines of {pad['layouts']} layouts (slanted, small, large, close) that get all their "
-            "strokes and no others",
-            f"{pad['whole']} of {pad['laid_out']}",
-        ),
-        (
-            f"character error rate of {pad['sized']} words in {pad['sizes']} sizes: in the row's "
-            "frame; in the one that fits; in the one of the two that is kept",
-            "; ".join(f"{100 * pad[name]:.1f} %" for name in ("cer_row", "cer_fit", "cer_kept")),
-        ),
-        (
-            "letters shown as decided that changed, of 100, in words; in lines",
-            f"{pad['changed_per_100']:.1f}; {pad['lines_changed_per_100']:.1f}",
-        ),
-        (
-            "from a pen point to the probabilities on the screen: median; 90 %",
-            f"{pad['ribbon_ms']:.0f} ms; {pad['ribbon_ms_90']:.0f} ms",
-        ),
-        ("from the first ink to the first answer", f"{pad['first_answer_ms']:.0f} ms"),
-        (
-            f"frames a second while writing on a page of {pad['at_lines']} lines",
-            f"{pad['frames_per_s']:.0f}",
-        ),
-        (
-            "size of the page; compressed",
-            f"{pad['page_bytes'] / 1000:.0f} kB; {pad['page_bytes_sent'] / 1000:.0f} kB",
-        ),
-        (
-            "layout shift (CLS) of the whole session",
-            f"{pad['layout_shift']:.4f}",
-        ),
-        (
-            f"requests to other servers; console errors; violations that axe-core finds in "
-            f"{pad['states']} states",
-            f"{pad['requests_elsewhere']}; {pad['console_errors']}; {pad['violations']}",
-        ),
-    ]
-    return table((f"the pad in Chromium {pad['browser'].split('.')[0]}", "measured"), rows)
+    withdrawn = "; ".join(
+        f"{ink[kind]['withdrawn_per_100']:.1f} ({ink[kind]['gone_per_100']:.1f})" for kind in SIDES
+    )
+    return f"""\
+| the pad in Chromium {pad["browser"].split(".")[0]} | measured |
+| --- | --- |
+| words by unseen writers that get the same text as from the Python client \
+| {pad["words_same"]} of {pad["words"]} |
+| their lines; words on a page as narrow as a phone \
+| {pad["lines_same"]} of {pad["lines"]}; {pad["phone_same"]} of {pad["phone"]} |
+| words with late dots and bars that get the same text as without delay \
+| {pad["late_same"]} of {pad["late"]} |
+| letters withdrawn of 100 (and not given again), in words; in lines | {withdrawn} |
+| columns from a letter's end to the pen when its event comes, median: words; lines \
+| {ink["words"]["ahead_median"]:.0f}; {ink["lines"]["ahead_median"]:.0f} |
+| from the end of a word's ink until its text stands, decided: median; 90 % \
+| {pad["last_letter_ms"] / 1000:.2f} s; {pad["last_letter_ms_90"] / 1000:.2f} s |
+| the same of a word between two others ({pad["inserted_same"]} of {pad["inserted"]} get the \
+Python client's text) \
+| {pad["inserted_ms"] / 1000:.2f} s; {pad["inserted_ms_90"] / 1000:.2f} s |
+| lines of {pad["layouts"]} layouts (slanted, small, large, close) that get all their strokes \
+and no others | {pad["whole"]} of {pad["laid_out"]} |
+| character error rate of {pad["sized"]} words in {pad["sizes"]} sizes: in the row's frame; \
+in the one that fits; in the one of the two that is kept \
+| {"; ".join(f"{100 * pad[name]:.1f} %" for name in ("cer_row", "cer_fit", "cer_kept"))} |
+| letters shown as decided that changed, of 100, in words; in lines \
+| {pad["changed_per_100"]:.1f}; {pad["lines_changed_per_100"]:.1f} |
+| from a pen point to the probabilities on the screen: median; 90 % \
+| {pad["ribbon_ms"]:.0f} ms; {pad["ribbon_ms_90"]:.0f} ms |
+| from the first ink to the first answer | {pad["first_answer_ms"]:.0f} ms |
+| frames a second while writing on a page of {pad["at_lines"]} lines \
+| {pad["frames_per_s"]:.0f} |
+| size of the page; compressed \
+| {pad["page_bytes"] / 1000:.0f} kB; {pad["page_bytes_sent"] / 1000:.0f} kB |
+| layout shift (CLS) of the whole session | {pad["layout_shift"]:.4f} |
+| requests to other servers; console errors; violations that axe-core finds in \
+{pad["states"]} states \
+| {pad["requests_elsewhere"]}; {pad["console_errors"]}; {pad["violations"]} |
+"""
 
 
 def fill(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Measure the base install, an idle server's memory and its start, whole and by parts.
+"""Measure the base install, by parts, an idle server's memory, and its start.
 
 `make footprint` runs this. It installs the package into a fresh environment, starts the server a
 few times, and prints the figures; the first start, with a cold file cache, does not count.
@@ -58,13 +58,6 @@ def install(folder: Path) -> dict[str, float]:
     return sizes
 
 
-def start_parts(folder: Path) -> dict[str, tuple[float, float]]:
-    """Return the seconds and the MB of each part of a start, one after the other."""
-    command = [str(folder / "bin" / "python"), "-P", str(ROOT / "tools" / "start_parts.py")]
-    parts: dict[str, tuple[float, float]] = json.loads(subprocess.check_output(command))
-    return parts
-
-
 def start(folder: Path, models: str) -> tuple[float, float]:
     """Start the server; return the seconds until it is ready and its resident memory in MB."""
     command = [str(folder / "bin" / "inkstream"), "serve", "--models", models]
@@ -104,7 +97,6 @@ def main() -> None:
         start(folder, BOTH_MODELS)  # writes byte code, fills the file cache
         runs = [start(folder, "digits") for _ in range(N_STARTS)]
         runs_of_both = [start(folder, BOTH_MODELS) for _ in range(N_STARTS)]
-        runs_by_part = [start_parts(folder) for _ in range(N_STARTS)]
     (ready_s, resident_mb), (both_ready_s, both_resident_mb) = (
         map(median, zip(*several, strict=True)) for several in (runs, runs_of_both)
     )
@@ -116,13 +108,6 @@ def main() -> None:
         "both_ready_s": round(both_ready_s, 2),
         "install_parts_mb": {
             part: round(installed[part], 1) for part in sorted(installed, key=installed.__getitem__)
-        },
-        "start_parts": {  # milliseconds, MB
-            part: [
-                round(1000 * median(run[part][0] for run in runs_by_part)),
-                round(median(run[part][1] for run in runs_by_part), 1),
-            ]
-            for part in runs_by_part[0]
         },
     }
     print(json.dumps(report))

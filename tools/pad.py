@@ -313,22 +313,18 @@ def main(*, only_pictures: bool) -> None:
         server(Path(folder), models="lines,digits") as running,
         chromium() as browser,
     ):
+        url = f"http://127.0.0.1:{running.port}/"
         if not only_pictures:
-            text = json.dumps(measure(running, browser), indent=2)
+            text = json.dumps(measure(running, browser, url), indent=2)
             (REPORT / "report.json").write_text(text + "\n")
             print(text)
-        pad_pictures.take(browser, url_of(running), REPORT)
+        pad_pictures.take(browser, url, REPORT)
 
 
-def url_of(running: Running) -> str:
-    """Return the page's address."""
-    return f"http://127.0.0.1:{running.port}/"
-
-
-def measure(running: Running, browser: Browser) -> dict[str, Any]:
+def measure(running: Running, browser: Browser, url: str) -> dict[str, Any]:
     """Measure all figures of the report."""
     evaluation_set = ink_of_test_writers()
-    rows, url = evaluation_set.column_height, url_of(running)
+    rows = evaluation_set.column_height
     ink_of_words = ink_of(evaluation_set, WORDS, (0, 170))  # up to half the width of the pad
     ink_of_lines = ink_of(evaluation_set, TEXT, LINE_COLUMNS)
     late = [strokes for strokes in ink_of_words if goes_back(strokes)][:30]

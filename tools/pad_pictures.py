@@ -4,7 +4,7 @@ import base64
 import io
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -32,10 +32,22 @@ def take(browser: Browser, url: str, folder: Path) -> None:
     record(browser, url, folder / "writing.gif")
 
 
-def flushed_line(browser: Browser, url: str, scale: float = 0.65, **options: Any) -> Pad:
-    """Return the page with a line that was flushed."""
+def flushed_line(
+    browser: Browser,
+    url: str,
+    strokes: Sequence[list[list[float]]] = HELLO,
+    scale: float = 0.65,
+    sees: bool = False,
+    reads: str = "Text",
+    **options: Any,
+) -> Pad:
+    """Return the page with a line that was flushed; with `sees` as the model sees it."""
     pad = Pad(browser, url, **({"viewport": WIDE} | options))
-    pad.write(*HELLO, scale=scale, steps=3)
+    if sees:
+        pad.see()
+    if reads != "Text":
+        pad.read_as(reads)
+    pad.write(*strokes, scale=scale, steps=3)
     pad.settle()
     return pad
 
@@ -53,25 +65,6 @@ def alternatives(browser: Browser, url: str) -> Pad:
     pad = flushed_line(browser, url)
     pad.page.locator("#text button").first.click()
     expect(pad.page.locator("#word")).to_be_visible()
-    return pad
-
-
-def seen(browser: Browser, url: str) -> Pad:
-    """Return the page with a line as the model sees it."""
-    pad = Pad(browser, url, viewport=WIDE | {"height": 760})
-    pad.see()
-    pad.write(*HELLO, scale=0.65, steps=3)
-    pad.settle()
-    return pad
-
-
-def digit(browser: Browser, url: str) -> Pad:
-    """Return the page with a digit."""
-    pad = Pad(browser, url, viewport=WIDE | {"height": 900})
-    pad.see()
-    pad.read_as("A digit")
-    pad.write(*SEVEN, steps=8)
-    pad.settle()
     return pad
 
 
@@ -112,20 +105,24 @@ def documents(browser: Browser, url: str) -> Pad:
     return pad
 
 
-def empty(viewport: dict[str, int]) -> State:
-    """Return the state before the first stroke."""
-    return partial(Pad, viewport=viewport, reduced_motion="reduce")
-
-
+# The state before the first stroke
+empty = partial(Pad, reduced_motion="reduce")
 STATES: Final[dict[str, State]] = {
     "writing": unfinished_line,
     "written": flushed_line,
     "written_dark": partial(flushed_line, color_scheme="dark"),
     "phone": partial(flushed_line, scale=0.4, viewport=PHONE),
     "explained": alternatives,
-    "empty": empty(WIDE),
-    "seen": seen,
-    "digit": digit,
+    "empty": partial(empty, viewport=WIDE),
+    "seen": partial(flushed_line, sees=True, viewport=WIDE | {"height": 760}),
+    "digit": partial(
+        flushed_line,
+        strokes=SEVEN,
+        scale=0.85,
+        sees=True,
+        reads="A digit",
+        viewport=WIDE | {"height": 900},
+    ),
     "image": image,
     "page": page,
     "settings": opened("Settings"),
@@ -133,8 +130,8 @@ STATES: Final[dict[str, State]] = {
     "export": opened("Export", color_scheme="dark"),
     "landscape": partial(flushed_line, scale=0.4, viewport=LANDSCAPE),
     "phone_settings": opened("Settings", scale=0.4, viewport=PHONE),
-    "landscape_empty": empty(LANDSCAPE),
-    "phone_empty": empty(PHONE),
+    "landscape_empty": partial(empty, viewport=LANDSCAPE),
+    "phone_empty": partial(empty, viewport=PHONE),
 }
 
 

@@ -5,28 +5,22 @@ replaced. Replicas can be restarted one after the other while writers write thro
 """
 
 import asyncio
-import ipaddress
 import shlex
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
-from inkstream.service.bench.processes import POLL_S, START_TIMEOUT_S, environment, free_port
+from inkstream.service.bench.processes import POLL_S, START_TIMEOUT_S, free_port
 from inkstream.service.sealing import random_key
-from tests.helpers.command_line import INKSTREAM, ROOT
-from tools.writing import MODEL, Heard, write_during
+from tests.helpers.command_line import ROOT
+from tests.helpers.target import Target
+from tools.writing import MODEL
 
 FOLDER = ROOT / "docker" / "balancers"
 N_REPLICAS = 3
@@ -85,103 +79,30 @@ def get(url: str) -> Any:
     return urllib.request.urlopen(url, timeout=5)
 
 
-class Replica:
-    """One process of `inkstream serve` on a port that it keeps when it is restarted."""
-
-    def __init__(
-        self,
-        resume_key: str,
-        *,
-        command: Sequence[str] = (),
-        output: IO[bytes] | None = None,
-        settings: Mapping[str, object] | None = None,
-    ) -> None:
-        """Start it, behind a command if there is one; what it prints goes into `output`."""
-        self.port = free_port()
-        flags: dict[str, object] = {"models": MODEL, "languages": "", "log-level": "warning"}
-        flags |= {"drain-timeout-s": 15, **(settings or {})}
-        flags |= {"host": LOOPBACK, "port": self.port, "trusted-proxies": LOOPBACK}
-        self._command = [*command, *INKSTREAM, "serve"]
-        self._command += [f"--{name}={value}" for name, value in flags.items()]
-        self._output = output
-        self._environment = environment() | {"INKSTREAM_RESUME_KEYS": resume_key}
-        self._start()
-
-    def _start(self) -> None:
-        self._process = subprocess.Popen(self._command, env=self._environment, stdout=self._output)
-
-    def wait(self) -> None:
-        """Wait until it is ready."""
-        end_s = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < end_s and self._process.poll() is None:
-            with suppress(OSError), get(f"http://{LOOPBACK}:{self.port}/readyz"):
-                return
-            time.sleep(POLL_S)
-        raise RuntimeError(f"replica on port {self.port} is not ready: {self._process.poll()}")
-
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self._process.pid
-
-    def restart(self) -> None:
-        """Have it drain and end, start it again, and wait until it is ready."""
-        self._process.terminate()
-        if code := self._process.wait(STOP_TIMEOUT_S):
-            raise RuntimeError(f"replica on port {self.port} ended with {code}")
-        self._start()
-        self.wait()
-
-    def end(self) -> None:
-        """End it at once."""
-        self._process.kill()
-        self._process.wait()
-
-
 @contextmanager
-def replicas(count: int, **settings: object) -> Iterator[list[Replica]]:
+def replicas(count: int, **settings: object) -> Iterator[list[Target]]:
     """Run replicas that can resume each other's lines while the block runs."""
-    resume_key = random_key()
-    started: list[Replica] = []
-    try:
-        for _ in range(count):
-            started.append(Replica(resume_key, settings=settings))
-        for replica in started:
-            replica.wait()
-        yield started
-    finally:
-        for replica in started:
-            replica.end()
+    settings = {"models": MODEL, "languages": "", "drain-timeout-s": 15} | settings
+    settings["trusted-proxies"] = LOOPBACK
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    key = random_key()
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(Target(*flags, f"--port={free_port()}", INKSTREAM_RESUME_KEYS=key))
+            for _ in range(count)
+        ]
 
 
 def make_certificate(folder: Path) -> Path:
     """Write `tls.crt`, `tls.key`, and `tls.pem` with both, for this machine; return the first."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "inkstream")])
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(LOOPBACK))]
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    public = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / "tls.crt").write_bytes(public)
-    (folder / "tls.key").write_bytes(private)
-    (folder / "tls.pem").write_bytes(public + private)
-    return folder / "tls.crt"
+    certificate, key = folder / "tls.crt", folder / "tls.key"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1"
+    names = f"subjectAltName=DNS:localhost,IP:{LOOPBACK}"
+    arguments = [*command.split(), "-subj", "/CN=inkstream", "-addext", names]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*arguments, *files], check=True, capture_output=True)
+    (folder / "tls.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
+    return certificate
 
 
 def configure(
@@ -240,13 +161,9 @@ def balancing(
             process.wait(STOP_TIMEOUT_S)
 
 
-async def restart_all(urls: Sequence[str], upstreams: Sequence[Replica], n_writers: int) -> Heard:
-    """Restart replica after replica while writers write; return what these heard."""
-
-    async def restart() -> None:
-        for replica in upstreams:
-            await asyncio.sleep(PAUSE_S)
-            await asyncio.to_thread(replica.restart)
+async def restart_all(upstreams: Sequence[Target]) -> None:
+    """Restart replica after replica."""
+    for replica in upstreams:
         await asyncio.sleep(PAUSE_S)
-
-    return await write_during(restart(), urls, n_writers)
+        await asyncio.to_thread(replica.restart)
+    await asyncio.sleep(PAUSE_S)

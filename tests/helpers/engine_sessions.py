@@ -19,7 +19,6 @@ from tests.helpers.single_session import LIMITS
 
 DEADLINE_S = 60.0  # far longer than anything here takes on a busy machine
 POISON = bytes([13] * 28)  # a column on which the net fails
-LINE_POISON = bytes([13] * 16)  # the same, of the small transcriber
 
 Answer = tuple[list[NDArray[np.float32]], NDArray[np.uint8]]
 

@@ -1,10 +1,11 @@
 """Image files whose metadata is dear to parse, or to warn of."""
 
-import io
 import struct
 import zlib
 
 from PIL import Image
+
+from tests.helpers import image_files
 
 RATIONAL = 5
 SHORT = 3
@@ -36,18 +37,15 @@ def png(n_values: int) -> bytes:
     exif += struct.pack("<H", 6) * n_values
     text = b"\nexif\n%8d\n" % len(exif) + exif.hex().encode()
     profile = b"Raw profile type exif\0\0" + zlib.compress(text, 9)
-    file = io.BytesIO()
-    Image.new("L", (SIDE, SIDE), 255).save(file, "PNG")
-    head, rows = file.getvalue()[:33], file.getvalue()[33:]
-    crc = struct.pack(">L", zlib.crc32(b"zTXt" + profile))
-    return head + struct.pack(">L", len(profile)) + b"zTXt" + profile + crc + rows
+    header = b"IHDR" + struct.pack(">IIBBBBB", SIDE, SIDE, 8, 0, 0, 0, 0)
+    rows = b"IDAT" + zlib.compress((b"\0" + b"\xff" * SIDE) * SIDE)
+    return image_files.png(header, b"zTXt" + profile, rows, b"IEND")
 
 
 def jpeg(n_tags: int) -> bytes:
     """Return a small white JPEG with tags that promise more than the file has."""
-    file = io.BytesIO()
-    Image.new("L", (SIDE, SIDE), 255).save(file, "JPEG")
+    file = image_files.encoded(Image.new("L", (SIDE, SIDE), 255), "JPEG")
     tags = directory(*((1000 + i, SHORT, 60_000 + i, 0) for i in range(n_tags)))
     exif = b"Exif\0\0II*\0\x08\0\0\0" + tags
-    tables = file.getvalue()[file.getvalue().index(b"\xff\xdb") :]  # without JFIF's resolution
+    tables = file[file.index(b"\xff\xdb") :]  # without JFIF's resolution
     return b"\xff\xd8\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + tables

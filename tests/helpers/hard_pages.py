@@ -12,26 +12,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from tools.pages import page, textured
+from tools.pages import page
 
 Grey = NDArray[np.uint8]  # [h, w], 0 = black
 Random = np.random.Generator
 Draw = Callable[[Random, int, int], Grey]  # with a height and a width, in pixels
 
-MOST_RULES: Final = 400
 LARGE: Final = (4000, 4000)  # pixels: the most that a server takes
 LONG: Final = 20_000
-
-
-def blank(random: Random, height: int, width: int) -> Grey:
-    """Return paper of one tone."""
-    return np.full((height, width), random.integers(0, 256), np.uint8)
 
 
 def rules(random: Random, height: int, width: int) -> Grey:
     """Return rules of any number, thickness, tone and slope, some of them wavy or dashed."""
     image = np.full((height, width), random.integers(180, 256), np.uint8)
-    for _ in range(random.integers(1, 2 + min(MOST_RULES, height // 8))):
+    for _ in range(random.integers(1, 2 + min(400, height // 8))):
         wave = random.choice([0, 0, 0, 2, 8])
         middle, slope = random.uniform(0, height), random.choice([0, 0, random.normal(0, 0.1)])
         draw_rule(
@@ -67,8 +61,8 @@ def squares(random: Random, height: int, width: int) -> Grey:
 
 
 def noise(random: Random, height: int, width: int) -> Grey:
-    """Return noise of any strength."""
-    scale = random.choice([2.0, 20.0, 90.0])
+    """Return noise of any strength, or none."""
+    scale = random.choice([0.0, 2.0, 20.0, 90.0])
     tones = 200 + scale * random.standard_normal((height, width), np.float32)
     noisy: Grey = tones.clip(0, 255).astype(np.uint8)
     return noisy
@@ -80,13 +74,6 @@ def specks(random: Random, height: int, width: int) -> Grey:
     return np.where(random.random((height, width), np.float32) < share, 0, 255).astype(np.uint8)
 
 
-def checkerboard(random: Random, height: int, width: int) -> Grey:
-    """Return a checkerboard with fields of a pixel or more."""
-    side = int(random.choice([1, 1, 2, 3, 8, 33]))
-    y, x = np.ogrid[:height, :width]
-    return np.where((y // side + x // side) % 2, 0, 255).astype(np.uint8)
-
-
 def gradient(random: Random, height: int, width: int) -> Grey:
     """Return tones that change evenly in one direction, perhaps several times or in steps."""
     angle, turns = random.uniform(0, 2 * np.pi), random.choice([1, 1, 3, 50])
@@ -95,19 +82,6 @@ def gradient(random: Random, height: int, width: int) -> Grey:
     step = random.choice([1, 64])
     tones: Grey = ((255 * turns * along) % 256 // step * step).astype(np.uint8)
     return tones
-
-
-def dot(random: Random, height: int, width: int) -> Grey:
-    """Return a single dot."""
-    image = np.full((height, width), 255, np.uint8)
-    y, x, size = random.integers(height), random.integers(width), random.integers(1, 9)
-    image[y : y + size, x : x + size] = 0
-    return image
-
-
-def shapes(_random: Random, height: int, width: int) -> Grey:
-    """Return light and dark shapes of all sizes."""
-    return textured(height, width)
 
 
 def written(random: Random, height: int, width: int) -> Grey:
@@ -142,11 +116,8 @@ def tiled_writing(scale: float, height: int, width: int) -> Grey:
 
 
 DRAWN: Final[dict[str, Draw]] = {
-    draw.__name__: draw
-    for draw in (
-        blank, rules, squares, noise, specks, checkerboard, gradient, dot, shapes, written, dense,
-    )
-}  # fmt: skip
+    draw.__name__: draw for draw in (rules, squares, noise, specks, gradient, written, dense)
+}
 
 
 def drawn(name: str, seed: int, height: int, width: int) -> Grey:

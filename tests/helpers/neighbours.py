@@ -8,44 +8,38 @@ and after how long its result came, and the texts of lines that have ended.
 import asyncio
 import gc
 import json
-import subprocess
 import sys
-import threading
 import time
 from typing import Any
 
 import numpy as np
 
-from inkstream.service.client.stream import AsyncStream, connect
+from inkstream.service.client.stream import connect
 from tests.helpers.builders import columns as some_columns
-from tests.helpers.command_line import ROOT
 from tests.helpers.engine_sessions import DEADLINE_S
+from tests.helpers.target import Reports
 
 N_SESSIONS = 20
 COLUMNS_PER_S = 50.0
-LINE_COLUMNS = 100
 REPORT_S = 0.1
 ANSWERED_S = 5.0  # within which a column must have its result
 
 
-class Neighbours:
+class Neighbours(Reports):
     """A process of sessions, and what they have seen since it began."""
 
     def __init__(self, url: str) -> None:
-        command = [sys.executable, "-m", "tests.helpers.neighbours", url]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        self._results: list[tuple[float, float]] = []  # when each was due; ms to its result
-        self.lines: set[str] = set()  # texts
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        super().__init__([sys.executable, "-m", "tests.helpers.neighbours", url])
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as reports:
-            for text in reports:
-                report = json.loads(text)
-                self._results += [(due_s, ms) for due_s, ms in report["results"]]
-                self.lines.update(report["lines"])
+    @property
+    def _results(self) -> list[tuple[float, float]]:
+        """When each column was due, and the milliseconds to its result."""
+        return [(due_s, ms) for report in [*self.reports] for due_s, ms in report["results"]]
+
+    @property
+    def lines(self) -> set[str]:
+        """The texts of the lines."""
+        return {text for report in [*self.reports] for text in report["lines"]}
 
     def wait(self) -> None:
         """Wait for the first results."""
@@ -59,48 +53,38 @@ class Neighbours:
 
         Fails if they do not all come, or the sessions have ended.
         """
-        while not any(due_s > end_s for due_s, _ in self._results[-1:]):
+        while (results := self._results)[-1][0] <= end_s:
             assert time.monotonic() < end_s + ANSWERED_S, "columns have no results"
-            assert self._process.poll() is None, "the sessions have ended"
+            assert self.process.poll() is None, "the sessions have ended"
             time.sleep(REPORT_S)
-        times_ms = [ms for due_s, ms in [*self._results] if start_s <= due_s < end_s]
+        times_ms = [ms for due_s, ms in results if start_s <= due_s < end_s]
         expected = N_SESSIONS * COLUMNS_PER_S * (end_s - start_s)
         assert len(times_ms) > expected / 2, f"{len(times_ms)} results, expected {expected:.0f}"
         return float(np.percentile(times_ms, 99))
 
-    def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
 
-
-async def _write(stream: AsyncStream, seen: dict[str, list[Any]], late_s: float) -> None:
+async def _write(url: str, number: int, seen: dict[str, list[Any]]) -> None:
     """Write lines for ever, and add what is seen."""
-    line = some_columns(LINE_COLUMNS, 0, stream.ready.column_height)
-    await asyncio.sleep(late_s)
-    while True:
-        due_s = time.monotonic()
-        for column in line:
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-            async for _ in stream.send(column[None]):
-                seen["results"].append((due_s, 1000 * (time.monotonic() - due_s)))
-            due_s += 1 / COLUMNS_PER_S
-        flushed = await stream.flush()
-        seen["lines"].append(str(flushed.text if flushed.text is not None else flushed.label))
-        await stream.reset()
+    async with connect(url) as stream:
+        line = some_columns(100, 0, stream.ready.column_height)
+        await asyncio.sleep(number / N_SESSIONS / COLUMNS_PER_S)
+        while True:
+            due_s = time.monotonic()
+            for column in line:
+                await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+                async for _ in stream.send(column[None]):
+                    seen["results"].append((due_s, 1000 * (time.monotonic() - due_s)))
+                due_s += 1 / COLUMNS_PER_S
+            flushed = await stream.flush()
+            seen["lines"].append(str(flushed.text if flushed.text is not None else flushed.label))
+            await stream.reset()
 
 
 async def _main(url: str) -> None:
     seen: dict[str, list[Any]] = {"results": [], "lines": []}
-
-    async def session(number: int) -> None:
-        async with connect(url) as stream:
-            await _write(stream, seen, number / N_SESSIONS / COLUMNS_PER_S)
-
     async with asyncio.TaskGroup() as sessions:
         for number in range(N_SESSIONS):
-            sessions.create_task(session(number))
+            sessions.create_task(_write(url, number, seen))
         while True:
             await asyncio.sleep(REPORT_S)
             report = json.dumps(seen)

@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import fmean
 from typing import Any, Final
@@ -26,20 +26,12 @@ from tests.helpers.command_line import EXAMPLES
 from tests.helpers.running_server import Running
 
 CHROMIUM: Final = shutil.which("chromium")
-BROWSER_ARGS: Final = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--no-first-run",
-    "--disable-component-update",
-    "--disable-sync",
-)
+BROWSER_ARGS: Final = "--no-sandbox --disable-gpu --disable-background-networking --no-first-run\
+ --disable-component-update --disable-sync"
 
 DEADLINE_MS: Final = 20_000
 expect.set_options(timeout=DEADLINE_MS)
-HELLO: Final[list[list[list[float]]]] = json.loads((EXAMPLES / "hello.jsonl").read_text())[
-    "strokes"
-]
+HELLO: Final[Any] = json.loads((EXAMPLES / "hello.jsonl").read_text())["strokes"]
 POINTS_PER_S: Final = 100  # of a pen
 LIFT_S: Final = 0.1  # from a stroke's end to the next one's beginning
 LEFT: Final = 20.0  # CSS pixels from the pad's left side
@@ -53,7 +45,7 @@ HINTS: Final = ("language", "words", "characters", "pattern")  # options of `con
 def chromium() -> Iterator[Browser]:
     """Run a browser while the block runs."""
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(BROWSER_ARGS))
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_ARGS.split())
         yield opened
         opened.close()
 
@@ -94,7 +86,8 @@ class Pad:
         received: list[dict[str, Any]] = []
 
         def send(payload: str | bytes) -> None:
-            sent.append(_message(payload))
+            is_text = isinstance(payload, str)
+            sent.append(json.loads(payload) if is_text else {"type": "columns", "pixels": payload})
             if sent[-1]["type"] in ("ink", "columns"):
                 self._written = (sent, received)
 
@@ -122,12 +115,6 @@ class Pad:
         """The texts of all lines."""
         return self.page.locator("#text li").all_inner_texts()
 
-    @property
-    def column(self) -> int:
-        """The column of the newest result."""
-        found = (each["column"] for each in reversed(self.received) if each["type"] == "result")
-        return next(found, 0)
-
     def write(
         self,
         *strokes: list[list[float]],
@@ -138,20 +125,14 @@ class Pad:
     ) -> None:
         """Write strokes of the example with the mouse, in `steps` moves from point to point."""
         for stroke in strokes:
-            for number, position in enumerate(self.positions(stroke, left, scale, row)):
-                self.page.mouse.move(*position, steps=steps if number else 1)
-                if not number:
-                    self.page.mouse.down()
-            self.page.mouse.up()
+            self._draw(self.positions(stroke, left, scale, row), steps)
 
     def positions(
         self, stroke: list[list[float]], left: float = LEFT, scale: float = 0.85, row: int = 0
     ) -> list[tuple[float, float]]:
         """Return where the mouse is for each point of a stroke of the example, in a row in view."""
-        box = self.page.locator("#pad").bounding_box()
-        assert box is not None
-        size, top = scale * ROW_HEIGHT / EXAMPLE_HEIGHT, box["y"] + row * ROW_HEIGHT + 4
-        return [(box["x"] + left + size * x, top + size * y) for x, y in stroke]
+        (x, y), size = self._corner(left, row), scale * ROW_HEIGHT / EXAMPLE_HEIGHT
+        return [(x + size * right, y + 4 + size * down) for right, down in stroke]
 
     def write_at_speed(
         self, strokes: Sequence[NDArray[np.float32]], rows: int, left: float = LEFT, row: int = 0
@@ -161,20 +142,33 @@ class Pad:
         They begin `left` CSS pixels from the pad's left side, in a row in view. Return where they
         end.
         """
-        box = self.page.locator("#pad").bounding_box()
-        assert box is not None
-        size, mouse = ROW_HEIGHT / rows, self.page.mouse
-        due_s = time.perf_counter()
-        for stroke in strokes:
+        corner, size, due_s = self._corner(left, row), ROW_HEIGHT / rows, time.perf_counter()
+
+        def in_time(stroke: NDArray[np.float32]) -> Iterator[tuple[float, float]]:
+            nonlocal due_s
             due_s = max(due_s, time.perf_counter()) + LIFT_S
-            for number, (x, y) in enumerate(stroke.tolist()):
+            for x, y in (corner + size * stroke.astype(np.float64)).tolist():
                 time.sleep(max(0.0, due_s - time.perf_counter()))
                 due_s += 1 / POINTS_PER_S
-                mouse.move(box["x"] + left + size * x, box["y"] + row * ROW_HEIGHT + size * y)
-                if not number:
-                    mouse.down()
-            mouse.up()
+                yield x, y
+
+        for stroke in strokes:
+            self._draw(in_time(stroke))
         return left + size * float(max(stroke[:, 0].max() for stroke in strokes))
+
+    def _corner(self, left: float, row: int) -> tuple[float, float]:
+        """Return the upper left corner of what is written in a row."""
+        box = self.page.locator("#pad").bounding_box()
+        assert box is not None
+        return box["x"] + left, box["y"] + row * ROW_HEIGHT
+
+    def _draw(self, positions: Iterable[tuple[float, float]], steps: int = 1) -> None:
+        """Draw one stroke."""
+        for number, position in enumerate(positions):
+            self.page.mouse.move(*position, steps=steps if number else 1)
+            if not number:
+                self.page.mouse.down()
+        self.page.mouse.up()
 
     def see(self) -> None:
         """Switch on how the model sees the ink."""
@@ -197,30 +191,32 @@ class Pad:
 
     def settle(self) -> None:
         """Wait until the newest ink is flushed and all lines show what was read."""
-        for _ in range(DEADLINE_MS // 50):
-            self.page.wait_for_timeout(50)
-            busy = self.page.locator("#text").get_attribute("aria-busy")
-            if busy == "false" and self._is_settled():
-                self.page.wait_for_timeout(100)  # a frame or two
-                return
-        raise AssertionError("the ink was not flushed in time")
+        text = self.page.locator("#text")
+        self._wait_until(
+            lambda: text.get_attribute("aria-busy") == "false" and self._is_settled(),
+            "the ink was not flushed in time",
+        )
+        self.page.wait_for_timeout(100)  # a frame or two
 
     def _is_settled(self) -> bool:
         """Return whether the stream that was written to last has flushed all ink."""
-        relevant = [each for each in self.sent if each["type"] in ("ink", "flush")]
+        relevant = [message for message in self.sent if message["type"] in ("ink", "flush")]
         if len(relevant) < 2:
             return False
         before, last = relevant[-2:]
-        answered = {each["id"] for each in self.received if each["type"] == "flushed"}
+        answered = {message["id"] for message in self.received if message["type"] == "flushed"}
         return "fit" in before and last["type"] == "flush" and last["id"] in answered
 
     def wait_for_strokes(self, count: int) -> None:
         """Wait until this line's ink has `count` strokes: the browser reports frames late."""
+        self._wait_until(lambda: len(self.strokes()[0]) == count, f"{count} strokes were not sent")
+
+    def _wait_until(self, condition: Callable[[], bool], failure: str) -> None:
         for _ in range(DEADLINE_MS // 50):
-            if len(self.strokes()[0]) == count:
-                return
             self.page.wait_for_timeout(50)
-        raise AssertionError(f"{len(self.strokes()[0])} strokes were sent, not {count}")
+            if condition():
+                return
+        raise AssertionError(failure)
 
     def strokes(self) -> tuple[list[dict[str, Any]], float]:
         """Return the ink of this line as the page sent it, with whole strokes."""
@@ -240,18 +236,11 @@ class Pad:
 
     def hints(self) -> dict[str, Any]:
         """Return the options that the page has set for this line."""
-        found: dict[str, Any] = {}
+        hints: dict[str, Any] = {}
         for message in self.sent:
             if message["type"] == "configure":
-                found |= {name: message[name] for name in HINTS if name in message}
-        return found
-
-
-def _message(payload: str | bytes) -> dict[str, Any]:
-    if isinstance(payload, bytes):
-        return {"type": "columns", "pixels": payload}
-    message: dict[str, Any] = json.loads(payload)
-    return message
+                hints |= {name: message[name] for name in HINTS if name in message}
+        return hints
 
 
 def recognize_at_once(running: Running, pad: Pad, model: str = "lines", **options: Any) -> str:

@@ -11,12 +11,10 @@ Run as a module with the number of a processor, it prints each pause as a line o
 import gc
 import json
 import os
-import subprocess
 import sys
-import threading
 import time
 
-from tests.helpers.command_line import ROOT
+from tests.helpers.target import Reports
 
 PERIOD_S = 0.001
 NOTED_S = 0.005  # waking takes less
@@ -27,43 +25,26 @@ class Pauses:
     """A process on each processor that notes when it wakes late, until it is closed."""
 
     def __init__(self) -> None:
-        self._spans: list[list[tuple[float, float]]] = []  # begin and end, by processor
-        self._processes = []
-        self._readers = []
-        for cpu in sorted(os.sched_getaffinity(0)):
-            command = [sys.executable, "-m", "tests.helpers.pauses", str(cpu)]
-            process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-            self._spans.append([])
-            arguments = process, self._spans[-1]
-            reader = threading.Thread(target=self._read, args=arguments, daemon=True)
-            reader.start()
-            self._processes.append(process)
-            self._readers.append(reader)
-
-    def _read(self, process: "subprocess.Popen[str]", spans: list[tuple[float, float]]) -> None:
-        assert process.stdout is not None
-        with process.stdout as lines:
-            for text in lines:
-                begin_s, end_s = json.loads(text)
-                spans.append((begin_s, end_s))
+        self._processors = [
+            Reports([sys.executable, "-m", "tests.helpers.pauses", str(cpu)])
+            for cpu in sorted(os.sched_getaffinity(0))
+        ]
 
     def longest_s(self, begin_s: float, end_s: float) -> float:
         """Return for how long between two times (`time.time`) a processor stood still.
 
         That of the processor which stood still longest.
         """
-        return max(
-            sum(max(0.0, min(end_s, end) - max(begin_s, begin)) for begin, end in [*spans])
-            for spans in self._spans
-        )
+
+        def stood_still_s(spans: list[tuple[float, float]]) -> float:
+            return sum(max(0.0, min(end_s, end) - max(begin_s, begin)) for begin, end in spans)
+
+        return max(stood_still_s([*processor.reports]) for processor in self._processors)
 
     def close(self) -> None:
         """End the processes."""
-        for process in self._processes:
-            process.kill()
-            process.wait()
-        for reader in self._readers:
-            reader.join()
+        for processor in self._processors:
+            processor.close()
 
 
 def _main(cpu: int) -> None:

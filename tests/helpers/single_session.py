@@ -1,5 +1,6 @@
 """One session without engine: the client and the net of a session, in the calling thread."""
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -24,7 +25,6 @@ from inkstream.service.protocol.server_messages import (
     Result,
     ServerMessage,
     Word,
-    encode,
 )
 from inkstream.service.session import (
     Close,
@@ -238,12 +238,8 @@ def text_after(newest: str, message: ServerMessage) -> str:
 
 def texts(messages: Sequence[ServerMessage], newest: str = "") -> list[str]:
     """Return the text at each result, put together as a client does."""
-    at_results: list[str] = []
-    for each in messages:
-        newest = text_after(newest, each)
-        if isinstance(each, Result):
-            at_results.append(newest)
-    return at_results
+    after = [*itertools.accumulate(messages, text_after, initial=newest)][1:]
+    return [text for text, each in zip(after, messages, strict=True) if isinstance(each, Result)]
 
 
 def text_of(messages: Sequence[ServerMessage]) -> str:
@@ -252,11 +248,6 @@ def text_of(messages: Sequence[ServerMessage]) -> str:
     assert isinstance(answer, Answer)
     assert answer.text is not None
     return answer.text
-
-
-def contents(messages: Sequence[ServerMessage]) -> list[dict[str, Any]]:
-    """Return all fields of messages but their numbers."""
-    return [json.loads(encode(each)) | {"seq": None} for each in messages]
 
 
 def uninterrupted(net: Runtime, columns: bytes) -> NDArray[np.float32]:

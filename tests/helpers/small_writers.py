@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.data.ink_set import CATEGORIES, InkSet
+from inkstream.model.data.ink_set import InkSet, Piece
 from inkstream.model.data.synthesis.composition import (
     KINDS,
     ComposedLine,
@@ -65,22 +65,16 @@ def line_glyph(text: str, writer: int, cut: bool = True, joined: bool = False) -
 
 def ink_set(pieces: Sequence[tuple[int, str, Glyph]]) -> InkSet:
     """Return an ink set of pieces, each of (writer, category, ink)."""
-    glyphs = [glyph for _, _, glyph in pieces]
-    strokes = [len(glyph.points) // glyph.stroke for glyph in glyphs]
-    lengths = np.repeat([glyph.stroke for glyph in glyphs], strokes)
-    return InkSet(
-        points=np.concatenate([glyph.points - glyph.points.min(0) for glyph in glyphs]).astype(
-            np.int16
-        ),
-        letter_of_point=np.concatenate([glyph.letters for glyph in glyphs]).astype(np.int16),
-        stroke_starts=np.cumsum([0, *lengths]),
-        piece_starts=np.cumsum([0, *strokes]),
-        labels=tuple(glyph.label for glyph in glyphs),
-        categories=np.array([CATEGORIES.index(category) for _, category, _ in pieces], np.uint8),
-        writers=np.array([writer for writer, _, _ in pieces], np.int32),
-        writer_names=WRITERS,
-        styles=np.zeros(len(pieces), np.uint8),
-        guides=np.full((len(pieces), 2), np.nan, np.float32),
+    return InkSet.of(
+        Piece(
+            glyph.points,
+            np.arange(0, len(glyph.points) + 1, glyph.stroke),
+            glyph.letters.astype(np.int16),
+            glyph.label,
+            category=category,
+            writer=WRITERS[writer],
+        )
+        for writer, category, glyph in pieces
     )
 
 
@@ -109,8 +103,7 @@ def composed(
 ) -> list[ComposedLine]:
     """Make up lines of one kind, or of those of a composer."""
     random = np.random.default_rng(0)
-    if kind is not None:
-        composer = only(USED, **{kind: 1.0})
+    composer = composer if kind is None else only(USED, **{kind: 1.0})
     return [composer.draw(random) for _ in range(n)]
 
 

@@ -57,8 +57,7 @@ class Unnoticed:
         """
         target = self.target
         n_stalls, n_logged = target.stalls(str(MAX_STALL_S)), len(target.log)
-        before = target.memory.own_bytes
-        target.memory.reset_peak()
+        before = target.memory.reset_peak()
         start_s = time.monotonic()
         with self._at_lowest_priority():
             yield target

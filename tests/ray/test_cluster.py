@@ -14,7 +14,7 @@ import pytest
 from inkstream.model.checkpoint import find
 from inkstream.service.bench.processes import serving
 from tests.helpers.command_line import ROOT
-from tools.writing import MODEL, compare, differences, read_again, write_during
+from tools.writing import MODEL, Writers
 
 WRITERS = int(os.environ.get("RAY_TEST_WRITERS", "100"))
 PATIENCE_S = float(os.environ.get("RAY_TEST_PATIENCE_S", "60"))
@@ -134,18 +134,18 @@ async def test_writers_lose_nothing_by_deaths_a_lost_node_and_new_weights(
     weights = tmp_path / "weights"
     weights.mkdir()
     shutil.copy(find(MODEL), weights)
+    writers = Writers(WRITERS)
+    with serving(MODEL) as server:
+        await writers.read_alone(f"ws://127.0.0.1:{server.port}")
     deploy()
     seen: list[str] = []
     began_s = time.monotonic()
-    heard = await write_during(disturb(cluster, weights, seen), [url], WRITERS)
+    await writers.write_during(disturb(cluster, weights, seen), [url])
     seconds = time.monotonic() - began_s
     await until(lambda: n_running() == REPLICAS)
     seen.append("scaled down")
-    with serving(MODEL) as server:
-        alone = await read_again(f"ws://127.0.0.1:{server.port}", heard.lines)
-    found = compare(heard.lines, alone)
-    gaps = sum(map(len, heard.gaps_ms.values()))
-    print(f"{seen}; {WRITERS} writers in {seconds:.0f} s, {gaps} connections replaced; {found}")
-    assert differences(found) == {}
-    assert found["lines"] >= WRITERS
+    gaps, counts = sum(map(len, writers.gaps_ms.values())), dict(writers.written)
+    print(f"{seen}; {WRITERS} writers in {seconds:.0f} s, {gaps} connections replaced; {counts}")
+    assert writers.differences() == {}
+    assert counts["lines"] >= WRITERS
     assert gaps > WRITERS / 2

@@ -12,9 +12,8 @@ from typing import Any, Final
 import pytest
 
 from inkstream.service.client.stream import connect_sync
-from inkstream.service.sealing import random_key
-from tests.helpers.balancers import LOOPBACK, Replica
 from tests.helpers.engine_sessions import DEADLINE_S
+from tests.helpers.target import Target
 
 COMMAND: Final = str(Path(sys.executable).parent / "opentelemetry-instrument")
 TRACED: Final = (  # spans to the console, and nothing else
@@ -33,16 +32,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.needs(Path(COMMAND).exists())]
 
 
 @contextmanager
-def traced(path: Path) -> Iterator[Replica]:
+def traced(path: Path) -> Iterator[Target]:
     """Run a server of `digits` behind OpenTelemetry's command, which prints spans into a file."""
-    with path.open("wb") as output:
-        settings = {"models": "digits"}
-        replica = Replica(random_key(), command=TRACED, output=output, settings=settings)
-        try:
-            replica.wait()
-            yield replica
-        finally:
-            replica.end()
+    flags = "--models", "digits", "--languages", ""
+    with path.open("wb") as output, Target(*flags, command=TRACED, stdout=output) as target:
+        yield target
 
 
 def spans(path: Path) -> list[dict[str, Any]]:
@@ -63,12 +57,12 @@ def test_connections_and_requests_have_a_span_and_messages_have_none(
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")  # ms
     path = tmp_path / "spans"
-    with traced(path) as replica:
-        with connect_sync(f"ws://{LOOPBACK}:{replica.port}") as stream:
+    with traced(path) as target:
+        with connect_sync(target.url) as stream:
             for _ in range(MESSAGES):
                 list(stream.send(bytes(28)))
         request = urllib.request.Request(
-            f"http://{LOOPBACK}:{replica.port}/v1/recognize",
+            f"{target.http}/v1/recognize",
             IMAGE.read_bytes(),
             {"content-type": "image/png", "traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"},
         )

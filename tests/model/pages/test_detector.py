@@ -16,15 +16,14 @@ MEASURED = f"""
 from pathlib import Path
 from inkstream.model.pages.detector import text_map
 from tests.helpers.hard_pages import tiled_writing
-from tests.helpers.serving_process import ServingProcess
+from tests.helpers.target import Memory
 import os
 page = tiled_writing(0.5, 1600, 1600)
 text_map(page[:64, :64], {LARGE})  # loads the net
-process = ServingProcess(os.getpid(), "")
-process.reset_peak()
-before = process.own_bytes
+memory = Memory(os.getpid())
+before = memory.reset_peak()
 text_map(page, {LARGE})
-print(process.peak_bytes - before)
+print(memory.peak_bytes - before)
 """
 
 

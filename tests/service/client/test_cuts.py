@@ -10,7 +10,7 @@ import pytest
 from inkstream.service.client import stream as client
 from inkstream.service.client.stream import Stream, connect, connect_sync
 from tests.helpers import builders
-from tests.helpers.cutting_proxy import Cut, cutting_proxy
+from tests.helpers.proxies import Cut, cutting_proxy
 from tests.helpers.running_server import Running, server
 from tests.simulation.programs import Heard, Program, Step, columns_program, ink_program
 

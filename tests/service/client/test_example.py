@@ -13,7 +13,7 @@ import pytest
 
 from inkstream.model.recognizer import Recognizer
 from tests.helpers import builders
-from tests.helpers.cutting_proxy import Cut, cutting_proxy
+from tests.helpers.proxies import Cut, cutting_proxy
 from tests.helpers.running_server import server
 
 ROOT = Path(__file__).parents[3]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Error, Event, Pong, Result, ServerMessage
 from tests.helpers import single_session
-from tests.helpers.engine_sessions import LINE_POISON, POISON, EngineClient, Net, running
+from tests.helpers.engine_sessions import POISON, EngineClient, Net, running
 from tests.helpers.single_session import SessionClient, message
 
 TOLERANCE = 1e-4
@@ -103,7 +103,7 @@ def check_message(received: ServerMessage, expected: ServerMessage) -> None:
 async def play(net: Net, script: list[Any]) -> list[Pair]:
     """Take the steps of a script, then wait until each client has got all its messages."""
     pool = POOLS[net.config.column_height]
-    poison = POISON if net.config.column_height == 28 else LINE_POISON
+    poison = POISON[: net.config.column_height]
     async with running(net, max_batch=8, max_columns=32) as engine:
         pairs = [Pair(EngineClient(engine, net, LIMITS)) for _ in range(N_CLIENTS)]
         gone: list[Pair] = []

@@ -21,8 +21,8 @@ from inkstream.service.client.stream import connect_sync
 from tests.helpers import builders
 from tests.helpers.http import PNG, client_of, error
 from tests.helpers.running_server import Running, server
-from tests.helpers.serving_process import serving_process
 from tests.helpers.single_session import uninterrupted
+from tests.helpers.target import Target
 
 DIGIT: Final = np.asarray(Image.open(PNG))  # [28, 28], ink is light
 MAX_GROWTH_BYTES: Final = 100_000_000  # of the server, for one request
@@ -184,17 +184,19 @@ HEAVY: Final[dict[str, Callable[[], bytes]]] = {
 @pytest.mark.slow
 def test_no_image_takes_more_than_100_mb(tmp_path: Path) -> None:
     builders.checkpoint(tmp_path / "tiny.onnx")
-    with serving_process("tiny", tmp_path) as serving, httpx.Client(base_url=serving.url) as client:
+    with (
+        Target("--models", "tiny", "--weights", str(tmp_path)) as target,
+        httpx.Client(base_url=target.http, timeout=60) as client,
+    ):
         for name, make in HEAVY.items():
             data = make()
             client.post("/v1/recognize", content=ON_A_PAGE_WORKER)
-            before = serving.own_bytes
-            serving.reset_peak()
+            before = target.memory.reset_peak()
             if name == "a large multipart":
-                answer = client.post("/v1/recognize", files={"file": data}, timeout=60)
+                answer = client.post("/v1/recognize", files={"file": data})
             else:
-                answer = client.post("/v1/recognize", content=data, timeout=60)
-            growth = serving.peak_bytes - before
+                answer = client.post("/v1/recognize", content=data)
+            growth = target.memory.peak_bytes - before
             assert answer.status_code in (200, 413, 415), (name, answer.text)
             assert growth < MAX_GROWTH_BYTES, (name, growth)
 
@@ -203,13 +205,13 @@ def test_no_image_takes_more_than_100_mb(tmp_path: Path) -> None:
 def test_many_large_images_at_once_are_decoded_a_few_at_a_time(tmp_path: Path) -> None:
     data = HEAVY["16 megapixels of colour"]()
     builders.checkpoint(tmp_path / "tiny.onnx")
-    with serving_process("tiny", tmp_path) as serving, ThreadPoolExecutor() as pool:
-        url = f"{serving.url}/v1/recognize"
+    flags = "--models", "tiny", "--weights", str(tmp_path)
+    with Target(*flags) as target, ThreadPoolExecutor() as pool:
+        url = f"{target.http}/v1/recognize"
         httpx.post(url, content=ON_A_PAGE_WORKER)
-        before = serving.own_bytes
-        serving.reset_peak()
+        before = target.memory.reset_peak()
         requests = [pool.submit(httpx.post, url, content=data, timeout=100) for _ in range(6)]
         statuses = {answer.result().status_code for answer in requests}
-        growth = serving.peak_bytes - before
+        growth = target.memory.peak_bytes - before
     assert statuses <= {200, 413, 415}
     assert growth < 3 * MAX_GROWTH_BYTES

@@ -10,7 +10,7 @@ from inkstream.service.pages import Page
 from tests.helpers.hard_pages import EXTREME, PAGES
 from tests.helpers.http import error
 from tests.helpers.running_server import Running
-from tests.helpers.serving_process import serving_process
+from tests.helpers.target import Target
 from tools.pages import encoded
 
 pytestmark = pytest.mark.slow
@@ -42,15 +42,14 @@ def test_any_image_is_answered_or_refused_with_a_reason(
 
 def test_the_largest_and_the_longest_pages_take_limited_memory() -> None:
     with (
-        serving_process("lines") as serving,
-        httpx.Client(base_url=serving.url, timeout=TIMEOUT_S) as client,
+        Target("--models", "lines") as target,
+        httpx.Client(base_url=target.http, timeout=TIMEOUT_S) as client,
     ):
         small = np.full((100, 100), 255, np.uint8)
         check(client.post(PAGE, content=encoded(small, "PNG")), small)
         for name, draw in EXTREME.items():
             image = draw()
             content = encoded(image, "PNG")
-            before = serving.own_bytes
-            serving.reset_peak()
+            before = target.memory.reset_peak()
             check(client.post(PAGE, content=content), image)
-            assert serving.peak_bytes - before < MAX_GROWTH_BYTES, name
+            assert target.memory.peak_bytes - before < MAX_GROWTH_BYTES, name

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from inkstream.service.client.stream import connect_sync
-from tests.helpers.path_proxy import proxy
+from tests.helpers.proxies import path_proxy
 from tests.helpers.running_server import server
 
 PATH = "/ink/pad"
@@ -18,7 +18,7 @@ PATH = "/ink/pad"
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("weights")
-    with server(folder, root_path=PATH) as running, proxy(running.port, PATH) as address:
+    with server(folder, root_path=PATH) as running, path_proxy(running.port, PATH) as address:
         yield address
 
 

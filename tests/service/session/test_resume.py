@@ -4,7 +4,6 @@ import itertools
 import time
 import zlib
 from base64 import b64encode
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from inkstream.model import checkpoint
 from inkstream.model.decoding.ngrams import load
 from inkstream.model.runtime import Runtime
-from inkstream.service.bench.pens import Pens
+from inkstream.service.bench.pens import column_messages, ink_messages
 from inkstream.service.protocol.server_messages import (
     Limits,
     Result,
@@ -28,7 +27,6 @@ from inkstream.service.session import Options, Session
 from tests.helpers import builders
 from tests.helpers.frames import ENDS_TWICE, FRAMES, as_json
 from tests.helpers.frames import ink as ink_piece
-from tests.helpers.pen_line import columns, ink
 from tests.helpers.resuming import (
     DIGEST,
     KEY,
@@ -53,6 +51,7 @@ from tests.helpers.single_session import (
 )
 from tests.service.session.test_numbers import conversations, paces, send_at
 
+FLUSH = '{"type":"flush"}'
 SMALL = PATIENT.model_copy(update={"max_hint_characters": 5})
 LATE_INK: list[Frame] = [
     message("configure", results="message", snapshot_columns=64),
@@ -136,18 +135,19 @@ def test_the_shipped_net_goes_on_to_the_bit(is_ink: bool, hints: dict[str, objec
     here, elsewhere = (
         SessionClient(net, Limits(), {"english": load("english")}, SEALS) for _ in range(2)
     )
-    pens, kept = Pens.read(), KeptLine(net.config.column_height, digest="")
-    frames: Iterator[Frame] = ink(pens) if is_ink else columns(pens, net.config)
-    configure = message("configure", results="message", snapshot_columns=500, **hints)
+    kept = KeptLine(net.config.column_height, digest="")
+    pen = ink_messages(20, "transcriber") if is_ink else column_messages(20, "transcriber", 32)
+    frames = itertools.takewhile(lambda frame: frame != FLUSH, (sent.data for sent in pen))
+    configure = message("configure", results="message", snapshot_columns=200, **hints)
     for frame in itertools.chain([configure], frames):
         kept.send(frame)
         kept.hear(here.ask(frame))
-        if here.column > 700:
+        if here.column > 300:
             break
     assert kept.snapshot is not None
     elsewhere.ask(kept.resume(), *kept.following(kept.snapshot.messages))
     n_events = 0
-    for frame in [*itertools.islice(frames, 40), message("flush"), message("end")]:
+    for frame in [*itertools.islice(frames, 200), FLUSH, message("end")]:
         expected = here.ask(frame)
         n_events += len(events_in(expected))
         assert numbered(elsewhere.ask(frame)) == numbered(expected)

@@ -100,7 +100,7 @@ def test_a_word_with_a_large_gap_is_not_used() -> None:
     points = complete.points + np.repeat([[0, 0], [200, 0]], (16, 8), 0)
     torn = Glyph("ale", points, complete.letters, complete.stroke)
     pieces = [(WORDS, "7", complete), (WORDS, "7", torn)]
-    words = collect(ink_set(pieces), np.arange(2)).styles[WORDS].words
+    words = collect(ink_set(pieces), np.arange(2)).styles[0].words
     assert [(word.text, word.first) for word in words] == [("ale", 0)]
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from inkstream.service import installed_version
 from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
-from tests.helpers.path_proxy import proxy
+from tests.helpers.proxies import path_proxy
 from tests.helpers.running_server import Running, server
 from tests.service.web.conftest import OpenPad, address
 
@@ -130,7 +130,7 @@ def test_a_digit_has_bars_and_one_beside_it_is_another_digit(running: Running, p
 def test_the_page_works_below_a_proxys_path(open_pad: OpenPad, tmp_path: Path) -> None:
     with (
         server(tmp_path, models="lines", root_path="/ink") as running,
-        proxy(running.port, "/ink") as proxied,
+        path_proxy(running.port, "/ink") as proxied,
     ):
         pad = open_pad(f"{proxied}/")
         pad.write(*HELLO, scale=0.6)
