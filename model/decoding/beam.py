@@ -40,7 +40,8 @@ StepScores = NDArray[np.float32]  # [1 + K], log-probabilities of blank and labe
 Floats = NDArray[np.float64]  # [B], of each hypothesis
 
 
-class Search(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Search:
     """How wide a beam is, and how long it waits."""
 
     width: int  # hypotheses
@@ -75,9 +76,11 @@ class BeamDecoder(GreedyDecoder):
     recent_columns = STEP_COLUMNS * recent_steps
     _alternatives: tuple[_WordAlternative, ...]  # the most probable rejected texts of the word
 
-    def __init__(self, labels: Sequence[str], flush_columns: int, guide: Guide) -> None:
-        """Begin a line; see `GreedyDecoder`. The labels must hold the space."""
-        self._search = SWIFT if guide.spells is None else PATIENT
+    def __init__(
+        self, labels: Sequence[str], flush_columns: int, guide: Guide, search: Search | None = None
+    ) -> None:
+        """Begin a line of labels with the space; `search` None is what suits the guide."""
+        self._search = search or (SWIFT if guide.spells is None else PATIENT)
         self._beam = Beam(guide, 1 + labels.index(SPACE), self._search.width)
         self._guide = guide
         super().__init__(labels, flush_columns)

@@ -62,17 +62,13 @@ def read_image(
 
     Of an animation the first picture counts, of a multi-page file the first page. What is
     transparent takes the tone of the paper. More than 8 bits are stretched to the darkest and the
-    lightest pixels, unless these are as good as the same.
+    lightest pixels, unless these are as good as the same. An image that is longer or higher than
+    `max_side`, or has more than `max_kept` pixels in all, is reduced until it fits.
 
     Args:
         source: a path, the bytes of a file, a PIL image, or an array: [h, w] of any real type, or
             [h, w, 3 or 4] of bytes.
         max_pixels: an image with more is refused before it is decoded.
-        max_side: pixels; an image that is longer or higher is reduced until it fits.
-        max_kept: pixels in all; an image that has more is reduced until it fits.
-
-    Returns:
-        [h, w]
 
     Raises:
         ImageError: this is not an image of a kind that we read, or it is damaged.
@@ -221,8 +217,8 @@ def _stretched(values: NDArray[np.float32], full: float) -> NDArray[np.uint8]:
     if not np.isfinite(values).all():
         raise ImageError("image holds numbers that are not finite")
     n_hot = min(math.ceil(1e-4 * values.size), values.size // 100)  # faults of a sensor
-    ends = (n_hot, values.size - 1 - n_hot)
-    low, high = np.partition(values, ends, axis=None)[list(ends)].tolist()
+    ends = [n_hot, values.size - 1 - n_hot]
+    low, high = np.partition(values, ends, axis=None)[ends].tolist()
     steps = abs(np.diff(values, axis=1, append=values[:, -1:]))
     noise = float(np.median(steps)) / (0.6745 * math.sqrt(2))  # of a normal one the deviation
     span = max(high - low, max(full, abs(low), abs(high)) / 255, 32 * noise)  # ink begins at 5
