@@ -98,7 +98,6 @@ class LexiconGuide(WordListGuide):
         return self._start if label == self._space else self._following(state)[label]
 
     def end(self, state: State) -> float:
-        """Return 0 where a word is complete or none has begun, else minus infinity."""
         return 0.0 if self._complete(state) or state == self._start else NEVER
 
 
@@ -126,5 +125,4 @@ class WordsGuide(WordListGuide):
         return NOWHERE if state == NOWHERE else self._following(state).get(label, NOWHERE)
 
     def end(self, state: State) -> float:
-        """Return what is lost where a text ends within a word."""
         return 0.0 if self._complete(state) else -GAIN * state[2]

@@ -82,10 +82,8 @@ def page_lines(grey: Grey, column_height: int, scale: Points, threads: int) -> l
     page = _evened(Image.fromarray(grey).reduce(reduction), text, height)
     strips = [(line, _strip(page, layout, line, height)) for line in layout.lines]
     inked = [(line, strip) for line, strip in strips if strip]
-    if not inked:
-        return []
-    # Most lines have tall letters and tails.
-    usual = float(np.quantile([strip.bounds[1] - strip.bounds[0] for _, strip in inked], 0.7))
+    heights = [strip.bounds[1] - strip.bounds[0] for _, strip in inked]
+    usual = float(np.quantile(heights, 0.7)) if inked else 0.0  # most have tall letters and tails
     image_scale = scale * np.array(grey.shape[::-1]) / np.array(text.shape[::-1])
     lines = []
     for line, strip in inked:

@@ -145,16 +145,16 @@ def _pixels(upright: Image.Image) -> list[Points]:
     usual = _usual_thickness(text > LEVELS[0] * 255)
     blurred = np.asarray(upright.filter(ImageFilter.BoxBlur((2 * usual, 0))))
     done = []
-    for level in (*LEVELS[1:], None):
+    for level in LEVELS[1:]:
         mask = np.zeros(text.shape, bool)
         for part in waiting:
-            if level is not None and _thickness(part) > 1.7 * usual:  # it holds two lines
+            if _thickness(part) > 1.7 * usual:  # it holds two lines
                 mask[part[:, 1], part[:, 0]] = True
             else:
                 done.append(part)
-        waiting = _connected(text, mask & (blurred > level * 255)) if level else []
+        waiting = _connected(text, mask & (blurred > level * 255))
     # Real lines have a mean probability of 0.8, rules 0.9 at most.
-    sure = (part for part in done if _confidence(part, text) >= 0.75)
+    sure = (part for part in [*done, *waiting] if _confidence(part, text) >= 0.75)
     return [part.astype(np.float64) + 0.5 for part in sure]
 
 

@@ -90,8 +90,8 @@ def train_language(
     nodes = build(counted, alphabet, order, most)
     language = Language(About(out.stem, alphabet, order, tuple(sources), _needed(shares)), nodes)
     language.save(out)
-    summary = f"{out}: {len(language):,} n-grams of up to {order} characters, of"
-    summary = "\n  ".join([summary, *sources])
+    first = f"{out}: {len(language):,} n-grams of up to {order} characters, of"
+    summary = "\n  ".join([first, *sources])
     if held_out:
         bits = bits_a_character(load(out), held_out)
         summary += f"\n{bits:.2f} bits a character on {len(held_out):,} lines that were not counted"
