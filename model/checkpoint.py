@@ -43,8 +43,6 @@ _DIGEST_LENGTH: Final = 64
 # The protobuf of the last property, up to its value: field 14 of a ModelProto, a message of 84
 # bytes whose field 1 is the key, of 16 bytes, and whose field 2 is the digest, of 64.
 _SEAL: Final = b"\x72\x54\x0a\x10inkstream.sha256\x12\x40"
-
-MAX_METADATA: Final = 1 << 20  # characters
 # What ONNX Runtime raises for a model that it cannot run; they share no base but Exception.
 MODEL_ERRORS: Final = (
     ort_errors.Fail,
@@ -87,8 +85,8 @@ class Metadata:
     def from_json(cls, text: str) -> "Metadata":
         """Read `to_json`'s text; raise `CheckpointError` if it is anything else."""
         try:
-            if len(text) > MAX_METADATA:
-                raise ValueError(f"{len(text)} characters, allowed: up to {MAX_METADATA}")
+            if len(text) > (limit := 1 << 20):
+                raise ValueError(f"{len(text)} characters, allowed: up to {limit}")
             values = msgspec.json.decode(text)
             for name, readable in (("format", FORMAT), ("opset", OPSET)):
                 if values[name] != readable:
@@ -137,43 +135,31 @@ def find(name_or_path: str | Path, folder: Path | None = None) -> Path:
     model in it, such as that of a finished run. Raises `CheckpointError` that lists the known names
     if there is no such file.
     """
-    path = Path(name_or_path)
-    if path.suffix == SUFFIX or len(path.parts) > 1:
-        if path.is_dir():
-            return _only_model(path)
-        if not path.is_file():
-            raise CheckpointError(f"no such file: {path}")
-        return path
-    folders = [WEIGHTS_FOLDER] if folder is None else [folder, WEIGHTS_FOLDER]
-    for models in folders:
-        if (file := models / f"{name_or_path}{SUFFIX}").is_file():
-            return file
+    path, folders = Path(name_or_path), [folder or WEIGHTS_FOLDER, WEIGHTS_FOLDER]
+    is_path = path.suffix == SUFFIX or len(path.parts) > 1
+    candidates = [path] if is_path else [home / f"{path}{SUFFIX}" for home in folders]
+    if file := next(filter(Path.is_file, candidates), None):
+        return file
     if path.is_dir():
-        return _only_model(path)
-    known = sorted({file.stem for models in folders for file in models.glob(f"*{SUFFIX}")})
+        models = sorted(path.glob(f"*{SUFFIX}"))
+        if not models:
+            text = f"no model in {path}: a training run writes it when it is finished"
+            raise CheckpointError(text)
+        if len(models) > 1:
+            text = f"{path} holds {len(models)} models: name one, such as {models[0]}"
+            raise CheckpointError(text)
+        return models[0]
+    if is_path:
+        raise CheckpointError(f"no such file: {path}")
+    known = sorted({file.stem for home in folders for file in home.glob(f"*{SUFFIX}")})
     raise CheckpointError(f"no model {str(name_or_path)!r}, known: {', '.join(known) or 'none'}")
 
 
-def _only_model(folder: Path) -> Path:
-    """Return the model of a folder; raise `CheckpointError` if there is none, or more than one."""
-    models = sorted(folder.glob(f"*{SUFFIX}"))
-    if not models:
-        raise CheckpointError(f"no model in {folder}: a training run writes it when it is finished")
-    if len(models) > 1:
-        raise CheckpointError(f"{folder} holds {len(models)} models: name one, such as {models[0]}")
-    return models[0]
-
-
 def read(path: Path, kind: Kind | None = None, threads: int = 1) -> Checkpoint:
-    """Read and verify a checkpoint, and load its graph.
+    """Read and verify a checkpoint, and load its graph for runs of so many threads.
 
-    Args:
-        path: of the file.
-        kind: of net that is needed; None is any.
-        threads: that one run of the net may use.
-
-    Raises:
-        CheckpointError: it says what is wrong with the file.
+    Raises `CheckpointError`, which says what is wrong with the file, also for another kind of net
+    than `kind`.
     """
     try:
         content = read_whole(path, MAX_BYTES)
@@ -244,9 +230,8 @@ def load_graph(
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except MODEL_ERRORS as error:
-        raise CheckpointError(
-            f"ONNX Runtime {ort.__version__} refuses it: {one_line(error)}"
-        ) from error
+        text = f"ONNX Runtime {ort.__version__} refuses it: {one_line(error)}"
+        raise CheckpointError(text) from error
 
 
 def one_line(error: Exception) -> str:

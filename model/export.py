@@ -40,12 +40,19 @@ def export(path: Path, weights: Weights, metadata: Metadata, ranges: Ranges | No
         CheckpointError: the weights do not fit the dimensions or are not finite.
         OSError: the file cannot be written.
     """
-    _check_weights(weights, metadata.config)
     config, temperatures = metadata.config, metadata.temperatures
-    if ranges is None:
-        model = Net(config, weights, temperatures).model()
-    else:
-        model = Int8Net(config, weights, temperatures, ranges).model()
+    expected = weight_shapes(config)
+    if wrong := weights.keys() ^ expected.keys():
+        raise CheckpointError(f"weights are missing or unknown: {', '.join(sorted(wrong))}")
+    for name, shape in expected.items():
+        if weights[name].shape != shape:
+            raise CheckpointError(f"{name} is {weights[name].shape}, expected {shape}")
+        if not np.isfinite(weights[name]).all():
+            raise CheckpointError(f"{name} holds numbers that are not finite")
+    net = Net(config, weights, temperatures)
+    if ranges is not None:
+        net = Int8Net(config, weights, temperatures, ranges)
+    model = net.model()
     model.metadata_props.add(key=METADATA_KEY, value=metadata.to_json())
     write_whole(path, sealed(model.SerializeToString(deterministic=True)))
 
@@ -70,15 +77,3 @@ def weights_of(checkpoint: Checkpoint) -> dict[str, NDArray[np.float32]]:
 def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Return names and shapes of a net's weights."""
     return {name: tuple(value.shape) for name, value in empty_net(config).state_dict().items()}
-
-
-def _check_weights(weights: Weights, config: ModelConfig) -> None:
-    """Raise `CheckpointError` unless names, shapes and values are those of the config's net."""
-    expected = weight_shapes(config)
-    if wrong := weights.keys() ^ expected.keys():
-        raise CheckpointError(f"weights are missing or unknown: {', '.join(sorted(wrong))}")
-    for name, shape in expected.items():
-        if weights[name].shape != shape:
-            raise CheckpointError(f"{name} is {weights[name].shape}, expected {shape}")
-        if not np.isfinite(weights[name]).all():
-            raise CheckpointError(f"{name} holds numbers that are not finite")

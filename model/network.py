@@ -72,12 +72,9 @@ class ColumnLSTM(CausalNet):
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__(config)
         self.convolution = nn.Linear(config.context * config.column_height, config.features)
+        between = dropout if config.layers > 1 else 0.0
         self.lstm = nn.LSTM(
-            config.features,
-            config.units,
-            config.layers,
-            batch_first=True,
-            dropout=dropout if config.layers > 1 else 0.0,
+            config.features, config.units, config.layers, batch_first=True, dropout=between
         )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(config.units, len(config.labels))
@@ -91,14 +88,9 @@ class ColumnLSTM(CausalNet):
         return ((config.context - 1, config.column_height), cells, cells, (1,))
 
     def forward(self, columns: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Read T columns and go on from `state`.
+        """Read columns [B, T, H], 0 = paper, 1 = ink, from `state` [B, D] on; None is the start.
 
-        Args:
-            columns: [B, T, H], 0 = paper, 1 = ink.
-            state: [B, D], or None for the start of a stream.
-
-        Returns:
-            Scores [B, T, K] before the softmax, and the state after [B, D].
+        Return scores [B, T, K] before the softmax, and the state after [B, D].
         """
         batch, n_columns, _ = columns.shape
         earlier, hidden, cell, since_ink = self._split_state(state, batch)
@@ -174,16 +166,11 @@ class LineLSTM(CausalNet):
     def forward(
         self, columns: Tensor, state: Tensor | None = None, rng: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Read T columns and go on from `state`.
+        """Read columns [B, T, H] or, with directions, [B, T, 5 H], T even; 0 = paper, 1 = ink.
 
-        Args:
-            columns: [B, T, H], or [B, T, 5 H] with directions; 0 = paper, 1 = ink; T even.
-            state: [B, D], or None for the start of a line.
-            rng: draws what is dropped out in training.
-
-        Returns:
-            Scores [B, T/2, 1 + K] and letter ends [B, T/2], both before their softmax or sigmoid,
-            and the state after [B, D].
+        Go on from `state` [B, D]; None is the start of a line. `rng` draws what is dropped out in
+        training. Return scores [B, T/2, 1 + K] and letter ends [B, T/2], both before their softmax
+        or sigmoid, and the state after [B, D].
         """
         rng = rng if self.training else None
         *earlier, hidden, cell = self._split_state(state, len(columns))

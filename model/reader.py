@@ -48,9 +48,7 @@ class Reading:
 
 def reading_errors(readings: Sequence[Reading]) -> Figures:
     """Return the CER and the share of exact matches."""
-    return errors(
-        [reading.text for reading in readings], [reading.line.label for reading in readings]
-    )
+    return errors([reading.text for reading in readings], [r.line.label for r in readings])
 
 
 def has_letter_ends(line: LineSample) -> bool:
@@ -119,9 +117,7 @@ class Reader:
                     events[index] += decoded.events
                 events[index] += decoders[index].flush(beyond, last=False)
             first += len(portion)
-        return [
-            decided + decoder.flush() for decided, decoder in zip(events, decoders, strict=True)
-        ]
+        return [done + decoder.flush() for done, decoder in zip(events, decoders, strict=True)]
 
     def _length(self, line: LineSample) -> int:
         """Return the columns of a line, its flush columns included."""

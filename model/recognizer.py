@@ -16,7 +16,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,10 +45,13 @@ _SAVED: Final = tuple[bytes, int, str, dict[str, Any]]  # what follows in it: se
 class State:
     """All that a stream knows. It never changes, so any number of streams may go on from it."""
 
-    row: NDArray[np.uint8] = field(repr=False)  # [D], of the net: see `Runtime`
+    row: NDArray[np.uint8] = field(repr=False)  # [D], of the net: see `Runtime`; read-only
     columns: int  # read so far
     model: str  # digest of the checkpoint that it belongs to
     decoder: Mapping[str, Any] = field(default_factory=dict, repr=False)  # see `Decoder.to_dict`
+
+    def __post_init__(self) -> None:
+        self.row.flags.writeable = False
 
     def save(self, path: str | Path) -> None:
         """Write the state to a file; raise `OSError` if that fails.
@@ -77,16 +79,11 @@ class State:
                 raise ValueError(f"columns is {columns}, expected a number from 0 on")
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise InputError(f"{path} is a damaged state: {error}") from error
-        return cls(_frozen(np.frombuffer(row, np.uint8)), columns, model, decoder)
+        return cls(np.frombuffer(row, np.uint8), columns, model, decoder)
 
 
 def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()
-
-
-def _frozen(row: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    row.flags.writeable = False
-    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +132,9 @@ class Stream(Iterator[Result]):
     def __init__(
         self, runtime: Runtime, decoder: Decoder, columns: Iterable[ArrayLike], state: State
     ) -> None:
-        self._runtime = runtime
-        self._decoder = decoder
+        self._runtime, self._decoder, self._columns = runtime, decoder, iter(columns)
         if state.decoder:
             self._decoder.restore(state.decoder)
-        self._columns = iter(columns)
         self.state = state
 
     def __next__(self) -> Result:
@@ -154,14 +149,13 @@ class Stream(Iterator[Result]):
         config, index = self._runtime.config, self.state.columns
         pixels = _pixels(column, config)[None]
         scores, after = self._runtime.run(pixels[:, None], self.state.row[None])
-        decoded = self._decoder.step(scores[:, 0], pixels)
+        events, texts = self._decoder.step(scores[:, 0], pixels)
         probabilities = self._decoder.probabilities(scores[:, 0])[0]
         self._go_on(after[0], index + 1)
         label, named = config.labels[probabilities.argmax()], _named(config.labels, probabilities)
         if config.kind == "classifier":
             return Result(index, label, named)
-        letter_end = float(np.exp(scores[0, 0, -1]))
-        return Result(index, label, named, decoded.texts[0], letter_end, tuple(decoded.events))
+        return Result(index, label, named, texts[0], float(np.exp(scores[0, 0, -1])), tuple(events))
 
     def flush(self) -> tuple[Event, ...]:
         """Decide and return all that is still open; a classifier has nothing open.
@@ -183,7 +177,7 @@ class Stream(Iterator[Result]):
         return _answer(self._decoder)
 
     def _go_on(self, row: NDArray[np.uint8], columns: int) -> None:
-        self.state = State(_frozen(row), columns, self.state.model, self._decoder.to_dict())
+        self.state = State(row, columns, self.state.model, self._decoder.to_dict())
 
 
 class Recognizer:
@@ -196,9 +190,8 @@ class Recognizer:
         characters: str | None = None,
         threads: int = 1,  # that read lines side by side
     ) -> None:
-        self.threads = threads
+        self.threads, self._digest = threads, checkpoint.digest
         self._runtime = Runtime(checkpoint)
-        self._digest = checkpoint.digest
         self._decoder = new_decoder(self._runtime.config, hints, characters)
 
     @property
@@ -219,25 +212,17 @@ class Recognizer:
     def recognize(self, image: ImageSource) -> Recognition:
         """Read one image: of one character if the net is a classifier, else of one line.
 
-        Args:
-            image: a path, the bytes of a file, a PIL image, or an array [h, w]; dark on light or
-                light on dark, any size.
-
-        Raises:
-            ImageError: it cannot be read, or nothing is on it.
+        It is a path, the bytes of a file, a PIL image, or an array [h, w]; dark on light or light
+        on dark, any size. Raises `ImageError` if it cannot be read, or nothing is on it.
         """
         columns, hint = image_columns(image, self._runtime.config)
         return dataclasses.replace(self.read(columns), hint=hint)
 
     def read_ink(self, strokes: Sequence[ArrayLike], height: float | None = None) -> Recognition:
-        """Read whole strokes of a pen.
+        """Read whole strokes of a pen, each [n, 2], x to the right and y downwards.
 
-        Args:
-            strokes: each [n, 2], x to the right and y downwards.
-            height: of the writing's frame, from y = 0 on; None takes the ink's own bounds.
-
-        Raises:
-            InputError: there is no ink, or it cannot be drawn.
+        `height` is that of the writing's frame, from y = 0 on; None takes the ink's own bounds.
+        Raises `InputError` if there is no ink, or it cannot be drawn.
         """
         config = self._runtime.config
         answer = self.read(stroke_columns(strokes, config, height))
@@ -265,12 +250,13 @@ class Recognizer:
         if n_groups < 2:
             return self._read_together(lines)
         by_length = sorted(range(len(lines)), key=lambda index: len(lines[index]))
-        groups = [by_length[first::n_groups] for first in range(n_groups)]  # alike in length
+        answers = dict[int, Recognition]()
         with ThreadPoolExecutor(n_groups) as pool:
+            groups = [by_length[first::n_groups] for first in range(n_groups)]  # alike in length
             parts = [[lines[index] for index in group] for group in groups]
-            answers = chain(*pool.map(self._read_together, parts))
-            of_index = dict(zip(chain(*groups), answers, strict=True))
-        return [of_index[index] for index in range(len(lines))]
+            for group, part in zip(groups, pool.map(self._read_together, parts), strict=True):
+                answers.update(zip(group, part, strict=True))
+        return [answers[index] for index in range(len(lines))]
 
     def _read_together(self, lines: Sequence[NDArray[np.uint8]]) -> list[Recognition]:
         """Read lines in one batch, each with the blank columns that flush it behind it."""
@@ -294,18 +280,13 @@ class Recognizer:
         )
 
     def stream(self, columns: Iterable[ArrayLike] = (), state: State | None = None) -> Stream:
-        """Begin a stream, or go on from `state`.
+        """Begin a stream, or go on from the `state` of an earlier one; several may, and fork.
 
-        Args:
-            columns: [T, H], or anything that gives one column of H whole numbers after the other;
-                each is read when its result is asked for.
-            state: of an earlier stream of the same net; streams that go on from one state fork.
-
-        Raises:
-            InputError: the state belongs to another net.
+        `columns` are [T, H], or anything that gives one column of H whole numbers after the other;
+        each is read when its result is asked for. Raises `InputError` for another net's state.
         """
         if state is None:
-            state = State(_frozen(self._runtime.initial_state(1)[0]), 0, self._digest)
+            state = State(self._runtime.initial_state(1)[0], 0, self._digest)
         if state.model != self._digest or len(state.row) != self._runtime.state_size:
             raise InputError(
                 f"state belongs to the net {state.model[:16]}, this one is {self._digest[:16]}"
@@ -341,7 +322,7 @@ def load(
 
 
 def _sizes(config: ModelConfig) -> set[int]:
-    """Return how many bytes a column may have: one with directions, if the net knows them, more."""
+    """Return how many bytes a column may have: without directions, or with those the net knows."""
     return {config.column_height, config.column_size}
 
 

@@ -88,20 +88,19 @@ class Runtime:
         except MODEL_ERRORS as error:
             raise CheckpointError(f"{name}: it cannot be run: {one_line(error)}") from error
         if scores.shape != (1, 1, config.n_scores) or not np.isfinite(scores).all():
-            raise CheckpointError(
-                f"{name}: its scores of one column are no {config.n_scores} numbers"
-            )
+            text = f"{name}: its scores of one column are no {config.n_scores} numbers"
+            raise CheckpointError(text)
 
     def initial_state(self, batch: int) -> States:
         """Return states before any column, [B, D]: all zeros."""
         return np.zeros((batch, self.state_size), np.uint8)
 
     def run(self, columns: Columns, state: States) -> tuple[Scores, States]:
-        """Read T columns in each of B streams.
+        """Read T columns in each of B streams, T and B at least 1.
 
         Args:
             columns: [T, B, H] or, where the net knows directions, [T, B, 3 H]; 0 = paper,
-                255 = ink; T and B at least 1.
+                255 = ink.
             state: [B, D], left as it is.
 
         Returns:
@@ -111,19 +110,20 @@ class Runtime:
         Raises:
             InputError: a shape does not fit; ONNX Runtime itself aborts on an empty batch.
         """
-        n_columns, batch = columns.shape[:2]
+        n_columns, batch, size = columns.shape
         if not n_columns or not batch:
             raise InputError(f"{n_columns} columns in {batch} streams, expected at least 1 in 1")
-        if state.shape != (batch, self.state_size):
-            expected = (batch, self.state_size)
+        if state.shape != (expected := (batch, self.state_size)):
             raise InputError(f"state has shape {state.shape}, expected {expected}")
-        if columns.shape[2] != self.config.column_size:
-            raise InputError(
-                f"columns have {columns.shape[2]} bytes, expected {self.config.column_size}"
-            )
-        if self.config.step_columns > 1:
-            return self._run_strided(columns, state)
-        return self._run_net(columns, state)
+        if size != self.config.column_size:
+            raise InputError(f"columns have {size} bytes, expected {self.config.column_size}")
+        if self.config.step_columns == 1:
+            return self._run_net(columns, state)
+        waits = self._fields(state)["waits"] > 0
+        if waits.all() or not waits.any():
+            return self._run_alike(columns, state, waiting=bool(waits[0]))
+        scores, after = self._run_ragged_strided(list(columns.swapaxes(0, 1)), state)
+        return np.stack(scores, 1), after
 
     def _fields(self, state: States) -> NDArray[Any]:
         """Return states [..., D] as records [...] of their parts, in the same memory."""
@@ -142,17 +142,10 @@ class Runtime:
     def run_ragged(
         self, columns: Sequence[NDArray[np.uint8]], state: States
     ) -> tuple[list[NDArray[np.float32]], States]:
-        """Read a different number of columns in each of B streams.
+        """Read columns [n_i, .] in each of B streams as `run` does; return scores [n_i, S] each.
 
         Nothing is padded (padding costs a full step of the net for each empty place): what all
         streams have is run together, then the rest of those that have more, and so on.
-
-        Args:
-            columns: one [n_i, .] per stream, as for `run`, n_i at least 1.
-            state: [B, D], left as it is.
-
-        Returns:
-            For each stream its scores [n_i, S], and the states after [B, D].
         """
         if not columns or len(columns) != len(state):
             raise InputError(
@@ -185,14 +178,6 @@ class Runtime:
         return scores, after
 
     # The stride adapter: columns one by one for a net that takes several a step
-
-    def _run_strided(self, columns: Columns, state: States) -> tuple[Scores, States]:
-        """Read columns as `run` does: streams with a column waiting, or without, or both."""
-        waits = self._fields(state)["waits"] > 0
-        if waits.all() or not waits.any():
-            return self._run_alike(columns, state, waiting=bool(waits[0]))
-        scores, after = self._run_ragged_strided(list(columns.swapaxes(0, 1)), state)
-        return np.stack(scores, 1), after
 
     def _run_ragged_strided(
         self, columns: Sequence[NDArray[np.uint8]], state: States
@@ -236,12 +221,12 @@ class Runtime:
             columns = np.concatenate([self._fields(state)["held"][None], columns])  # [T + 1, B, .]
         n_steps, n_waiting = divmod(len(columns), stride)
         answers, states_after = np.empty((0, batch, self.config.n_scores), np.float32), state.copy()
+        after = self._fields(states_after)
         if n_steps:
             whole = columns[: n_steps * stride].reshape(n_steps, stride, batch, size)
             steps = whole.swapaxes(1, 2).reshape(n_steps, batch, stride * size)
             answers, states_after = self._run_net(steps, state)  # [n_steps, B, S]
-        after = self._fields(states_after)
-        if n_steps:
+            after = self._fields(states_after)
             after["newest"], after["answered"] = answers[-1], 1
         after["held"] = columns[-1] if n_waiting else 0
         after["waits"] = n_waiting

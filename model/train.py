@@ -51,13 +51,10 @@ Task = ImageTask | LinesTask  # its net, batches, losses, validation and result
 
 
 def train(config: TrainingConfig, options: RunOptions) -> Path | None:
-    """Train the task of `config`, from the data to the files in the run folder.
+    """Train the task of `config`, from the data to the result in the run folder; return its path.
 
-    A classifier without initial weights is taught by a net that is trained before it, in a folder
-    within the run's.
-
-    Returns:
-        The result of the finished run; None when its time was over before (resume it).
+    Return None when its time was over before (resume it). A classifier without initial weights is
+    taught by a net that is trained before it, in a folder within the run's.
 
     Raises:
         DataError: data or folders cannot be used.
@@ -69,17 +66,13 @@ def train(config: TrainingConfig, options: RunOptions) -> Path | None:
     teacher = None
     if isinstance(config, DigitsConfig) and config.teacher_share and options.init is None:
         shared = {name: getattr(config, name) for name in ("seed", "held_out", "precision")}
-        first = dataclasses.replace(options, run=options.run / TEACHER_FOLDER)
-        if train_net(dataclasses.replace(TEACHER, **shared), first, deadline) is None:
+        config_before = dataclasses.replace(TEACHER, **shared)
+        before = dataclasses.replace(options, run=options.run / TEACHER_FOLDER)
+        trainer = Trainer(config_before, before, make_task(config_before, before))
+        if not trainer.run(deadline):
             return None
-        teacher = finished_run(first.run, TEACHER.task)
-    return train_net(config, options, deadline, teacher)
-
-
-def train_net(
-    config: TrainingConfig, options: RunOptions, deadline: float, teacher: TrainedNet | None = None
-) -> Path | None:
-    """Train one net; return None if the deadline, on the monotonic clock, came first."""
+        trainer.finish()
+        teacher = finished_run(before.run, TEACHER.task)
     trainer = Trainer(config, options, make_task(config, options, teacher))
     return trainer.finish() if trainer.run(deadline) else None
 
@@ -132,8 +125,7 @@ def make_optimisers(
     for both. Muon takes a good part of a step's time, so `n_threads` share the matrices.
     """
     decay, has_muon = config.weight_decay, config.optimiser == "muon"
-    hidden: list[Tensor] = []
-    others: list[Tensor] = []
+    hidden, others = list[Tensor](), list[Tensor]()
     for name, weight in network.named_parameters():
         is_head = name.startswith(("head", "ends"))
         is_hidden = has_muon and weight.ndim == 2 and not is_head

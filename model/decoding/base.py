@@ -145,12 +145,9 @@ class Decoder(Protocol):
 
 
 def decode_line(decoder: Decoder, scores: Scores, columns: Columns) -> list[Event]:
-    """Decode a whole line, and flush it.
+    """Decode all columns [T, H] of a line, and flush it.
 
-    Args:
-        decoder: at the start of a line.
-        scores: [T + flush_columns, S], of the line's columns and of the blank ones behind them.
-        columns: [T, H], of the line.
+    The scores [T + flush_columns, S] are those of the line and of the blank columns behind it.
     """
     events = decoder.step(scores[: len(columns)], columns).events
     return events + decoder.flush(scores[len(columns) :])

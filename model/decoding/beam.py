@@ -77,16 +77,9 @@ class BeamDecoder(GreedyDecoder):
     _alternatives: tuple[_WordAlternative, ...]  # the most probable rejected texts of the word
 
     def __init__(
-        self,
-        labels: Sequence[str],
-        flush_columns: int,
-        guide: Guide,
-        search: Search | None = None,
+        self, labels: Sequence[str], flush_columns: int, guide: Guide, search: Search | None = None
     ) -> None:
-        """Begin a line; see `GreedyDecoder`. The labels must hold the space.
-
-        `search` None is what suits the guide.
-        """
+        """Begin a line of labels with the space; `search` None is what suits the guide."""
         self._search = search or (SWIFT if guide.spells is None else PATIENT)
         self._beam = Beam(guide, 1 + labels.index(SPACE), self._search.width)
         self._guide = guide
@@ -109,11 +102,12 @@ class BeamDecoder(GreedyDecoder):
         if "beam" not in known:
             raise InputError("the state is of a stream without a language model or other hints")
         known = dict(known)
-        beam = self._beam.restored(known.pop("beam"))
-        alternatives = tuple(_WordAlternative(*values) for values in known.pop("alternatives"))
-        share = float(known.pop("share"))
-        attributes = super()._attributes(known)
-        return attributes | {"_beam": beam, "_alternatives": alternatives, "_share": share}
+        return {
+            "_beam": self._beam.restored(known.pop("beam")),
+            "_alternatives": tuple(_WordAlternative(*row) for row in known.pop("alternatives")),
+            "_share": float(known.pop("share")),
+            **super()._attributes(known),
+        }
 
     @property
     def mask(self) -> Allowed:
@@ -154,10 +148,8 @@ class BeamDecoder(GreedyDecoder):
         letters = np.arange(1, steps.shape[1] + 1) != self._space
         possible = letters if self.allowed is None else letters & (self.allowed == 0)
         probabilities = np.exp(steps, dtype=np.float64)
-        whole = probabilities[:, possible].sum(1)
-        fits: list[float] = (
-            probabilities[:, possible & (mask == 0)].sum(1) / np.maximum(whole, LEAST)
-        ).tolist()
+        whole = np.maximum(probabilities[:, possible].sum(1), LEAST)
+        fits: list[float] = (probabilities[:, possible & (mask == 0)].sum(1) / whole).tolist()
         return fits
 
     def _finish(self) -> list[Event]:
@@ -173,8 +165,7 @@ class BeamDecoder(GreedyDecoder):
         for symbol, share, preferred, rejected in decided:
             if rejected:
                 others = [self._word_alternative(preferred, *other) for other in rejected]
-                known = [*self._alternatives, *others]
-                known.sort(key=lambda alternative: -alternative.share)
+                known = sorted([*self._alternatives, *others], key=lambda other: -other.share)
                 self._alternatives = tuple(known[: 2 * N_ALTERNATIVES])
             self._share *= share
             weights = symbol.fitting if self._guide.is_form else symbol.weights
@@ -395,10 +386,8 @@ class Beam:
     def _keep_clearest(self, scores: StepScores, newest: Sequence[float], fit: float) -> None:
         """Keep these scores for the newest symbols, if they were never as probable before."""
         self._hypotheses = list(self._hypotheses)  # copies share it
-        for i, ((symbols, text, state), score) in enumerate(
-            zip(self._hypotheses, newest, strict=True)
-        ):
-            if symbols and score > symbols[-1].scores[symbols[-1].symbol]:
+        for i, (symbols, text, state) in enumerate(self._hypotheses):
+            if symbols and newest[i] > symbols[-1].scores[symbols[-1].symbol]:
                 *before, last = symbols
                 clearer = BeamSymbol(last.symbol, last.step, scores, last.guided, fit)
                 self._hypotheses[i] = (*before, clearer), text, state
@@ -456,8 +445,7 @@ class Beam:
         while symbols := self.best:
             preferred = self._hypotheses[0][1]
             agree = [text[:1] == preferred[0] for _, text, _ in self._hypotheses]
-            share = 1.0
-            rejected: list[tuple[str, float]] = []
+            share, rejected = 1.0, list[tuple[str, float]]()
             if not all(agree):
                 weights = np.exp(np.logaddexp(self._blank, self._label) + self._guided)
                 shares = weights / np.add.reduce(weights)  # `sum` takes half as long again

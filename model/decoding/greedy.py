@@ -83,16 +83,12 @@ class GreedyDecoder(Decoder):
     def __init__(self, labels: Sequence[str], flush_columns: int = STEP_COLUMNS) -> None:
         """Begin a line.
 
-        Args:
-            labels: K characters, in the order of the scores.
-            flush_columns: blank columns after which the net holds nothing back, even.
+        `labels` are K characters, in the order of the scores; after `flush_columns` blank columns,
+        an even number, the net holds nothing back.
         """
         self.flush_columns = max(flush_columns, STEP_COLUMNS)
         self._labels = tuple(labels)
-        self.allowed = None
         self._space = 1 + self._labels.index(SPACE) if SPACE in self._labels else -1
-        self.letters = 0  # decided, marks among them
-        self.words = 0  # decided
         self._columns = 0  # of the line
         self._beyond = 0  # blank ones behind them, of the flush under way
         self._flushed = 0  # columns of the line at its last flush
@@ -140,8 +136,8 @@ class GreedyDecoder(Decoder):
             values["_run"] = SymbolRun(run[0], run[1], np.frombuffer(run[2], np.float32))
         if word := values["_word"]:
             values["_word"] = OpenWord(word[0], word[1], tuple((t, p) for t, p in word[2]))
-        if more := set(known) - {*_KNOWN}:
-            raise InputError(f"the state is of a stream with hints: it holds {sorted(more)} too")
+        if more := sorted(set(known) - {*_KNOWN}):
+            raise InputError(f"the state is of a stream with hints: it holds {more} too")
         return values
 
     @property
@@ -221,18 +217,14 @@ class GreedyDecoder(Decoder):
         return events
 
     def _advance(self, scores: Scores, first: int) -> tuple[list[Event], list[tuple[int, str]]]:
-        """Take the new steps among columns from `first` on.
-
-        Returns what was decided, and (column, text) wherever the text changes.
-        """
+        """Take new steps; return what was decided, and (column, text) where the text changes."""
         events: list[Event] = []
         changes: list[tuple[int, str]] = []
         if self._is_quiet(scores, first):
             return events, changes
         for step, row in enumerate(self._new_steps(scores, first), first // STEP_COLUMNS):
-            is_quiet = row[BLANK] > QUIET
-            symbol, odds = BLANK if is_quiet else int(row.argmax()), None
-            if not is_quiet and symbol == BLANK:
+            symbol, odds = BLANK, None
+            if row[BLANK] <= QUIET and (symbol := int(row.argmax())) == BLANK:
                 symbol, odds = self._sum_odds(row)
             if symbol == self._symbol and self._run is None:  # most steps: nothing happens
                 continue
@@ -262,7 +254,7 @@ class GreedyDecoder(Decoder):
         return symbols if mask is None else _restricted(symbols, mask, self._space)
 
     def _sum_odds(self, row: NDArray[np.float32]) -> tuple[int, NDArray[np.float32]]:
-        """Return a label whose summed odds exceed `ENOUGH`, or the blank; and all odds [1 + K]."""
+        """Return the symbol whose summed odds exceed `ENOUGH`, or the blank; and the odds."""
         odds = np.exp(row - row[BLANK])
         odds[BLANK] = odds[self._newest_label] = 0  # the newest label's last steps: no new letter
         self._odds = self._odds + odds
@@ -356,10 +348,9 @@ class GreedyDecoder(Decoder):
         """Return the space before the first letter behind a flush, if there is one."""
         if self._start.paper is None or self._space <= 0 or self._ends_in_space:
             return ""
-        mask = self.mask
-        allowed = mask is None or mask[self._space - 1] == 0
-        is_wide = self._start.after_looking(self._ink, column + 1).is_spaced
-        return SPACE if allowed and is_wide else ""
+        if (mask := self.mask) is not None and mask[self._space - 1] != 0:
+            return ""
+        return SPACE * self._start.after_looking(self._ink, column + 1).is_spaced
 
     def _close_word(self, column: int) -> list[Word]:
         """Return the word that is being written, if there is one."""
@@ -367,7 +358,9 @@ class GreedyDecoder(Decoder):
         if word is None:
             return []
         self.words += 1
-        return [word.closed(self.words - 1, column)]
+        (text, p), *others = word.spellings
+        alternatives = tuple(spelling for spelling in others if spelling[1] >= LEAST_ALTERNATIVE)
+        return [Word(self.words - 1, text, word.start, word.end, column, p, alternatives)]
 
 
 def _inked(columns: Columns, first: int) -> list[int]:
@@ -422,12 +415,6 @@ class OpenWord:
         others.sort(key=itemgetter(1), reverse=True)
         return OpenWord(self.start, letter.end, (extended, *others[:N_ALTERNATIVES]))
 
-    def closed(self, number: int, column: int) -> Word:
-        """Return the word as an event, the `number`-th of its line, decided at `column`."""
-        (text, confidence), *others = self.spellings
-        alternatives = tuple(spelling for spelling in others if spelling[1] >= LEAST_ALTERNATIVE)
-        return Word(number, text, self.start, self.end, column, confidence, alternatives)
-
 
 # Blank columns from which on a space stands between two letters rather than none: the best
 # threshold on the validation writers (96 % of their spaces are wider, 12 % of their other gaps).
@@ -447,10 +434,7 @@ class LetterStart(NamedTuple):
     paper: int | None = None  # blank columns before a flush at `end`, which hides them from the net
 
     def after_looking(self, inked: Sequence[int], before: int) -> "LetterStart":
-        """Return what is known after a look at the columns before `before`.
-
-        `inked` are those that have ink, in order; it lacks none that was not looked at before.
-        """
+        """Return what is known after a look at columns before `before`; `inked` ones have ink."""
         if self.ink is not None:
             return self
         scanned, gap = self.scanned, self.gap
@@ -467,12 +451,10 @@ class LetterStart(NamedTuple):
 
     def after_flush(self, inked: Sequence[int], end: int, reach: int) -> "LetterStart":
         """Return what is known after a flush at column `end`; `inked` goes back `reach`."""
-        start = self.after_looking(inked, end)
-        waiting = 0
+        start, paper = self.after_looking(inked, end), end - inked[-1] - 1 if inked else reach
         if start.ink is not None and start.gap is not None:
-            waiting = start.ink - start.gap + (start.paper or 0)
-        paper = end - (inked[-1] + 1 if inked else end - reach)
-        return LetterStart(end, end, gap=end, paper=max(paper, waiting))
+            paper = max(paper, start.ink - start.gap + (start.paper or 0))
+        return LetterStart(end, end, gap=end, paper=paper)
 
     @property
     def is_spaced(self) -> bool:

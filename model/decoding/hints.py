@@ -43,24 +43,15 @@ def new_decoder(
 ) -> Decoder:
     """Return a decoder for a net's scores, at the start of a line.
 
-    Args:
-        config: of the net.
-        hints: of the text.
-        characters: only what these spell is answered; None allows all labels.
-
-    Raises:
-        InputError: a classifier got hints, `guide_of` refuses them, `allowed_labels` refuses the
-            characters, they leave no text that the hints allow, or cannot spell one of the words.
+    Only what `characters` spell is answered; None allows all labels. Raises `InputError` if a
+    classifier got hints, `guide_of` refuses them, `allowed_labels` refuses the characters, they
+    leave no text that the hints allow, or cannot spell one of the words.
     """
     decoder: Decoder
     if config.kind == "classifier":
-        if hints != NO_HINTS:
-            given = [
-                hint.name for hint in fields(hints) if getattr(hints, hint.name) != hint.default
-            ]
+        if given := ", ".join(f.name for f in fields(hints) if getattr(hints, f.name) != f.default):
             raise InputError(
-                f"{', '.join(given)} came, but only a model that reads lines takes hints: "
-                "use the model lines"
+                f"{given} came, but only a model that reads lines takes hints: use the model lines"
             )
         decoder = ClassifierDecoder(config.labels)
     elif (guide := guide_of(hints, config.labels)) is not None:

@@ -26,10 +26,7 @@ class WordListGuide(Guide):
     """Follows sorted words: those that begin alike stand side by side."""
 
     def __init__(self, words: Iterable[str], labels: tuple[str, ...]) -> None:
-        """Keep each word once, as `plain` writes it.
-
-        Raises `InputError` if there is none, or one that the labels cannot spell.
-        """
+        """Keep words, as `plain` writes them; raise `InputError` for none or unspellable ones."""
         self._words = sorted(set(map(plain, words)))
         self._labels = {label: i for i, label in enumerate(labels)}
         self._space = self._labels[SPACE]
@@ -88,21 +85,19 @@ class LexiconGuide(WordListGuide):
         return any(spelt.issuperset(word) for word in self._words)
 
     def row(self, state: State) -> Row:
-        """Return 0 for the labels that may follow, else minus infinity."""
         return self._row(state)
 
     def _made(self, state: State) -> Row:
+        """Return 0 for the labels that may follow, else minus infinity."""
         possible = set(self._following(state))
         if self._complete(state):
             possible.add(self._space)
         return mask_of(i in possible for i in range(len(self._labels)))
 
     def follow(self, state: State, label: int) -> State:
-        """Return the words that go on with a label, or all behind a space."""
         return self._start if label == self._space else self._following(state)[label]
 
     def end(self, state: State) -> float:
-        """Return 0 where a word is complete or none has begun, else minus infinity."""
         return 0.0 if self._complete(state) or state == self._start else NEVER
 
 
@@ -125,11 +120,9 @@ class WordsGuide(WordListGuide):
         return row
 
     def follow(self, state: State, label: int) -> State:
-        """Return the words that go on with a label; all behind a space."""
         if label == self._space:
             return self._start
         return NOWHERE if state == NOWHERE else self._following(state).get(label, NOWHERE)
 
     def end(self, state: State) -> float:
-        """Return what is lost where a text ends within a word."""
         return 0.0 if self._complete(state) else -GAIN * state[2]

@@ -30,7 +30,6 @@ from inkstream.model.files import read_whole, write_whole
 
 Row = NDArray[np.float32]  # [A]
 Following = NDArray[np.int32]  # [A]
-
 WEIGHTS: Final = Path(__file__).parents[1] / "weights"
 SUFFIX: Final = ".ngrams"
 FORMAT: Final = b"inkstream language 2\n"
@@ -179,9 +178,9 @@ class LanguageFile:
     """A language model's file, checked, and the model in it."""
 
     def __init__(self, path: Path, *, keep: bool) -> None:
-        """Read and check the file; raise `DataError` as `Language.load`.
+        """Read and check the file; let the model go until it is first used, unless to `keep` it.
 
-        The model is kept, or is let go and read again when it is first used.
+        Raises `DataError` as `Language.load`.
         """
         self._path = path
         self.kept = keep
@@ -257,10 +256,7 @@ class LanguageGuide(Guide):
     """Weighs the labels of a net by a language; a state is a node of the language's trie."""
 
     def __init__(self, language: Language, labels: tuple[str, ...], context: str = "") -> None:
-        """Follow a language; `context` is the text before a line.
-
-        Raises `InputError` if the labels lack letters that the language needs.
-        """
+        """Go on behind the text `context`; raise `InputError` if the labels lack needed letters."""
         if lacking := language.about.lacking(labels):
             needed = " ".join(lacking)
             raise InputError(f"{language.about.name} needs {needed}, which the net cannot read")

@@ -80,15 +80,10 @@ class Graph:
         return self.several("Split", value, parts, outputs=len(sizes), axis=axis)
 
     def delayed(self, values: str, earlier: list[str]) -> tuple[list[str], list[str]]:
-        """Return what each step sees of a series, and what the next run must know of it.
+        """Return what each step sees of a series [T, B, ...], and the next run's `earlier` steps.
 
-        Args:
-            values: [T, B, ...].
-            earlier: the steps before, [1, B, ...] each, oldest first.
-
-        Returns:
-            For each of `earlier`, and then for `values` itself, what it is at every step,
-            [T, B, ...], oldest first; and the earlier steps of the next run.
+        These are [1, B, ...] each, oldest first. For each of them, and then for `values` itself,
+        the first result holds what it is at every step, [T, B, ...].
         """
         padded = self.add("Concat", *earlier, values, axis=0)  # [n + T, B, ...]
         n = len(earlier)
@@ -106,10 +101,10 @@ class Graph:
         self, name: str, inputs: Sequence[Value], outputs: Sequence[Value]
     ) -> onnx.ModelProto:
         """Return the whole model, checked by ONNX itself."""
+        graph = self.as_body(name, inputs, outputs)
+        graph.initializer.extend(self._initialisers)
         model = helper.make_model(
-            helper.make_graph(
-                self._nodes, name, _infos(inputs), _infos(outputs), self._initialisers
-            ),
+            graph,
             producer_name="inkstream",
             opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIBUTED, 1)],
             ir_version=9,  # ONNX Runtime 1.16 and newer read it

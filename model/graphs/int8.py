@@ -118,7 +118,7 @@ class Int8Net(Net):
         return parts, [graph.add("Unsqueeze", count, graph.integers(0)) for count in counts]
 
     def finish(self, earlier: list[str], counts: list[str]) -> onnx.ModelProto:
-        config, graph = self.config, self.graph
+        graph = self.graph
         parts, of_counts = (
             [graph.add("Squeeze", part, graph.integers(0)) for part in steps]
             for steps in (earlier, counts)
@@ -126,19 +126,10 @@ class Int8Net(Net):
         hidden = self._from_zero(graph, self.hidden[0])
         graph.add("Concat", *parts, hidden, axis=1, output="seen_after")
         graph.add("Concat", *self.cells, *of_counts, axis=1, output="cells_after")
-        n_bytes = config.step_columns * config.column_size
-        seen = np.uint8, ("B", sum(self.earlier_sizes) + self.n_hidden)
-        cells = np.float32, ("B", self.n_hidden + len(counts))
-        return graph.model(
-            config.kind,
-            inputs=[
-                ("columns", np.uint8, ("T", "B", n_bytes)), ("seen", *seen), ("cells", *cells),
-            ],
-            outputs=[
-                ("scores", np.float32, ("T", "B", config.n_scores)),
-                ("seen_after", *seen), ("cells_after", *cells),
-            ],
-        )  # fmt: skip
+        return self.with_state(
+            seen=(np.uint8, ("B", sum(self.earlier_sizes) + self.n_hidden)),
+            cells=(np.float32, ("B", self.n_hidden + len(counts))),
+        )
 
     def _from_zero(self, graph: Graph, hidden: str) -> str:
         """Return hidden states whose byte for 0 is 0 as ones where it is `MIDDLE`, or back."""
@@ -278,17 +269,13 @@ class Int8Net(Net):
         loop, units = body.body(), self.config.units
         inputs = [body.name(start) for start in ("hidden", "cell", "now")]
         output, *states = self._step(loop, inputs[2], inputs[0], inputs[1], layer)
+        kinds, sizes = (np.uint8, np.float32, np.float32), (units, units, 4 * units)
         scan = loop.as_body(
             "step",
+            [(name, kind, ("B", n)) for name, kind, n in zip(inputs, kinds, sizes, strict=True)],
             [
-                (inputs[0], np.uint8, ("B", units)),
-                (inputs[1], np.float32, ("B", units)),
-                (inputs[2], np.float32, ("B", 4 * units)),
-            ],
-            [
-                (states[0], np.uint8, ("B", units)),
-                (states[1], np.float32, ("B", units)),
-                (output, np.float32, ("B", units)),
+                (name, kind, ("B", units))
+                for name, kind in zip((*states, output), kinds, strict=True)
             ],
         )
         hidden, cell, outputs = body.several(
@@ -301,12 +288,7 @@ class Int8Net(Net):
     ) -> tuple[str, str, str]:
         """Return output, hidden state and cell [B, U] after one step.
 
-        Args:
-            body: where the nodes go.
-            of_inputs: the gates' share of the inputs, [B, 4U].
-            hidden: bytes [B, U].
-            cell: [B, U].
-            layer: the weights of the hidden state.
+        `of_inputs` [B, 4U] is the gates' share of the inputs; `layer` weighs the hidden state.
         """
         units = self.config.units
         before = Factor(hidden, LARGEST_HIDDEN / N_EITHER_WAY, MIDDLE)

@@ -11,6 +11,7 @@ and the LSTM's axis of directions.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -85,23 +86,21 @@ class Net:
 
     def finish(self, earlier: list[str], counts: list[str]) -> onnx.ModelProto:
         """Return the model, with the state after of these parts, `hidden` and `cells`."""
-        config, graph = self.config, self.graph
+        graph = self.graph
         after = graph.add("Concat", *earlier, *self.hidden, *self.cells, *counts, axis=2)
         graph.add("Squeeze", after, graph.integers(0), output="state_after")
-        n_bytes, state_size = (
-            config.step_columns * config.column_size,
-            sum(map(math.prod, self.shapes)),
-        )
-        return graph.model(
+        return self.with_state(state=(np.float32, ("B", sum(map(math.prod, self.shapes)))))
+
+    def with_state(self, **parts: tuple[Any, tuple[str | int, ...]]) -> onnx.ModelProto:
+        """Return the model with these parts of a state, whose types and shapes are given."""
+        config = self.config
+        columns = "T", "B", config.step_columns * config.column_size
+        before = [(name, *part) for name, part in parts.items()]
+        after = [(f"{name}_after", *part) for name, part in parts.items()]
+        return self.graph.model(
             config.kind,
-            inputs=[
-                ("columns", np.uint8, ("T", "B", n_bytes)),
-                ("state", np.float32, ("B", state_size)),
-            ],
-            outputs=[
-                ("scores", np.float32, ("T", "B", config.n_scores)),
-                ("state_after", np.float32, ("B", state_size)),
-            ],
+            inputs=[("columns", np.uint8, columns), *before],
+            outputs=[("scores", np.float32, ("T", "B", config.n_scores)), *after],
         )
 
     def pixels(self, columns: str) -> Factor:
@@ -136,11 +135,9 @@ class Net:
     def lstm(self, first: Factor, numbers: str, names: str) -> str:
         """Return outputs [T, B, U] of all LSTM layers; move `hidden` and `cells` on.
 
-        Args:
-            first: what the first layer reads, [T, B, n].
-            numbers: the same as numbers, if each layer adds its output to its input: a
-                transcriber's do.
-            names: the pattern of the names of weights, such as "lstm.{layer}.{name}_l0".
+        The first layer reads `first` [T, B, n]; `numbers` is the same as numbers, if each layer
+        adds its output to its input: a transcriber's do. `names` is the pattern of the names of
+        weights, such as "lstm.{layer}.{name}_l0".
         """
         graph, units = self.graph, self.config.units
         # ONNX's order of gates is input, output, forget, cell; torch's is i, f, cell, o.

@@ -28,19 +28,10 @@ class Page:
 def find_page(
     image: ImageSource, column_height: int, max_pixels: int = MAX_PIXELS, threads: int = THREADS
 ) -> Page:
-    """Return the lines of a page, as they are read: block after block, each from the top down.
+    """Return the lines of a page, dark on light or light on dark, which may be none.
 
-    Args:
-        image: anything that `read_image` reads, dark on light or light on dark.
-        column_height: H, of the net that will read them.
-        max_pixels: an image with more is refused before it is decoded.
-        threads: that the net may use which finds the text.
-
-    Returns:
-        A page without lines where no writing is found.
-
-    Raises:
-        ImageError: this is no image.
+    They come as they are read: block after block, each from the top down. The net that finds them
+    uses so many `threads`. For `max_pixels` and errors see `read_image`.
     """
     # Larger images are reduced: 1 << 22 pixels in all are A4 at 170 dots an inch.
     grey = read_image(image, max_pixels, max_side=1 << 13, max_kept=1 << 22)

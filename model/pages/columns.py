@@ -67,8 +67,7 @@ class Strip:
 def page_lines(grey: Grey, column_height: int, scale: Points, threads: int) -> list[PageLine]:
     """Return all lines of a page's image [h, w], as they are read.
 
-    `scale` is [2], pixels of the whole image, in which they are placed, for each of `grey`. The
-    text map takes so many `threads`.
+    `scale` [2] is pixels of the whole image, in which they are placed, for each of `grey`.
     """
     for n_pixels in (3 << 16, 3 << 18):
         text, map_scale = text_map(grey, n_pixels, threads)
@@ -83,10 +82,8 @@ def page_lines(grey: Grey, column_height: int, scale: Points, threads: int) -> l
     page = _evened(Image.fromarray(grey).reduce(reduction), text, height)
     strips = [(line, _strip(page, layout, line, height)) for line in layout.lines]
     inked = [(line, strip) for line, strip in strips if strip]
-    if not inked:
-        return []
-    # Most lines have tall letters and tails.
-    usual = float(np.quantile([strip.bounds[1] - strip.bounds[0] for _, strip in inked], 0.7))
+    heights = [strip.bounds[1] - strip.bounds[0] for _, strip in inked]
+    usual = float(np.quantile(heights, 0.7)) if inked else 0.0  # most have tall letters and tails
     image_scale = scale * np.array(grey.shape[::-1]) / np.array(text.shape[::-1])
     lines = []
     for line, strip in inked:
@@ -136,10 +133,8 @@ def _evened(page: Image.Image, text: TextMap, height: float) -> Image.Image:
 
 def _largest(image: Grey, side: int) -> Grey:
     """Return the largest value of each square of `side` pixels a side."""
-    height, width = image.shape
-    padded = np.pad(image, ((0, -height % side), (0, -width % side)), mode="edge")
-    rows, columns = (length // side for length in padded.shape)
-    largest: Grey = padded.reshape(rows, side, columns, side).max((1, 3))
+    padded = np.pad(image, [(0, -length % side) for length in image.shape], mode="edge")
+    largest: Grey = padded.reshape(len(padded) // side, side, -1, side).max((1, 3))
     return largest
 
 
@@ -157,13 +152,9 @@ def _strip(page: Image.Image, layout: Layout, line: FoundLine, height: float) ->
     upper, lower = layout.on_map(x, y - reach) * ratio, layout.on_map(x, y + reach) * ratio
     corners = np.concatenate([upper[:-1], lower[:-1], lower[1:], upper[1:]], 1)  # [n_pieces, 8]
     boxes = [(width * piece, 0, width * (piece + 1), n_rows) for piece in range(n_pieces)]
-    drawn = page.transform(
-        (width * n_pieces, n_rows),
-        Image.Transform.MESH,
-        list(zip(boxes, corners.tolist(), strict=True)),
-        Image.Resampling.BILINEAR,
-        fillcolor=255,
-    )
+    mesh, size = list(zip(boxes, corners.tolist(), strict=True)), (width * n_pieces, n_rows)
+    bilinear = Image.Resampling.BILINEAR
+    drawn = page.transform(size, Image.Transform.MESH, mesh, bilinear, fillcolor=255)
     strip = np.asarray(drawn)
     coarse = max(1, n_rows // 40)  # about as many rows are enough to measure ink
     small = np.asarray(drawn.reduce(coarse))
@@ -190,10 +181,9 @@ def _ink_bounds(strip: Grey, first: int, last: int) -> tuple[int, int, int, int]
     rules = _rules(pale, len(strip)) | _rules(pale.T, len(strip)).T
     mask = (ink > max(LEAST_INK, 0.5 * body)) & ~rules
     mask &= ~_foreign(mask)
-    counts = mask.sum(1).astype(np.float64)
-    counts = np.maximum(
-        counts - np.percentile(counts, 20), 0
-    )  # so much of upright rules is in each
+    counts = mask.sum(1)
+    in_each = np.percentile(counts, 20)  # pixels of upright rules
+    counts = np.maximum(counts - in_each, 0)
     counts[:first], counts[last:] = 0, 0
     rows = np.cumsum(counts)
     if not rows[-1]:

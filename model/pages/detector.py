@@ -32,10 +32,7 @@ THREADS: Final = 2  # of a run, where nothing else is asked for
 def text_map(
     grey: NDArray[np.uint8], n_pixels: int, threads: int = THREADS
 ) -> tuple[TextMap, float]:
-    """Return the text map of an image [h, w], reduced to at most `n_pixels`, and its scale.
-
-    The scale is pixels of the map for one of the image, at most 1.
-    """
+    """Return the text map of an image [h, w], and its pixels for one of the image, at most 1."""
     height, width = grey.shape
     scale = min(1.0, math.sqrt(n_pixels / grey.size))
     size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -98,7 +98,7 @@ def find_lines(text: TextMap) -> Layout:
     lines: list[FoundLine] = []
     if 0 < len(pixels) <= MAX_PARTS:
         parts = Parts(pixels)
-        for number, block in enumerate(_blocks(parts)):
+        for number, block in enumerate(_blocks(parts, np.arange(len(pixels)))):
             linked = _linked([pixels[index] for index in block], parts.height)
             courses = [_course(line, parts.height) for line in linked]
             heights = [LINE_HEIGHT * len(line) / np.unique(line[:, 0]).size for line in linked]
@@ -145,16 +145,16 @@ def _pixels(upright: Image.Image) -> list[Points]:
     usual = _usual_thickness(text > LEVELS[0] * 255)
     blurred = np.asarray(upright.filter(ImageFilter.BoxBlur((2 * usual, 0))))
     done = []
-    for level in (*LEVELS[1:], None):
+    for level in LEVELS[1:]:
         mask = np.zeros(text.shape, bool)
         for part in waiting:
-            if level is not None and _thickness(part) > 1.7 * usual:  # it holds two lines
+            if _thickness(part) > 1.7 * usual:  # it holds two lines
                 mask[part[:, 1], part[:, 0]] = True
             else:
                 done.append(part)
-        waiting = _connected(text, mask & (blurred > level * 255)) if level else []
+        waiting = _connected(text, mask & (blurred > level * 255))
     # Real lines have a mean probability of 0.8, rules 0.9 at most.
-    sure = (part for part in done if _confidence(part, text) >= 0.75)
+    sure = (part for part in [*done, *waiting] if _confidence(part, text) >= 0.75)
     return [part.astype(np.float64) + 0.5 for part in sure]
 
 
@@ -195,25 +195,10 @@ def _is_text(pixels: NDArray[np.int64], text: TextMap) -> bool:
     return bool(is_large) and _confidence(pixels, text) >= 0.6  # lines may still touch
 
 
-def _blocks(parts: Parts) -> list[NDArray[np.int64]]:
-    """Divide the parts into blocks of text, from left to right."""
-    waiting, done = [np.arange(len(parts.pixels))], []
-    while waiting:
-        block = waiting.pop(0)
-        sides = _divided(parts, block)
-        if sides is None:
-            done.append(block)
-        else:
-            waiting = [*sides, *waiting]
-    return done
+def _blocks(parts: Parts, block: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Divide parts into blocks of text, from left to right, at the widest corridor again and again.
 
-
-def _divided(
-    parts: Parts, block: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Divide a block at its widest corridor, higher than a line; return None if it has none.
-
-    A corridor may move aside by some columns a row.
+    A corridor is wider than a line is high, and may move aside by some columns a row.
     """
     area, y = parts.area[block], parts.y[block]
     best, sides = parts.height, None
@@ -227,7 +212,7 @@ def _divided(
             aside = left <= reached[at]
             if _are_blocks(area, y, aside, parts.height):
                 best, sides = float(gaps[at]), (block[aside], block[~aside])
-    return sides
+    return [block] if sides is None else [*_blocks(parts, sides[0]), *_blocks(parts, sides[1])]
 
 
 def _are_blocks(
@@ -270,10 +255,7 @@ def _linked(parts: list[Points], height: float) -> list[Points]:
 
 def _close(courses: list[Course], height: float) -> list[tuple[int, int]]:
     """Return pairs of parts that may continue each other, by their positions and directions."""
-    left, right = (
-        np.array(ends) for ends in zip(*((c.left, c.right) for c in courses), strict=True)
-    )
-    reach = LINK_GAP * height
+    (left, right), reach = _ends(courses), LINK_GAP * height
     y = np.array([c.y(np.linspace(c.left - reach, c.right + reach, 9)) for c in courses])  # [n, 9]
     top, bottom = y.min(1) - LINK_STEP * height, y.max(1) + LINK_STEP * height
     beside = np.maximum(left[:, None], left) - np.minimum(right[:, None], right) <= reach
@@ -318,12 +300,14 @@ def _in_order(courses: list[Course], height: float) -> list[int]:
     return sorted(range(len(y)), key=lambda at: (rows[at], courses[at].left))
 
 
+def _ends(courses: list[Course]) -> tuple[NDArray[Any], NDArray[Any]]:
+    return np.array([c.left for c in courses]), np.array([c.right for c in courses])
+
+
 def _distances(courses: list[Course]) -> list[tuple[float, float]]:
     """Return how far the next course above each one is, and the next one below; or infinity."""
     curves = np.array([np.pad(c.curve, (N_COEFFICIENTS - len(c.curve), 0)) for c in courses])
-    left, right = (
-        np.array(ends)[:, None] for ends in zip(*((c.left, c.right) for c in courses), strict=True)
-    )
+    left, right = (ends[:, None] for ends in _ends(courses))
     distances = []
     for number, course in enumerate(courses):
         x = np.linspace(course.left, course.right, 9)

@@ -72,15 +72,8 @@ def to_columns(ink: Grey) -> NDArray[np.uint8]:
 def digit_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     """Return columns of one digit or letter, dark on light or light on dark, of any size.
 
-    Args:
-        image: anything that `read_image` reads.
-        column_height: H, pixels.
-
-    Returns:
-        [H, H], 0 = paper, 255 = ink. An image prepared as MNIST's are comes back unchanged.
-
-    Raises:
-        ImageError: this is no image, or nothing on it stands out from the paper.
+    They are [H, H], 0 = paper, 255 = ink; an image prepared as MNIST's are comes back unchanged.
+    Raises `ImageError` if this is no image, or nothing on it stands out from the paper.
     """
     ink, threshold = _ink(_halved(read_image(image)))
     if _fits(ink, column_height):
@@ -96,14 +89,9 @@ def digit_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
 def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     """Return columns of one line of writing, dark on light or light on dark, of any size.
 
-    For arguments see `digit_columns`.
-
-    Returns:
-        [T, H], 0 = paper, 255 = ink. What is as high as H and fills the rows comes back unchanged.
-
-    Raises:
-        ImageError: this is no image, nothing on it stands out from the paper, its strokes vanish at
-            the scale of the rows, or it is too long.
+    They are [T, H], 0 = paper, 255 = ink; what is as high as H and fills the rows comes back
+    unchanged. Raises `ImageError` if this is no image, nothing on it stands out from the paper, its
+    strokes vanish at the scale of the rows, or it is too long.
     """
     ink, threshold = _ink(without_borders(read_image(image, max_side=LINE_SIDE)))
     ink = _without_underline(without_rule(ink, threshold), threshold)
@@ -117,22 +105,15 @@ def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
 
 
 def strip_columns(grey: Grey, column_height: int, width: float = 1.0) -> NDArray[np.uint8]:
-    """Return columns of a straight strip of paper, dark on light, cut about a line of writing.
+    """Return columns [T, H] of a straight strip of paper, dark on light, cut about a line.
 
     Nothing is erased: rules and what reaches in of other lines stay, for the net has learned to
-    look past them, and letters that stand on a rule keep their feet.
-
-    Args:
-        grey: [h, w], 0 = black, as high as the writing with its tall letters and tails, about.
-        column_height: H, pixels.
-        width: that of the columns, as a multiple of what the scale of the rows makes it.
-
-    Returns:
-        [T, H], 0 = paper, 255 = the body of a stroke.
+    look past them, and letters that stand on a rule keep their feet. The strip [h, w] is about as
+    high as the writing with its tall letters and tails; columns are `width` times as wide as the
+    scale of the rows makes them. 0 = paper, 255 = the body of a stroke.
     """
     absorbed = 1 - np.minimum(grey / np.maximum(_paper_along(grey), 1), 1)
-    scale = column_height / grey.shape[0]
-    size = max(1, round(width * scale * grey.shape[1])), column_height
+    size = max(1, round(width * (column_height / grey.shape[0]) * grey.shape[1])), column_height
     image = Image.fromarray(absorbed.astype(np.float32))
     ink = np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float32)
     paper = float(np.median(ink))
@@ -175,8 +156,7 @@ def image_columns(
 ) -> tuple[NDArray[np.uint8], str | None]:
     """Return the columns that a net reads of an image, and the hint of `image_hint`.
 
-    An image of more than `max_pixels` is refused. For other errors see `digit_columns` and
-    `line_columns`.
+    For errors see `read_image`, `digit_columns` and `line_columns`.
     """
     reads_lines = config.kind == "transcriber"
     grey = read_image(image, max_pixels, LINE_SIDE if reads_lines else MAX_SIDE)
@@ -330,10 +310,8 @@ def _in_pixels(cells: NDArray[np.bool_], cell: int, shape: tuple[int, ...]) -> N
 
 def _in_cells(ink: Ink, cell: int) -> Ink:
     """Return the ink in cells of `cell` pixels a side, [rows, cell, columns, cell]."""
-    height, width = (math.ceil(length / cell) for length in ink.shape)
-    padded = np.zeros((height * cell, width * cell), np.float32)
-    padded[: ink.shape[0], : ink.shape[1]] = ink
-    return padded.reshape(height, cell, width, cell)
+    padded = np.pad(ink, [(0, -length % cell) for length in ink.shape])
+    return padded.reshape(len(padded) // cell, cell, -1, cell)
 
 
 def _without_specks(ink: Ink, cell: int, least: Callable[[NDArray[Any]], float]) -> Ink:
@@ -427,7 +405,6 @@ def _redrawn(part: Image.Image, scale: Callable[[Image.Image], float]) -> Grey:
 
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """Return width and height at another scale, both at least 1."""
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
@@ -465,7 +442,6 @@ def _centred(ink: Grey, side: int) -> Grey:
 
 # Writing that touches a side covers little of it, so what covers all of a side is none.
 COVER: Final = 0.98  # of a side's pixels are the border's, and of a row's the rule's
-
 BORDER_CONTRAST: Final = 40.0  # of 255, between border and paper: a shadow's edge is softer
 
 
@@ -505,7 +481,6 @@ def without_rule(ink: Ink, threshold: float) -> Ink:
     left = ink.copy()
     for top, bottom in zip(tops, bottoms, strict=True):
         if bottom - top <= 0.1 * height:
-            beside = [dark[row] for row in (top - 2, bottom + 1) if 0 <= row < height]
-            crossed = np.logical_or.reduce([np.zeros(width, np.bool_), *beside])
-            left[max(top - 1, 0) : bottom + 1, ~crossed] = 0
+            beside = [row for row in (top - 2, bottom + 1) if 0 <= row < height]
+            left[max(top - 1, 0) : bottom + 1, ~dark[beside].any(0)] = 0
     return left if (left > threshold).any() else ink

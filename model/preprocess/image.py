@@ -62,17 +62,13 @@ def read_image(
 
     Of an animation the first picture counts, of a multi-page file the first page. What is
     transparent takes the tone of the paper. More than 8 bits are stretched to the darkest and the
-    lightest pixels, unless these are as good as the same.
+    lightest pixels, unless these are as good as the same. An image that is longer or higher than
+    `max_side`, or has more than `max_kept` pixels in all, is reduced until it fits.
 
     Args:
         source: a path, the bytes of a file, a PIL image, or an array: [h, w] of any real type, or
             [h, w, 3 or 4] of bytes.
         max_pixels: an image with more is refused before it is decoded.
-        max_side: pixels; an image that is longer or higher is reduced until it fits.
-        max_kept: pixels in all; an image that has more is reduced until it fits.
-
-    Returns:
-        [h, w]
 
     Raises:
         ImageError: this is not an image of a kind that we read, or it is damaged.
@@ -146,35 +142,30 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
     return Image.fromarray(array.astype(np.float32))
 
 
-def _demand(image: Image.Image) -> tuple[int, int, int]:
-    """Return width and height of what is decoded at once, and its bytes per pixel at worst.
+def _check_demand(image: Image.Image, max_pixels: int) -> None:
+    """Raise `ImageSizeError` for an opened image that is too large to be decoded.
 
-    They were measured as the growth of the process.
+    Bytes per pixel at worst were measured as the growth of the process.
     """
-    width, height = image.size
+    (width, height), cost = image.size, STORED_BYTES_PER_PIXEL
     slow_codecs = ("ppm", "ppm_plain", "bmp_rle")  # in Python: a megapixel takes a second
     if any(tile[0] in slow_codecs for tile in getattr(image, "tile", [])):
-        return width, height, 80
-    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        cost = 80
+    elif isinstance(image, JpegImagePlugin.JpegImageFile):
         # A file of several scans keeps two bytes for each coefficient until the last one.
         blocks = [across * down for _, across, down, _ in image.layer]
         pixel = STORED_BYTES_PER_PIXEL if image.mode == "CMYK" else 1
-        return width, height, math.ceil(2 * sum(blocks) / max(blocks)) + pixel
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        cost = math.ceil(2 * sum(blocks) / max(blocks)) + pixel
+    elif isinstance(image, TiffImagePlugin.TiffImageFile):
         # Beside the image lies a strip, maybe as large, or a tile, maybe larger.
         tags = image.tag_v2
         bits = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
         bits *= max(tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
         width = max(width, tags.get(TiffImagePlugin.TILEWIDTH, 1))
         height = max(height, tags.get(TiffImagePlugin.TILELENGTH, 1))
-        return width, height, math.ceil(bits / 8) + STORED_BYTES_PER_PIXEL
-    # WebP keeps canvases beside the pixels.
-    return width, height, 18 if image.format == "WEBP" else STORED_BYTES_PER_PIXEL
-
-
-def _check_demand(image: Image.Image, max_pixels: int) -> None:
-    """Raise `ImageSizeError` for an opened image that is too large to be decoded."""
-    width, height, cost = _demand(image)
+        cost += math.ceil(bits / 8)
+    elif image.format == "WEBP":
+        cost = 18  # it keeps canvases beside the pixels
     cost += 8 // max(1, width)  # Pillow stores a pointer to each row too
     _check_size(width, height, min(max_pixels, 80_000_000 // cost))
 
@@ -221,8 +212,8 @@ def _stretched(values: NDArray[np.float32], full: float) -> NDArray[np.uint8]:
     if not np.isfinite(values).all():
         raise ImageError("image holds numbers that are not finite")
     n_hot = min(math.ceil(1e-4 * values.size), values.size // 100)  # faults of a sensor
-    ends = (n_hot, values.size - 1 - n_hot)
-    low, high = np.partition(values, ends, axis=None)[list(ends)].tolist()
+    ends = [n_hot, values.size - 1 - n_hot]
+    low, high = np.partition(values, ends, axis=None)[ends].tolist()
     steps = abs(np.diff(values, axis=1, append=values[:, -1:]))
     noise = float(np.median(steps)) / (0.6745 * math.sqrt(2))  # of a normal one the deviation
     span = max(high - low, max(full, abs(low), abs(high)) / 255, 32 * noise)  # ink begins at 5

@@ -21,7 +21,7 @@ off.
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,22 +81,11 @@ def rasterise(
     *,
     directions: bool = False,
 ) -> NDArray[np.uint8]:
-    """Draw strokes.
+    """Draw strokes whose points [P, 2] begin at `stroke_starts` [S + 1]; one point alone is a dot.
 
-    Args:
-        points: [P, 2], x and y of the pen, stroke after stroke.
-        stroke_starts: [S + 1], where each stroke starts in `points`, and P. A stroke of one point
-            is a dot.
-        column_height: H, pixels.
-        pen_width: pixels.
-        directions: whether columns tell the pen's direction too.
-
-    Returns:
-        All columns up to the last that the pen touches, 0 = paper, 255 = ink: [T, H], or [T, 3 H]
-        with directions.
-
-    Raises:
-        InputError: a number is not finite, an x is negative, or points or paths are too far.
+    All sizes are in pixels. Returns all columns up to the last that the pen touches, [T, H] or,
+    with directions, [T, 3 H]; 0 = paper, 255 = ink. Raises `InputError` if a number is not finite,
+    an x is negative, or points or paths are too far.
     """
     if not len(points):
         return np.zeros((0, column_height * (DRAWN_PLANES if directions else 1)), np.uint8)
@@ -108,10 +97,8 @@ def rasterise(
     reach = (pen_width + 1) / 2
     margin = _margin(reach)
     shift, n_columns = np.full(len(points), margin - first), max(0, end - first) + 2 * margin
-    ink = _lay(
-        places, stroke_starts, shift, (n_columns, column_height), reach, directions=directions
-    )
-    ink = ink[margin:-margin]
+    shape = n_columns, column_height
+    ink = _lay(places, stroke_starts, shift, shape, reach, directions=directions)[margin:-margin]
     columns = np.zeros((first + len(ink), ink.shape[1]), np.uint8)  # quicker than `np.pad`
     columns[first:] = ink
     return columns
@@ -193,10 +180,7 @@ class Canvas:
     """
 
     def __init__(self, column_size: int, margin: int = 0) -> None:
-        """Prepare; columns are given once the pen is `margin` columns beyond them.
-
-        A column has `column_size` bytes: H, or 3 H with directions.
-        """
+        """Begin blank; columns of `column_size` bytes are given once the pen is `margin` beyond."""
         self._margin = margin
         self._first = 0  # columns before this one are forgotten
         self._columns = np.zeros((0, column_size), np.uint8)
@@ -277,14 +261,7 @@ class Canvas:
         return self._first, self._behind, self.n_taken
 
     def resume(self, first: int, behind: int, n_taken: int, columns: NDArray[np.uint8]) -> None:
-        """Go on where another canvas was.
-
-        Args:
-            first: columns before this one are forgotten.
-            behind: columns that the pen has left behind.
-            n_taken: columns that the stream has.
-            columns: [n, H], from `first` on; they become its own.
-        """
+        """Go on where another canvas was, whose `columns` [n, H] begin at `first`."""
         self._first, self._behind = first, behind
         self._columns, self.n_taken = columns, n_taken
 
@@ -301,23 +278,16 @@ def stroke_columns(
     max_columns: int = MAX_COLUMNS,
     max_path: int = MAX_LENGTH,
 ) -> NDArray[np.uint8]:
-    """Return columns of strokes that are all there.
+    """Return the columns that a net reads of complete strokes [n, 2]; one point alone is a dot.
 
-    Args:
-        strokes: each [n, 2], x to the right and y downwards; a stroke of one point is a dot.
-        config: of the net that will read them.
-        height: of the writing's frame, in the units of the points: its top is y = 0, its left end
-            x = 0. None takes the ink's own bounds.
-        max_columns: ink that reaches further is refused before it is drawn.
-        max_path: pixels that the pen may go, so many times less where ink is drawn finer.
-
-    Returns:
-        [T, H] or, for a net that knows directions, [T, 3 H]; 0 = paper, 255 = ink.
+    `height` is that of the writing's frame, whose top is y = 0 and whose left end is x = 0; None
+    takes the ink's own bounds. Returns [T, H] or, for a net that knows directions, [T, 3 H];
+    0 = paper, 255 = ink.
 
     Raises:
         InputError: not arrays of points, no point at all, numbers that cannot be drawn, or a height
             that is not above 0.
-        InkSizeError: more columns or a longer way than allowed.
+        InkSizeError: more columns or pixels of the pen's way than allowed, before ink is drawn.
     """
     points, starts = _drawable(strokes, height)
     rows = config.column_height
@@ -390,18 +360,11 @@ def _in_rows(points: Points, starts: NDArray[np.int64], rows: int, pen_width: fl
 def misfit(
     points: NDArray[Any], starts: NDArray[np.int64], rows: int, *, transcribes: bool
 ) -> tuple[float, float] | None:
-    """Return the better placement of ink that fills too few rows or exceeds them; None if it fits.
+    """Return by how much ink should be enlarged that fills too few rows or exceeds them.
 
-    Args:
-        points: [P, 2], at least one, in pixels of the rows.
-        starts: of the strokes, as `flatten` gives them.
-        rows: H.
-        transcribes: whether a transcriber reads it, or a classifier, in whose rows a character is
-            smaller.
-
-    Returns:
-        By how much it should be enlarged, and at which height its middle is now; None where it lies
-        well, or where it is a dash or a dot, whose height says nothing.
+    Beside it stands at which height the ink's middle is now. None is ink that lies well, or a dash
+    or a dot, whose height says nothing. `points` [P, 2], at least one, are in pixels of the rows;
+    where no transcriber reads them but a classifier, a character is smaller.
     """
     low, high = points.min(0), points.max(0)
     width, height = (high - low).tolist()
@@ -445,38 +408,29 @@ def _lay(
     *,
     directions: bool,
 ) -> NDArray[np.uint8]:
-    """Return columns [n, H or 3 H] with strokes of points [2, P].
-
-    The points lie `shift` [P] columns further to the right; `shape` is (n, H).
-    """
+    """Return columns of `shape` (n, H or 3 H) with points [2, P], `shift` [P] further right."""
     margin = _margin(reach)
     n_columns, column_height = shape
     n_planes = DRAWN_PLANES if directions else 1
     field = np.zeros((n_planes, n_columns, column_height + 2 * margin), np.uint8)
     at_once = max(1, (1 << 16) // margin**2)  # pixels, which bounds the memory; more is no faster
-    for part in _parts(places.shape[1], at_once):
+    for start in range(0, places.shape[1], at_once):
+        part = slice(start, start + at_once)
         _stamp(field[0], margin, shift[part], *_dots(places[:, part], reach))
     of, cell, middle, half = _cut_segments(places, stroke_starts)
-    for part in _parts(len(of), at_once):
+    for start in range(0, len(of), at_once):
+        part = slice(start, start + at_once)
         way = half[:, part]
         corner, ink = _bodies(cell[:, part], middle[:, part], way, reach)
         _stamp(field[0], margin, shift[of[part]], corner, ink)
-        for plane, along, size in zip(field[1:], way, _shares(way), strict=False):
-            _stamp(plane, margin, shift[of[part]], corner, _directed(ink, along, size))
+        if directions:  # how much of a way is horizontal and how much vertical, 0 to 1, [2, n]
+            shares = abs(way) / np.sqrt(way[0] * way[0] + way[1] * way[1])
+            for plane, along, share in zip(field[1:], way, shares, strict=True):
+                sizes = (ink * (share * np.float32(SIZES / 255))).astype(np.uint8)
+                directed = 2 * sizes + ((along < 0) & (sizes > 0))
+                _stamp(plane, margin, shift[of[part]], corner, directed)
     rows = field[:, :, margin:-margin]
     return rows[0] if len(rows) == 1 else np.concatenate(list(rows), 1)
-
-
-def _shares(way: Floats) -> Floats:
-    """Return how much of ways [2, n] is horizontal and how much vertical, 0 to 1, [2, n]."""
-    shares: Floats = abs(way) / np.sqrt(way[0] * way[0] + way[1] * way[1])
-    return shares
-
-
-def _directed(ink: NDArray[np.uint8], along: Floats, share: Floats) -> NDArray[np.uint8]:
-    """Return bytes of direction for boxes of ink [box, box, n]; negative `along` [n] is odd."""
-    sizes = (ink * (share * np.float32(SIZES / 255))).astype(np.uint8)
-    return 2 * sizes + ((along < 0) & (sizes > 0))
 
 
 def _checked(places: NDArray[Any]) -> tuple[float, float]:
@@ -498,19 +452,13 @@ def check_bounds(left: float, top: float, right: float, bottom: float) -> None:
         )
 
 
-def _parts(n: int, at_once: int) -> Iterator[slice]:
-    return (slice(start, start + at_once) for start in range(0, n, at_once))
-
-
 def _cut_segments(
     start: Places, stroke_starts: NDArray[Any]
 ) -> tuple[NDArray[np.intp], Places, Floats, Floats]:
-    """Return the segments that start at [2, P], cut into n parts.
+    """Return the segments that start at [2, P], cut into n parts: of which segment each is, [n].
 
-    Returns:
-        Of which segment each part is, [n]; then each [2, n], x and y: the corner of the pixel that
-        the middle of the segment lies in, the middle of the part from there, and half of the vector
-        from its start to its end.
+    Then follow, each [2, n]: the corner of the pixel that the middle of the segment lies in, the
+    middle of the part from there, and half of the vector from its start to its end.
     """
     ends = np.asarray(stroke_starts)[1:]
     following = np.arange(1, start.shape[1] + 1)
@@ -552,9 +500,8 @@ def _bodies(cell: Places, middle: Floats, half: Floats, reach: float) -> Boxes:
 def _centres(middle: Floats, extent: Floats | np.float32, limit: float) -> tuple[Floats, ...]:
     """Return boxes of the pixels whose centres are within `extent`, `limit` at most, of `middle`.
 
-    Returns:
-        The lowest column and row of each box, [2, n], and the way from the middle to the centres of
-        its pixels along x and along y, [box, n] each.
+    They are the lowest column and row of each box, [2, n], and the way from the middle to the
+    centres of its pixels along x and along y, [box, n] each.
     """
     low = np.floor(middle - extent + np.float32(0.5))
     centres = np.arange(math.ceil(2 * limit), dtype=np.float32) + np.float32(0.5)
@@ -575,10 +522,7 @@ def _stamp(
     corner: Places,
     ink: NDArray[np.uint8],
 ) -> None:
-    """Lay boxes of ink on the field, so many columns [n] further to the right.
-
-    Row 0 lies `margin` inside the field.
-    """
+    """Lay boxes of ink on the field, `shift` [n] to the right and `margin` down."""
     corners = corner.astype(np.intp)
     corners[0] += shift
     corners[1] += margin

@@ -30,10 +30,7 @@ class Piece:
     """New points of a stroke, and the way to them from where its pen stood, in pixels."""
 
     def __init__(self, before: bytes, more: Sequence[Point]) -> None:
-        """Measure the way from the end of `before` through at least one point more.
-
-        `before` has the coordinates of the points that came: see `coordinates`.
-        """
+        """Measure the way through at least one point, behind the `coordinates` that came before."""
         self.n_points = len(more)
         values = [value for point in more for value in point]
         self.coordinates = array("f", values).tobytes()  # x and y of each point, in 32 bits
@@ -44,9 +41,8 @@ class Piece:
         x, y = values[::2], values[1::2]
         self.bounds = min(x), min(y), max(x), max(y)
         steps = zip(x, x[1:], y, y[1:], strict=False)
-        self.path: float = sum(
-            [max(abs(x2 - x1), abs(y2 - y1)) for x1, x2, y1, y2 in steps]
-        )  # its length
+        lengths = [max(abs(x2 - x1), abs(y2 - y1)) for x1, x2, y1, y2 in steps]
+        self.path: float = sum(lengths)
         self.cost = self.path + POINT_PATH * len(x)  # what it costs to draw, pixels
 
     def runs(self) -> list[Points]:
@@ -89,13 +85,8 @@ def refit(
 ) -> tuple[Points, Band] | None:
     """Return strokes in the frame that suits them, and that frame; None where `old` does.
 
-    Args:
-        points: [P, 2], in pixels of the frame `old`.
-        starts: of the strokes, as `flatten` gives them.
-        old: the present frame.
-        height: of the frame that the client names, whose top is 0; it is taken where it suits.
-        rows: H.
-        transcribes: whether a transcriber reads them, or a classifier.
+    `points` [P, 2] are in pixels of `old`. The frame that the client names has its top at 0 and
+    this height; it is taken where it suits.
     """
     if not _is_drawable(points):
         return None

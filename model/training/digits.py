@@ -86,7 +86,7 @@ def degraded(columns: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
 class ImageTask:
     """Batches of distorted images, in another order each epoch, and the validation accuracy.
 
-    The loss is the cross entropy after the last column: that of the teacher.
+    The loss is that of the teacher: the cross entropy after the last column.
     """
 
     n_shards = 1

@@ -59,11 +59,8 @@ class LinesTask:
     ) -> None:
         """Make a net with random weights, or those of `initial`, whose labels it keeps.
 
-        The result has the share `config.keep` of the weights of `initial`.
-
-        Raises:
-            ConfigError: a share without initial weights.
-            DataError: the dimensions or labels of the nets do not fit.
+        Raises `ConfigError` for a share `keep` without initial weights, `DataError` if the
+        dimensions or labels of the nets do not fit.
         """
         if config.keep and initial is None:
             raise ConfigError(f"keep is {config.keep:g}, but there are no weights to begin with")
@@ -103,32 +100,30 @@ class LinesTask:
             tqdm.write(f"framewise is left out: {data.name} has no ink that is assigned to letters")
         renderer = batches.AugmentedRenderer(config.column_height, config.strength)
         sources = synthetic_sources(config, data, self.labels, renderer)
-        shares = {
-            name: getattr(config, name) for name in (*batches.SOURCES, "made", "images", "scans")
-        }
+        names = (*batches.SOURCES, "made", "images", "scans")
+        shares = {name: getattr(config, name) for name in names}
         sized = [file.name for file in data.letters]
         pieces = batches.InkPieces(data.ink, data.training, self.labels, sized)
         self.batches = batches.LineBatches(pieces, renderer, shares, config.columns, sources)
         self._buckets = batches.prefetched(self._bucket)
         self.validation = validation_samples(data, self.model_config)
-        tqdm.write(self._plan(shares))
+        self._print_plan(shares)
 
-    def _plan(self, shares: Mapping[str, float]) -> str:
-        """Return what the run will do, in words."""
+    def _print_plan(self, shares: Mapping[str, float]) -> None:
+        """Print what the run will do, in words."""
         config, data, sources = self.config, self.data, self.batches.sources
         whole = sum(shares[name] for name in sources)
         ink = [f"{data.name} ({len(data.training):,} pieces)"]
         ink += [f"{p.source.name} ({len(p.part('train')):,} lines)" for p in data.paper]
-        counts = {**data.skipped, **self.batches.left_out}.items()
-        left_out = [f"{count} {reason}" for reason, count in counts if count]
-        plan = [
+        tqdm.write(
             f"plan: {config.steps:,} steps of {config.columns:,} columns; {config.layers} layers of"
-            f" {config.units} units, {len(self.labels)} labels",
-            "columns: " + ", ".join(f"{shares[name] / whole:.0%} {name}" for name in sources),
-            "ink: " + ", ".join(ink),
-            "pieces left out: " + ", ".join(left_out),
-        ]
-        return "\n".join(plan if left_out else plan[:-1])
+            f" {config.units} units, {len(self.labels)} labels"
+        )
+        columns = [f"{shares[name] / whole:.0%} {name}" for name in sources]
+        tqdm.write(f"columns: {', '.join(columns)}\nink: {', '.join(ink)}")
+        counts = {**data.skipped, **self.batches.left_out}.items()
+        if left_out := ", ".join(f"{count} {reason}" for reason, count in counts if count):
+            tqdm.write(f"pieces left out: {left_out}")
 
     def loss(self, step: int, shard: int) -> Tensor:
         """Return the loss of a shard; its random numbers follow from seed, step and shard."""
@@ -222,9 +217,8 @@ class LinesTask:
             served = reader.Reader(read(release(UNCHANGED, ranges, to=Path(scratch))))
         # Paper is read with twice the errors: it would make the letters of ink less confident.
         paper = {lines.source.key for lines in self.data.paper}
-        ink = [
-            line for name, lines in self.validation.items() if name not in paper for line in lines
-        ]
+        of_ink = (lines for name, lines in self.validation.items() if name not in paper)
+        ink = list(chain.from_iterable(of_ink))
         before = UNCHANGED if self.initial is None else self.initial.temperatures
         temperatures = fit_line_temperatures(served.scores(ink), ink, self.model_config, before)
         release(temperatures, None, to=folder.path / FLOAT32_FOLDER)
@@ -254,9 +248,8 @@ def synthetic_sources(
         if digits := " ".join(sorted(set(mnist.LABELS) - set(labels))):
             tqdm.write(f"images is left out: numbers need all digits, {data.name} has no {digits}")
         else:
-            sources["images"] = partial(
-                batches.draw_number, mnist.load("train"), config.column_height
-            )
+            images = mnist.load("train")
+            sources["images"] = partial(batches.draw_number, images, config.column_height)
     if config.scans and data.paper:
         sources["scans"] = paper_source(data.paper, labels, config.column_height)
     return sources
@@ -301,9 +294,7 @@ def validation_samples(data: LineData, config: ModelConfig) -> dict[str, list[Li
         is_of_source = batches.of_source(name, pieces.categories)
         chosen = rng.permutation(np.flatnonzero(is_of_source))[: n_pieces[name]].tolist()
         chosen.sort(key=lambda index: float(pieces.aspect[index]))
-        samples[name] = [
-            batches.draw_piece(pieces, index, rows, directions=True) for index in chosen
-        ]
+        samples[name] = [batches.draw_piece(pieces, at, rows, directions=True) for at in chosen]
     rough = batches.degraded(samples["words"], 1, rough_rng, rows)
     plain = batches.without_directions(samples["words"], 1, rough_rng, rows)
     samples["rough"] = sorted(rough, key=batches.width)

@@ -31,8 +31,7 @@ def ctc_loss(
 
     `lateness` makes alignments that emit a letter late less probable, see `lateness_of`. The value
     is then the cross entropy with the places that alignments pass through, whose gradient is that
-    of the loss; lines that no alignment fits are left out of both. `index` has the column of each
-    letter.
+    of the loss; lines that no alignment fits are left out of both.
     """
     targets = [torch.tensor([index[letter] for letter in label]) for label in batch.labels]
     lengths = torch.tensor([len(label) for label in batch.labels])
@@ -58,12 +57,11 @@ def ctc_loss(
 
 
 def lateness_of(batch: LineBatch) -> Tensor:
-    """Return by how many steps each place [B, T/2, 1 + 2 L] comes late.
+    """Return by how many steps each place [B, T/2, 1 + 2 L] of `alignment_shares` comes late.
 
-    The places of a step are the blank, the first letter, the blank again and so on. A letter is
-    late in all steps but the first `PROMPT_STEPS` after its end; where its end is not known it is
-    never late.
-    Sak et al. (ASRU 2015) allow no alignment outside of such windows; here it costs something.
+    A letter is late in all steps but the first `PROMPT_STEPS` after its end; where its end is not
+    known it is never late. Sak et al. (ASRU 2015) allow no alignment outside of such windows; here
+    it costs something.
     """
     n_steps = batch.columns.shape[1] // STEP_COLUMNS
     ends = torch.from_numpy(batch.letters).double() // STEP_COLUMNS
@@ -76,18 +74,11 @@ def lateness_of(batch: LineBatch) -> Tensor:
 def alignment_shares(scores: Tensor, symbols: Tensor, steps: Tensor, lengths: Tensor) -> Tensor:
     """Return the probability with which CTC's alignments of a text pass through each place.
 
-    It is found by the forward-backward algorithm (Graves et al., ICML 2006), in logarithms.
-
-    Args:
-        scores: log-probabilities [B, T/2, 1 + 2 L] of the places of each step: the blank, the
-            first letter, the blank again and so on.
-        symbols: [B, 1 + 2 L], the labels of these places; 0 is the blank.
-        steps: [B], of each line.
-        lengths: [B], letters of each line; all places after the blank behind the last are padding.
-
-    Returns:
-        [B, T/2, 1 + 2 L], sums to 1 in each step; 0 after a line's steps, and everywhere for a
-        line that has more letters than steps.
+    It is found by the forward-backward algorithm (Graves et al., ICML 2006), in logarithms. The
+    places of a step are the blank, the first letter, the blank again and so on, with the labels
+    `symbols` [B, 1 + 2 L], 0 for the blank; those beyond a line's `lengths` [B] are padding.
+    `scores` are log-probabilities [B, T/2, 1 + 2 L]; the shares, of the same shape, sum to 1 in
+    each step. They are 0 after a line's `steps` [B], and for a line with more letters than steps.
     """
     n_lines, n_steps = scores.shape[:2]
     never = scores.new_full((n_lines, 2), -torch.inf)
@@ -121,10 +112,9 @@ def alignment_shares(scores: Tensor, symbols: Tensor, steps: Tensor, lengths: Te
 def end_steps(
     batch: LineBatch, delay: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Find the letter ends of the lines that have all of theirs.
+    """Find the letter ends of the lines, marked by a mask [B], that have all of theirs.
 
-    Returns:
-        Row, place in the label and step of each end, `delay` steps later; a mask [B] of the lines.
+    They are rows, places in the label and steps, `delay` steps later.
     """
     known = np.isfinite(batch.letters)
     padded = (label.ljust(known.shape[1]) for label in batch.labels)
@@ -142,11 +132,9 @@ def end_loss(ends: Tensor, batch: LineBatch) -> Tensor:
     counted = (step_mask(batch) & has_ends[:, None]).astype(np.float32)
     wanted = np.zeros(counted.shape, np.float32)
     wanted[rows, steps] = 1
+    target, weight = (torch.from_numpy(array).to(ends.device) for array in (wanted, counted))
     total: Tensor = functional.binary_cross_entropy_with_logits(
-        ends,
-        torch.from_numpy(wanted).to(ends.device),
-        torch.from_numpy(counted).to(ends.device),
-        reduction="sum",
+        ends, target, weight, reduction="sum"
     )
     return total / float(wanted.sum() + 1)
 

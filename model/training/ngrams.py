@@ -57,17 +57,14 @@ def train_language(
     most: int,
     out: Path,
 ) -> str:
-    """Build a model, write it to `out`, and return a summary.
+    """Build a model of `most` n-grams, write it to `out`, and return a summary.
 
     Args:
-        files: of text, each line of which has the weight `weight`; one line in `HELD_OUT` is not
-            counted and measures the model.
+        files: of text; one line in `HELD_OUT` is not counted and measures the model.
         weight: of a line; a word that is used once in a million has the weight 1.
         source: what the files are, and their licence.
-        code: of a language whose words and made-up sentences are counted too; None: of none.
+        code: of a language whose words and made-up sentences are counted too.
         order: characters of the longest n-grams.
-        most: n-grams that are kept.
-        out: the file to write.
 
     Raises `DataError` if there is nothing to count, or a file cannot be read.
     """
@@ -93,8 +90,8 @@ def train_language(
     nodes = build(counted, alphabet, order, most)
     language = Language(About(out.stem, alphabet, order, tuple(sources), _needed(shares)), nodes)
     language.save(out)
-    summary = f"{out}: {len(language):,} n-grams of up to {order} characters, of"
-    summary = "\n  ".join([summary, *sources])
+    first = f"{out}: {len(language):,} n-grams of up to {order} characters, of"
+    summary = "\n  ".join([first, *sources])
     if held_out:
         bits = bits_a_character(load(out), held_out)
         summary += f"\n{bits:.2f} bits a character on {len(held_out):,} lines that were not counted"
@@ -161,15 +158,10 @@ def build(
 ) -> NDArray[Any]:
     """Count n-grams, smooth them, and return the nodes of a language model (see `decoding.ngrams`).
 
-    Args:
-        texts: each with its weight, without the spaces that are assumed before and after it;
-            other characters than `characters` split a text.
-        characters: the alphabet, the space among them.
-        order: characters of the longest n-grams.
-        most: n-grams in all; those that predict hardly better than shorter ones are pruned.
-
-    Raises:
-        DataError: the alphabet or the order exceeds what a key holds, or there is no text.
+    Texts come with their weights, and without the spaces that are assumed around them; characters
+    beyond the alphabet `characters` split a text. Of all n-grams of up to `order` characters the
+    `most` are kept that predict best. Raises `DataError` if the alphabet or the order exceeds what
+    a key holds, or there is no text.
     """
     n = len(set(characters))
     if SPACE not in characters or not 2 <= n <= MAX_CHARACTERS:

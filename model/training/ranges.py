@@ -19,12 +19,11 @@ MAX_VALUES: Final = 100_000  # of a layer and a batch, that are looked at
 @torch.no_grad()
 def measured_ranges(network: ColumnLSTM | LineLSTM, batches: Iterable[NDArray[np.uint8]]) -> Ranges:
     """Return the ranges of a net, of what it sees of columns, [B, T, .], of training writers."""
-    convolutions: list[nn.Module]
-    readers: list[nn.Module]  # that get numbers of any sign, not those of a ReLU
+    convolutions, readers = list[nn.Module](), list[nn.Module]()  # readers get negative numbers too
     if isinstance(network, LineLSTM):
         convolutions, readers = [*network.convolutions], [*network.lstm, network.head]
     else:
-        convolutions, readers = [network.convolution], []
+        convolutions = [network.convolution]
     values_of = defaultdict[nn.Module, list[Tensor]](list)
 
     def keep(layer: nn.Module, inputs: tuple[Tensor, ...], outputs: Any) -> None:

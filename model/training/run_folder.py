@@ -163,15 +163,14 @@ def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse_changes(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise `DataError` that names the changed values if there are some."""
-    changes = [
+    if changes := "; ".join(
         f"{name} was {before.get(name)!s:.60}, now {now.get(name)!s:.60}"
         for name in {**before, **now}
         if before.get(name) != now.get(name)
-    ]
-    if changes:
+    ):
         raise DataError(
-            f"cannot resume {path}: {'; '.join(changes)} (give what it was begun with, or"
-            " another folder with --run)"
+            f"cannot resume {path}: {changes} (give what it was begun with, or another folder with"
+            " --run)"
         )
 
 
@@ -195,26 +194,19 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: obje
         {name: [*value.shape] for name, value in tensors.items()}
         for tensors in (weights, network.state_dict())
     )
-    wrong_weights = [
+    if wrong_weights := [
         f"{name} is {given.get(name, 'missing')}, expected {expected.get(name, 'none')}"
         for name in {**expected, **given}
         if given.get(name) != expected.get(name)
-    ]
-    if wrong_weights:
+    ]:
         first, n_more = "; ".join(wrong_weights[:3]), len(wrong_weights) - 3
         more = f" and {n_more} more" if n_more > 0 else ""
         raise DataError(f"the weights of {source} are of another net: {first}{more}")
     network.load_state_dict(weights)
 
 
-# The options of a run, so that resuming it needs none
-
-
 def keep_options(config: TrainingConfig, run: RunOptions) -> None:
-    """Save the options of a new run before any data is read.
-
-    Raises `DataError` if that fails, or if the folder holds a run already.
-    """
+    """Save the options of a new run; raise `DataError` if the folder holds a run already."""
     if run.resume:
         return
     if (run.run / STATE).exists():

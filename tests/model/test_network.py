@@ -54,8 +54,3 @@ def test_forget_gates_start_open() -> None:
         forget = slice(16, 32)
         bias = getattr(lstm, f"bias_ih_l{layer}") + getattr(lstm, f"bias_hh_l{layer}")
         assert torch.equal(bias[forget], torch.ones(16))
-
-
-def test_our_net_has_less_than_a_million_parameters() -> None:
-    net = ColumnLSTM(builders.config(features=128, units=256))
-    assert sum(weight.numel() for weight in net.parameters()) == 935_050

@@ -15,7 +15,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.config import STEP_COLUMNS, ModelConfig
 from inkstream.model.errors import ConfigError
 from inkstream.model.export import export
-from inkstream.model.network import LineLSTM, empty_net
+from inkstream.model.network import LineLSTM
 from inkstream.model.runtime import IMPROBABLE, Runtime
 from tests.helpers import builders
 
@@ -87,24 +87,6 @@ def test_torch_in_pieces_torch_at_once_and_the_graph_column_by_column_agree(
     np.testing.assert_allclose(np.array(served), by_torch(runtime.config, columns), atol=1e-5)
     own = state[:, : 4 * net.state_size].view(np.float32)
     np.testing.assert_allclose(own, at_once[2].numpy(), atol=1e-5)
-
-
-@settings(max_examples=30, deadline=None)
-@given(cuts=st.lists(st.integers(1, 7), min_size=1, max_size=12), seed=st.integers(0, 99))
-def test_portions_of_any_length_give_the_scores_of_the_whole_line(
-    runtime: Runtime, cuts: list[int], seed: int
-) -> None:
-    columns = random_columns(sum(cuts), seed)
-    at_once, end = runtime.run(columns[:, None], runtime.initial_state(1))
-    state, portions = runtime.initial_state(1), []
-    for part in np.split(columns, np.cumsum(cuts)[:-1]):
-        scores, state = runtime.run(part[:, None], state)
-        portions.append(scores)
-    np.testing.assert_allclose(np.concatenate(portions), at_once, atol=1e-5)
-    size = 4 * (empty_net(runtime.config).state_size + runtime.config.n_scores)
-    numbers, of_line = state[:, :size].view(np.float32), end[:, :size].view(np.float32)
-    np.testing.assert_allclose(numbers, of_line, atol=1e-5)
-    np.testing.assert_array_equal(state[:, size:], end[:, size:])  # the column that waits
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,6 +1,5 @@
 """The library: images and streams, and states that can be kept and forked."""
 
-import copy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 import inkstream
 from inkstream import Recognizer, State, load
@@ -17,7 +15,6 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.decoding.base import Letter, Word
 from inkstream.model.errors import InputError
 from inkstream.model.preprocess.columns import digit_columns, line_columns
-from inkstream.model.preprocess.image import ImageSource
 from tests.helpers import builders
 from tests.helpers.image_files import drawn
 
@@ -40,20 +37,6 @@ def test_an_image_gives_a_label_its_probabilities_and_their_curve(recognizer: Re
     assert answer.probabilities[answer.label] == max(answer.probabilities.values())
     assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(answer.curve[-1], list(answer.probabilities.values()))
-
-
-def test_a_path_bytes_an_image_and_an_array_are_the_same_image(recognizer: Recognizer) -> None:
-    image = Image.open(EXAMPLE)
-    sources: list[ImageSource] = [
-        EXAMPLE,
-        str(EXAMPLE),
-        EXAMPLE.read_bytes(),
-        image,
-        np.asarray(image),
-    ]
-    answers = [recognizer.recognize(source).curve for source in sources]
-    for answer in answers[1:]:
-        assert np.array_equal(answer, answers[0])
 
 
 # Streams
@@ -82,13 +65,6 @@ def test_a_stream_reads_a_column_when_its_result_is_requested(recognizer: Recogn
     assert columns_read == [0]
 
 
-def test_labels_may_be_anything(tmp_path: Path) -> None:
-    checkpoint = builders.checkpoint(tmp_path / "animals.onnx", ("cat", "dog", "ape"))
-    recognizer = load(checkpoint.path)
-    assert recognizer.labels == ("cat", "dog", "ape")
-    assert recognizer.recognize(EXAMPLE).label in recognizer.labels
-
-
 def test_two_streams_do_not_share_state(recognizer: Recognizer) -> None:
     first_columns, second_columns = builders.columns(12, seed=1), builders.columns(12, seed=2)
     first, second = recognizer.stream(), recognizer.stream()
@@ -99,21 +75,15 @@ def test_two_streams_do_not_share_state(recognizer: Recognizer) -> None:
     assert np.array_equal(second.state.row, _after(recognizer, second_columns).row)
 
 
-def test_a_state_cannot_be_changed(recognizer: Recognizer) -> None:
-    state = _after(recognizer, builders.columns(3))
-    with pytest.raises(ValueError, match="read-only"):
-        state.row[0] = 1
-
-
-def test_a_stream_can_be_forked_at_a_state(recognizer: Recognizer) -> None:
+def test_a_stream_can_be_forked_at_a_state_which_never_changes(recognizer: Recognizer) -> None:
     columns = builders.columns(10)
     state = _after(recognizer, columns[:6])
-    before = state.row.copy()
     forks = [list(recognizer.stream(columns[6:], state)) for _ in range(2)]
     expected = list(recognizer.stream(columns))[6:]
     assert forks == [expected, expected]
-    assert np.array_equal(state.row, before)
-    assert copy.copy(state).columns == 6
+    assert state.columns == 6
+    with pytest.raises(ValueError, match="read-only"):
+        state.row[0] = 1
 
 
 @pytest.mark.parametrize(
@@ -145,22 +115,21 @@ def test_a_state_of_another_net_is_refused(recognizer: Recognizer, tmp_path: Pat
         other.stream(state=recognizer.stream().state)
 
 
-@pytest.mark.parametrize("kind", [np.float32, np.int64, np.bool_])
-def test_columns_of_other_types_than_bytes_are_refused(
-    recognizer: Recognizer, kind: type[np.generic]
+@pytest.mark.parametrize(
+    ("shape", "kind", "text"),
+    [
+        *[((5, 28), kind, "columns hold .*, expected uint8") for kind in ("f4", "i8", "?")],
+        *[
+            (shape, "u1", r"columns have shape .*, expected \(T, 28\), T at least 1")
+            for shape in ((0, 28), (5, 31), (5,), (2, 5, 28))
+        ],
+    ],
+)
+def test_columns_of_other_shapes_or_types_than_bytes_are_refused(
+    recognizer: Recognizer, shape: tuple[int, ...], kind: str, text: str
 ) -> None:
-    with pytest.raises(InputError, match=r"columns hold \w+, expected uint8"):
-        recognizer.read(np.ones((5, recognizer.column_height), kind))
-
-
-@pytest.mark.parametrize("shape", [(0, 32), (5, 31), (5,), (2, 5, 32)])
-def test_columns_of_other_shapes_are_refused(
-    recognizer: Recognizer, shape: tuple[int, ...]
-) -> None:
-    with pytest.raises(
-        InputError, match=r"columns have shape .*, expected \(T, \d+\), T at least 1"
-    ):
-        recognizer.read(np.ones(shape, np.uint8))
+    with pytest.raises(InputError, match=text):
+        recognizer.read(np.ones(shape, kind))
 
 
 # Lines
@@ -235,7 +204,7 @@ def test_a_state_after_a_flush_continues_with_a_new_word(
     assert fork.flush() == stream.flush()
 
 
-def test_a_classifier_refuses_a_flush(recognizer: Recognizer) -> None:
+def test_a_classifier_has_nothing_to_flush(recognizer: Recognizer) -> None:
     stream = recognizer.stream()
     assert (stream.text, stream.flush()) == ("", ())
     result = stream.push([0] * 28)

@@ -50,23 +50,24 @@ def test_a_state_of_another_decoder_is_refused(reader: Recognizer) -> None:
         lines.stream(columns[70:], guided.state)
 
 
-def test_parameters_that_exclude_each_other_are_refused() -> None:
-    with pytest.raises(InputError, match="came, but only a model that reads lines takes hints"):
-        load("digits", language="english")
-    with pytest.raises(DataError, match="no language model klingon"):
-        load("lines", language="klingon")
-
-
-@pytest.mark.parametrize("name", ["words", "lexicon"])
-def test_a_text_instead_of_a_list_of_words_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=f"{name} is 'Zschage', expected a list of words"):
-        load("lines", **dict[str, Any]({name: "Zschage"}))
-
-
-@pytest.mark.parametrize("pattern", ["[0-9]+", "[0-9]+[a-z]+", "[a-z]+[A-Z]"])
-def test_a_pattern_that_no_text_of_the_lexicon_matches_is_refused(pattern: str) -> None:
-    with pytest.raises(InputError, match="no text of the pattern is made of words of the lexicon"):
-        load("lines", lexicon=["hello"], pattern=pattern)
+@pytest.mark.parametrize(
+    ("model", "hints", "text"),
+    [
+        ("digits", {"language": "english"}, "came, but only a model that reads lines takes hints"),
+        ("lines", {"language": "klingon"}, "no language model klingon"),
+        ("lines", {"words": "Zschage"}, "words is 'Zschage', expected a list of words"),
+        ("lines", {"lexicon": "Zschage"}, "lexicon is 'Zschage', expected a list of words"),
+        *[
+            ("lines", {"lexicon": ["hello"], "pattern": pattern}, "no text of the pattern is made")
+            for pattern in ("[0-9]+", "[0-9]+[a-z]+", "[a-z]+[A-Z]")
+        ],
+    ],
+)
+def test_hints_that_cannot_be_followed_are_refused(
+    model: str, hints: dict[str, Any], text: str
+) -> None:
+    with pytest.raises((InputError, DataError), match=text):
+        load(model, **hints)
     assert load("lines", lexicon=["hello"], pattern="[0-9]*[a-z]+")
 
 

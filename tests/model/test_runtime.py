@@ -26,11 +26,6 @@ def runtime(tiny: Checkpoint) -> Runtime:
     return Runtime(tiny)
 
 
-def batch(n_columns: int, streams: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Return columns [T, B, H] of different streams."""
-    return np.stack([builders.columns(n_columns, seed + i) for i in range(streams)], 1)
-
-
 def torch_answer(
     checkpoint: Checkpoint, seed: int, columns: NDArray[np.uint8], states: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -102,34 +97,7 @@ def test_onnx_and_torch_agree(
     np.testing.assert_allclose(after.view(np.float32), expected_after, atol=1e-5)
 
 
-def test_a_net_of_the_shipped_size_agrees_with_torch(tmp_path: Path) -> None:
-    checkpoint = builders.checkpoint(tmp_path / "net.onnx", seed=5, features=128, units=256)
-    columns = batch(28, 8)
-    runtime = Runtime(checkpoint)
-    state = runtime.initial_state(8)
-    scores, after = runtime.run(columns, state)
-    expected_scores, expected_after = torch_answer(checkpoint, 5, columns, state)
-    np.testing.assert_allclose(scores, expected_scores, atol=1e-5)
-    np.testing.assert_allclose(after.view(np.float32), expected_after, atol=1e-5)
-
-
 # Streams
-
-
-@given(cuts=st.lists(st.integers(1, 6), min_size=1, max_size=6), seed=st.integers(0, 1000))
-def test_columns_may_come_in_portions_of_any_length(
-    runtime: Runtime, cuts: list[int], seed: int
-) -> None:
-    columns = batch(sum(cuts), 2, seed)
-    at_once, state_at_once = runtime.run(columns, runtime.initial_state(2))
-    state, portions, start = runtime.initial_state(2), [], 0
-    for n_columns in cuts:
-        scores, state = runtime.run(columns[start : start + n_columns], state)
-        portions.append(scores)
-        start += n_columns
-    np.testing.assert_allclose(np.concatenate(portions), at_once, atol=1e-5)
-    numbers, at_once = state.view(np.float32), state_at_once.view(np.float32)
-    np.testing.assert_allclose(numbers, at_once, atol=1e-5)
 
 
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=8), seed=st.integers(0, 1000))
@@ -175,14 +143,20 @@ def test_invalid_shapes_are_refused(
         runtime.run(np.zeros(columns, np.uint8), np.zeros(state, np.uint8))
 
 
-def test_ragged_streams_must_have_columns_and_states(runtime: Runtime) -> None:
-    column = np.zeros((1, 28), np.uint8)
-    with pytest.raises(InputError, match="0 columns"):
-        runtime.run_ragged([column, column[:0]], runtime.initial_state(2))
-    with pytest.raises(InputError, match="0 streams"):
-        runtime.run_ragged([], runtime.initial_state(0))
-    with pytest.raises(InputError, match="2 streams, 1 states: expected one each"):
-        runtime.run_ragged([column, column], runtime.initial_state(1))
+@pytest.mark.parametrize(
+    ("lengths", "n_states", "text"),
+    [
+        ([1, 0], 2, "0 columns"),
+        ([], 0, "0 streams"),
+        ([1, 1], 1, "2 streams, 1 states: expected one each"),
+    ],
+)
+def test_ragged_streams_must_have_columns_and_states(
+    runtime: Runtime, lengths: list[int], n_states: int, text: str
+) -> None:
+    columns = [np.zeros((length, 28), np.uint8) for length in lengths]
+    with pytest.raises(InputError, match=text):
+        runtime.run_ragged(columns, runtime.initial_state(n_states))
 
 
 def test_a_graph_with_other_labels_than_its_metadata_is_refused(

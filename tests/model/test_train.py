@@ -59,17 +59,6 @@ def epochs(run: Path) -> list[int]:
     return [json.loads(line)["epoch"] for line in (run / METRICS).read_text().splitlines()]
 
 
-def test_two_epochs_and_two_more_equal_four(tmp_path: Path) -> None:
-    assert trainer(tmp_path / "four").run()
-    half = trainer(tmp_path / "half")
-    for _ in range(2 * half.task.round_steps):
-        half.train_step()
-    half.save()
-    torch.rand(100)  # random numbers in between must not matter
-    assert trainer(tmp_path / "half").run()
-    assert_same(tmp_path / "half", tmp_path / "four")
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a run that was not interrupted."""
@@ -95,6 +84,7 @@ def test_a_run_interrupted_anywhere_resumes_exactly(
         patch.setattr(training.Trainer, method, interrupted)
         with pytest.raises(KeyboardInterrupt):
             trainer(tmp_path / "stopped").run()
+    torch.rand(100)  # random numbers in between must not matter
     assert trainer(tmp_path / "stopped").run()
     assert_same(tmp_path / "stopped", finished)
     assert epochs(tmp_path / "stopped") == [1, 2, 3, 4]
@@ -106,12 +96,6 @@ def test_a_folder_is_used_by_one_run_at_a_time(tmp_path: Path) -> None:
     with first.folder.locked(), pytest.raises(DataError, match="run is in use: another run writes"):
         trainer(tmp_path / "run").run()
     assert trainer(tmp_path / "run").run()
-
-
-def test_figures_of_a_run_without_a_state_are_removed(tmp_path: Path) -> None:
-    (tmp_path / METRICS).write_text('{"epoch": 7}\n')
-    assert trainer(tmp_path).run()
-    assert epochs(tmp_path) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -151,6 +135,8 @@ def test_the_error_of_a_missing_gpu_names_the_device(tmp_path: Path) -> None:
 
 
 def test_epochs_that_are_repeated_after_a_crash_are_recorded_once(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / METRICS).write_text('{"epoch": 7}\n')  # of a run that saved no state
     crashed = trainer(tmp_path / "run")
     crashed.save()
     for _ in range(crashed.task.round_steps):
@@ -162,16 +148,14 @@ def test_epochs_that_are_repeated_after_a_crash_are_recorded_once(tmp_path: Path
     assert epochs(tmp_path / "run") == [1, 2, 3, 4]
 
 
-def test_another_configuration_is_not_resumed(tmp_path: Path) -> None:
+def test_a_run_is_neither_overwritten_nor_resumed_with_another_configuration(
+    tmp_path: Path,
+) -> None:
     trainer(tmp_path / "run").save()
     config = dataclasses.replace(SMALL, learning_rate=0.01, units=16)
     text = r"run: units was 12, now 16; learning_rate was 0.0025, now 0.01 \(give what"
     with pytest.raises(DataError, match=text):
         trainer(tmp_path / "run", config)
-
-
-def test_a_run_is_not_overwritten_by_another_one(tmp_path: Path) -> None:
-    trainer(tmp_path / "run").save()
     with pytest.raises(DataError, match="holds a run already"):
         training.train(SMALL, RunOptions(run=tmp_path / "run"))
 
@@ -251,7 +235,7 @@ def test_stopping_while_the_teacher_is_trained_changes_nothing(
             assert epochs(stopped.run / part) == [1]
 
 
-def test_a_run_to_begin_with_must_be_of_the_task_and_have_the_same_labels(tmp_path: Path) -> None:
+def test_a_run_to_begin_with_must_be_of_the_task_and_have_weights(tmp_path: Path) -> None:
     teacher = dataclasses.replace(TEACHER, epochs=1, held_out=100)
     training.train(teacher, RunOptions(run=tmp_path / "teacher"))
     with pytest.raises(DataError, match="teacher holds a run of teacher, expected one of digits"):
@@ -259,11 +243,6 @@ def test_a_run_to_begin_with_must_be_of_the_task_and_have_the_same_labels(tmp_pa
     (tmp_path / "teacher" / "network.safetensors").unlink()
     with pytest.raises(DataError, match=r"has no network\.safetensors: train it first"):
         initial_net(tmp_path / "teacher", "teacher")
-    letters = dataclasses.replace(builders.excerpt(400), labels=tuple("abcdefghij"))
-    network = ColumnLSTM(builders.config())
-    initial = TrainedNet(builders.DIGITS, network.state_dict(), "digest")
-    with pytest.raises(DataError, match=r"a given net has the labels 0 1 .* the data have a b"):
-        DigitsTask(SMALL, letters, None, initial)
 
 
 def test_a_run_begins_with_the_weights_of_another_which_teach_it(tmp_path: Path) -> None:
@@ -319,10 +298,7 @@ def test_initial_weights_of_another_net_are_refused(
 
 
 STROKES = {
-    "é": [
-        [(8, 36), (44, 32), (36, 20), (16, 22), (8, 40), (20, 54), (42, 50)],
-        [(24, 12), (34, 4)],
-    ],
+    "é": [[(8, 36), (44, 32), (36, 20), (16, 22), (8, 40), (20, 54)], [(24, 12), (34, 4)]],
     "ß": [[(16, 60), (16, 14), (30, 6), (40, 16), (24, 28), (42, 40), (36, 54), (22, 54)]],
     "λ": [[(12, 8), (20, 8), (44, 56)], [(30, 30), (10, 56)]],
 }

@@ -11,7 +11,6 @@ from msgspec import msgpack
 from inkstream.model.config import ModelConfig
 from inkstream.model.decoding.base import Event, Letter, Word, allowed_labels
 from inkstream.model.decoding.beam import SWIFT, BeamDecoder
-from inkstream.model.decoding.classifier import ClassifierDecoder
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.decoding.hints import Hints, guide_of, new_decoder
 from inkstream.model.decoding.ngrams import About, Language, LanguageGuide
@@ -55,13 +54,6 @@ def test_a_language_model_continues_the_text_before_a_line() -> None:
         flush(reader)
         found.append(reader.text)
     assert found == ["b", "a"]
-
-
-def test_the_language_model_does_not_change_certain_letters() -> None:
-    reader = beam_decoder()
-    events = read(reader, line("-c-c-c- -c-")) + flush(reader)
-    assert reader.text == "ccc c"
-    assert texts(events) == ["c", "c", "c", "ccc", "c", "c"]
 
 
 def test_uncertain_letters_are_decided_after_a_limited_number_of_steps() -> None:
@@ -160,14 +152,13 @@ def random_scores(random: np.random.Generator, n: int) -> Scores:
     return scores
 
 
-def test_after_a_flush_a_new_word_begins() -> None:
+def test_certain_letters_are_read_whatever_the_language_and_a_flush_begins_a_new_word() -> None:
     reader = beam_decoder()
-    read(reader, line("-a-b-"))
-    flush(reader)
-    read(reader, line("-b-a-"))
-    events = flush(reader)
-    assert reader.text == "abba"
-    assert [event.text for event in events if isinstance(event, Word)] == ["ba"]
+    events = read(reader, line("-c-c-c- -c-")) + flush(reader)
+    assert texts(events) == ["c", "c", "c", "ccc", "c", "c"]
+    events = read(reader, line("-b-a-")) + flush(reader)
+    assert texts(events) == ["b", "a", "ba"]
+    assert reader.text == "ccc cba"
     assert reader.settled
 
 
@@ -181,14 +172,12 @@ def test_a_state_without_a_beam_is_refused() -> None:
         beam_decoder().restore(state)
 
 
-def test_only_transcribers_with_a_space_use_a_language_model() -> None:
-    digits = ModelConfig(labels=tuple("0123456789"))
-    assert isinstance(new_decoder(digits), ClassifierDecoder)
+@pytest.mark.parametrize("hints", [Hints(words=("a",)), Hints(pattern="a")])
+def test_hints_need_a_transcriber_whose_labels_hold_the_space(hints: Hints) -> None:
     with pytest.raises(InputError, match="came, but only a model that reads lines takes hints"):
-        new_decoder(digits, Hints(LANGUAGE))
-    for hints in (Hints(words=("a",)), Hints(pattern="a")):
-        with pytest.raises(InputError, match="hold the space"):
-            guide_of(hints, ("a", "b"))
+        new_decoder(ModelConfig(labels=tuple("0123456789")), hints)
+    with pytest.raises(InputError, match="hold the space"):
+        guide_of(hints, ("a", "b"))
 
 
 def test_the_alternatives_of_a_word_are_dropped_hypotheses() -> None:

@@ -16,16 +16,12 @@ def scores(*probabilities: list[float]) -> NDArray[np.float32]:
     return np.log(np.array(probabilities, np.float32))
 
 
-def test_probabilities_are_those_of_the_scores() -> None:
+def test_probabilities_are_those_of_the_scores_and_the_label_that_of_the_newest_column() -> None:
     decoder = ClassifierDecoder(ABC)
     expected = [[0.2, 0.5, 0.3], [0.7, 0.2, 0.1]]
     np.testing.assert_allclose(decoder.probabilities(scores(*expected)), expected, atol=1e-6)
-
-
-def test_the_label_is_that_of_the_newest_column() -> None:
-    decoder = ClassifierDecoder(ABC)
     assert decoder.label is None
-    decoder.step(scores([0.2, 0.5, 0.3], [0.7, 0.2, 0.1]), COLUMNS)
+    decoder.step(scores(*expected), COLUMNS)
     assert decoder.label == "a"
 
 

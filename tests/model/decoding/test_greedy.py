@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import msgpack
 
 from inkstream.model.decoding.base import Event, Letter, Word, allowed_labels
-from inkstream.model.decoding.greedy import SURE, GreedyDecoder
+from inkstream.model.decoding.greedy import SURE
 from inkstream.model.errors import InputError
 from tests.helpers.scores import (
     LABELS,
@@ -25,14 +25,30 @@ from tests.helpers.scores import (
     texts,
 )
 
-# Letters
+# Letters and words
 
 
-def test_a_run_of_one_symbol_is_one_letter_and_blanks_separate_letters() -> None:
-    reader = decoder()
-    assert texts(read(reader, line("-aab-bb-"))) == ["a", "b", "b"]
-    assert reader.text == "abb"
-    assert reader.letters == 3
+@pytest.mark.parametrize(
+    ("steps", "unsure", "characters", "expected", "text"),
+    [
+        ("-aab-bb-", "", None, ["a", "b", "b"], "abb"),  # a run is a letter, blanks separate
+        ("-a-bb", "   cc", None, ["a"], "ab"),  # `b` may still change
+        ("-ab- -c-", "", None, ["a", "b", "ab", "c"], "ab c"),
+        ("a.b . c ", "", None, ["a", ".", "b", "a.b", ".", ".", "c", "c"], "a.b . c "),
+        (" -a- - -b", "", None, ["a", "a", "b"], "a b"),  # none before a line, and one for two
+        ("-a- -b-", "", "abcd.5", ["a", "b"], "ab"),  # the space is a label like others
+        ("-a- -b-", "", " ", [], ""),
+        ("-a-", " c ", "bc ", ["c"], "c"),
+    ],
+)
+def test_letters_and_words_are_decided_once_they_are_certain(
+    steps: str, unsure: str, characters: str | None, expected: list[str], text: str
+) -> None:
+    reader = decoder(characters)
+    events = read(reader, line(steps, unsure))
+    assert (texts(events), reader.text) == (expected, text)
+    assert reader.letters == sum(isinstance(event, Letter) for event in events)
+    assert reader.words == sum(isinstance(event, Word) for event in events)
 
 
 def test_a_certain_letter_is_emitted_at_its_first_step_and_an_uncertain_one_after_its_run() -> None:
@@ -42,12 +58,9 @@ def test_a_certain_letter_is_emitted_at_its_first_step_and_an_uncertain_one_afte
     assert uncertain.confidence == pytest.approx(2 / 3, abs=0.01)
 
 
-def test_an_undecided_letter_is_in_the_text_and_is_no_event() -> None:
-    reader = decoder()
-    decoded = reader.step(line("-a-bb", "   cc"), ink(10))
-    assert texts(decoded.events) == ["a"]
+def test_the_text_shows_a_letter_from_its_first_step_on() -> None:
+    decoded = decoder().step(line("-a-bb", "   cc"), ink(10))
     assert decoded.texts == ["", "", "", "a", "a", "a", "a", "ab", "ab", "ab"]
-    assert reader.letters == 1
 
 
 def faint_line(steps: str, labels: dict[int, str], probability: float = 0.3) -> Scores:
@@ -63,78 +76,40 @@ def faint_line(steps: str, labels: dict[int, str], probability: float = 0.3) -> 
     return scores
 
 
-def test_a_symbol_whose_summed_odds_against_the_blank_are_enough_is_a_letter() -> None:
-    assert read(decoder(), faint_line("---" * 3, {1: "b", 5: "a"})) == []
-    reader = decoder()
-    events = read(reader, faint_line("-" * 8, {1: "b", 2: "b", 5: "a", 6: "a"}))
-    assert texts(events) == ["b", "a"]
-    assert [event.column for event in events] == [7, 15]
-    assert all(event.confidence > 0.99 for event in events)
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        (faint_line("-" * 9, {1: "b", 5: "a"}), []),
+        (faint_line("-" * 8, {1: "b", 2: "b", 5: "a", 6: "a"}), [("b", 7), ("a", 15)]),
+        (faint_line("--c--", {1: "b", 3: "b"}), [("c", 5)]),  # a new symbol resets the sums
+        (faint_line("a-----", dict.fromkeys((1, 2, 3, 5), "a"), 0.45), [("a", 1)]),  # the newest
+    ],
+)
+def test_a_symbol_whose_summed_odds_against_the_blank_are_enough_is_a_letter(
+    scores: Scores, expected: list[tuple[str, int]]
+) -> None:
+    events = read(decoder(), scores)
+    assert [*zip(texts(events), [event.column for event in events], strict=True)] == expected
+    assert all(event.confidence > 0.9 for event in events)
 
 
-def test_summed_odds_are_reset_by_a_new_symbol() -> None:
-    assert texts(read(decoder(), faint_line("--c--", {1: "b", 3: "b"}))) == ["c"]
+def test_a_flush_resets_the_summed_odds() -> None:
     reader = decoder()
     read(reader, faint_line("--", {1: "b"}))
     flush(reader)
     assert read(reader, faint_line("---", {1: "b"})[1:]) == []
 
 
-def test_odds_of_the_newest_symbol_are_not_summed() -> None:
-    labels = {1: "a", 2: "a", 3: "a", 5: "a"}
-    assert texts(read(decoder(), faint_line("a-----", labels, 0.45))) == ["a"]
-
-
-def test_alternatives_of_a_letter_are_the_next_most_probable_characters() -> None:
-    (letter,) = read(decoder(), line("-a-", " c "))
-    assert isinstance(letter, Letter)
-    ((character, probability),) = letter.alternatives
-    assert character == "c"
-    assert probability == pytest.approx(1 / 3, abs=0.01)
-    assert letter.confidence + probability <= 1
-
-
-def test_marks_are_neither_letters_nor_digits_and_are_counted_with_letters() -> None:
-    events = read(decoder(), line("-a-.-5-"))
-    assert [(letter.id, letter.is_mark) for letter in events if isinstance(letter, Letter)] == [
-        (0, False),
-        (1, True),
-        (2, False),
-    ]
-
-
-# Words
-
-
-def test_a_space_ends_a_word() -> None:
-    reader = decoder()
-    events = read(reader, line("-ab- -c-"))
-    assert texts(events) == ["a", "b", "ab", "c"]
-    word = events[2]
-    assert isinstance(word, Word)
-    assert (word.id, word.start, word.end, word.column) == (0, events[0].start, events[1].end, 9)
-    assert word.confidence == pytest.approx(events[0].confidence * events[1].confidence)
-    assert (reader.text, reader.words) == ("ab c", 1)
-
-
-def test_a_mark_belongs_to_the_word_it_touches_and_one_alone_is_a_word() -> None:
-    assert texts(read(decoder(), line("a.b . c "))) == ["a", ".", "b", "a.b", ".", ".", "c", "c"]
-
-
-def test_spaces_before_the_first_letter_and_after_another_space_add_nothing() -> None:
-    reader = decoder()
-    assert texts(read(reader, line(" -a- - -b"))) == ["a", "a", "b"]
-    assert reader.text == "a b"
-
-
 def test_the_alternatives_of_a_word_are_made_of_those_of_its_letters() -> None:
-    *_, word = read(decoder(), line("-a-b- ", " c d  "))
+    letter, other, word = read(decoder(), line("-a-b- ", " c d  "))
+    assert isinstance(letter, Letter)
     assert isinstance(word, Word)
-    assert word.text == "ab"
+    assert dict(letter.alternatives) == {"c": pytest.approx(1 / 3, abs=0.01)}
     assert [text for text, _ in word.alternatives] in (["cb", "ad", "cd"], ["ad", "cb", "cd"])
-    for _, probability in word.alternatives:
-        assert probability < word.confidence
+    assert all(probability < word.confidence for _, probability in word.alternatives)
+    assert word.confidence == pytest.approx(letter.confidence * other.confidence)
     assert word.confidence == pytest.approx(4 / 9, abs=0.01)
+    assert (word.id, word.start, word.end, word.column) == (0, letter.start, other.end, 11)
 
 
 # Flush
@@ -143,12 +118,13 @@ def test_the_alternatives_of_a_word_are_made_of_those_of_its_letters() -> None:
 def test_a_flush_decides_the_last_letter_and_the_word() -> None:
     reader = decoder()
     assert reader.settled
-    events = read(reader, line("-a-b", "   c"))
-    assert texts(events) == ["a"]
+    read(reader, line("-a-b", "   c"))
     assert not reader.settled
     events = flush(reader)
-    assert texts(events) == ["b", "ab"]
-    assert {event.column for event in events} == {7}
+    assert [*zip(texts(events), [event.column for event in events], strict=True)] == [
+        ("b", 7),
+        ("ab", 7),
+    ]
     assert reader.settled
 
 
@@ -186,20 +162,11 @@ def test_the_probability_of_disallowed_letters_goes_to_allowed_ones() -> None:
     reader = decoder("bc ")
     (letter,) = read(reader, line("-a-", " c "))
     assert isinstance(letter, Letter)
-    assert (letter.char, letter.alternatives) == ("c", ())
+    assert letter.alternatives == ()
     assert letter.confidence > 0.99
     probabilities = reader.probabilities(line("-a", " c"))
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
     assert (probabilities[:, [LABELS.index(c) for c in "ad.5"]] == 0).all()
-
-
-@pytest.mark.parametrize(
-    ("characters", "expected", "text"), [("abcd.5", ["a", "b", "ab"], "ab"), (" ", [], "")]
-)
-def test_the_space_is_a_label_like_others(characters: str, expected: list[str], text: str) -> None:
-    reader = decoder(characters)
-    assert texts(read(reader, line("-a- -b-")) + flush(reader)) == expected
-    assert reader.text == text
 
 
 def test_an_undecided_letter_follows_a_change_of_the_allowed_characters() -> None:
@@ -209,51 +176,30 @@ def test_an_undecided_letter_follows_a_change_of_the_allowed_characters() -> Non
     reader.allowed = allowed_labels(LABELS, "c ")
     assert reader.text == "c"
     assert texts(read(reader, line("-"))) == ["c"]
-
-
-def test_decided_letters_do_not_change_with_the_allowed_characters() -> None:
-    reader = decoder()
-    read(reader, line("-a-"))
-    reader.allowed = allowed_labels(LABELS, "c")
-    assert reader.text == "a"
-
-
-def test_characters_that_no_label_has_are_refused_and_change_nothing() -> None:
-    reader = decoder("c")
-    with pytest.raises(InputError, match="characters holds 'z'"):
-        reader.allowed = allowed_labels(LABELS, "az")
-    assert texts(read(reader, line("-a-", " c "))) == ["c"]
+    reader.allowed = allowed_labels(LABELS, "a")
+    assert reader.text == "c"  # it is decided
 
 
 # The space after a flush, whose blank columns look like a gap to the net
 
 
-def read_around_a_flush(before: str, blank: str, characters: str | None = None) -> GreedyDecoder:
-    """Read a letter and paper, flush, and read paper and two letters after a space."""
+@pytest.mark.parametrize(
+    ("before", "blank", "characters", "text"),
+    [("", "", None, "abc"), ("  ", "  ", None, "abc"), ("    ", "", None, "abc"),
+     ("", "    ", None, "abc"), ("    ", "  ", None, "a bc"), ("", "      ", None, "a bc"),
+     (" " * 80, "", None, "a bc"), (" " * 20, "", "abc", "abc")],
+)  # fmt: skip
+def test_a_space_after_a_flush_needs_blank_columns_of_the_line_itself(
+    before: str, blank: str, characters: str | None, text: str
+) -> None:
+    """Two more columns are blank: those of the step of the space."""
     reader = decoder(characters)
     read(reader, line("-a" + "-" * (len(before) // 2)), ink(4 + len(before), "xxxx" + before))
     flush(reader)
     read(reader, line(" " + "-" * (len(blank) // 2) + "-b-c-"), ink(12 + len(blank), "  " + blank))
-    return reader
-
-
-@pytest.mark.parametrize(
-    ("before", "blank", "text"),
-    [("", "", "abc"), ("  ", "  ", "abc"), ("    ", "", "abc"), ("", "    ", "abc"),
-     ("    ", "  ", "a bc"), ("", "      ", "a bc"), (" " * 80, "", "a bc")],
-)  # fmt: skip
-def test_a_space_after_a_flush_needs_blank_columns_of_the_line_itself(
-    before: str, blank: str, text: str
-) -> None:
-    """Two more columns are blank: those of the step of the space."""
-    reader = read_around_a_flush(before, blank)
     assert reader.text == text
     flush(reader)
     assert reader.text == text
-
-
-def test_no_space_follows_a_flush_if_the_space_is_not_allowed() -> None:
-    assert read_around_a_flush(" " * 20, "", "abc").text == "abc"
 
 
 def test_blank_columns_of_a_flush_make_no_space() -> None:
@@ -293,15 +239,10 @@ def test_an_invalid_state_is_refused_and_changes_nothing() -> None:
     reader = decoder()
     read(reader, line("-a-b"))
     before = reader.to_dict()
-    invalid: list[Any] = [[], "text", 5, None]
-    for state in invalid:
-        with pytest.raises(InputError, match="cannot go on from this"):
-            reader.restore(state)
     incomplete = {name: value for name, value in before.items() if name != "letters"}
-    for state in (
-        incomplete,
-        *(before | change for change in ({"_run": [1]}, {"_word": [0, 1, ["abc"]]})),
-    ):
+    changed = [before | {"_run": [1]}, before | {"_word": [0, 1, ["abc"]]}]
+    invalid: list[Any] = [[], "text", 5, None, incomplete, *changed]
+    for state in invalid:
         with pytest.raises(InputError, match="cannot go on from this"):
             reader.restore(state)
         assert reader.to_dict() == before

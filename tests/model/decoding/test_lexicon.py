@@ -57,31 +57,24 @@ def gain(word: str, lexicon: list[str]) -> float:
     return GAIN * n if complete else 0.0
 
 
-def test_a_word_is_read_as_the_most_probable_one_of_the_lexicon() -> None:
-    guide = guide_of(Hints(lexicon=("aba", "cab")), tuple(LABELS))
+@pytest.mark.parametrize(
+    ("hints", "steps", "p_b", "p_c", "text"),
+    [
+        (Hints(lexicon=("aba", "cab")), "-a-c-a- -c-a-b-", 0.3, 0.6, "aba cab"),
+        (Hints(words=("abc",)), "-a-b-c-", 0.4, 0.55, "abc"),  # of the second letter
+    ],
+)
+def test_words_of_a_list_are_read_where_the_net_is_uncertain(
+    hints: Hints, steps: str, p_b: float, p_c: float, text: str
+) -> None:
+    guide = guide_of(hints, tuple(LABELS))
     assert guide is not None
-    reader = BeamDecoder(LABELS, 4, guide)
-    scores = line("-a-c-a- -c-a-b-")
-    for label, p in (("c", 0.6), ("b", 0.3)):  # of the second letter
+    reader, scores = BeamDecoder(LABELS, 4, guide), line(steps)
+    for label, p in (("b", p_b), ("c", p_c)):
         scores[5:7, 1 + LABELS.index(label)] = np.log(p)
     read(reader, scores)
     flush(reader)
-    assert reader.text == "aba cab"
-
-
-def test_a_users_word_is_preferred_if_the_net_is_uncertain() -> None:
-    scores = line("-a-b-c-")
-    for label, p in (("b", 0.4), ("c", 0.55)):  # of the second letter
-        scores[5:7, 1 + LABELS.index(label)] = np.log(p)
-    texts = []
-    for hints in (Hints(words=("abc",)), Hints(words=("ccc",))):
-        guide = guide_of(hints, tuple(LABELS))
-        assert guide is not None
-        reader = BeamDecoder(LABELS, 4, guide)
-        read(reader, scores)
-        flush(reader)
-        texts.append(reader.text)
-    assert texts[0] == "abc"
+    assert reader.text == text
 
 
 def test_combined_guides_add_their_weights() -> None:

@@ -54,12 +54,6 @@ def test_probabilities_of_the_next_character_sum_to_1_after_pruning(text: str, m
     assert np.exp(log_p_next).sum() == pytest.approx(1, abs=5e-3)  # 16-bit floats
 
 
-def test_more_frequent_texts_are_more_probable(language: Language) -> None:
-    p_next = np.exp(language.rows(language.after(" ab"))[0])
-    c, d, a = (float(p_next[ALPHABET.index(character)]) for character in "cda")
-    assert c > 0.6 > 0.2 > d > a > 0
-
-
 def test_probabilities_are_those_of_witten_and_bell() -> None:
     language = build_language([("ab", 1.0)], order=2)
     # "a", "b" and the space after them occur once each: three of five characters.
@@ -80,16 +74,6 @@ def test_the_n_grams_that_predict_best_are_kept() -> None:
         log_p(language, "b", language.after("a")) > log_p(unpruned, "b", unpruned.after("a")) - 0.2
     )
     assert log_p(language, "d", language.after("d")) < log_p(language, "d", language.after("c")) - 1
-
-
-@given(text=st.text(ALPHABET, min_size=1, max_size=10))
-def test_a_texts_probability_is_the_product_of_its_characters(text: str) -> None:
-    language = build_language()
-    steps = [
-        language.rows(language.after(text[:index]))[0][ALPHABET.index(text[index])]
-        for index in range(len(text))
-    ]
-    assert log_p(language, text) == pytest.approx(sum(map(float, steps)), rel=1e-6)
 
 
 def test_a_text_with_a_weight_counts_that_often() -> None:
@@ -118,30 +102,26 @@ def test_an_unknown_character_splits_a_text() -> None:
     )
 
 
-def test_no_more_n_grams_are_kept_than_the_limit() -> None:
-    unpruned = build_language()
-    for most in (20, 40, len(unpruned)):
-        assert len(ALPHABET) <= len(build_language(most=most)) <= most
-    assert len(build_language(most=1)) == len(ALPHABET)
+@pytest.mark.parametrize("most", [1, 20, 40, 10_000])
+def test_no_more_n_grams_are_kept_than_the_limit(most: int) -> None:
+    assert len(ALPHABET) <= len(build_language(most=most)) <= max(most, len(ALPHABET))
 
 
 @pytest.mark.parametrize(
-    ("alphabet", "order", "text"),
+    ("texts", "alphabet", "order", "text"),
     [
-        ("abc", 3, "expected 2..127 with the space"),
-        ("".join(map(chr, range(32, 300))), 3, "268 characters, expected 2..127"),
-        (ALPHABET, 1, "order is 1, allowed: 2..9"),
-        (ALPHABET, 10, "order is 10, allowed: 2..9"),
+        (TEXTS, "abc", 3, "expected 2..127 with the space"),
+        (TEXTS, "".join(map(chr, range(32, 300))), 3, "268 characters, expected 2..127"),
+        (TEXTS, ALPHABET, 1, "order is 1, allowed: 2..9"),
+        (TEXTS, ALPHABET, 10, "order is 10, allowed: 2..9"),
+        ([("abc", 0.0)], ALPHABET, 3, "no text"),
     ],
 )
-def test_an_alphabet_or_order_out_of_range_is_refused(alphabet: str, order: int, text: str) -> None:
+def test_an_alphabet_an_order_or_texts_that_cannot_be_counted_are_refused(
+    texts: list[tuple[str, float]], alphabet: str, order: int, text: str
+) -> None:
     with pytest.raises(DataError, match=text):
-        build(TEXTS, alphabet, order, 100)
-
-
-def test_building_without_text_is_refused() -> None:
-    with pytest.raises(DataError, match="no text"):
-        build([("abc", 0.0)], ALPHABET, 3, 100)
+        build(texts, alphabet, order, 100)
 
 
 # Files
@@ -227,14 +207,6 @@ def test_any_flipped_bit_is_found(language: Language, tmp_path: Path, data: st.D
         Language.load(path)
 
 
-def test_a_model_outlives_what_happens_to_its_file(language: Language, tmp_path: Path) -> None:
-    path = tmp_path / "little.ngrams"
-    language.save(path)
-    found = Language.load(path)
-    os.truncate(path, 0)
-    assert log_p(found, "dab c") == log_p(language, "dab c")
-
-
 def test_a_missing_file_is_refused_with_the_known_names(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read language model"):
         Language.load(tmp_path / "nosuch")
@@ -275,11 +247,11 @@ def test_all_shipped_languages_together_are_small() -> None:
     assert sum(sizes) < 40_000_000
 
 
-def test_the_shipped_language_model_finds_english_words_more_probable() -> None:
+def test_english_needs_no_letter_beyond_ascii_and_knows_all_of_it() -> None:
     english = languages.load("english")
     at_start = english.after(" ")
     assert log_p(english, "the ", at_start) > log_p(english, "hte ", at_start) + 5
-    assert log_p(english, "Hello, ", at_start) > -40
+    assert english.about.letters == ""
     assert set(map(chr, range(32, 127))) <= set(english.about.characters)
     assert "CC BY-SA" in english.about.sources[0]
 
@@ -300,16 +272,10 @@ def french(folder: Path) -> Path:
     return path
 
 
-def test_a_file_says_which_letters_its_language_needs(tmp_path: Path) -> None:
-    assert Language.load(french(tmp_path)).about.letters == "àçé"
-    assert languages.load("english").about.letters == ""
-
-
 def test_a_net_reads_in_a_language_if_it_has_the_letters_that_it_needs(tmp_path: Path) -> None:
     language = Language.load(french(tmp_path))
     for labels, lacking in ((WESTERN, ""), (LATIN_LETTERS, "àçé"), (("é", "à", " "), "ç")):
         assert language.about.lacking(labels) == lacking
-    assert languages.load("english").about.lacking(LATIN_LETTERS) == ""
     LanguageGuide(language, WESTERN)
     with pytest.raises(InputError, match="french needs à ç é, which the net cannot read"):
         LanguageGuide(language, LATIN_LETTERS)
@@ -349,7 +315,7 @@ def test_a_model_is_read_once(tmp_path: Path, keep: bool) -> None:
     file = LanguageFile(path, keep=keep)
     assert (file.about.name, len(file.digest)) == ("french", 64)
     language = None if keep else file.language  # one that is not kept is read when it is used
-    path.unlink()
+    os.truncate(path, 0)
     assert language in (None, file.language)
     assert log_p(file.language, "été") > log_p(file.language, "éàé")
 

@@ -95,11 +95,8 @@ def test_the_weights_of_8_bits_are_the_nearest_of_all_steps() -> None:
     integers, scales = quantised(weight)
     assert integers.dtype == np.int8
     assert np.abs(integers).max((1, 2)).tolist() == [63, 63, 0, 63, 63]
+    assert np.iinfo(np.int16).max >= 2 * BYTE * WEIGHT_LIMIT  # two products fit into 16 bits
     assert (np.abs(integers * scales - weight) <= 0.501 * scales).all()
-
-
-def test_two_products_fit_into_16_bits() -> None:
-    assert np.iinfo(np.int16).max >= 2 * BYTE * WEIGHT_LIMIT
 
 
 def test_ranges_hold_nearly_all_values() -> None:

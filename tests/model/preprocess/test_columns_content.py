@@ -1,6 +1,5 @@
 """The kind of model that suits an input, and the hint of an answer by another kind."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -15,51 +14,49 @@ from inkstream.model.preprocess.columns import (
     ink_hint,
     kind_for,
 )
-from inkstream.model.preprocess.image import Grey, read_image
+from inkstream.model.preprocess.image import read_image
 from inkstream.model.recognizer import Recognizer
 from tests.helpers import builders
+from tests.helpers.image_files import encoded
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 LINE = [[(0, 0), (10, 30)], [(60, 5), (61, 25)]]  # two strokes, twice as wide as high
 
 
-def png(grey: Grey) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(grey).save(data, "PNG")
-    return data.getvalue()
+ON_ITS_SIDE = Image.Exif()
+ON_ITS_SIDE[0x0112] = 6  # to be turned by a quarter
 
 
 @pytest.mark.parametrize(
-    ("width", "kind"), [(10, "classifier"), (199, "classifier"), (200, "transcriber")]
+    ("image", "kind"),
+    [
+        (encoded(Image.new("L", (10, 100)), "PNG"), "classifier"),
+        (encoded(Image.new("L", (199, 100)), "PNG"), "classifier"),
+        (encoded(Image.new("L", (200, 100)), "PNG"), "transcriber"),
+        (encoded(Image.new("L", (100, 300)), "PNG", exif=ON_ITS_SIDE), "transcriber"),
+        (None, "transcriber"),  # ink
+        (b"text", "classifier"),
+    ],
 )
-def test_an_image_twice_as_wide_as_high_goes_to_a_transcriber(width: int, kind: str) -> None:
-    assert kind_for(png(np.zeros((100, width), np.uint8))) == kind
+def test_ink_and_images_twice_as_wide_as_high_go_to_a_transcriber(
+    image: bytes | None, kind: Kind
+) -> None:
+    assert kind_for(image) == kind
 
 
-def test_a_photo_is_measured_upright() -> None:
-    data, exif = io.BytesIO(), Image.Exif()
-    exif[0x0112] = 6  # to be turned by a quarter
-    Image.new("L", (100, 300)).save(data, "PNG", exif=exif)
-    assert kind_for(data.getvalue()) == "transcriber"
-
-
-def test_ink_goes_to_a_transcriber() -> None:
-    assert kind_for(None) == "transcriber"
-
-
-def test_a_file_that_is_no_image_is_refused_by_the_classifier() -> None:
-    assert kind_for(b"text") == "classifier"
-
-
-@pytest.mark.parametrize("kind", ["classifier", "transcriber"])
-def test_a_page_read_as_a_line_or_digit_gets_a_hint(kind: Kind) -> None:
-    assert image_hint(read_image(EXAMPLES / "page.jpg"), kind) == LOOKS_LIKE_PAGE
-
-
-def test_a_line_read_by_a_classifier_gets_a_hint() -> None:
-    line = read_image(EXAMPLES / "hello.png")
-    assert image_hint(line, "classifier") == LOOKS_LIKE_LINE
-    assert image_hint(line, "transcriber") is None
+@pytest.mark.parametrize(
+    ("name", "kind", "hint"),
+    [
+        ("page.jpg", "classifier", LOOKS_LIKE_PAGE),
+        ("page.jpg", "transcriber", LOOKS_LIKE_PAGE),
+        ("hello.png", "classifier", LOOKS_LIKE_LINE),
+        ("hello.png", "transcriber", None),
+    ],
+)
+def test_an_image_that_looks_like_something_else_gets_a_hint(
+    name: str, kind: Kind, hint: str | None
+) -> None:
+    assert image_hint(read_image(EXAMPLES / name), kind) == hint
 
 
 def test_digits_get_no_hint_at_any_size() -> None:

@@ -53,12 +53,11 @@ def test_every_mode_gives_the_same_picture(mode: str) -> None:
     assert np.array_equal(read_image(image), np.asarray(black_and_white))
 
 
-def test_sixteen_bits_are_read_in_png_and_tiff() -> None:
-    deep = picture().astype(np.uint16) * 100 + 7
+@pytest.mark.parametrize("format_name", ["PNG", "TIFF"])
+def test_sixteen_bits_are_read(format_name: str) -> None:
+    deep = Image.fromarray(picture().astype(np.uint16) * 100 + 7)
     expected = np.where(picture() > 128, 255, 0)
-    for format_name in ("PNG", "TIFF"):
-        found = read_image(encoded(Image.fromarray(deep), format_name))
-        assert np.array_equal(found, expected), format_name
+    assert np.array_equal(read_image(encoded(deep, format_name)), expected)
 
 
 def test_grey_with_alpha_in_sixteen_bits_is_read() -> None:

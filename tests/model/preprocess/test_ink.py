@@ -65,14 +65,10 @@ def test_a_pixel_depends_on_the_distance_of_the_nearest_segment(
     assert longer[len(columns) :].max(initial=0) < 0.01
 
 
-def test_a_pen_may_be_wider_than_the_rows() -> None:
-    assert rasterised([[(500, 7)]], 900)[60:940].min() == 255
-
-
 # Invariants
 
 
-@given(any_strokes, st.integers(1, 20_000))
+@given(any_strokes, st.integers(1, 65_000))
 @pytest.mark.slow
 def test_ink_that_moves_by_whole_columns_moves_columns(
     strokes: list[Stroke], n_columns_moved: int
@@ -81,17 +77,6 @@ def test_ink_that_moves_by_whole_columns_moves_columns(
     columns = rasterised([[(x + 20, y) for x, y in stroke] for stroke in strokes])
     assert not moved[:n_columns_moved].any()
     assert np.array_equal(moved[n_columns_moved:], columns)
-
-
-def test_ink_far_from_the_first_column_is_drawn_the_same() -> None:
-    random = np.random.default_rng(0)
-    for n_columns_moved in random.integers(40_000, 65_000, 30):
-        points, starts = random.uniform(0, 40, (12, 2)), np.array([0, 6, 12])
-        unmoved = rasterise(points, starts, HEIGHT)
-        assert np.array_equal(
-            rasterise(points + np.array([n_columns_moved, 0]), starts, HEIGHT)[n_columns_moved:],
-            unmoved,
-        )
 
 
 @pytest.mark.parametrize("directions", [False, True])
@@ -125,11 +110,6 @@ def test_repeated_points_and_strokes_without_points_change_nothing(strokes: list
 
 
 # Limits
-
-
-def test_no_points_give_no_columns() -> None:
-    assert rasterise(*flatten([]), HEIGHT).shape == (0, HEIGHT)
-    assert rasterise(*flatten([[], []]), HEIGHT).shape == (0, HEIGHT)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
+from inkstream import load
 from inkstream.model import calibration
 from inkstream.model import train as training
 from inkstream.model.checkpoint import read
@@ -24,9 +25,7 @@ from inkstream.model.data.batches import (
 )
 from inkstream.model.data.ink_set import InkSet
 from inkstream.model.data.split import parts
-from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.errors import CheckpointError, ConfigError, DataError
-from inkstream.model.runtime import Runtime
 from inkstream.model.training import lines
 from inkstream.model.training.config import LinesConfig, Optimiser, RunOptions
 from inkstream.model.training.initial import TrainedNet, initial_net
@@ -115,27 +114,18 @@ def certain_scores(n_steps: int, symbol_of_step: dict[int, int]) -> torch.Tensor
 
 
 def test_losses_are_smallest_for_the_correct_answer() -> None:
-    batch = collate(batches(40).draw(np.random.default_rng(0), "words"))
-    line_index = 0
-    label, ends = batch.labels[line_index], batch.letters[line_index]
-    line = dataclasses.replace(
-        batch, columns=batch.columns[:1], steps=batch.steps[:1], labels=batch.labels[:1],
-        letters=batch.letters[:1, : len(label)],
-    )  # fmt: skip
-    n_steps, alphabet = int(batch.steps[line_index]), {"l": 1, "o": 2, "z": 3}
-    line = dataclasses.replace(line, columns=line.columns[:, : 2 * n_steps])
-    steps = (ends[: len(label)] // 2).astype(int)
+    line = collate(batches(40).draw(np.random.default_rng(0), "words")[:1])
+    (label,), (n_steps,) = line.labels, line.steps.tolist()
+    alphabet, steps = {"l": 1, "o": 2, "z": 3}, (line.letters[0] // 2).astype(int)
     symbols = [alphabet[letter] for letter in label]
     correct = dict(zip((steps + 1).tolist(), symbols, strict=True))
     incorrect = dict.fromkeys(correct, 1 + symbols[0] % 3)
     assert ctc_loss(certain_scores(n_steps, correct), line, alphabet) < 0.01
     assert ctc_loss(certain_scores(n_steps, incorrect), line, alphabet) > 1
+    framewise = partial(framewise_loss, batch=line, index=alphabet, eager=False)
     held_for_two_steps = correct | {step + 1: symbol for step, symbol in correct.items()}
-    assert (
-        framewise_loss(certain_scores(n_steps, held_for_two_steps), line, alphabet, eager=False)
-        < 0.01
-    )
-    assert framewise_loss(certain_scores(n_steps, {}), line, alphabet, eager=False) > 1
+    assert framewise(certain_scores(n_steps, held_for_two_steps)) < 0.01
+    assert framewise(certain_scores(n_steps, {})) > 1
     scores = torch.full((1, n_steps), -20.0)
     scores[0, steps + 2] = 20
     assert end_loss(scores, line) < 0.01
@@ -231,44 +221,37 @@ def test_a_users_ink_with_new_letters_continues_from_a_net_without_them(
     assert task.validate(task.network)["words"] >= 0
 
 
-def test_a_run_keeps_a_share_of_its_initial_weights() -> None:
-    data = line_data.own_ink("ink", ink())
-    initial = LinesTask(SMALL, data)
-    start = TrainedNet(initial.labels, initial.network.state_dict(), "digest")
-    task = LinesTask(dataclasses.replace(SMALL, keep=0.25), data, start)
-    trained = LinesTask(dataclasses.replace(SMALL, seed=1), data).network
-    for name, value in task.final_network(trained).state_dict().items():
-        expected = 0.25 * start.weights[name] + 0.75 * trained.state_dict()[name]
-        torch.testing.assert_close(value, expected)
-    assert initial.final_network(trained) is trained
+def test_a_run_keeps_a_share_of_its_initial_weights_where_it_has_some() -> None:
+    data, start = line_data.own_ink("ink", ink()), initial_net_of(2)
+    config = dataclasses.replace(SMALL, keep=0.25)
+    task = LinesTask(config, data, start)
+    assert task.labels == (" ", "l", "o", "z")
+    trained = LinesTask(dataclasses.replace(SMALL, seed=1), data)
+    assert trained.final_network(trained.network) is trained.network
+    for name, value in task.final_network(trained.network).state_dict().items():
+        before, after = start.weights[name], trained.network.state_dict()[name]
+        kept = len(before)
+        torch.testing.assert_close(value[:kept], 0.25 * before + 0.75 * after[:kept])
+        assert torch.equal(value[kept:], after[kept:])
     with pytest.raises(ConfigError, match=r"keep is 0.25, but there are no weights to begin with"):
-        LinesTask(dataclasses.replace(SMALL, keep=0.25), data)
+        LinesTask(config, data)
 
 
-def test_a_label_that_the_initial_net_lacks_keeps_the_weights_that_were_trained() -> None:
-    data = line_data.own_ink("ink", ink())
-    start = TrainedNet((" ", "o"), LinesTask(SMALL, data).network.state_dict(), "start")
+def initial_net_of(n_labels: int) -> TrainedNet:
+    """Return a net with random weights and the first of the labels."""
+    task = LinesTask(SMALL, line_data.own_ink("ink", ink()))
+    start = TrainedNet(task.labels[:n_labels], task.network.state_dict(), "digest")
     for name in ("head.weight", "head.bias"):
-        start.weights[name] = start.weights[name][:3]
-    task = LinesTask(dataclasses.replace(SMALL, keep=0.25), data, start)
-    assert task.labels == (" ", "o", "l", "z")
-    trained = torch.randn_like(task.network.state_dict()["head.weight"])
-    task.network.state_dict()["head.weight"].copy_(trained)
-    head = task.final_network(task.network).state_dict()["head.weight"]
-    assert torch.equal(head[3:], trained[3:])
-    torch.testing.assert_close(head[:3], 0.25 * start.weights["head.weight"] + 0.75 * trained[:3])
+        start.weights[name] = start.weights[name][: 1 + n_labels]
+    return start
 
 
 @pytest.mark.parametrize("n_known", [3, 4])
 def test_initial_weights_of_other_dimensions_are_refused(n_known: int) -> None:
-    data = line_data.own_ink("ink", ink())
-    small = LinesTask(SMALL, data)
-    start = TrainedNet(small.labels[:n_known], small.network.state_dict(), "digest")
-    for name in ("head.weight", "head.bias"):
-        start.weights[name] = start.weights[name][: 1 + n_known]
     expected = r"of the initial net .* are of another net: .*is \[24, \d+\], expected \[32, \d+\]"
+    config = dataclasses.replace(SMALL, units=32)
     with pytest.raises(DataError, match=expected):
-        LinesTask(dataclasses.replace(SMALL, units=32), data, start)
+        LinesTask(config, line_data.own_ink("ink", ink()), initial_net_of(n_known))
 
 
 def test_a_look_and_chance_take_the_directions_of_a_line() -> None:
@@ -279,16 +262,6 @@ def test_a_look_and_chance_take_the_directions_of_a_line() -> None:
         lines = [part for step in range(8) for part in (task.part(step, 0), task.part(step, 1))]
         tell = [own.any() for part in lines for own in part.columns[..., rows:]]
         assert abs(np.mean(tell) - share) < 0.1
-
-
-def transcribe(path: Path, columns: NDArray[np.uint8]) -> str:
-    runtime = Runtime(read(path))
-    decoder = GreedyDecoder(runtime.config.labels, runtime.config.flush_columns)
-    scores, state = runtime.run(columns[:, None], runtime.initial_state(1))
-    decoder.step(scores[:, 0], columns)
-    blank = np.zeros((runtime.config.flush_columns, 1, columns.shape[1]), np.uint8)
-    decoder.flush(runtime.run(blank, state)[0][:, 0])
-    return decoder.text
 
 
 def test_a_run_learns_to_read_words_and_another_run_continues_from_its_checkpoint(
@@ -304,8 +277,9 @@ def test_a_run_learns_to_read_words_and_another_run_continues_from_its_checkpoin
     all_ink = ink()
     held_out = InkPieces(all_ink, parts(all_ink)["test"], tuple("loz"))
     lines = [draw_piece(held_out, index, 16, directions=True) for index in range(20)]
-    n_correct = sum(transcribe(path, line.columns) == line.label for line in lines)
-    assert n_correct >= 12
+    readings = load(path).read_all([line.columns for line in lines])
+    pairs = zip(readings, lines, strict=True)
+    assert sum(reading.text == line.label for reading, line in pairs) >= 12
     short = dataclasses.replace(config, steps=2, learning_rate=1e-6, framewise=0)
     again = training.train(short, RunOptions(run=tmp_path / "more", init=path, threads=1))
     assert again is not None
@@ -319,11 +293,9 @@ def test_with_few_letters_a_run_keeps_its_initial_temperatures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int
 ) -> None:
     monkeypatch.setattr(calibration, "ENOUGH", enough)
-    data = line_data.own_ink("ink", ink())
-    initial = LinesTask(SMALL, data)
-    start = TrainedNet(initial.labels, initial.network.state_dict(), "digest", (1.7, 0.6))
+    start = dataclasses.replace(initial_net_of(4), temperatures=(1.7, 0.6))
     config = dataclasses.replace(SMALL, steps=1, learning_rate=1e-7)
-    task = LinesTask(config, data, start)
+    task = LinesTask(config, line_data.own_ink("ink", ink()), start)
     trainer = training.Trainer(config, RunOptions(run=tmp_path, threads=1), task)
     assert trainer.run()
     temperatures = read(trainer.finish()).metadata.temperatures

@@ -50,21 +50,14 @@ def test_a_dutch_ij_has_two_capitals() -> None:
     assert forms == {"ijs", "IJs", "IJS"}
 
 
-def train(folder: Path, *lines: str, code: str | None = None, order: int = 4) -> Language:
+def train(folder: Path, *lines: str) -> Language:
     (folder / "text.txt").write_text("\n".join(lines), "utf-8")
     out = folder / "mine.ngrams"
-    report = train_language(
-        [folder / "text.txt"],
-        10.0,
-        code=code,
-        order=order,
-        most=5000,
-        out=out,
-        source="my letters, CC0",
-    )
+    files, source = [folder / "text.txt"], "my letters, CC0"
+    report = train_language(files, 10.0, code=None, order=4, most=5000, out=out, source=source)
     assert str(out) in report
     assert "text.txt, sha256 " in report
-    assert Language.load(out).about.sources[-1] == "my letters, CC0"
+    assert Language.load(out).about.sources[-1] == source
     return Language.load(out)
 
 
