@@ -32,7 +32,7 @@ RAY_INSTALLED := $(VENV)/.ray-installed
 AUDIT := $(VENV)/audit
 
 .DEFAULT_GOAL := help
-.PHONY: run lint check test test-ray train evaluate bench hostile audit simulate chaos soak footprint languages nets pad figures release docker docker-test clean help
+.PHONY: run lint check test test-ray bench hostile audit languages nets release docker docker-test clean help
 
 # Another server on this port would answer in the place of ours, so the port must be free. Ours has a
 # session of its own, so that Ctrl-C reaches it once, as the shell's one signal.
@@ -70,12 +70,6 @@ test: lint ## Lint, check types, run all tests
 test-ray: $(RAY_INSTALLED) # Run the tests on a cluster of Ray on this machine
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 0 -s -m ray tests/ray $(ARGS)
 
-train: $(FULL) ## Train the digits model (ARGS="--minutes 30 --device cuda")
-	$(BIN)/inkstream train digits $(ARGS)
-
-evaluate: $(FULL) ## Measure the digits model: report.json and plots
-	$(BIN)/inkstream evaluate digits --out docs/reports/digits $(ARGS)
-
 bench: $(FULL) ## Measure speed beside plain servers, and count writers
 	folder=docs/reports/bench/$$($(BIN)/inkstream --version | cut -d' ' -f2); \
 	measure() { $(BIN)/inkstream bench $$2 --json $$folder/$$1.json; }; \
@@ -94,9 +88,6 @@ hostile: $(FULL) # Attack a server: each kind of attack, and for 15 minutes mess
 audit: $(AUDIT) # Look for known vulnerabilities of the versions in constraints.txt
 	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt $(ARGS)
 
-simulate: $(FULL) # Run 100,000 simulated histories of broken connections and servers
-	$(BIN)/python -m tools.simulate --histories 100000 $(ARGS)
-
 # TEXTS is a folder of LANGUAGE.txt.xz, sentences of these sources.
 LANGUAGES := french german spanish italian portuguese dutch danish norwegian swedish finnish
 TEXTS ?= texts
@@ -104,29 +95,25 @@ TEXT_SOURCE := Common Voice (CC0), Tatoeba (CC BY 2.0), novels of ELTeC (public 
     Dependencies (CC BY-SA 4.0): sentences of those that have the language
 COUNT = $(BIN)/inkstream train language --source '$(TEXT_SOURCE)' --text $(TEXTS)/$(1).txt.xz --language $(1) \
     --out model/weights/$(1).ngrams
-languages: $(FULL) ## Build the language models that are shipped, in six minutes, from TEXTS=FOLDER
+languages: $(FULL) # Build the language models that are shipped, in six minutes, from TEXTS=FOLDER
 	$(call COUNT,english) --text-weight 1 --most 1000000
 	for language in $(LANGUAGES); do $(call COUNT,$$language) --most 200000 || exit; done
 
 # After a stop it goes on: a run that has saved its state is resumed.
 SOURCES ?= sources
-nets: $(FULL) ## Make both nets, in runs/, and the language models that are shipped, from SOURCES=FOLDER
+nets: $(FULL) # Make both nets, in runs/, and the language models that are shipped, from SOURCES=FOLDER
 	for net in digits lines; do \
 	    resume=$$(find runs/$$net -name state.safetensors -printf --resume -quit 2>/dev/null); \
 	    $(BIN)/inkstream train $$net --sources $(SOURCES) $$resume $(ARGS) || exit; \
 	done
 	$(MAKE) languages TEXTS=$(SOURCES)/texts
 
-figures: tools.figures ## Put the reports' figures into README and the model card
-release: tools.release ## Build the wheel and the source archive, with a bill of materials (SBOM) and digests
-footprint: tools.footprint # Measure the base install, the idle server's memory, its start
-pad: tools.pad # Measure the writing pad in a browser, and take its pictures
-chaos: tools.chaos # Let 200 writers write while workers are deployed and killed
-soak: tools.soak # Two hours of mixed load on two workers: nothing may grow
+release: tools.release # Build the wheel and the source archive, with a bill of materials (SBOM) and digests
+# Any tool: make tools.soak, tools.chaos, tools.simulate, tools.figures, tools.pad, tools.footprint ...
 tools.%: $(FULL)
 	$(BIN)/python -m $@ $(ARGS)
 
-docker: ## Build the container image
+docker: # Build the container image
 	$(DOCKER) build $(DOCKER_BUILD) --file docker/Dockerfile --tag inkstream .
 
 docker-test: docker $(FULL) # Build the image, start it, stream ten digits, stop it

@@ -123,7 +123,7 @@ class Checkpoint:
 
 @cache
 def _reported() -> dict[str, dict[str, float]]:
-    """Return the reports' figures of shipped nets, by digest; `make figures` writes them."""
+    """Return the reports' figures of shipped nets, by digest; `make tools.figures` writes them."""
     figures: dict[str, dict[str, float]] = json.loads(FIGURES.read_bytes())
     return figures
 

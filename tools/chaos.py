@@ -1,8 +1,8 @@
 """Let writers write while a service of three workers is deployed and killed again and again.
 
-`make chaos` runs this. By turns, at least eight seconds apart, all workers are replaced (SIGHUP)
-and one worker, drawn at random, is killed (SIGKILL). Every line must be read as a server reads it
-that nothing disturbs. A writer's gap is how late the answer comes to the message during which its
+`make tools.chaos` runs this. By turns, at least eight seconds apart, all workers are replaced
+(SIGHUP) and one worker, drawn at random, is killed (SIGKILL). Every line must be read as a server
+reads it that nothing disturbs. A writer's gap is how late the answer comes to the message during which its
 connection was replaced. Writes `docs/reports/chaos/report.json`; the exit code is 1 if anything
 differs.
 """

@@ -1,6 +1,6 @@
 """Put the reports' figures into the documents, between their markers, and beside the weights.
 
-`make figures` runs this; `tests/test_readme.py` checks that the documents hold these figures.
+`make tools.figures` runs this; `tests/test_readme.py` checks that the documents hold these figures.
 `python -m tools.figures FILE...` prints tables of `--json` files of `inkstream bench compare` and
 `writers` instead: of several, measured in different hours, the median of the runs with their range.
 """
@@ -207,7 +207,7 @@ def _summary() -> str:
 | what | measured | command |
 | --- | --- | --- |
 | digits: accuracy after 16 columns; after all 28 (MNIST test) \
-| {digits["accuracy_after"]["16"]:.2%}; {digits["accuracy"]:.2%} | `make evaluate` |
+| {digits["accuracy_after"]["16"]:.2%}; {digits["accuracy"]:.2%} | `inkstream evaluate digits` |
 {_pen_row(digits["pen"])}\
 | {lines["words"]["pieces"]:,} words by unseen writers: CER; exact match \
 | {cer(lines["words"])} | `inkstream evaluate lines` |
@@ -237,7 +237,7 @@ def _summary() -> str:
 | {"; ".join(f"{over_runs(runs)[0]:.0f}" for runs in ink_counts.values())} | `make bench` |
 | server: installed; memory when idle; from start to ready \
 | {footprint["install_mb"]:.0f} MB; {footprint["resident_mb"]:.0f} MB; \
-{footprint["ready_s"]:.2f} s | `make footprint` |
+{footprint["ready_s"]:.2f} s | `make tools.footprint` |
 """
 
 
@@ -273,7 +273,7 @@ def _pen_row(pen: dict[str, Any]) -> str:
     accuracies = (f"{figures['accuracy_after']['28']:.2%}" for figures in pen.values())
     return (
         f"| digits as strokes by unseen writers: {'; '.join(pen)} | {'; '.join(accuracies)} "
-        '| `make evaluate ARGS="--pen FILE"` |\n'
+        "| `inkstream evaluate digits --pen FILE` |\n"
     )
 
 
@@ -282,7 +282,7 @@ def _of_whom(count: writers.Report) -> str:
 
 
 def _pad() -> str:
-    """Return the pad's table, from the reports of `make pad` and `inkstream evaluate ink`."""
+    """Return the pad's table, from the reports of `make tools.pad` and `inkstream evaluate ink`."""
     pad = _load("pad/report.json")
     margin = Settings.model_fields["ink_margin_columns"].default
     ink = _load("ink/report.json")["margins"][str(margin)]

@@ -1,7 +1,7 @@
 """Measure the base install, by parts, an idle server's memory, and its start.
 
-`make footprint` runs this. It installs the package into a fresh environment, starts the server a
-few times, and prints the figures; the first start, with a cold file cache, does not count.
+`make tools.footprint` runs this. It installs the package into a fresh environment, starts the
+server a few times, and prints the figures; the first start, with a cold file cache, does not count.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Measure the writing pad with words and lines of test writers: `make pad`.
+"""Measure the writing pad with words and lines of test writers: `make tools.pad`.
 
 A mouse writes them on the page, in a browser on this machine, as the writers' pens moved. The
 page's text is compared with that of the Python client for the same ink, latencies, changes of the

@@ -1,6 +1,7 @@
 """Whatever breaks where, a program hears what it hears alone: 2,000 histories of it.
 
-`python -m tools.simulate --seed SEED --histories 1` runs one again; more of them: `make simulate`.
+`python -m tools.simulate --seed SEED --histories 1` runs one again, and without
+`--seed` more of them.
 """
 
 from collections.abc import Sequence
