@@ -2,9 +2,9 @@
 
 `make tools.chaos` runs this. By turns, at least eight seconds apart, all workers are replaced
 (SIGHUP) and one worker, drawn at random, is killed (SIGKILL). Every line must be read as a server
-reads it that nothing disturbs. A writer's gap is how late the answer comes to the message during which its
-connection was replaced. Writes `docs/reports/chaos/report.json`; the exit code is 1 if anything
-differs.
+reads it that nothing disturbs. A writer's gap is how late the answer comes to the message during
+which its connection was replaced. Writes `docs/reports/chaos/report.json`; the exit code is 1 if
+anything differs.
 """
 
 import asyncio
