@@ -14,13 +14,12 @@ from typing import Any
 
 from inkstream.model.checkpoint import FIGURES, find, read
 from inkstream.model.evaluation import report
-from inkstream.service import installed_version
 from inkstream.service.bench import compare, writers
 from inkstream.service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "docs" / "reports"
-BENCH = REPORTS / "bench" / installed_version()
+BENCH = max((REPORTS / "bench").iterdir())  # the last version that was measured
 SIDES = ("words", "lines")
 ROUGH = ("digits", "lines")  # models that are also measured on rough columns
 PAPER = ("german-words", "registers", "wills")  # folders of reports on lines on real paper
