@@ -26,7 +26,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from inkstream.service.bench.load import TEXT, frame
 from inkstream.service.bench.processes import POLL_S
 from inkstream.service.settings import Settings
-from tests.helpers.balancers import (
+from tests.balancers import (
     FOLDER,
     KINDS,
     LOOPBACK,

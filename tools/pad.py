@@ -27,7 +27,8 @@ from inkstream.model.data.sources import unipen
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.metrics import errors
 from inkstream.service.client.stream import connect_sync
-from tests.helpers.pad_page import (
+from tests.helpers.running_server import Running, server
+from tests.service.web.pad.pad_page import (
     ROW_HEIGHT,
     Pad,
     chromium,
@@ -35,7 +36,6 @@ from tests.helpers.pad_page import (
     read_in_both_frames,
     recognize_at_once,
 )
-from tests.helpers.running_server import Running, server
 from tools import pad_pictures
 
 Strokes = list[NDArray[np.float32]]

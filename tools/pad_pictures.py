@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from tests.helpers.command_line import EXAMPLES
-from tests.helpers.pad_page import EXAMPLE_HEIGHT, HELLO, Pad
+from tests.service.web.pad.pad_page import EXAMPLE_HEIGHT, HELLO, Pad
 
 WIDE: Final = {"width": 1000, "height": 640}
 PHONE: Final = {"width": 360, "height": 740}

@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from inkstream.service.observe.watchdog import INTERVAL_S, LOGGED_S
-from tests.helpers.neighbours import Neighbours
-from tests.helpers.pauses import Pauses
 from tests.helpers.target import Target
+from tests.hostile.neighbours import Neighbours
+from tests.hostile.pauses import Pauses
 
 # What an attack may cost on two cores.
 MAX_P99_MS = 25.0  # of a neighbour's column

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.helpers.pauses import PRIORITY, Pauses
 from tests.hostile.conftest import Unnoticed, seconds_of
+from tests.hostile.pauses import PRIORITY, Pauses
 
 pytestmark = [pytest.mark.slow, pytest.mark.hostile]
 

@@ -22,8 +22,8 @@ from inkstream.service.protocol.errors import (
     UnreadableError,
 )
 from inkstream.service.settings import Settings
-from tests.helpers import odd_page_worker
 from tests.helpers.engine_sessions import DEADLINE_S
+from tests.service import odd_page_worker
 
 MB = 1 << 20
 

@@ -16,7 +16,7 @@ from inkstream.model.decoding.hints import Hints, guide_of, new_decoder
 from inkstream.model.decoding.ngrams import About, Language, LanguageGuide
 from inkstream.model.errors import InputError
 from inkstream.model.training.ngrams import build
-from tests.helpers.scores import LABELS, Scores, flush, ink, line, read, texts
+from tests.model.decoding.scores import LABELS, Scores, flush, ink, line, read, texts
 
 ALPHABET = " abc"
 TEXTS = [("abba", 50.0), ("baba", 20.0), ("a", 5.0), ("cab", 1.0)]

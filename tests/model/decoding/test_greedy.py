@@ -12,7 +12,7 @@ from msgspec import msgpack
 from inkstream.model.decoding.base import Event, Letter, Word, allowed_labels
 from inkstream.model.decoding.greedy import SURE
 from inkstream.model.errors import InputError
-from tests.helpers.scores import (
+from tests.model.decoding.scores import (
     LABELS,
     PATIENCE,
     Columns,

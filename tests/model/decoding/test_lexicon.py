@@ -15,7 +15,7 @@ from inkstream.model.decoding.beam import BeamDecoder
 from inkstream.model.decoding.hints import CombinedGuide, Hints, guide_of
 from inkstream.model.decoding.lexicon import GAIN, LexiconGuide, WordsGuide
 from inkstream.model.errors import InputError
-from tests.helpers.scores import LABELS, flush, line, read
+from tests.model.decoding.scores import LABELS, flush, line, read
 
 CHARACTERS = tuple("abc-' ")
 words = st.lists(st.text("abc-'", min_size=1, max_size=4), min_size=1, max_size=6)

@@ -15,7 +15,7 @@ from inkstream.model.decoding.hints import Hints, guide_of
 from inkstream.model.decoding.regex import PatternGuide
 from inkstream.model.errors import InputError
 from inkstream.model.evaluation.streaming import least_s
-from tests.helpers.scores import LABELS, flush, line, read
+from tests.model.decoding.scores import LABELS, flush, line, read
 
 PRINTABLE = tuple(map(chr, range(32, 127)))
 EXPRESSIONS = [

@@ -8,7 +8,7 @@ import pytest
 
 from inkstream.model.data.sources import unipen
 from tests.helpers.command_line import one_line, read_all, run_here, terminal
-from tests.helpers.unipen_folder import write_release
+from tests.service.cli.unipen_folder import write_release
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from tests.helpers.command_line import run_here
 from tests.helpers.letter_files import write_letters
 from tests.helpers.paper_folder import write_index, write_wills
-from tests.helpers.unipen_folder import write_release
+from tests.service.cli.unipen_folder import write_release
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mnist_excerpt")]
 

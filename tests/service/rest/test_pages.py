@@ -21,9 +21,9 @@ from inkstream.service.client.stream import connect_sync
 from inkstream.service.observe import logs
 from inkstream.service.pages import Page, PageColumns
 from inkstream.service.rest import work
-from tests.helpers import failing_page_worker
 from tests.helpers.http import client_of, error
 from tests.helpers.running_server import Running, server
+from tests.service.rest import failing_page_worker
 from tools.pages import encoded, page
 
 pytestmark = pytest.mark.slow

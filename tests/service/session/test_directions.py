@@ -16,7 +16,7 @@ from tests.helpers.single_session import (
     message,
     results,
 )
-from tests.helpers.strokes import HEIGHT, WAVE, H, Stroke, ink, piece
+from tests.service.session.strokes import HEIGHT, WAVE, H, Stroke, ink, piece
 
 TOP_K = 5
 

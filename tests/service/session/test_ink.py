@@ -18,7 +18,7 @@ from tests.helpers.single_session import (
     results,
     text_of,
 )
-from tests.helpers.strokes import DOT, FAR, HEIGHT, WAVE, H, Stroke, rasterised
+from tests.service.session.strokes import DOT, FAR, HEIGHT, WAVE, H, Stroke, rasterised
 
 DOWN: Stroke = [(60, 20), (62, 80), (65, 140)]
 

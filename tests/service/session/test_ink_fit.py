@@ -17,7 +17,7 @@ from tests.helpers.single_session import (
     text_of,
     types_of,
 )
-from tests.helpers.strokes import HEIGHT, H, Stroke
+from tests.service.session.strokes import HEIGHT, H, Stroke
 
 FIT = message("ink", pause=True, fit=True)
 

@@ -20,7 +20,7 @@ from tests.helpers.single_session import (
     results,
     text_of,
 )
-from tests.helpers.strokes import (
+from tests.service.session.strokes import (
     BAR,
     DOT,
     FAR,

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Error, LineEnd, encode
-from tests.helpers.frames import ENDS_TWICE, FRAMES, as_json
-from tests.helpers.resuming import DIGEST, PATIENT, Frame, SnapshotClient, numbered
 from tests.helpers.single_session import (
     LINE_BLANK,
     LINE_INK,
@@ -21,6 +19,8 @@ from tests.helpers.single_session import (
     message,
     types_of,
 )
+from tests.service.session.frames import ENDS_TWICE, FRAMES, as_json
+from tests.service.session.resuming import DIGEST, PATIENT, Frame, SnapshotClient, numbered
 
 SHORT = PATIENT.model_copy(update={"max_line_columns": 120})  # lines become too long
 conversations = st.lists(st.sampled_from(sorted(FRAMES)), max_size=12).map(

@@ -20,7 +20,6 @@ from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.runtime import Runtime
 from inkstream.service.session import Session, SessionModel
 from inkstream.service.session.line import KEPT_SPACING
-from tests.helpers.frames import FRAMES
 from tests.helpers.single_session import (
     LANGUAGES,
     LIMITS,
@@ -31,6 +30,7 @@ from tests.helpers.single_session import (
     message,
     text_of,
 )
+from tests.service.session.frames import FRAMES
 
 PLAIN = (bool, int, float, str, bytes, bytearray, type(None), range, np.ndarray, Enum)
 

@@ -18,8 +18,6 @@ from inkstream.service.protocol.server_messages import (
     Result,
     Revised,
 )
-from tests.helpers.frames import ink
-from tests.helpers.resuming import Frame, SnapshotClient, numbered
 from tests.helpers.single_session import (
     SessionClient,
     line,
@@ -28,6 +26,8 @@ from tests.helpers.single_session import (
     text_after,
     text_of,
 )
+from tests.service.session.frames import ink
+from tests.service.session.resuming import Frame, SnapshotClient, numbered
 from tests.service.session.test_numbers import conversations
 
 HELLO = Path(__file__).parents[3] / "examples" / "hello.png"

@@ -25,18 +25,6 @@ from inkstream.service.protocol.server_messages import (
 from inkstream.service.sealing import Sealer
 from inkstream.service.session import Options, Session
 from tests.helpers import builders
-from tests.helpers.frames import ENDS_TWICE, FRAMES, as_json
-from tests.helpers.frames import ink as ink_piece
-from tests.helpers.resuming import (
-    DIGEST,
-    KEY,
-    PATIENT,
-    SEALS,
-    Frame,
-    KeptLine,
-    SnapshotClient,
-    numbered,
-)
 from tests.helpers.single_session import (
     INK,
     LITTLE,
@@ -48,6 +36,18 @@ from tests.helpers.single_session import (
     only,
     results,
     types_of,
+)
+from tests.service.session.frames import ENDS_TWICE, FRAMES, as_json
+from tests.service.session.frames import ink as ink_piece
+from tests.service.session.resuming import (
+    DIGEST,
+    KEY,
+    PATIENT,
+    SEALS,
+    Frame,
+    KeptLine,
+    SnapshotClient,
+    numbered,
 )
 from tests.service.session.test_numbers import conversations, paces, send_at
 

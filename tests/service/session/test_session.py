@@ -17,7 +17,6 @@ from inkstream.service.protocol.server_messages import (
 )
 from inkstream.service.session import Close
 from tests.helpers import builders
-from tests.helpers.resuming import SnapshotClient
 from tests.helpers.single_session import (
     BLANK,
     INK,
@@ -31,6 +30,7 @@ from tests.helpers.single_session import (
     types_of,
     uninterrupted,
 )
+from tests.service.session.resuming import SnapshotClient
 
 SHORT = LIMITS.model_copy(update={"max_line_columns": 50})
 

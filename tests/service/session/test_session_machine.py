@@ -13,7 +13,8 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Configured, Limits
 from inkstream.service.session import SessionModel, message_of
 from inkstream.service.session.options import decoder_for
-from tests.helpers.session_machine import (
+from tests.helpers.single_session import LANGUAGES, LIMITS
+from tests.service.session.session_machine import (
     TOLERANCE,
     Message,
     Oracle,
@@ -23,7 +24,6 @@ from tests.helpers.session_machine import (
     is_open,
     run,
 )
-from tests.helpers.single_session import LANGUAGES, LIMITS
 
 BAD = (b"", b"x" * 15, "", "[]", '{"type":"sing"}', '{"type":"columns","columns":[[300]]}')
 

@@ -19,7 +19,7 @@ from tests.helpers.single_session import (
     text_of,
     texts,
 )
-from tests.helpers.strokes import (
+from tests.service.session.strokes import (
     BAR,
     DOT,
     FAR,

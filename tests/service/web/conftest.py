@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.helpers.pad_page import HELLO, Pad, chromium
 from tests.helpers.running_server import Running, server
+from tests.service.web.pad.pad_page import HELLO, Pad, chromium
 
 OpenPad = Callable[..., Pad]
 

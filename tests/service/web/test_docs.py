@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from inkstream.service.web import WEB
-from tests.helpers.pad_page import CHROMIUM
 from tests.helpers.running_server import Running
+from tests.service.web.pad.pad_page import CHROMIUM
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.helpers.command_line import EXAMPLES
-from tests.helpers.pad_page import CHROMIUM, EXAMPLE_HEIGHT, HELLO
 from tests.helpers.running_server import server
+from tests.service.web.pad.pad_page import CHROMIUM, EXAMPLE_HEIGHT, HELLO
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 

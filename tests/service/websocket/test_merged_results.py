@@ -5,9 +5,9 @@ from typing import Any
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.service.websocket import MERGE_FROM
 from tests.helpers import builders
-from tests.helpers.asgi_websocket import AsgiClient, serving
 from tests.helpers.engine_sessions import RecordingMetrics
 from tests.helpers.single_session import message
+from tests.service.websocket.asgi_websocket import AsgiClient, serving
 
 N_COLUMNS = 3 * MERGE_FROM
 

@@ -15,9 +15,9 @@ from inkstream.service.observe import logs
 from inkstream.service.session import Effect, Session
 from inkstream.service.websocket import AT_ONCE, DIRECT, PAUSE_FROM
 from tests.helpers import builders
-from tests.helpers.asgi_websocket import AsgiClient, serving
 from tests.helpers.engine_sessions import DEADLINE_S, POISON, RecordingMetrics
 from tests.helpers.single_session import INK, LANGUAGES, message, uninterrupted
+from tests.service.websocket.asgi_websocket import AsgiClient, serving
 
 # A session
 

@@ -13,7 +13,7 @@ from inkstream.model.data.sources.letters import X_HEIGHT, SingleLetters, load_l
 from inkstream.model.data.synthesis.composition import LineComposer, Recipe
 from inkstream.model.errors import DataError
 from tests.helpers.letter_files import LEAST_POINTS, SPECIAL, UNKNOWN, write, write_letters
-from tests.helpers.small_writers import INK, LETTERS, USED
+from tests.model.data.small_writers import INK, LETTERS, USED
 
 Files = tuple[Path, Path]
 

@@ -16,8 +16,8 @@ from inkstream.model.data.synthesis.accents import (
 )
 from inkstream.model.data.synthesis.composition import ComposedLine, lay_out, spell
 from inkstream.model.data.synthesis.glyphs import collect
-from tests.helpers.small_writers import INK, N_POINTS, USED, Glyph, ink_of, ink_set
-from tests.helpers.small_writers import LETTERS as WRITER
+from tests.model.data.small_writers import INK, N_POINTS, USED, Glyph, ink_of, ink_set
+from tests.model.data.small_writers import LETTERS as WRITER
 
 GLYPHS = collect(INK, USED)
 STYLE = GLYPHS.styles[WRITER]

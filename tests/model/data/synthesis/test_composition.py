@@ -15,7 +15,7 @@ from inkstream.model.data.synthesis.composition import KINDS, LineComposer, Reci
 from inkstream.model.data.synthesis.glyphs import collect
 from inkstream.model.data.synthesis.word_lists import words_of
 from inkstream.model.errors import DataError
-from tests.helpers.small_writers import (
+from tests.model.data.small_writers import (
     CHARACTERS,
     INK,
     LETTERS,

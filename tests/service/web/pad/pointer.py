@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.helpers.pad_page import Pad
+from tests.service.web.pad.pad_page import Pad
 
 Point = tuple[float, float]  # CSS pixels, right of and below the paper's upper left corner in view
 

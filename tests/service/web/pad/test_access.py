@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.helpers.pad_page import CHROMIUM, HELLO, Pad
 from tests.service.web.conftest import OpenPad
+from tests.service.web.pad.pad_page import CHROMIUM, HELLO, Pad
 
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 MAX_TABS = 60  # until the focus has been everywhere

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.helpers.command_line import ROOT
-from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.helpers.running_server import server
 from tests.service.web.conftest import OpenPad, address
+from tests.service.web.pad.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 

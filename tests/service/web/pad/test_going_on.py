@@ -9,10 +9,10 @@ from playwright.sync_api import Browser, expect
 
 from inkstream.model.checkpoint import sealed
 from tests.helpers.command_line import ROOT
-from tests.helpers.pad_page import CHROMIUM, HELLO, Pad
 from tests.helpers.running_server import server
 from tests.helpers.target import Target
 from tests.service.web.conftest import OpenPad, address
+from tests.service.web.pad.pad_page import CHROMIUM, HELLO, Pad
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 

@@ -13,9 +13,9 @@ from rapidfuzz.distance import Levenshtein
 from inkstream.service.protocol.errors import UnreadableError
 from inkstream.service.rest.bodies import BodyReader
 from tests.helpers.command_line import EXAMPLES
-from tests.helpers.pad_page import CHROMIUM, HELLO, Pad
 from tests.helpers.running_server import Running, server
 from tests.service.web.conftest import address
+from tests.service.web.pad.pad_page import CHROMIUM, HELLO, Pad
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 

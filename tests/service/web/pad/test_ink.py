@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from inkstream.service import installed_version
-from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.helpers.proxies import path_proxy
 from tests.helpers.running_server import Running, server
 from tests.service.web.conftest import OpenPad, address
+from tests.service.web.pad.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
 
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from inkstream.service.web import WEB
-from tests.helpers.pad_page import CHROMIUM
+from tests.service.web.pad.pad_page import CHROMIUM
 
 PAD = WEB / "pad"
 LANGUAGES = sorted(file.stem for file in (PAD / "messages").glob("*.js"))

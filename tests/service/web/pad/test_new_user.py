@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.helpers.pad_page import CHROMIUM, HELLO, ROW_HEIGHT, Pad
+from tests.service.web.pad.pad_page import CHROMIUM, HELLO, ROW_HEIGHT, Pad
 from tests.service.web.pad.pointer import Pointer
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.helpers.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.helpers.running_server import Running, server
 from tests.service.web.conftest import OpenPad, address
+from tests.service.web.pad.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
 from tests.service.web.pad.pointer import Pointer, draw, origin
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]

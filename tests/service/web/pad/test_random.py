@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.helpers.pad_page import CHROMIUM, ROW_HEIGHT, Pad
 from tests.helpers.running_server import server
 from tests.service.web.conftest import OpenPad, address
+from tests.service.web.pad.pad_page import CHROMIUM, ROW_HEIGHT, Pad
 from tests.service.web.pad.pointer import draw
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]

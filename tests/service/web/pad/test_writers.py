@@ -6,9 +6,9 @@ from playwright.sync_api import expect
 from inkstream.model.data.ink_set import TEXT, WORDS
 from inkstream.model.data.sources import unipen
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
-from tests.helpers.pad_page import CHROMIUM, Pad
 from tests.helpers.running_server import Running
 from tests.service.web.conftest import OpenPad
+from tests.service.web.pad.pad_page import CHROMIUM, Pad
 from tools.pad import LINE_COLUMNS, PHONE_COLUMNS, PROBE, SCREEN, ink_of, write_each
 from tools.pad import ink_of_test_writers as read_ink
 from tools.pad_pictures import PHONE

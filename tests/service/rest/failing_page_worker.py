@@ -1,4 +1,4 @@
-"""A page worker whose page reading fails: `python -m tests.helpers.failing_page_worker`."""
+"""A page worker whose page reading fails: `python -m tests.service.rest.failing_page_worker`."""
 
 from typing import Any, Final
 from unittest import mock

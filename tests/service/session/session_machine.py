@@ -34,7 +34,7 @@ from inkstream.service.protocol.server_messages import (
 )
 from inkstream.service.session import Close
 from inkstream.service.session.line import KEPT_SPACING
-from tests.helpers.resuming import KeptLine, SnapshotClient
+from tests.service.session.resuming import KeptLine, SnapshotClient
 
 TOLERANCE = 1e-4
 

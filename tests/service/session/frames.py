@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.helpers.resuming import Frame
 from tests.helpers.single_session import LINE_BLANK, LINE_INK, line, message
+from tests.service.session.resuming import Frame
 
 HINTS = {"language": "little", "words": ["cab"], "pattern": "[abc. ]*", "characters": "abc "}
 ENDS_TWICE = (LINE_INK * 5 + LINE_BLANK * 3) * 2 + LINE_INK * 4

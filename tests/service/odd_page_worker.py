@@ -1,4 +1,4 @@
-"""A page worker that does what a test tells it: `python -m tests.helpers.odd_page_worker`."""
+"""A page worker that does what a test tells it: `python -m tests.service.odd_page_worker`."""
 
 import os
 import time

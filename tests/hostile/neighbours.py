@@ -29,7 +29,7 @@ class Neighbours(Reports):
     """A process of sessions, and what they have seen since it began."""
 
     def __init__(self, url: str) -> None:
-        super().__init__([sys.executable, "-m", "tests.helpers.neighbours", url])
+        super().__init__([sys.executable, "-m", "tests.hostile.neighbours", url])
 
     @property
     def _results(self) -> list[tuple[float, float]]:

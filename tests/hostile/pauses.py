@@ -26,7 +26,7 @@ class Pauses:
 
     def __init__(self) -> None:
         self._processors = [
-            Reports([sys.executable, "-m", "tests.helpers.pauses", str(cpu)])
+            Reports([sys.executable, "-m", "tests.hostile.pauses", str(cpu)])
             for cpu in sorted(os.sched_getaffinity(0))
         ]
 
