@@ -26,22 +26,21 @@ def share(folder: Path, number: int) -> None:
 
 
 class Metrics:
-    """All metrics of one app. What counts neither fails nor waits."""
+    """All metrics of one app. The methods that count neither fail nor wait."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._sessions = self._gauge("sessions", "Sessions connected now.")
-        self.accepts = self._gauge("workers", "Processes that accept connections.").set
-        self.tasks = self._gauge("tasks", "Tasks of asyncio that have not ended.").set
+        self._workers = self._gauge("workers", "Processes that accept connections.")
+        self._tasks = self._gauge("tasks", "Tasks of asyncio that have not ended.")
         self._columns = self._counter("columns", "Columns answered.")
-        self.held = self._columns.inc  # of columns that wait for their partners: without a run
         self._errors = self._counter("errors", "Errors sent to clients, by code.", "code")
         self._errors.labels("internal")  # 0 from the start: an alert sees the first one
         self._refused = self._counter("refused", "Visitors turned away, by reason.", "reason")
-        self.line_dropped = self._counter(
+        self._lines_dropped = self._counter(
             "log_lines_dropped",
             "Lines of the log that were dropped because nobody read those before them.",
-        ).inc
+        )
         self._batch_sessions = self._histogram(
             "batch_sessions",
             "Sessions that shared one run of the net.",
@@ -58,11 +57,11 @@ class Metrics:
             "Wait of the oldest session of a run for its turn.",
             (1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0, 5.0),
         )
-        self.stalled = self._histogram(
+        self._stall_seconds = self._histogram(
             "loop_stall_seconds",
             "Time for which the event loop stood still and computed, 5 ms and longer.",
             (5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5),
-        ).observe
+        )
         self._requests = self._histogram(
             "request_seconds",
             "Time of an image by REST, by status.",
@@ -83,12 +82,28 @@ class Metrics:
         """Set how many sessions are open; a state and no difference, so that it cannot drift."""
         self._sessions.set(count)
 
+    def accepts(self, is_accepting: bool) -> None:
+        """Set whether this process accepts connections."""
+        self._workers.set(is_accepting)
+
+    def tasks(self, count: int) -> None:
+        """Set how many tasks the event loop has."""
+        self._tasks.set(count)
+
     def ran(self, sessions: int, columns: int, run_s: float, wait_s: float) -> None:
         """Count a run of the net; its oldest session had waited `wait_s` seconds."""
         self._batch_sessions.observe(sessions)
         self._columns.inc(columns)
         self._run_seconds.observe(run_s)
         self._wait_seconds.observe(wait_s)
+
+    def held(self, columns: int) -> None:
+        """Count columns that wait for their partners, and so were answered without a run."""
+        self._columns.inc(columns)
+
+    def stalled(self, stall_s: float) -> None:
+        """Count a time in which the event loop stood still."""
+        self._stall_seconds.observe(stall_s)
 
     def requested(self, status: int, request_s: float) -> None:
         """Count a request for recognition that was answered by REST."""
@@ -101,6 +116,10 @@ class Metrics:
     def refused(self, reason: str) -> None:
         """Count a session or request that was refused before it began."""
         self._refused.labels(reason).inc()
+
+    def line_dropped(self) -> None:
+        """Count a line of the log that was dropped."""
+        self._lines_dropped.inc()
 
     def render(self) -> bytes:
         """Return the metrics, those of all workers together, in Prometheus' text format."""
