@@ -22,7 +22,7 @@ def assert_interrupted(
     """Interrupt a running command and check its last lines and its exit code."""
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == cli.INTERRUPTED
+    assert process.returncode == cli.INTERRUPTED, stderr
     assert stderr.strip().splitlines()[-3:] == [
         "made:    nothing",
         f"missing: {missing}",
