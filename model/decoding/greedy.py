@@ -350,7 +350,8 @@ class GreedyDecoder(Decoder):
             return ""
         if (mask := self.mask) is not None and mask[self._space - 1] != 0:
             return ""
-        return SPACE * self._start.after_looking(self._ink, column + 1).is_spaced
+        is_wide = self._start.after_looking(self._ink, column + 1).is_spaced
+        return SPACE if is_wide else ""
 
     def _close_word(self, column: int) -> list[Word]:
         """Return the word that is being written, if there is one."""

@@ -6,9 +6,12 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 from tools.release import ROOT, sbom
 
 
+@pytest.mark.slow
 def test_the_bill_names_all_that_the_package_needs_and_what_it_bundles() -> None:
     bill = sbom(Path(sys.executable))
     assert bill["bomFormat"] == "CycloneDX"

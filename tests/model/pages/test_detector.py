@@ -55,6 +55,7 @@ def test_the_map_in_bands_is_nearly_that_of_the_whole(
     assert not np.array_equal(in_bands, whole)  # it was made in bands
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_large_map_is_bounded() -> None:
     grown = subprocess.check_output([sys.executable, "-c", MEASURED])
     assert int(grown) < MAX_MAP_BYTES

@@ -57,6 +57,7 @@ MANY: dict[str, bytes] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MANY)
 def test_removing_metadata_takes_no_more_memory_than_a_copy(name: str) -> None:
     data = MANY[name]

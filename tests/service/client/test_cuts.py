@@ -49,6 +49,7 @@ async def heard_by(steps: list[Step], url: str) -> tuple[list[Heard], bool]:
         return heard, stream.reconnected is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [columns_program, ink_program])
 async def test_a_program_hears_the_same_wherever_its_connection_is_cut(
     running: Running, program: Callable[[Random], list[Step]]
@@ -74,6 +75,7 @@ def digits(stream: Stream) -> Iterator[object]:
     yield stream.end()
 
 
+@pytest.mark.slow
 def test_a_classifier_is_heard_the_same_without_asyncio(running: Running) -> None:
     with connect_sync(running.url, model="tiny") as stream:
         expected = [*digits(stream)]

@@ -180,6 +180,7 @@ def test_more_columns_than_a_line_may_have_are_refused(tmp_path: Path) -> None:
         assert client.post("/v1/recognize", json={"columns": [[0] * 28] * 100}).is_success
 
 
+@pytest.mark.slow
 def test_simultaneous_large_bodies_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
     head = HEAD + b"content-length: 100000\r\n\r\n"
     with server(tmp_path, max_body_bytes=100_000) as running, client_of(running) as client:

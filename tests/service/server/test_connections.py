@@ -465,6 +465,7 @@ def test_a_session_that_ended_leaves_nothing_to_the_garbage_collector(tmp_path: 
             gc.enable()
 
 
+@pytest.mark.slow
 def test_slow_collections_of_garbage_are_rare(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

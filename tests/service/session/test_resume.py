@@ -109,6 +109,7 @@ def test_exactly_what_was_not_heard_is_sent_again(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "frames", "with_snapshot"),
     [

@@ -137,6 +137,7 @@ def text_beside(running: Running, disturb: Callable[[], None]) -> str:
     return str(messages[-1]["text"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "costly",
     [ink(TALL), message("configure", pattern="((((a?)*)*)*){250}")],

@@ -71,6 +71,7 @@ def test_each_writer_and_all_equal_ink_is_in_one_part_whatever_the_order(
     assert first[::-1] == second
 
 
+@pytest.mark.slow
 def test_held_out_letters_are_never_trained_on(files: Files) -> None:
     data, composer = joined(files)
     training = {data.ink.piece(at).points.tobytes() for at in data.training}

@@ -177,6 +177,7 @@ def western_labels(n_lines: int, western: float) -> list[str]:
     return [line.label for line in composed(n_lines, composer=composer)]
 
 
+@pytest.mark.slow
 def test_each_letter_and_mark_of_western_europe_is_in_many_made_up_lines() -> None:
     n_lines = 2000
     counts = Counter(char for label in western_labels(n_lines, 0.5) for char in {*label})
