@@ -18,11 +18,11 @@ NEXT_PORT = $(shell echo $$(( $(PORT) + 1 )))
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-# A worker a core, four at most, each computing in one thread; a file's tests stay together. All tests
-# take one worker more: those in a browser mostly wait. A test that hangs ends its worker, and has failed.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
+# A worker more than cores, since many tests wait, four at most, each computing in one thread; a file's
+# tests stay together. A test that hangs ends its worker, and has failed.
+WORKERS = $(shell echo $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )))
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile \
     -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
-ALL_WORKERS = $(shell echo $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )))
 NPM_INSTALL := npm install --no-save --no-audit --no-fund --silent --prefix
 # What generates clients needs TypeScript's older interface; later @hey-api/openapi-ts needs Node 22.
 GENERATORS := 'typescript@^5.9' '@types/node@>=22' '@hey-api/openapi-ts@^0.95' openapi-fetch openapi-typescript
@@ -65,7 +65,7 @@ check: lint ## Lint, check types, run the fast tests
 	$(PYTEST) -m 'not slow and not hostile and not ray' $(ARGS)
 
 test: lint ## Lint, check types, run all tests
-	$(PYTEST) --numprocesses $(ALL_WORKERS) -m 'not hostile and not ray' $(ARGS)
+	$(PYTEST) -m 'not hostile and not ray' $(ARGS)
 
 test-ray: $(RAY_INSTALLED) # Run the tests on a cluster of Ray on this machine
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 0 -s -m ray tests/ray $(ARGS)

@@ -17,8 +17,9 @@ from tests.helpers.raw_websocket import BINARY, RawClient, frame
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import INK, message
 
-# Requests that come slowly, or too large
+pytestmark = pytest.mark.slow  # most wait for a timer of the server
 
+# Requests that come slowly, or too large
 
 WHOLE = b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\n\r\n"
 

@@ -189,6 +189,7 @@ def test_each_letter_and_mark_of_western_europe_is_in_many_made_up_lines() -> No
     assert set(counts) == set(WESTERN)
 
 
+@pytest.mark.slow
 def test_whole_words_keep_the_accents_that_were_written() -> None:
     words = [
         "élan", "père", "forêt", "garçon", "naïf", "maître",
