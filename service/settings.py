@@ -36,7 +36,7 @@ from inkstream.model.errors import ConfigError
 from inkstream.service.protocol.server_messages import Limits, Seconds
 
 PREFIX: Final = "INKSTREAM_"
-LAST_S: Final = 2.0  # after the sessions' time: then the kernel ends the process, whatever it does
+LAST_S: Final = 2.0  # from the end of the drain until the process is ended by force
 TOKEN_CHARACTERS: Final = frozenset(  # of a subprotocol, RFC 9110, 5.6.2
     "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
@@ -251,7 +251,7 @@ class Settings(Limits, ServerSettings):
 
     @property
     def max_connections(self) -> int:
-        """All connections: the sessions of all, beside one client that has none of them."""
+        """All connections: enough for all sessions, and for one more client that has none."""
         return self.max_sessions + self.max_connections_per_client
 
     @property

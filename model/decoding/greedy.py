@@ -182,11 +182,8 @@ class GreedyDecoder(Decoder):
             del self._ink[: bisect_left(self._ink, oldest)]
         return Decoded(events, texts)
 
-    def _is_quiet(self, scores: Scores, first: int) -> bool:
-        """Whether column `first` ends a step as blank as the one before, which changes nothing.
-
-        Its end score is kept all the same.
-        """
+    def _skip_quiet(self, scores: Scores, first: int) -> bool:
+        """Keep the end score of a step that stays blank, and return whether that is all to do."""
         if len(scores) > 1 or first % STEP_COLUMNS == 0 or self._run is not None:
             return False
         if self._symbol != BLANK or self.mask is not None or scores.item(BLANK) <= QUIET:
@@ -220,12 +217,14 @@ class GreedyDecoder(Decoder):
         """Take new steps; return what was decided, and (column, text) where the text changes."""
         events: list[Event] = []
         changes: list[tuple[int, str]] = []
-        if self._is_quiet(scores, first):
+        if self._skip_quiet(scores, first):
             return events, changes
         for step, row in enumerate(self._new_steps(scores, first), first // STEP_COLUMNS):
             symbol, odds = BLANK, None
-            if row[BLANK] <= QUIET and (symbol := int(row.argmax())) == BLANK:
-                symbol, odds = self._sum_odds(row)
+            if row[BLANK] <= QUIET:
+                symbol = int(row.argmax())
+                if symbol == BLANK:
+                    symbol, odds = self._sum_odds(row)
             if symbol == self._symbol and self._run is None:  # most steps: nothing happens
                 continue
             column = min(STEP_COLUMNS * (step + 1), self._columns) - 1
@@ -467,7 +466,7 @@ class LetterStart(NamedTuple):
     def has_gap(self, inked: Sequence[int], before: int) -> bool:
         """Whether the line's own columns before `before` leave room for a space.
 
-        Behind a flush that takes ink, paper and ink again; elsewhere the net is believed.
+        Behind a flush a space needs ink, paper and ink again; elsewhere the net is believed.
         """
         columns = inked[bisect_left(inked, self.end) : bisect_left(inked, before)]
         return self.paper is None or any(b - a > SPACE_COLUMNS for a, b in pairwise(columns))

@@ -42,7 +42,7 @@ class Rendering:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FoundLine:
+class ReadLine:
     """What a recogniser takes for a line of a page."""
 
     text: str
@@ -63,7 +63,7 @@ class Baseline(Protocol):
         None allows all.
         """
 
-    def read_page(self, image: Colour) -> list[FoundLine]:
+    def read_page(self, image: Colour) -> list[ReadLine]:
         """Return the lines of a page."""
 
 
@@ -103,7 +103,7 @@ class RapidOCR:
         coloured = [np.repeat(image[:, :, None], 3, 2) for image in images]
         return [plain_text(text) for text in self._engine.text_rec(self._input(img=coloured)).txts]
 
-    def read_page(self, image: Colour) -> list[FoundLine]:
+    def read_page(self, image: Colour) -> list[ReadLine]:
         """See `Baseline`."""
         self._limited.limit(None)
         blue_first = np.ascontiguousarray(image[:, :, ::-1])
@@ -111,7 +111,7 @@ class RapidOCR:
         if page.txts is None:
             return []
         return [
-            FoundLine(plain_text(text), np.asarray(box, np.float64))
+            ReadLine(plain_text(text), np.asarray(box, np.float64))
             for text, box in zip(page.txts, page.boxes, strict=True)
         ]
 
@@ -170,7 +170,7 @@ class Tesseract:
             pages = self._tesseract.image_to_string(str(listed), lang="eng", config=settings)
         return [plain_text(page) for page in pages.split("\f")[: len(images)]]
 
-    def read_page(self, image: Colour) -> list[FoundLine]:
+    def read_page(self, image: Colour) -> list[ReadLine]:
         """See `Baseline`."""
         page = self._tesseract.image_to_data(
             Image.fromarray(image), lang="eng", config="--psm 3", output_type="dict"
@@ -186,7 +186,7 @@ class Tesseract:
             texts, lefts, tops, rights, bottoms = zip(*words, strict=True)
             left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
             corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-            found_lines.append(FoundLine(plain_text(" ".join(texts)), np.array(corners, float)))
+            found_lines.append(ReadLine(plain_text(" ".join(texts)), np.array(corners, float)))
         return found_lines
 
 

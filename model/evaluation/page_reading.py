@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from inkstream.model.data.sources.paper import fold
-from inkstream.model.evaluation.baselines import FoundLine
+from inkstream.model.evaluation.baselines import ReadLine
 from inkstream.model.metrics import Figures, errors, f1
 from inkstream.model.pages import find_page
 from inkstream.model.recognizer import Recognizer
@@ -19,7 +19,7 @@ from inkstream.model.recognizer import Recognizer
 Points = NDArray[np.float64]  # [n, 2], x right, y down, in pixels
 Picture = NDArray[np.uint8]  # [h, w] or [h, w, 3]
 
-OVERLAP: Final = 0.5  # least share by which a line covers the written one that it counts as
+OVERLAP: Final = 0.5  # least share of a written line that a line which was read must cover
 FOUND: Final = (5, 150, 105)
 MISSED: Final = (220, 38, 38)
 NO_LINE: Final = (37, 99, 235)
@@ -39,7 +39,7 @@ class ReadPage:
     image: Callable[[], Picture]
     labels: Sequence[str]  # of the written lines
     outlines: Sequence[Points]  # around their ink
-    lines: Sequence[FoundLine]
+    lines: Sequence[ReadLine]
     hits: dict[int, int]  # index of the found line by that of the written one
     seconds: float = 0.0  # of processor time
     strokes: str = ""  # what was read of the same ink as strokes
@@ -62,11 +62,11 @@ class ReadPage:
         return cer
 
 
-def find_lines(recognizer: Recognizer, image: Picture) -> list[FoundLine]:
+def read_lines(recognizer: Recognizer, image: Picture) -> list[ReadLine]:
     """Find the lines of a page and read them with our net."""
     lines = find_page(image, recognizer.column_height).lines
     read = recognizer.read_all([line.columns for line in lines]) if lines else []
-    return [FoundLine(result.text, line.box) for result, line in zip(read, lines, strict=True)]
+    return [ReadLine(result.text, line.box) for result, line in zip(read, lines, strict=True)]
 
 
 def match(overlaps: Sequence[Sequence[float]]) -> dict[int, int]:

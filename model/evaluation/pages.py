@@ -30,9 +30,9 @@ from inkstream.model.evaluation.page_reading import (
     Points,
     ReadPage,
     draw_pages,
-    find_lines,
     lines_found,
     match,
+    read_lines,
 )
 from inkstream.model.evaluation.report import Report, of_net
 from inkstream.model.evaluation.sheets import Sheet, WrittenLine, any_look, sheet
@@ -150,7 +150,7 @@ def _alone(recognizer: Recognizer, pieces: EvaluationSet) -> Figures:
 
 
 def _text(recognizer: Recognizer, image: NDArray[np.uint8]) -> str:
-    return " ".join(line.text for line in find_lines(recognizer, image))
+    return " ".join(line.text for line in read_lines(recognizer, image))
 
 
 def _speed(recognizer: Recognizer, pieces: EvaluationSet) -> Figures:
@@ -196,7 +196,7 @@ def overlap(one: Points, other: Points) -> float:
 def read_page(recognizer: Recognizer, reader: Reader, written: WrittenPage) -> ReadPage:
     """Find the lines of a page and read them, and read the same lines as strokes."""
     image, outlines = written.sheet.image, [line.box for line in written.sheet.lines]
-    lines = find_lines(recognizer, image)
+    lines = read_lines(recognizer, image)
     return ReadPage(
         name=written.writer,
         writer=written.writer,

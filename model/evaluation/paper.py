@@ -19,15 +19,15 @@ from inkstream.model.data.sources.paper import ACCENTED, PaperLines, fold, knows
 from inkstream.model.data.split import Part, table_digest
 from inkstream.model.decoding.hints import Hints
 from inkstream.model.decoding.ngrams import LanguageFile
-from inkstream.model.evaluation.baselines import Baseline, FoundLine, plain_text, processor_s
+from inkstream.model.evaluation.baselines import Baseline, ReadLine, plain_text, processor_s
 from inkstream.model.evaluation.page_reading import (
     OVERLAP,
     Points,
     ReadPage,
     draw_pages,
-    find_lines,
     lines_found,
     match,
+    read_lines,
     spread,
 )
 from inkstream.model.evaluation.report import Contents, Report, of_net
@@ -47,7 +47,7 @@ ATTRIBUTION: Final = (
     "Excerpts of Copiste d'un jour (BAnQ, 2024), CC BY 4.0; boxes and readings are added."
 )
 
-Recognise = Callable[[Grey], list[FoundLine]]
+Recognise = Callable[[Grey], list[ReadLine]]
 
 
 def ruled_report(
@@ -68,7 +68,7 @@ def ruled_report(
     readers: dict[str, Figures] = {}
     read: dict[str, list[ReadPage]] = {}
     recognisers: dict[str, tuple[str, Recognise]] = {
-        name: (f"its own lines and recognition, {words} language model", partial(find_lines, net))
+        name: (f"its own lines and recognition, {words} language model", partial(read_lines, net))
         for name, words, net in _recognizers(checkpoint, language)
     }
     for baseline in baselines:
@@ -181,7 +181,7 @@ def _joined(texts: Sequence[str]) -> list[str]:
     return ["".join(text.split()) for text in texts]
 
 
-def _their_lines(baseline: Baseline, image: Grey) -> list[FoundLine]:
+def _their_lines(baseline: Baseline, image: Grey) -> list[ReadLine]:
     return baseline.read_page(np.repeat(image[:, :, None], 3, 2))
 
 
@@ -204,7 +204,7 @@ def read_page(recognise: Recognise, page: RuledPage) -> ReadPage:
 
 
 def overlaps(
-    read: Sequence[FoundLine], lines: Sequence[RuledLine], shape: tuple[int, ...]
+    read: Sequence[ReadLine], lines: Sequence[RuledLine], shape: tuple[int, ...]
 ) -> list[list[float]]:
     """Return how well each found line covers each written one: a row for each written one.
 

@@ -10,9 +10,9 @@ As that is a maximum over segments, neither their order nor where a stroke is cu
 
 For nets that know where a pen goes, a column has its H bytes of ink and then twice as many of the
 direction: H of how far the pen goes to the right or left at a pixel, H of how far down or up. Such
-a byte is twice the tone times that part of the direction, in 127ths, and odd for left and up: the
-greatest byte is that of the segment that goes furthest that way. Dots have no direction. (After
-the directional maps of Bai and Huo, ICDAR 2005.)
+a byte is 2 * int(127 * tone * share), plus 1 for left or up; `share` is that part of the direction,
+0 to 1. Where segments overlap, the greatest byte stays. Dots have no direction. (After the
+directional maps of Bai and Huo, ICDAR 2005.)
 
 All numbers are in pixels: x grows to the right and column t covers t <= x < t + 1; y grows
 downwards and row r covers r <= y < r + 1. Ink above and below the rows and left of column 0 is cut
@@ -360,11 +360,10 @@ def _in_rows(points: Points, starts: NDArray[np.int64], rows: int, pen_width: fl
 def misfit(
     points: NDArray[Any], starts: NDArray[np.int64], rows: int, *, transcribes: bool
 ) -> tuple[float, float] | None:
-    """Return by how much ink should be enlarged that fills too few rows or exceeds them.
+    """Return (enlargement, height of the middle now) for ink that fills its rows badly, else None.
 
-    Beside it stands at which height the ink's middle is now. None is ink that lies well, or a dash
-    or a dot, whose height says nothing. `points` [P, 2], at least one, are in pixels of the rows;
-    where no transcriber reads them but a classifier, a character is smaller.
+    It is also None for a dash or a dot, whose height says nothing. `points` [P, 2], at least one,
+    are in pixels of the rows; in those of a classifier, a character is smaller.
     """
     low, high = points.min(0), points.max(0)
     width, height = (high - low).tolist()

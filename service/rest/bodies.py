@@ -1,10 +1,10 @@
 """Receive a request's body, and have it read by a page worker, or read it where it is small.
 
-A body is received under a limit, whether its length was announced or not, and bodies together under
-others, of each client and of all, so that they are refused before they fill the memory; so are the
-columns that they become. What comes too slowly is ended. What may take long or much memory is read
-in a page worker, which is killed when it does or when the client leaves; a small body is read at
-once.
+A body is received under a limit, whether its length was announced or not. The bodies of a client
+together have a limit too, and so have those of all clients, and the columns that they become: what
+exceeds one is refused before it fills the memory. A body that comes too slowly is ended. What may
+take long or much memory is read in a page worker, which is killed when it does or when the client
+leaves; a small body is read at once.
 """
 
 import asyncio
@@ -123,6 +123,7 @@ class BodyReader:
         return outcome.text or ""
 
     def _task(self, request: Request, model: RunningModel | None, *, is_page: bool = False) -> Task:
+        # Where no model is named: the default, and the first of each kind.
         kinds: tuple[Kind | None, ...] = (None, "classifier", "transcriber")
         models = [model] if model else [self._service.model(None, kind) for kind in kinds]
         limits = self._service.limits

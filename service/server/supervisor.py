@@ -67,7 +67,7 @@ class Supervisor:
         self._has_served = False  # with all workers
         self._n_stops = 0  # how often the supervisor was told to stop
         self._n_early_ends = 0
-        self._start_at_s = time.monotonic()  # a missing worker, and not before
+        self._start_at_s = time.monotonic()  # no missing worker is started before
         self._faults: list[str] = []  # of workers that did not end by themselves
 
     def run(self, signals: socket.socket) -> None:
@@ -188,7 +188,7 @@ class Supervisor:
             return
         if reason:
             worker.reason = reason
-        else:
+        else:  # an empty message says that it serves
             worker.serves = True
             if not worker.is_leaving:
                 worker.deadline_s = math.inf
@@ -238,7 +238,7 @@ class Supervisor:
         self._start_at_s = now_s + (pause_s if self._n_early_ends else 0.0)
 
     def _read_settings(self) -> Settings:
-        """Return the settings as they are now: any worker opens what another one has sealed."""
+        """Return the settings as they are now, with a resume key that all workers share."""
         settings = self._load()
         keys = settings.resume_keys or (self._resume_key,)
         return settings.model_copy(update={"resume_keys": keys})
@@ -289,7 +289,7 @@ class _Worker:
         """Have it end without its sessions."""
         self.deadline_s = min(self.deadline_s, time.monotonic() + LAST_S + KILL_S)
         with suppress(OSError):  # it has just ended
-            self.connection.send_bytes(b"")
+            self.connection.send_bytes(b"")  # any message says so
 
     def kill(self, reason: str) -> None:
         """Kill it; `reason` is for the log."""

@@ -58,7 +58,7 @@ class Inbox:
 
     def __init__(self, column_size: int, limits: Limits) -> None:
         self.newest_s = 0.0  # when the newest message came
-        # Not taken yet; a control message counts as some. At the limit, read no more of the client.
+        # Not taken yet; a control message counts as several. At the limit the client is paused.
         self.waiting_columns = 0
         self.head_columns = 0  # at the head, up to the next control message
         # An entry is one message: columns, or another with its weight (ink perhaps as it came).
@@ -66,7 +66,7 @@ class Inbox:
         self._n_controls = 0  # in the queue
         self.after_ink = False  # whether ink has come since the newest reset
         self._ping_is_free = False  # whether ink has come since the newest ping
-        # The time, as `newest_s`, from which no tokens are owed: read nothing before it.
+        # On the clock of `newest_s`, when all tokens are paid back: nothing is read before.
         self.paid_s = -math.inf
         self._column_size = column_size
         self._limits = limits

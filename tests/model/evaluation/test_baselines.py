@@ -15,10 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 from inkstream.model.evaluation.baselines import (
     Baseline,
     Colour,
-    FoundLine,
     Grey,
     Kind,
     RapidOCR,
+    ReadLine,
     Rendering,
     Tesseract,
     compare,
@@ -45,8 +45,8 @@ class RecordingBaseline:
     def __init__(self) -> None:
         self.calls: list[tuple[int, str, str | None]] = []
 
-    def read_page(self, image: Colour) -> list[FoundLine]:
-        return [FoundLine("a", np.zeros((4, 2)))]
+    def read_page(self, image: Colour) -> list[ReadLine]:
+        return [ReadLine("a", np.zeros((4, 2)))]
 
     def read(self, images: Sequence[Grey], kind: Kind, characters: str | None) -> list[str]:
         self.calls += [(each.shape[0], kind, characters) for each in images]

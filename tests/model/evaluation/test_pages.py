@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.evaluation.baselines import Colour, FoundLine, Grey, Kind, Rendering
+from inkstream.model.evaluation.baselines import Colour, Grey, Kind, ReadLine, Rendering
 from inkstream.model.evaluation.evaluation_set import EvaluationSet
 from inkstream.model.evaluation.pages import (
     cer,
@@ -37,9 +37,9 @@ class Echo:
     def read(self, images: Sequence[Grey], kind: Kind, characters: str | None) -> list[str]:
         raise AssertionError(kind)
 
-    def read_page(self, image: Colour) -> list[FoundLine]:
+    def read_page(self, image: Colour) -> list[ReadLine]:
         assert image.ndim == 3
-        return [FoundLine(text, SQUARE) for text in ("abc", "cab")]
+        return [ReadLine(text, SQUARE) for text in ("abc", "cab")]
 
 
 @pytest.fixture(scope="module")

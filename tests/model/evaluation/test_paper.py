@@ -13,7 +13,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.sources.paper import load_lines
 from inkstream.model.data.split import table_digest
 from inkstream.model.decoding import ngrams
-from inkstream.model.evaluation.baselines import Colour, FoundLine, Grey, Kind, Rendering
+from inkstream.model.evaluation.baselines import Colour, Grey, Kind, ReadLine, Rendering
 from inkstream.model.evaluation.page_reading import overlay
 from inkstream.model.evaluation.paper import (
     accent_figures,
@@ -50,10 +50,10 @@ class Copyist:
         assert (kind, characters) == ("text", None)
         return ["Né à" if image.shape[1] % 2 == 0 else "Mme abc" for image in images]
 
-    def read_page(self, image: Colour) -> list[FoundLine]:
+    def read_page(self, image: Colour) -> list[ReadLine]:
         assert image.shape == (220, WIDTH, 3)
         texts = {60: "abc abc", 120: "cab ca", 180: "bca"}
-        return [FoundLine(text, box(40, y - 30, 360, y)) for y, text in texts.items()]
+        return [ReadLine(text, box(40, y - 30, 360, y)) for y, text in texts.items()]
 
 
 def test_a_line_overlaps_by_its_polygon_or_along_its_baseline() -> None:
@@ -65,7 +65,7 @@ def test_a_line_overlaps_by_its_polygon_or_along_its_baseline() -> None:
         "above the baseline": box(100, 84, 500, 124),
         "elsewhere": box(100, 200, 500, 240),
     }
-    lines = [FoundLine("", corners) for corners in found.values()]
+    lines = [ReadLine("", corners) for corners in found.values()]
     (row,) = overlaps(lines, [written], SHAPE)
     shares = dict(zip(found, row, strict=True))
     assert shares["equal"] == 1
@@ -77,19 +77,19 @@ def test_a_line_overlaps_by_its_polygon_or_along_its_baseline() -> None:
 
 def test_a_box_around_two_lines_is_neither_of_them() -> None:
     written = [line(100, 100, 500, 140, 132), line(100, 160, 500, 200, 192)]
-    rows = overlaps([FoundLine("", box(100, 100, 500, 200))], written, SHAPE)
+    rows = overlaps([ReadLine("", box(100, 100, 500, 200))], written, SHAPE)
     assert max(row[0] for row in rows) < 0.5
     # A word of the neighbour in the box does no harm.
-    rows = overlaps([FoundLine("", box(100, 80, 500, 158))], [written[0]], SHAPE)
+    rows = overlaps([ReadLine("", box(100, 80, 500, 158))], [written[0]], SHAPE)
     shorter = line(400, 120, 500, 160, 150)
-    both = overlaps([FoundLine("", box(100, 80, 500, 158))], [written[0], shorter], SHAPE)
+    both = overlaps([ReadLine("", box(100, 80, 500, 158))], [written[0], shorter], SHAPE)
     assert rows[0][0] == 1
     assert both[0][0] == pytest.approx(0.75, abs=0.01)
 
 
 def test_a_written_line_outside_the_image_is_not_found() -> None:
     written = line(900, 500, 990, 540, baseline=530)
-    assert max(overlaps([FoundLine("", box(100, 100, 500, 200))], [written], SHAPE)[0]) == 0
+    assert max(overlaps([ReadLine("", box(100, 100, 500, 200))], [written], SHAPE)[0]) == 0
 
 
 def test_the_cer_of_a_page_folds_accents_and_leaves_out_what_is_crossed_out(
@@ -100,9 +100,9 @@ def test_the_cer_of_a_page_folds_accents_and_leaves_out_what_is_crossed_out(
     read = read_page(lambda image: Copyist().read_page(np.stack([image] * 3, 2)), page)
     assert (read.label, read.cer) == ("abc abc cab ca bca", 0)
     assert read.hits == {0: 0, 1: 1, 2: 2}
-    accented = read_page(lambda _: [FoundLine("àbc abç cab ca bca", box(0, 0, 9, 9))], page)
+    accented = read_page(lambda _: [ReadLine("àbc abç cab ca bca", box(0, 0, 9, 9))], page)
     assert (accented.cer, accented.hits) == (0, {})
-    struck = read_page(lambda _: [FoundLine("abc abc cab ba ca bca", box(0, 0, 9, 9))], page)
+    struck = read_page(lambda _: [ReadLine("abc abc cab ba ca bca", box(0, 0, 9, 9))], page)
     assert struck.cer == pytest.approx(3 / 18)
 
 
@@ -130,7 +130,7 @@ def test_a_page_is_drawn_with_the_accents_that_were_read(tmp_path: Path) -> None
     page = load_pages(tmp_path).pages[0]
 
     def drawn(text: str) -> bytes:
-        return overlay(read_page(lambda _: [FoundLine(text, box(40, 30, 360, 60))], page)).tobytes()
+        return overlay(read_page(lambda _: [ReadLine(text, box(40, 30, 360, 60))], page)).tobytes()
 
     assert len({drawn(text) for text in "eéèêëß€"}) == 7
 

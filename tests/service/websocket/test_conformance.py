@@ -80,7 +80,7 @@ PONG_A: Final[Answer] = ("pong", "a")
 KOSME: Final = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5"  # "kosme" in Greek
 LARGEST: Final = ping_text("a", MAX_FRAME_BYTES)
 HELLO_FRAME, HALVES = one(TEXT, HELLO), fragments(TEXT, HELLO[:20], HELLO[20:])
-PING_FRAME, PONG_FRAME = one(PING, b"payload"), ("PONG", b"payload")
+PING_FRAME, PONG_ANSWER = one(PING, b"payload"), ("PONG", b"payload")
 
 CASES = [
     *(
@@ -92,8 +92,8 @@ CASES = [
     Case("2.1", (one(PING),), (("PONG", b""),)),
     Case("2.4", (one(PING, b"\xfe" * 125),), (("PONG", b"\xfe" * 125),)),
     fails("2.5", one(PING, b"\xfe" * 126)),
-    Case("2.9", (one(PONG, b"unsolicited"), PING_FRAME), (PONG_FRAME,)),
-    Case("2.11", pieces(PING_FRAME * 10, 1), (PONG_FRAME,) * 10),
+    Case("2.9", (one(PONG, b"unsolicited"), PING_FRAME), (PONG_ANSWER,)),
+    Case("2.11", pieces(PING_FRAME * 10, 1), (PONG_ANSWER,) * 10),
     fails("3.1", frame(HELLO, FIN | RSV3 | TEXT, MASK)),
     fails("3.2", HELLO_FRAME + frame(HELLO, FIN | RSV2 | TEXT, MASK) + PING_FRAME, heard=True),
     fails("3.5", frame(INK, FIN | RSV1 | BINARY, MASK)),
@@ -102,8 +102,8 @@ CASES = [
     *(fails(f"4.2.{kind - 10}", one(kind)) for kind in range(11, 16)),
     fails("5.1", *fragments(PING, b"fragment1", b"fragment2")),
     Case("5.4", HALVES, (HEARD,)),
-    Case("5.7", (HALVES[0], PING_FRAME, HALVES[1]), (PONG_FRAME, HEARD)),
-    Case("5.8", pieces(HALVES[0] + PING_FRAME + HALVES[1], 1), (PONG_FRAME, HEARD)),
+    Case("5.7", (HALVES[0], PING_FRAME, HALVES[1]), (PONG_ANSWER, HEARD)),
+    Case("5.8", pieces(HALVES[0] + PING_FRAME + HALVES[1], 1), (PONG_ANSWER, HEARD)),
     fails("5.9", frame(HELLO, FIN | CONTINUATION, MASK), HELLO_FRAME),
     fails("5.15", *HALVES, frame(HELLO, CONTINUATION, MASK), HELLO_FRAME, heard=True),
     fails("5.18", HALVES[0], HELLO_FRAME),
