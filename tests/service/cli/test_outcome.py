@@ -68,4 +68,5 @@ def test_a_benchmark_that_is_interrupted_says_so_and_stops_its_servers(
         servers = [each for each in children if any("port" in word for word in each.cmdline())]
         assert servers
         assert_interrupted(process, words, "the figures", number)
-        assert not any(server.is_running() for server in servers)
+        _, alive = psutil.wait_procs(servers, timeout=10)
+        assert not alive
