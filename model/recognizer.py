@@ -297,7 +297,7 @@ class Recognizer:
 def load(
     name_or_path: str | Path = "digits",
     threads: int = 1,
-    language: str | Path | None = None,
+    language: str | Path | Sequence[str | Path] | None = None,
     characters: str | None = None,
     **known: Any,
 ) -> Recognizer:
@@ -306,19 +306,22 @@ def load(
     Args:
         name_or_path: of the net.
         threads: that it may use; several lines are then read side by side.
-        language: name or path of a language model, which a net that reads lines then follows.
+        language: that lines are read in, by name, code of ISO 639 or path; of several, listed or
+            with commas between them, each line follows the likeliest one, with "auto" of all.
         characters: only what these spell is answered, by any net; None is every label.
         known: what else is known of the lines that it will read, as of `Hints`: `words` that they
             may well hold, a `lexicon` that they consist of, a `pattern` that they match.
 
     Raises:
         CheckpointError: there is no such net, or it cannot be used.
-        DataError: there is no such language model.
+        DataError: there is no such language.
         InputError: hints came for a classifier, or they or `characters` cannot be used.
     """
-    checkpoint = checkpoints.read(checkpoints.find(name_or_path), threads=threads)
-    model = None if language is None else languages.load(language)
-    return Recognizer(checkpoint, Hints(model, **known), characters, threads)
+    checkpoint = checkpoints.open_model(name_or_path, threads=threads)
+    labels = checkpoint.metadata.config.labels
+    files = [] if language is None else languages.open_all(language, labels)
+    hints = Hints(tuple(file.language for file in files), **known)
+    return Recognizer(checkpoint, hints, characters, threads)
 
 
 def _sizes(config: ModelConfig) -> set[int]:

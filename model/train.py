@@ -181,7 +181,7 @@ class Trainer:
         }
         tqdm.write(f"data {configuration['data']} {configuration['data_digest']}")
         tqdm.write(f"configuration {config.digest}")
-        self.folder = RunFolder(options.run, configuration)
+        self.folder = RunFolder(options.run, configuration, options.name)
         if self.folder.has_state:
             self.load()
 

@@ -70,11 +70,11 @@ class ServerSettings(BaseSettings):
     root_path: str = Field("", pattern=r"^(/[\w.~-]+)*$")
     """Path below which a proxy shows this server; the proxy takes it off."""
     models: Names = ("digits", "lines")
-    """Models to serve, by name or path; the first is the default."""
+    """Models to serve, by name, path or NAME=PATH; the first is the default."""
     weights: Path | None = None
     """Folder in which models are looked up first."""
     languages: Names = (ALL,)
-    """Language models that lines may be read with, by name or path; * for all shipped ones."""
+    """Languages that lines may be read in, by name, code or path; * for all shipped ones."""
     threads: int = Field(1, ge=1, le=64)
     """Threads that one run of a net may use."""
     workers: int = Field(1, ge=1, le=64)

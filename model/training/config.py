@@ -172,3 +172,4 @@ class RunOptions:
     resume: bool = False  # continue the run in the folder
     device: Device = "auto"
     threads: int = 0  # of the processor; 0 leaves the choice to torch
+    name: str | None = None  # of the model; None is that of its task

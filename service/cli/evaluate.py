@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from inkstream.service.cli import LINES, PATH, Command, add_options, outcome
+from inkstream.service.cli import LINES, PATH, SEVERAL, Command, add_options, outcome
 
 if TYPE_CHECKING:
     from inkstream.model.checkpoint import Checkpoint
     from inkstream.model.data.ink_set import InkSet
     from inkstream.model.data.split import Part
-    from inkstream.model.decoding.ngrams import LanguageFile
     from inkstream.model.evaluation.report import Report
 
 REPORTS: Final = Path("runs/evaluate")
@@ -37,6 +36,12 @@ LIMIT: Final = click.option(
 )
 BASELINES: Final = click.option(
     "--baselines", is_flag=True, help="also read with RapidOCR and Tesseract"
+)
+LANGUAGES: Final = click.option(
+    "--language",
+    "languages",
+    multiple=True,
+    help=f"language to read in too: name, code or path, {SEVERAL}; may be repeated",
 )
 ROUGH: Final = click.option(
     "--rough",
@@ -190,21 +195,27 @@ def ink(**options: Any) -> None:
 
 @evaluate.command()
 @ON_UNIPEN
-@click.option("--language", default="english", help="name or path")
+@click.option(
+    "--language",
+    "languages",
+    multiple=True,
+    default=("english",),
+    help=f"name, code or path, {SEVERAL}; of several --language the first is measured in full",
+)
 @LIMIT
 @out_option("language", "folder for JSON and table")
-def language(*, language: str, **options: Any) -> None:
+def language(*, languages: tuple[str, ...], **options: Any) -> None:
     """Errors with a language model and without it, of the same scores.
 
     \b
     Example:
       inkstream evaluate language --part validation --limit 500
+      inkstream evaluate language --language english --language english,german --language auto
     """
-    from inkstream.model.decoding import ngrams
     from inkstream.model.evaluation.language import report
 
-    following = f"inkstream recognize line.png --language {shlex.quote(language)}"
-    _evaluate(report, next_command=following, language=ngrams.load(language), **options)
+    following = f"inkstream recognize line.png --language {shlex.quote(languages[0])}"
+    _evaluate(report, next_command=following, languages=languages, **options)
 
 
 @evaluate.command()
@@ -219,9 +230,7 @@ def language(*, language: str, **options: Any) -> None:
 @click.option(
     "--overlays", type=PATH, help="folder to draw every page of --real in, the worst first"
 )
-@click.option(
-    "--language", help="name or path of a language that the pages of --real are also read in"
-)
+@LANGUAGES
 @click.option(
     "--out",
     type=PATH,
@@ -232,7 +241,7 @@ def pages(
     *,
     real: Path | None,
     overlays: Path | None,
-    language: str | None,
+    languages: tuple[str, ...],
     out: Path | None,
     document: Path | None,
     **options: Any,
@@ -252,7 +261,7 @@ def pages(
     from inkstream.model.evaluation.paper import ruled_report
     from inkstream.model.evaluation.ruled import load_pages
 
-    for option, given in (("--overlays draws", overlays), ("--language reads", language)):
+    for option, given in (("--overlays draws", overlays), ("--language reads", languages)):
         if given and not real:
             raise click.UsageError(f"{option} the pages of --real, which is missing")
     kind = "ruled" if real else "pages"
@@ -260,7 +269,7 @@ def pages(
     options |= {"out": out, "document": document or out / f"{kind}.md"}
     options["next_command"] = "inkstream recognize page.jpg --page"
     if real:
-        options |= {"language": _language_file(language), "overlays": overlays}
+        options |= {"languages": languages, "overlays": overlays}
         _evaluate(ruled_report, load=partial(load_pages, real), **options)
     else:
         _evaluate(report, **options)
@@ -271,9 +280,9 @@ def pages(
 @ON_PART
 @LIMIT
 @BASELINES
-@click.option("--language", help="name or path of a language that the lines are also read in")
+@LANGUAGES
 @out_option("wills", "folder for JSON and table")
-def wills(*, source: Path, language: str | None, **options: Any) -> None:
+def wills(*, source: Path, **options: Any) -> None:
     """Errors of lines cut from real paper: French wills and notaries' registers, German words.
 
     Accents are folded; if the model knows them, errors with accents are measured too.
@@ -288,7 +297,6 @@ def wills(*, source: Path, language: str | None, **options: Any) -> None:
     from inkstream.model.data.sources import paper
     from inkstream.model.evaluation.paper import lines_report
 
-    options["language"] = _language_file(language)
     _evaluate(lines_report, load=partial(paper.load_lines, source), **options)
 
 
@@ -309,13 +317,6 @@ def letters(*, files: tuple[Path, ...], **options: Any) -> None:
     from inkstream.model.evaluation.letters import letters_report
 
     _evaluate(letters_report, load=lambda: [load_letters(path) for path in files], **options)
-
-
-def _language_file(name_or_path: str | None) -> "LanguageFile | None":
-    """Open the language model of `--language`, if that is given."""
-    from inkstream.model.decoding import ngrams
-
-    return ngrams.LanguageFile(ngrams.find(name_or_path), keep=True) if name_or_path else None
 
 
 def _evaluate(

@@ -137,6 +137,7 @@ def lines(**options: Any) -> int:
 
 @train.command()
 @run_options("hand", INK, init="lines")
+@click.option("--name", help="what the model is called, in the folder runs/NAME  [default: lines]")
 def hand(**options: Any) -> int:
     """Adapt a model to one person's handwriting: some minutes, and a hundred words or more.
 
@@ -149,9 +150,12 @@ def hand(**options: Any) -> int:
 
     \b
     Examples:
-      inkstream train hand --data ink.jsonl
-      inkstream serve --models runs/hand
+      inkstream train hand --data ink.jsonl --name anna
+      inkstream serve --models lines,runs/anna
     """
+    source = click.get_current_context().get_parameter_source
+    if options["name"] and source("run") is ParameterSource.DEFAULT:
+        options["run"] = RUNS / options["name"]
     if options["data"] is None and not options["resume"]:
         raise click.UsageError("Missing option '--data'.", click.get_current_context())
     return _train("hand", options)
@@ -252,11 +256,11 @@ def language(
       inkstream train language --text letters.txt --out runs/mine.ngrams
       inkstream recognize line.png --language runs/mine.ngrams
     """
-    from inkstream.model.data.synthesis.word_lists import FURTHER, LANGUAGES, code_of
+    from inkstream.model.data.synthesis.word_lists import NAMES, code_of
     from inkstream.model.training.ngrams import train_language
 
     code = code_of(name)
-    out = out or RUNS / f"{(LANGUAGES | FURTHER)[code]}.ngrams"
+    out = out or RUNS / f"{NAMES[code]}.ngrams"
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
     with outcome(f"the language model {out}") as result:
         code_or_none = None if no_words else code

@@ -176,7 +176,7 @@ class Configure(ClientMessage):
     line_end_columns: Whole = 0
     """How many blank columns after ink end a line; 0 is never."""
     language: StrictStr | None = None
-    """The language of the next lines, one of the `languages` of `ready`; null is none."""
+    """Of the next lines, by name or code (ISO 639), several with commas, or auto; null is none."""
     words: Annotated[tuple[StrictStr, ...], FailFast()] = ()
     """Words that are likely in the next lines: names, terms."""
     context: StrictStr = ""

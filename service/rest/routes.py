@@ -12,6 +12,7 @@ import difflib
 import json
 import secrets
 import time
+from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -50,7 +51,7 @@ from inkstream.service.rest.errors import (
 from inkstream.service.rest.inputs import JSON
 from inkstream.service.rest.recognition import Encoder, recognize, recognize_page
 from inkstream.service.rest.work import FORMS, PageForm, Rendering
-from inkstream.service.service import RunningModel, Service
+from inkstream.service.service import RunningModel, Service, check_repeated
 
 READING: Final = [  # calls that ask the models: they are measured and logged
     f"/v1/{call}"
@@ -113,7 +114,9 @@ class TranscribeParameters(CharactersParameter):
     """The parameters of `/v1/transcribe`."""
 
     language: str | None = Field(
-        None, description="Language to read with, one of the model's languages."
+        None,
+        description="Languages of the model to read in, by name or code (german, de), several with"
+        " commas between them; auto: of all of them the likeliest.",
     )
     words: list[str] = Field(
         [], description="A word that is likely in the text; repeated for each."
@@ -176,6 +179,8 @@ def add_rest(app: FastAPI, service: Service) -> None:
         headers = request.headers
         service.access.check_origin(headers.get("origin"), headers.get("host"))
         service.access.check_key(headers.get("authorization"))
+        names = Counter(name for name, _ in request.query_params.multi_items())
+        check_repeated({name: n for name, n in names.items() if name not in ("words", TRACEPARENT)})
 
     # This one describes the header, which `check_access` reads.
     bearer = HTTPBearer(auto_error=False, description="An API key or a token, where keys are set.")

@@ -34,9 +34,13 @@ ERRORS = [  # `{tmp}` is a folder with one file, `file`
     (
         1,
         "recognize examples/hello.png --model digits --language english",
-        "language came, but only a model that reads lines takes hints",
+        "`language` needs a model that reads lines; this one reads one digit. Use model `lines`.",
     ),
-    (1, "recognize examples/hello.png --language klingon", "no language model klingon"),
+    (
+        1,
+        "recognize examples/hello.png --language klingon",
+        "no language klingon, allowed: a file, danish, dutch",
+    ),
     (1, "recognize examples/hello.png --language pyproject.toml", "is no language model of ours"),
     (2, "stream nosuch.png", "'nosuch.png' does not exist"),
     (2, "stream examples/7.png --pace -1", "--pace"),

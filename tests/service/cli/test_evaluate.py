@@ -57,15 +57,17 @@ def test_evaluating_language_prints_the_figures_with_and_without_it(
     tmp_path: Path, net_of_all_kinds: Path
 ) -> None:
     options = ["--checkpoint", net_of_all_kinds, "--part", "validation", "--limit", 5]
+    options += ["--language", "en", "--language", "auto"]
     written: dict[str, dict[str, dict[str, dict[str, int]]]]
     written, printed = report(tmp_path / "out", "language", *options)  # type: ignore[assignment]
     for kind in ("words", "lines"):
-        for decoding in ("plain", "guided"):
+        for decoding in ("plain", "guided", "auto"):
             assert written[kind][decoding]["all"]["pieces"] > 0
     n_words = written["words"]["plain"]["all"]["pieces"]
     assert written["lexicons"]["5000"]["all"]["pieces"] == n_words
     assert written["dates"]["date"]["pieces"] == written["dates"]["nothing"]["pieces"]
     assert "| without it | with it |" in printed
+    assert "| words with `auto`: CER; exact match | |" in printed
 
 
 @pytest.mark.usefixtures("small_unipen")

@@ -8,6 +8,9 @@ from subprocess import CompletedProcess
 import pytest
 from matplotlib.figure import Figure
 
+from inkstream.model.checkpoint import find
+from inkstream.service.app import create_app
+from inkstream.service.settings import Settings
 from tests.helpers.command_line import run_here
 from tests.helpers.letter_files import write_letters
 from tests.helpers.paper_folder import write_index, write_wills
@@ -118,6 +121,23 @@ def test_a_run_with_sources_resumes_by_its_folder_alone_and_unipen_is_read_once(
     moved = sources.rename(tmp_path / "moved")
     again = ("train", "lines", "--run", another, "--resume", "--sources", moved)
     assert run_here(*again).returncode == 0
+
+
+def test_a_hand_has_a_name_and_is_served_beside_the_common_net(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pieces = [f'{{"strokes": [[[0, 0], [{x}, 9]]], "label": "it"}}' for x in range(300, 340)]
+    Path("hand.jsonl").write_text("\n".join(pieces))
+    options = ["--data", "hand.jsonl", *SMALL_LINES.split()]
+    assert run_here("train", "lines", "--run", "base", *options).returncode == 0
+    hand = ["train", "hand", "--init", "base", *options, "--name"]
+    assert run_here(*hand, "anna").returncode == 0
+    assert find("runs/anna").name == "anna.onnx"
+    settings = Settings.load(models="lines,runs/anna", languages="")
+    assert list(create_app(settings).state.service.models) == ["lines", "anna"]
+    refused = run_here(*hand, "an/na")
+    assert "name is 'an/na', allowed: letters, digits, . - and _" in refused.stderr
 
 
 def test_a_run_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
