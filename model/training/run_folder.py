@@ -209,7 +209,7 @@ def keep_options(config: TrainingConfig, run: RunOptions) -> None:
     """Save the options of a new run; raise `DataError` if the folder holds a run already."""
     if run.resume:
         return
-    if (run.run / STATE).exists():
+    if saved_state(run.run) is not None:
         raise DataError(
             f"{run.run} holds a run already: resume it (--resume) or name another folder (--run)"
         )
