@@ -1,19 +1,25 @@
-"""A scanned or photographed page -> its lines as columns, and where these lie on the page.
+"""A scanned or photographed page -> its lines as columns; and what was read of it, in all formats.
 
 A small net finds the lines (`detector.py`, `lines.py`); each is straightened and gives columns
-(`columns.py`), which are read like those of the image of one line.
+(`columns.py`), which are read like those of the image of one line. `answers.py` and
+`transcription.py` have what was read, with its place on the page.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from inkstream.model.errors import ImageSizeError
 from inkstream.model.pages.columns import PageLine, page_lines
 from inkstream.model.pages.detector import THREADS
 from inkstream.model.preprocess.image import MAX_PIXELS, ImageSource, read_image, upright_size
 
-__all__ = ["Page", "PageLine", "find_page"]
+__all__ = ["Page", "PageLine", "bounded", "find_page"]
+
+MAX_LINES: Final = 256  # of a page: A4 holds 40, or two columns of as many
+MAX_COLUMNS: Final = 3 << 14  # of all lines together: 50 of A4 in very small writing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,3 +45,14 @@ def find_page(
     shares = np.array([width / grey.shape[1], height / grey.shape[0]])
     lines = page_lines(grey, column_height, shares, threads)
     return Page(width, height, lines)
+
+
+def bounded(page: Page) -> Page:
+    """Return a page that does not take too long to read; raise `ImageSizeError` for another one."""
+    n_lines, n_columns = len(page.lines), sum(len(line.columns) for line in page.lines)
+    if n_lines > MAX_LINES:
+        raise ImageSizeError(f"the page has {n_lines} lines, allowed: up to {MAX_LINES}")
+    if n_columns > MAX_COLUMNS:
+        text = f"{n_columns} columns in all lines, allowed: up to {MAX_COLUMNS}"
+        raise ImageSizeError(f"the page has {text}")
+    return page

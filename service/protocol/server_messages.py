@@ -15,8 +15,8 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from inkstream.model.config import Kind
-from inkstream.service.protocol.client_messages import SCHEMA, Id, Message, Results
-from inkstream.service.protocol.descriptions import describe
+from inkstream.model.messages import SCHEMA, Character, Message, Spelling, describe
+from inkstream.service.protocol.client_messages import Id, Results
 from inkstream.service.protocol.errors import MEANINGS, JsonError, described
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
@@ -196,20 +196,6 @@ class Result:
             return self
         stood = before.text[: self.stable - before.stable]
         return replace(self, stable=before.stable, text=stood + self.text)
-
-
-class Character(Message):
-    """A character and how probable it is."""
-
-    char: str
-    p: float
-
-
-class Spelling(Message):
-    """A text and how probable it is."""
-
-    text: str
-    p: float
 
 
 class Span(Message):

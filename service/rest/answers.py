@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import Field, RootModel
 
-from inkstream.service.pages import Letter, Page, Word
+from inkstream.model.pages.answers import Letter, Word
+from inkstream.model.pages.transcription import Page
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.rest.errors import Described
 from inkstream.service.rest.inputs import Input

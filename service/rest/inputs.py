@@ -16,10 +16,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from inkstream.model.config import Kind, ModelConfig
 from inkstream.model.errors import InkSizeError, InputError
-from inkstream.model.pages import Page, find_page
+from inkstream.model.pages import Page, bounded, find_page
 from inkstream.model.preprocess.columns import LINE_SIDE, image_columns, ink_hint, kind_for
 from inkstream.model.preprocess.ink import MAX_LENGTH, stroke_columns
-from inkstream.service.pages import bounded
 from inkstream.service.protocol.columns import json_columns
 from inkstream.service.protocol.errors import (
     InkError,

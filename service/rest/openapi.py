@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, RootModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from inkstream.service import installed_version
+from inkstream.model import installed_version
 from inkstream.service.protocol.errors import MEANINGS
 from inkstream.service.rest.errors import Described, ErrorBody
 

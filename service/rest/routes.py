@@ -28,12 +28,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from inkstream.model import installed_version
 from inkstream.model.config import Kind
 from inkstream.model.errors import InkstreamError
-from inkstream.service import installed_version
+from inkstream.model.pages.answers import PageColumns, columns_of
+from inkstream.model.pages.transcription import Page
 from inkstream.service.observe.logs import get_logger
 from inkstream.service.observe.tracing import TRACEPARENT, trace_of
-from inkstream.service.pages import Page, PageColumns, columns_of
 from inkstream.service.protocol.errors import MEANINGS, StoppingError, ValueRefusedError
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest import openapi

@@ -16,18 +16,21 @@ from pydantic import TypeAdapter
 
 from inkstream.model.errors import InkstreamError
 from inkstream.model.pages import Page
-from inkstream.service import pages
+from inkstream.model.pages.answers import Letter, ReadLine, Word, read_line
+from inkstream.model.pages.formats import alto, hocr, page_xml
+from inkstream.model.pages.transcription import json_of
 from inkstream.service.page_workers.worker import serve
 from inkstream.service.protocol.errors import OverLimitError
 from inkstream.service.rest.inputs import JSON, Input, Task, read
 
-PageForm = Literal["json", "hocr", "alto"]
-Render = Callable[[Page, Iterable[pages.ReadLine]], str]
+PageForm = Literal["json", "hocr", "alto", "pagexml"]
+Render = Callable[[Page, Iterable[ReadLine]], str]
 
 FORMS: Final[Mapping[PageForm, tuple[Render, str]]] = {  # with their media types
-    "json": (pages.json_of, JSON),
-    "hocr": (pages.hocr, "text/vnd.hocr+html; charset=utf-8"),
-    "alto": (pages.alto, "application/xml; charset=utf-8"),
+    "json": (json_of, JSON),
+    "hocr": (hocr, "text/vnd.hocr+html; charset=utf-8"),
+    "alto": (alto, "application/xml; charset=utf-8"),
+    "pagexml": (page_xml, "application/xml; charset=utf-8"),
 }
 
 
@@ -101,9 +104,9 @@ def _outcome(job: Job, body: bytes) -> Outcome:
 
 def _rendered(rendering: Rendering) -> str:
     """Return the answer about a page; its lines are made one by one, for their memory's sake."""
-    readings = TypeAdapter(list[pages.Letter | pages.Word])
+    readings = TypeAdapter(list[Letter | Word])
     lines = (
-        pages.read_line(line, reading.text, readings.validate_json(reading.events))
+        read_line(line, reading.text, readings.validate_json(reading.events))
         for line, reading in zip(rendering.page.lines, rendering.lines, strict=True)
     )
     render, _ = FORMS[rendering.form]

@@ -130,7 +130,7 @@ def test_the_error_of_a_json_body_names_its_first_fault(
     [
         ("curve=maybe", "curve is 'maybe', allowed: true or false"),
         ("page=", "page is '', allowed: true or false"),
-        ("format=pdf", "format is 'pdf', allowed: 'json', 'hocr' or 'alto'"),
+        ("format=pdf", "format is 'pdf', allowed: 'json', 'hocr', 'alto' or 'pagexml'"),
         ("words=two", "`words` needs a model that reads lines; tiny reads one character"),
         ("context=one", "`context` needs a model that reads lines; tiny reads one character"),
         ("pattern=[0-9]", "`pattern` needs a model that reads lines; tiny reads one character"),
