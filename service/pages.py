@@ -16,13 +16,14 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import ImageDraw, ImageFont, ImageOps
 from pydantic import Base64Bytes
 
 from inkstream.model.errors import ImageError
 from inkstream.model.pages import Page as Layout
 from inkstream.model.pages import PageLine
-from inkstream.model.preprocess.image import MAX_PIXELS, upright_size
+from inkstream.model.preprocess.image import DECODING_ERRORS, ImageSource, opened
+from inkstream.model.preprocess.metadata import ORIENTATION
 from inkstream.service import installed_version
 from inkstream.service.protocol import server_messages as events
 from inkstream.service.protocol.client_messages import Message
@@ -373,16 +374,17 @@ def _upright(*boxes: Box) -> dict[str, str]:
     return {name: str(pixels) for name, pixels in sides.items()}
 
 
-def draw(source: Path, page: Page, path: Path) -> None:
+def draw(source: ImageSource, page: Page, path: Path) -> None:
     """Draw boxes around the lines and words of a page, with their text, and write it to `path`.
 
     Raises `ImageError` if the image cannot be read, or `path` names no format of images.
     """
-    width, height = upright_size(source)
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"image is {width} x {height} pixels, {MAX_PIXELS} at most can be drawn")
-    with Image.open(source) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+    opened_image, orientation = opened(source)
+    opened_image.getexif()[ORIENTATION] = orientation  # which was taken out of the file
+    try:
+        image = ImageOps.exif_transpose(opened_image).convert("RGB")
+    except DECODING_ERRORS as error:
+        raise ImageError(f"image is damaged: {error}") from error
     blue, green, red = (37, 99, 235), (5, 150, 105), (220, 38, 38)
     pen = ImageDraw.Draw(image)
     for line in page.lines:

@@ -37,7 +37,7 @@ def page_count(source: PdfSource) -> int:
     """Return how many pages a PDF has; raise `ImageError` if it has none or cannot be read."""
     with _opened(source) as pdf:
         if not len(pdf):
-            raise ImageError("the PDF has no pages, expected at least one")
+            raise ImageError("the PDF is damaged, or has no pages")
         return len(pdf)
 
 
@@ -71,7 +71,9 @@ def _opened(source: PdfSource) -> Iterator["PdfDocument"]:
             with PdfDocument(source) as pdf:
                 yield pdf
         except PdfiumError as error:
-            if "password" in str(error):
+            content = source if isinstance(source, bytes) else Path(source).read_bytes()
+            # PDFium's own reason may be that of the file before.
+            if "password" in str(error) and b"/Encrypt" in content:
                 text = "the PDF is encrypted, expected one that opens without a password"
                 raise ImageError(text) from error
-            raise ImageError(f"the PDF is damaged, or has no pages: {error}") from error
+            raise ImageError("the PDF is damaged, or has no pages") from error

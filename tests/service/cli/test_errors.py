@@ -28,7 +28,7 @@ ERRORS = [  # `{tmp}` is a folder with one file, `file`
     (2, "recognize examples --page --ray", "add --page, and --jsonl or --parquet"),
     (2, "recognize examples --ray --jsonl x", "add --page, and --jsonl or --parquet"),
     (2, "recognize examples --page --parquet x", "--parquet needs --ray"),
-    (2, "recognize examples/7.png examples/8.png --page --alto", "take one image, 2 came"),
+    (2, "recognize examples/7.png examples/8.png --page --alto", "take one page, 2 came"),
     *((1, f"recognize examples/1.png --model {name}", name) for name in ("nosuch", "nosuch.onnx")),
     (1, "recognize examples/1.png --model pyproject.toml", "pyproject"),
     (
