@@ -33,6 +33,7 @@ from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.errors import InputError
 from inkstream.model.files import write_whole
 from inkstream.model.preprocess.columns import image_columns, ink_hint
+from inkstream.model.preprocess.documents import pages_of
 from inkstream.model.preprocess.image import ImageSource
 from inkstream.model.preprocess.ink import stroke_columns, taken_by
 from inkstream.model.runtime import Runtime
@@ -245,9 +246,9 @@ class Recognizer:
             lines.append(answers.read_line(line, answer.text, readings))
         return transcription(page, lines)
 
-    def read_document(self, source: str | Path | bytes) -> Iterator["Page"]:
-        """Yield the pages of a document as they are read; raises as `read_page` does."""
-        yield self.read_page(source)
+    def read_document(self, source: ImageSource) -> Iterator["Page"]:
+        """Yield the pages of a PDF, TIFF or other file as they are read; raise as `read_page`."""
+        return map(self.read_page, pages_of(source))
 
     def read_ink(self, strokes: Sequence[ArrayLike], height: float | None = None) -> Recognition:
         """Read whole strokes of a pen, each [n, 2], x to the right and y downwards.

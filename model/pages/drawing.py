@@ -7,21 +7,23 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from inkstream.model.errors import ImageError
 from inkstream.model.pages.transcription import Page
-from inkstream.model.preprocess.image import MAX_PIXELS, upright_size
+from inkstream.model.preprocess.image import DECODING_ERRORS, ImageSource, opened
+from inkstream.model.preprocess.metadata import ORIENTATION
 
 FONT: Final = Path(__file__).parent / "DejaVuSans.ttf"  # Latin, Greek and Cyrillic: see README.md
 
 
-def upright_image(source: Path) -> Image.Image:
+def upright_image(source: ImageSource) -> Image.Image:
     """Return an image in colours and upright; raise `ImageError` if it cannot be read."""
-    width, height = upright_size(source)
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"image is {width} x {height} pixels, {MAX_PIXELS} at most can be drawn")
-    with Image.open(source) as opened:
-        return ImageOps.exif_transpose(opened).convert("RGB")
+    image, orientation = opened(source)
+    image.getexif()[ORIENTATION] = orientation  # which was taken out of the file
+    try:
+        return ImageOps.exif_transpose(image).convert("RGB")
+    except DECODING_ERRORS as error:
+        raise ImageError(f"image is damaged: {error}") from error
 
 
-def draw(source: Path, page: Page, path: Path) -> None:
+def draw(source: ImageSource, page: Page, path: Path) -> None:
     """Draw boxes around the lines and words of a page, with their text, and write it to `path`.
 
     Raises `ImageError` if the image cannot be read, or `path` names no format of images.

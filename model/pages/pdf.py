@@ -3,7 +3,6 @@
 import ctypes
 import io
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from pypdfium2 import raw
 
 from inkstream.model.pages.drawing import FONT, upright_image
 from inkstream.model.pages.transcription import Page
+from inkstream.model.preprocess.image import ImageSource
 
 LONG_SIDE: Final = 842.0  # points of a page's longer side: that of A4
 EM: Final = 1000  # units that the font is measured in
@@ -38,7 +38,7 @@ class SearchablePdf:
             True,
         )
 
-    def add(self, source: Path, page: Page) -> None:
+    def add(self, source: ImageSource, page: Page) -> None:
         """Add a page that was read; raise `ImageError` if its image cannot be read."""
         scale = LONG_SIDE / max(page.width, page.height)  # points for a pixel
         width, height = page.width * scale, page.height * scale

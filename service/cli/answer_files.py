@@ -10,6 +10,7 @@ from inkstream.model.errors import ConfigError
 from inkstream.model.files import write_whole
 from inkstream.model.pages.transcription import Page
 from inkstream.model.recognizer import Recognition
+from inkstream.service.cli.files import document
 
 if TYPE_CHECKING:
     from inkstream.model.pages.pdf import SearchablePdf
@@ -43,8 +44,8 @@ class AnswerFiles:
                 if (target := self._target(path, form)).resolve() in sources:
                     raise ConfigError(f"{target} is read and cannot be written: try another --out")
 
-    def add(self, path: Path, answer: "Answer") -> None:
-        """Write what was read of a file, or of a page or a piece of it."""
+    def add(self, path: Path, index: int, answer: "Answer") -> None:
+        """Write what was read of a file, or of the page or the piece of it with that index."""
         if path != self._path:
             self.close()
             self._path = path
@@ -55,7 +56,7 @@ class AnswerFiles:
             if form == "text":
                 self._texts.append(answer.result.text + "\n")
             elif form == "pdf":
-                self._add_to_pdf(path, answer.result)
+                self._add_to_pdf(path, index, answer.result)
             else:
                 target = self._target(path, form, piece)
                 name = os.path.relpath(path, target.parent)
@@ -69,12 +70,12 @@ class AnswerFiles:
             self._pdf.save(self._target(self._path, "pdf"))
         self._texts, self._pdf = [], None
 
-    def _add_to_pdf(self, path: Path, page: Page | Recognition) -> None:
+    def _add_to_pdf(self, path: Path, index: int, page: Page | Recognition) -> None:
         from inkstream.model.pages.pdf import SearchablePdf
 
         assert isinstance(page, Page)
         self._pdf = self._pdf or SearchablePdf()
-        self._pdf.add(path, page)
+        self._pdf.add(document(path).page(index), page)
 
     def _target(self, path: Path, form: str, piece: str = "") -> Path:
         stem = self._stems[path]

@@ -30,10 +30,19 @@ from inkstream.model.pages import drawing
 from inkstream.model.pages.answers import reading_of
 from inkstream.model.pages.transcription import Page
 from inkstream.model.preprocess.columns import SHIPPED, kind_for
+from inkstream.model.preprocess.image import ImageSource
 from inkstream.model.recognizer import Recognition, Recognizer, load
 from inkstream.service.cli import complain
 from inkstream.service.cli.answer_files import AnswerFiles
-from inkstream.service.cli.files import Piece, holds_ink, pieces
+from inkstream.service.cli.files import (
+    DOCUMENT_SUFFIXES,
+    STANDARD_INPUT,
+    Piece,
+    document,
+    holds_ink,
+    images,
+    pieces,
+)
 from inkstream.service.protocol.errors import UnreadableError
 
 Fields = dict[str, Any]  # of one image or piece of ink, as JSON has them
@@ -134,27 +143,30 @@ class Reader:
 
     def model_for(self, path: Path) -> Recognizer:
         """Return the model that reads a file; raise an `InkstreamError` if it cannot be loaded."""
-        name = self.model or SHIPPED[kind_for(None if holds_ink(path) else path)]
+        name = self.model or SHIPPED[kind_for(None if holds_ink(path) else first_image(path))]
         return model_of(name, **self.arguments)
 
-    def read(self, path: Path, known: Container[str] = ()) -> Iterator[Answer]:
-        """Yield the answer, or the error, of an image or of each piece of ink.
+    def read(
+        self, path: Path, known: Container[str] = (), page_index: int | None = None
+    ) -> Iterator[Answer]:
+        """Yield the answer, or the error, of each page of an image or of each piece of ink.
 
-        Pieces whose names are `known` are left out.
+        Those whose names are `known` are left out. With `page_index` only that page is read.
         """
         model = self.model_for(path)
         is_ink = holds_ink(path) and not self.page
-        for name, piece in pieces(path) if is_ink else [(str(path), path)]:
+        for name, part in pieces(path) if is_ink else images(path, page_index):
             if name in known:
                 continue
             result: Recognition | Page | InkstreamError
             try:
-                if isinstance(piece, InkstreamError):
-                    raise piece
-                if isinstance(piece, Piece):
-                    result = model.read_ink(piece.strokes, piece.height)
+                if isinstance(part, InkstreamError):
+                    raise part
+                if isinstance(part, Piece):
+                    result = model.read_ink(part.strokes, part.height)
                 else:
-                    result = model.read_page(path) if self.page else model.recognize(path)
+                    image = part()
+                    result = model.read_page(image) if self.page else model.recognize(image)
             except InkstreamError as error:
                 result = error
             except Exception as error:  # Whatever it is, the other files are read all the same.
@@ -174,6 +186,14 @@ def keep_memory() -> None:
         MALLOPT(trim_threshold, 256 << 20)  # free bytes that are given back to the system
 
 
+def first_image(path: Path) -> ImageSource:
+    """Return the first page of a file, or of one that cannot be read its path."""
+    try:
+        return document(path).page(0)
+    except InkstreamError:
+        return path
+
+
 def read(
     paths: Sequence[Path],
     reader: Reader,
@@ -182,6 +202,7 @@ def read(
     show: Path | None = None,
 ) -> bool:
     """Write the answers to `files`, or to standard output; return whether all could be read.
+
 
     The form on standard output is text, json or csv, or of a page also hocr, alto or pagexml. What
     cannot be read is named on standard error, and in JSON there has an object with its `error` too.
@@ -199,8 +220,8 @@ def read(
     hidden = len(paths) < 2 or is_shown or not sys.stderr.isatty()
     n_answers = n_errors = 0
     with click.progressbar(paths, label="reading", file=sys.stderr, hidden=hidden) as bar:
-        for number, path in enumerate(bar):
-            for answer in reader.read(path):
+        for path in bar:
+            for index, answer in enumerate(reader.read(path)):
                 n_answers += 1
                 result = answer.result
                 if isinstance(result, InkstreamError):
@@ -211,13 +232,14 @@ def read(
                 elif isinstance(result, Recognition) and result.hint and form != "json":
                     complain(f"{answer.name}: {result.hint}")
                 if files is not None:
-                    files.add(path, answer)
+                    files.add(path, index, answer)
                 else:
-                    if reader.page and form == "text" and len(paths) > 1:  # as `head` names files
-                        click.echo("\n" * (number > 0) + f"==> {path} <==")
+                    is_one = len(paths) == 1 and document(path).count == 1
+                    if reader.page and form == "text" and not is_one:  # as `head` names files
+                        click.echo("\n" * (n_answers > 1) + f"==> {answer.name} <==")
                     click.echo(answer.text(form))
                 if show is not None and isinstance(result, Page):
-                    drawing.draw(path, result, show)
+                    drawing.draw(document(path).page(index), result, show)
     if files is not None:
         files.close()
     if n_errors and n_answers > 1:
@@ -316,18 +338,33 @@ def read_into(
         known[name].add(name)
         known[name.rpartition(":")[0]].add(name)
     unread = [path for path in paths if str(path) not in known[str(path)]]
-    n_processes = 1 if len(unread) == 1 else processes or os.cpu_count() or 1
-    return add_all(rows, _rows_of_files(unread, reader, known, n_processes), len(unread))
+    portions = [portion for path in unread for portion in _portions(path, known[str(path)])]
+    is_one = len(portions) == 1 or unread == [STANDARD_INPUT]  # which this process alone can read
+    n_processes = 1 if is_one else processes or os.cpu_count() or 1
+    return add_all(rows, _rows_of_all(portions, reader, known, n_processes), len(portions))
 
 
-def _rows_of_files(
-    paths: Sequence[Path], reader: Reader, known: Mapping[str, Set[str]], n_processes: int
+Portion = tuple[Path, int | None]  # a file, or the index of a page of one
+
+
+def _portions(path: Path, known: Set[str]) -> list[Portion]:
+    """Return what is read of a file at a time: of a document each page whose name is not known."""
+    if path.suffix.lower() not in DOCUMENT_SUFFIXES:
+        return [(path, None)]
+    names = [name for name, _ in images(path)]
+    if names == [str(path)]:
+        return [(path, None)]
+    return [(path, index) for index, name in enumerate(names) if name not in known]
+
+
+def _rows_of_all(
+    portions: Sequence[Portion], reader: Reader, known: Mapping[str, Set[str]], n_processes: int
 ) -> Iterator[list[Fields]]:
-    """Yield the rows of each file, as files are finished."""
+    """Yield the rows of each portion, as portions are finished."""
     if n_processes == 1:
         keep_memory()
-        for path in paths:
-            yield _rows_of_file(path, reader, known[str(path)])
+        for portion in portions:
+            yield _rows_of(portion, reader, known[str(portion[0])])
         return
     # Spawned, not forked: the runtime's threads do not survive a fork.
     pool = ProcessPoolExecutor(n_processes, get_context("spawn"), keep_memory)
@@ -337,7 +374,10 @@ def _rows_of_files(
         # that, and so leave it to the command.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            futures = [pool.submit(_rows_of_file, path, reader, known[str(path)]) for path in paths]
+            futures = [
+                pool.submit(_rows_of, portion, reader, known[str(portion[0])])
+                for portion in portions
+            ]
         except (OSError, ValueError) as error:
             # A process was killed, and the pool closed while another one began.
             raise BrokenProcessPool from error
@@ -360,5 +400,6 @@ def _rows_of_files(
         pool.shutdown(cancel_futures=True)
 
 
-def _rows_of_file(path: Path, reader: Reader, known: Set[str]) -> list[Fields]:
-    return [answer.fields for answer in reader.read(path, known)]
+def _rows_of(portion: Portion, reader: Reader, known: Set[str]) -> list[Fields]:
+    path, page_index = portion
+    return [answer.fields for answer in reader.read(path, known, page_index)]

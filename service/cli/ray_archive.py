@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -32,18 +33,19 @@ class PageReader:
         keep_memory()
         self._reader = reader
 
-    def __call__(self, row: dict[str, str]) -> dict[str, str]:
-        """Return the row of a file, as JSON."""
-        name = row["name"]
+    def __call__(self, item: dict[str, str]) -> list[dict[str, str]]:
+        """Return the row of each page of a file, as JSON, and an empty one."""
+        name, known = item["name"], json.loads(item["known"])
         with tempfile.TemporaryDirectory() as scratch:
             try:
-                path = local_file(row["uri"], Path(scratch))
+                path = local_file(item["uri"], Path(scratch))
             except OSError as error:  # of an object store
-                fields = _error(name, f"cannot be read: {error}")
+                rows = [json_line(_error(name, f"cannot be read: {error}"))]
             else:
-                (answer,) = self._reader.read(path)
-                fields = answer.fields | {"image": name}
-        return {"row": json_line(fields)}
+                start = len(str(path))  # of a page's number in its name
+                answers = self._reader.read(path, {f"{path}{page}" for page in known})
+                rows = [json_line(a.fields | {"image": name + a.name[start:]}) for a in answers]
+        return [{"name": name, "row": row} for row in (*rows, "")]
 
 
 def local_file(uri: str, scratch: Path) -> Path:
@@ -90,7 +92,15 @@ def read_by_ray(
     """
     reader.model_for(Path(next(iter(uris))))  # here, so that a missing model is one error
     known = rows.known()
-    unread = [{"name": name, "uri": uri} for name, uri in uris.items() if name not in known]
+    pages: dict[str, list[str]] = defaultdict(list)  # that are known, by the name of the file
+    for name in known:
+        file_name, colon, number = name.rpartition(":")
+        pages[file_name].append(colon + number)
+    unread = [
+        {"name": name, "uri": uri, "known": json.dumps(pages[name])}
+        for name, uri in uris.items()
+        if name not in known
+    ]
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False)
     context = ray.data.DataContext.get_current()
@@ -108,7 +118,7 @@ def _read(
     # Ray Data keeps a record of each file that it is given.
     for start in range(0, len(items), 4096):
         part = items[start : start + 4096]
-        rows = ray.data.from_items([*part], override_num_blocks=len(part)).map(
+        rows = ray.data.from_items([*part], override_num_blocks=len(part)).flat_map(
             PageReader,
             fn_constructor_args=(reader,),
             num_cpus=1,
@@ -119,9 +129,10 @@ def _read(
         )
         missing = {item["name"] for item in part}
         for row in rows.iter_rows():
-            fields: Fields = json.loads(row["row"])
-            missing.discard(fields["image"])
-            yield [fields]
+            if row["row"]:
+                yield [json.loads(row["row"])]
+            else:
+                missing.discard(row["name"])
         for name in sorted(missing):
             yield [_error(name, "the process that read it died, perhaps for want of memory")]
 

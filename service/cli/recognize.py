@@ -63,11 +63,12 @@ def recognize(
     """Read images of one digit, one line of writing or one page each, here, without a server.
 
     IMAGE is a file, a folder (all images, and without --page all ink, in it and below that are not
-    hidden), or a quoted pattern. Ink is read too: each line of a .jsonl file with strokes, and each
-    labelled group of an .inkml file, or where none is labelled, each group, and the traces outside
-    of any as one. A file that cannot be read is named on standard error, and with --json or
-    --jsonl has an object with its `error`; the others are read all the same, and the exit code is
-    1.
+    hidden), a quoted pattern, or - for standard input. Each page of a PDF, and each image of a
+    TIFF, GIF or WebP that holds several, is read: as scan.pdf:1, scan.pdf:2 and so on. Ink is read
+    too: each line of a .jsonl file with strokes, and each labelled group of an .inkml file, or
+    where none is labelled, each group, and the traces outside of any as one. A file that cannot be
+    read is named on standard error, and with --json or --jsonl has an object with its `error`; the
+    others are read all the same, and the exit code is 1.
 
     Without --model, ink, pages, and images at least twice as wide as high are read by the model
     lines, other images by digits; with --language, --words, --lexicon or --pattern all are read by
@@ -98,6 +99,8 @@ def recognize(
       inkstream recognize page.jpg --page --alto > page.xml
       inkstream recognize scans/ --page --out texts
       inkstream recognize scans/ --page --out books --pdf --alto
+      inkstream recognize scan.pdf --page
+      curl -s https://example.org/page.jpg | inkstream recognize - --page
       inkstream recognize scans/ --page --jsonl scans.jsonl
       inkstream recognize s3://archive/scans --page --ray --parquet scans
       inkstream recognize scans/ --csv > scans.csv
@@ -129,16 +132,21 @@ def recognize(
     use_one_thread()
     from inkstream.service.cli import offline
     from inkstream.service.cli.answer_files import AnswerFiles
-    from inkstream.service.cli.files import IMAGE_SUFFIXES, SUFFIXES, expand
+    from inkstream.service.cli.files import IMAGE_SUFFIXES, STANDARD_INPUT, SUFFIXES, expand
+    from inkstream.service.cli.files import images as images_of
 
     objects = [image for image in images if by_ray and "://" in image]
     named = [image for image in images if image not in objects]
     paths, missing = expand(named, IMAGE_SUFFIXES if page else SUFFIXES, jsonl)
     if not paths and not objects:
         raise click.BadParameter(missing[0], param_hint="IMAGE")
-    if len(paths) > 1 and of_pages and (show or not out):
-        option = "--show" if show else f"{of_pages[0]} without --out"
-        raise click.UsageError(f"{option} takes one image, {len(paths)} came")
+    if len(paths) > 1 and STANDARD_INPUT in paths:
+        raise click.UsageError("-, standard input, is read alone: name no other file beside it")
+    if of_pages and (show or not out):
+        n_pages = sum(1 for path in paths for _ in images_of(path))
+        if n_pages > 1:
+            option = "--show" if show else f"{of_pages[0]} without --out"
+            raise click.UsageError(f"{option} takes one page, {n_pages} came")
     for text in missing:
         complain(text)
     arguments = load_arguments(**hints)

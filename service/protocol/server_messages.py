@@ -103,8 +103,8 @@ class Limits(BaseModel):
     """For how long a snapshot can be resumed."""
     max_body_bytes: Count = 16 * 1024 * 1024
     """Bytes of one REST request's body; JSON has at most 2097152."""
-    max_image_pixels: Count = 16_000_000
-    """Pixels of one image, by its header."""
+    max_image_pixels: Count = 1 << 27
+    """Pixels of one image, by its header; fewer of a format that takes more than 4 bytes each."""
 
     def of_columns(self, column_height: int) -> Self:
         """Return the limits of a model: a message has no more columns than fit into it as JSON."""

@@ -120,6 +120,7 @@ _IMAGE: Final = {
         "schema": {"type": "object", "required": ["file"], "properties": {"file": BINARY["schema"]}}
     },
     "application/octet-stream": BINARY,
+    "application/pdf": BINARY,
     "image/*": BINARY,
 }
 _JSON: Final = {
@@ -176,7 +177,7 @@ def call(
 
 def page_call(path: str, answer: Any, **media: Any) -> Extra:
     """Return a call with an image of a page; `media` as for `call`."""
-    return call(path, answer, "An image of a page of writing.", _IMAGE, **media)
+    return call(path, answer, "An image of a page of writing, or a PDF.", _IMAGE, **media)
 
 
 def plain_call(tag: str) -> Extra:

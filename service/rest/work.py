@@ -21,7 +21,7 @@ from inkstream.model.pages.formats import alto, hocr, page_xml
 from inkstream.model.pages.transcription import json_of
 from inkstream.service.page_workers.worker import serve
 from inkstream.service.protocol.errors import OverLimitError
-from inkstream.service.rest.inputs import JSON, Input, Task, read
+from inkstream.service.rest.inputs import JSON, Input, Task, find_lines, read, read_pages
 
 PageForm = Literal["json", "hocr", "alto", "pagexml"]
 Render = Callable[[Page, Iterable[ReadLine]], str]
@@ -65,6 +65,7 @@ class Outcome:
 
     input: Input | None = None
     page: Page | None = None
+    n_pages: int | None = None  # of the document of that page, or of the one that is refused
     text: str | None = None  # of a rendering
     refusal: tuple[str, str] | None = None  # code and message of an error
     failure: str | None = None  # traceback of a failure that no error of ours names
@@ -98,8 +99,14 @@ def _outcome(job: Job, body: bytes) -> Outcome:
     if job.rendering is not None:
         return Outcome(text=_rendered(job.rendering))
     assert job.task is not None
-    content = read(job.task, body)
-    return Outcome(page=content) if isinstance(content, Page) else Outcome(input=content)
+    if not job.task.is_page:
+        return Outcome(input=read(job.task, body))
+    pages = read_pages(job.task, body)
+    n_pages = pages.count if pages.is_document else None
+    try:
+        return Outcome(page=find_lines(job.task, pages), n_pages=n_pages)
+    except InkstreamError as error:
+        return Outcome(refusal=(error.code, str(error)), n_pages=n_pages)
 
 
 def _rendered(rendering: Rendering) -> str:

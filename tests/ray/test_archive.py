@@ -15,11 +15,11 @@ from tests.helpers.command_line import ROOT
 class Fatal(offline.Reader):
     """A reader whose process dies at a file of that name."""
 
-    def read(self, path, known=()):  # type: ignore[no-untyped-def]
+    def read(self, path, known=(), page_index=None):  # type: ignore[no-untyped-def]
         """Read a file, or die."""
         if path.name == "fatal.png":
             os._exit(1)
-        return super().read(path, known)
+        return super().read(path, known, page_index)
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +117,10 @@ def test_a_reader_returns_the_row_of_the_command(folder: Path) -> None:
 
     read = PageReader(READER)
     for path in sorted(folder.iterdir()):
-        row = read({"name": str(path), "uri": str(path)})
+        row, end = read({"name": str(path), "uri": str(path), "known": "[]"})
         (answer,) = READER.read(path)
         assert json.loads(row["row"]) == answer.fields
-    missing = read({"name": "file:///no/such.png", "uri": "file:///no/such.png"})
-    assert "cannot be read" in json.loads(missing["row"])["error"]
+        assert end == {"name": str(path), "row": ""}
+    missing = "file:///no/such.png"
+    row, _ = read({"name": missing, "uri": missing, "known": "[]"})
+    assert "cannot be read" in json.loads(row["row"])["error"]

@@ -31,12 +31,8 @@ ERRORS = [  # `{tmp}` is a folder with one file, `file`
     (2, "recognize examples --page --pdf", "--pdf needs --out"),
     (2, "recognize examples --csv --out x", "--csv is one table"),
     (2, "recognize examples --pagexml --out x", "--pagexml is for pages: add --page"),
-    (
-        2,
-        "recognize examples/7.png examples/8.png --page --show x --out y",
-        "takes one image, 2 came",
-    ),
-    (2, "recognize examples/7.png examples/8.png --page --alto", "takes one image, 2 came"),
+    (2, "recognize examples/7.png examples/8.png --page --show x --out y", "takes one page, 2"),
+    (2, "recognize examples/7.png examples/8.png --page --alto", "takes one page, 2 came"),
     *((1, f"recognize examples/1.png --model {name}", name) for name in ("nosuch", "nosuch.onnx")),
     (1, "recognize examples/1.png --model pyproject.toml", "pyproject"),
     (
