@@ -3,6 +3,7 @@
 import ctypes
 import io
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
