@@ -39,7 +39,7 @@ _HOMES: Final = {  # of the names that do not come from `model.recognizer`
 def __getattr__(name: str) -> Any:
     """Import a name on first use: a client needs no ONNX Runtime."""
     if name == "__version__":
-        return importlib.import_module("inkstream.service").installed_version()
+        return importlib.import_module("inkstream.model").installed_version()
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = _HOMES.get(name, "model.recognizer")

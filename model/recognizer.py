@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -33,9 +33,13 @@ from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.errors import InputError
 from inkstream.model.files import write_whole
 from inkstream.model.preprocess.columns import image_columns, ink_hint
+from inkstream.model.preprocess.documents import pages_of
 from inkstream.model.preprocess.image import ImageSource
 from inkstream.model.preprocess.ink import stroke_columns, taken_by
 from inkstream.model.runtime import Runtime
+
+if TYPE_CHECKING:
+    from inkstream.model.pages.transcription import Page
 
 _MAGIC: Final = b"inkstream state 5"  # first line of a state's file
 _SAVED: Final = tuple[bytes, int, str, dict[str, Any]]  # what follows in it: see `State`
@@ -217,6 +221,34 @@ class Recognizer:
         """
         columns, hint = image_columns(image, self._runtime.config)
         return dataclasses.replace(self.read(columns), hint=hint)
+
+    def read_page(self, image: ImageSource) -> "Page":
+        """Read the image of a page of many lines; see `recognize` for what an image may be.
+
+        Raises `ImageError` if it cannot be read or has too many lines, and `InputError` if the net
+        is a classifier. A page without writing has no lines.
+        """
+        # These take 0.2 s, which programs that read no pages do not wait for.
+        from inkstream.model.pages import answers, bounded, find_page  # noqa: PLC0415
+        from inkstream.model.pages.transcription import transcription  # noqa: PLC0415
+
+        if self.metadata.config.kind == "classifier":
+            raise InputError(
+                f"the model {self.metadata.name!r} reads one character, and a page needs one that"
+                " reads lines, such as 'lines'"
+            )
+        page = bounded(find_page(image, self.column_height, threads=self.threads))
+        read = self.read_all([line.columns for line in page.lines]) if page.lines else []
+        lines = []
+        for line, answer in zip(page.lines, read, strict=True):
+            events: list[Event] = [*answer.letters, *answer.words]
+            readings = map(answers.reading_of, events)
+            lines.append(answers.read_line(line, answer.text, readings))
+        return transcription(page, lines)
+
+    def read_document(self, source: ImageSource) -> Iterator["Page"]:
+        """Yield the pages of a PDF, TIFF or other file as they are read; raise as `read_page`."""
+        return map(self.read_page, pages_of(source))
 
     def read_ink(self, strokes: Sequence[ArrayLike], height: float | None = None) -> Recognition:
         """Read whole strokes of a pen, each [n, 2], x to the right and y downwards.

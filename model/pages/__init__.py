@@ -1,15 +1,18 @@
-"""A scanned or photographed page -> its lines as columns, and where these lie on the page.
+"""A scanned or photographed page -> its lines as columns; and what was read of it, in all formats.
 
 A small net finds the lines (`detector.py`, `lines.py`); each is straightened and gives columns
-(`columns.py`), which are read like those of the image of one line.
+(`columns.py`), which are read like those of the image of one line. `answers.py` and
+`transcription.py` have what was read, with its place on the page.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from inkstream.model.errors import ImageSizeError
 from inkstream.model.pages.columns import (
     MAP_PIXELS,
     Grey,
@@ -24,7 +27,10 @@ from inkstream.model.pages.detector import THREADS
 from inkstream.model.pages.lines import marked_lines
 from inkstream.model.preprocess.image import MAX_PIXELS, ImageSource, read_image, upright_size
 
-__all__ = ["Page", "PageLine", "cut_lines", "find_page", "page_columns"]
+__all__ = ["Page", "PageLine", "bounded", "cut_lines", "find_page", "page_columns"]
+
+MAX_LINES: Final = 256  # of a page: A4 holds 40, or two columns of as many
+MAX_COLUMNS: Final = 3 << 14  # of all lines together: 50 of A4 in very small writing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,3 +79,14 @@ def cut_lines(image: ImageSource, outlines: Sequence[Points] | None = None) -> l
 def _read_page(image: ImageSource, max_pixels: int) -> Grey:
     """Return grey pixels; larger images are reduced: 1 << 22 are A4 at 170 dots an inch."""
     return read_image(image, max_pixels, max_side=1 << 13, max_kept=1 << 22)
+
+
+def bounded(page: Page) -> Page:
+    """Return a page that does not take too long to read; raise `ImageSizeError` for another one."""
+    n_lines, n_columns = len(page.lines), sum(len(line.columns) for line in page.lines)
+    if n_lines > MAX_LINES:
+        raise ImageSizeError(f"the page has {n_lines} lines, allowed: up to {MAX_LINES}")
+    if n_columns > MAX_COLUMNS:
+        text = f"{n_columns} columns in all lines, allowed: up to {MAX_COLUMNS}"
+        raise ImageSizeError(f"the page has {text}")
+    return page

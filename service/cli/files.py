@@ -1,15 +1,18 @@
-"""The files that a command is given, and the pieces of ink in them.
+"""The files that a command is given, the pages of images and the pieces of ink in them.
 
 Each line of a `.jsonl` file, packed (`.jsonl.xz`) or not, is a piece,
 `{"strokes": [[[x, y], ...], ...]}` with an optional `height`; so is each group of an `.inkml` file,
-as `inkml.read` finds them.
+as `inkml.read` finds them. The file `-` is standard input, whose kind its content shows.
 """
 
 import glob
+import io
 import json
 import lzma
-from collections.abc import Iterable, Iterator, Sequence, Set
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +20,18 @@ from numpy.typing import ArrayLike
 
 from inkstream.model.data.sources import ink_files, inkml
 from inkstream.model.errors import DataError, InkstreamError
+from inkstream.model.preprocess.documents import Pages, pages_of
+from inkstream.model.preprocess.image import ImageSource
 from inkstream.service.protocol.strokes import json_strokes
 
-IMAGE_SUFFIXES: Final = frozenset(
-    {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+DOCUMENT_SUFFIXES: Final = frozenset(  # of files that may have several pages
+    {".pdf", ".tif", ".tiff", ".gif", ".webp", ".avif", ".heic", ".heif"}
+)
+IMAGE_SUFFIXES: Final = DOCUMENT_SUFFIXES.union(
+    {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".jp2", ".j2k"}
 )
 SUFFIXES: Final = IMAGE_SUFFIXES.union(ink_files.SUFFIXES)
+STANDARD_INPUT: Final = Path("-")
 
 
 def expand(
@@ -46,6 +55,8 @@ def expand(
 
 def _named(argument: str, suffixes: Set[str]) -> list[Path]:
     path = Path(argument)
+    if path == STANDARD_INPUT:
+        return [path]
     if path.is_dir():
         return ink_files.files_of(path, suffixes)
     if path.exists():
@@ -54,9 +65,40 @@ def _named(argument: str, suffixes: Set[str]) -> list[Path]:
     return sorted(match for match in matches if not match.is_dir())
 
 
+@cache
+def standard_input() -> bytes:
+    """Return all of standard input, which can be read once."""
+    return sys.stdin.buffer.read()
+
+
 def holds_ink(path: Path) -> bool:
-    """Return whether a file holds strokes of a pen, by its name."""
+    """Return whether a file holds strokes of a pen, by its name; standard input by its content."""
+    if path == STANDARD_INPUT:
+        return standard_input().lstrip().startswith((b"{", b"<"))
     return path.name.lower().endswith(ink_files.SUFFIXES)
+
+
+@lru_cache(maxsize=1)  # of a long document each page is asked for
+def document(path: Path) -> Pages:
+    """Return the pages of a file; raise `ImageError` as `pages_of` does."""
+    return pages_of(standard_input() if path == STANDARD_INPUT else path)
+
+
+def images(
+    path: Path, page_index: int | None = None
+) -> Iterator[tuple[str, Callable[[], ImageSource] | InkstreamError]]:
+    """Yield a name for each page of a file and what makes its image, or the error in its place.
+
+    With `page_index`, from 0, only that page is yielded.
+    """
+    try:
+        pages = document(path)
+    except InkstreamError as error:
+        yield str(path), error
+        return
+    for index in range(pages.count) if page_index is None else [page_index]:
+        name = f"{path}:{index + 1}" if pages.is_document else str(path)
+        yield name, partial(pages.page, index)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,12 +113,14 @@ def pieces(path: Path) -> Iterator[tuple[str, Piece | InkstreamError]]:
     """Yield a name and a piece for each piece of a file, or the error in its place."""
     is_empty = True
     try:
-        if path.suffix.lower() == ".inkml":
-            for group in inkml.read(path.read_bytes()):
+        is_here = path == STANDARD_INPUT
+        if path.suffix.lower() == ".inkml" or (is_here and standard_input().lstrip()[:1] == b"<"):
+            for group in inkml.read(standard_input() if is_here else path.read_bytes()):
                 is_empty = False
                 yield f"{path}:{group.line}", Piece(group.strokes, None)
         else:
-            with ink_files.opened(path) as file:
+            lines = io.BytesIO(standard_input()) if is_here else ink_files.opened(path)
+            with lines as file:
                 for number, line in enumerate(file, 1):
                     if line.strip():
                         is_empty = False
