@@ -15,6 +15,7 @@ from inkstream.model.data.sources import ink_files, unipen
 from inkstream.model.data.sources.letters import SingleLetters, load_letters
 from inkstream.model.data.sources.paper import PaperLines, load_lines
 from inkstream.model.errors import DataError
+from inkstream.model.preprocess.ink_pieces import SUFFIXES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +79,7 @@ def load_ink(source: Path | None) -> LineData:
     except DataError as error:
         if source is None or not source.is_dir():
             raise
-        raise DataError(f"{error}, and no {' or '.join(ink_files.SUFFIXES)} file") from error
+        raise DataError(f"{error}, and no {' or '.join(SUFFIXES)} file") from error
     parts = split.parts(ink)
     return LineData("UNIPEN train_r01_v07", ink, parts["train"], parts["validation"], WESTERN)
 

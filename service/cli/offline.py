@@ -28,10 +28,10 @@ from inkstream.model.decoding.base import Event
 from inkstream.model.errors import InkstreamError
 from inkstream.model.pages import find_page
 from inkstream.model.preprocess.columns import SHIPPED, kind_for
+from inkstream.model.preprocess.ink_pieces import InkPiece, holds_ink, named_pieces
 from inkstream.model.recognizer import Recognition, Recognizer, load
 from inkstream.service import pages
 from inkstream.service.cli import complain
-from inkstream.service.cli.files import Piece, holds_ink, pieces
 from inkstream.service.protocol.errors import UnreadableError
 from inkstream.service.session import message_of
 
@@ -62,18 +62,7 @@ class Answer:
             return {"image": self.name, "error": str(result), "code": result.code}
         if isinstance(result, pages.Page):
             return {"image": self.name, **result.model_dump(mode="json")}
-        fields: Fields = {"image": self.name}
-        if self.kind == "classifier":
-            fields["label"] = result.label
-            fields["probabilities"] = {
-                label: round(p, pages.DECIMALS) for label, p in result.probabilities.items()
-            }
-        else:
-            fields["text"] = result.text
-            for name, events in (("letters", result.letters), ("words", result.words)):
-                fields[name] = [_reading(event).model_dump(mode="json") for event in events]
-        fields["columns"] = result.columns
-        return fields | ({"hint": result.hint} if result.hint else {})
+        return {"image": self.name, **result.to_dict()}
 
     def text(self, form: str) -> str:
         """Return the answer, which is no error unless the form is JSON, in a form of `read`."""
@@ -102,7 +91,7 @@ class Answer:
         pairs = [
             f"{letter.char} (or {letter.alternatives[0][0]})"
             for letter in result.letters
-            if letter.confidence < 0.8 and letter.alternatives
+            if letter.is_uncertain
         ]
         more = ", ..." if len(pairs) > 3 else ""
         return f"uncertain: {', '.join(pairs[:3])}{more}" if pairs else ""
@@ -147,14 +136,14 @@ class Reader:
         """
         model = self.model_for(path)
         is_ink = holds_ink(path) and not self.page
-        for name, piece in pieces(path) if is_ink else [(str(path), path)]:
+        for name, piece in named_pieces(path) if is_ink else [(str(path), path)]:
             if name in known:
                 continue
             result: Recognition | pages.Page | InkstreamError
             try:
                 if isinstance(piece, InkstreamError):
                     raise piece
-                if isinstance(piece, Piece):
+                if isinstance(piece, InkPiece):
                     result = model.read_ink(piece.strokes, piece.height)
                 else:
                     result = read_page(path, model) if self.page else model.recognize(path)
