@@ -17,8 +17,9 @@ from inkstream.model.data.sources import ink_files, line_images, unipen
 from inkstream.model.data.sources.letters import SingleLetters, load_letters
 from inkstream.model.data.sources.paper import PaperLines, load_lines
 from inkstream.model.errors import DataError
+from inkstream.model.preprocess import ink_pieces
 
-SUFFIXES: Final = (*ink_files.SUFFIXES, *line_images.SUFFIXES)  # of a user's labelled data
+SUFFIXES: Final = (*ink_pieces.SUFFIXES, *line_images.SUFFIXES)  # of a user's labelled data
 
 
 @dataclass(frozen=True, slots=True, eq=False)

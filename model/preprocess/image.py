@@ -195,6 +195,9 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
             "expected [h, w] of numbers, or [h, w, 3 or 4] of uint8"
         )
     low, high = array.min(), array.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        fault = high if np.isfinite(low) else low
+        raise ImageError(f"array holds {fault}, expected finite numbers")
     if array.dtype.kind in "bf" and low >= 0 and high <= 1:
         return Image.fromarray(np.rint(array * np.float32(255)).astype(np.uint8))
     if array.dtype.kind in "ui" and low >= 0 and high <= 255:

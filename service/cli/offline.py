@@ -27,17 +27,16 @@ from inkstream.model.config import Kind
 from inkstream.model.errors import InkstreamError
 from inkstream.model.messages import DECIMALS
 from inkstream.model.pages import drawing
-from inkstream.model.pages.answers import reading_of
 from inkstream.model.pages.transcription import Page
 from inkstream.model.preprocess.columns import SHIPPED, kind_for
 from inkstream.model.preprocess.image import ImageSource
+from inkstream.model.preprocess.ink_pieces import InkPiece
 from inkstream.model.recognizer import Recognition, Recognizer, load
 from inkstream.service.cli import complain
 from inkstream.service.cli.answer_files import AnswerFiles
 from inkstream.service.cli.files import (
     DOCUMENT_SUFFIXES,
     STANDARD_INPUT,
-    Piece,
     document,
     holds_ink,
     images,
@@ -69,18 +68,7 @@ class Answer:
             return {"image": self.name, "error": str(result), "code": result.code}
         if isinstance(result, Page):
             return {"image": self.name, **result.model_dump(mode="json")}
-        fields: Fields = {"image": self.name}
-        if self.kind == "classifier":
-            fields["label"] = result.label
-            fields["probabilities"] = {
-                label: round(p, DECIMALS) for label, p in result.probabilities.items()
-            }
-        else:
-            fields["text"] = result.text
-            for name, events in (("letters", result.letters), ("words", result.words)):
-                fields[name] = [reading_of(event).model_dump(mode="json") for event in events]
-        fields["columns"] = result.columns
-        return fields | ({"hint": result.hint} if result.hint else {})
+        return {"image": self.name, **result.to_dict()}
 
     def text(self, form: str, name: str | None = None) -> str:
         """Return the answer, which is no error unless the form is JSON, in a form of `read`.
@@ -112,7 +100,7 @@ class Answer:
         pairs = [
             f"{letter.char} (or {letter.alternatives[0][0]})"
             for letter in result.letters
-            if letter.confidence < 0.8 and letter.alternatives
+            if letter.is_uncertain
         ]
         more = ", ..." if len(pairs) > 3 else ""
         return f"uncertain: {', '.join(pairs[:3])}{more}" if pairs else ""
@@ -162,7 +150,7 @@ class Reader:
             try:
                 if isinstance(part, InkstreamError):
                     raise part
-                if isinstance(part, Piece):
+                if isinstance(part, InkPiece):
                     result = model.read_ink(part.strokes, part.height)
                 else:
                     image = part()

@@ -21,13 +21,13 @@ from rapidfuzz.distance import Levenshtein
 
 from inkstream.model.data.images import SUFFIXES as IMAGE_SUFFIXES
 from inkstream.model.data.sources import ink_files
-from inkstream.model.data.sources.inkml import Element, parse
 from inkstream.model.data.sources.paper import PaperLines, PaperSource, decoded, read_file, spelt
 from inkstream.model.data.split import part_of_lines
 from inkstream.model.errors import DataError, ImageError
 from inkstream.model.pages import cut_lines, page_columns
 from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.preprocess.image import Grey, upright_size
+from inkstream.model.preprocess.inkml import Element, parse
 from inkstream.model.recognizer import load
 
 Points = NDArray[np.float64]  # [n, 2], x right, y down

@@ -187,7 +187,7 @@ def test_each_piece_of_ink_in_a_folder_is_read_once(
     output = lines(out)
     assert output.keys() == {"a.png", "b.png", "ink.jsonl:1", "ink.jsonl:2", "ink.jsonl:3"}
     assert output["ink.jsonl:1"]["text"] == load(tiny_lines.path).read_ink([stroke]).text
-    assert output["ink.jsonl:2"]["code"] == "bad_ink"
+    assert output["ink.jsonl:2"]["code"] == "bad_data"
     out.write_text(out.read_text().replace('"columns": ', '"kept": true, "columns": '))
     ink.write_text(f"{piece}\n{piece}\n{piece}\n")
     assert read_into(out, paths, tiny_lines)

@@ -100,7 +100,7 @@ STROKES = [
     ('[{"points":[[1,2]]}]', "stroke 0 is an object, expected an array of points"),
     ("[[7]]", "point 0 of stroke 0 is 7, expected [x, y], two finite numbers"),
     ("[[[1,2]],[[1,2],[1]]]", "point 1 of stroke 1 is [1], expected"),
-    ("[[[1,2,3]]]", "point 0 of stroke 0 is [1, 2, 3]"),
+    ("[[[1,2,3],[1]]]", "point 1 of stroke 0 is [1]"),
     ("[[[1,NaN]]]", "point 0 of stroke 0 is [1, NaN]"),
     ("[[[1,1e400]]]", "point 0 of stroke 0 is [1, Infinity]"),
     ('[[[1,"2"]]]', 'point 0 of stroke 0 is [1, "2"]'),
