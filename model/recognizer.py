@@ -49,6 +49,7 @@ from inkstream.model.preprocess.inputs import ImageInput, Input, Stroke, image_o
 from inkstream.model.runtime import Runtime
 
 if TYPE_CHECKING:
+    from inkstream.model.pages import Page as Layout
     from inkstream.model.pages.transcription import Page
 
 _MAGIC: Final = b"inkstream state 5"  # first line of a state's file
@@ -314,7 +315,12 @@ class Recognizer:
         is a classifier. A page without writing has no lines.
         """
         # These take 0.2 s, which programs that read no pages do not wait for.
-        from inkstream.model.pages import answers, bounded, find_page  # noqa: PLC0415
+        from inkstream.model.pages import (  # noqa: PLC0415
+            UPRIGHT_CONFIDENCE,
+            answers,
+            bounded,
+            find_page,
+        )
         from inkstream.model.pages.transcription import transcription  # noqa: PLC0415
 
         if self.metadata.config.kind == "classifier":
@@ -322,13 +328,22 @@ class Recognizer:
                 f"the model {self.metadata.name!r} reads one character, and a page needs one that"
                 " reads lines, such as 'lines'"
             )
+
+        def read(page: "Layout") -> tuple[list[Recognition], float]:
+            found = self.read_all([line.columns for line in page.lines]) if page.lines else []
+            letters = [letter.confidence for line in found for letter in line.letters]
+            return found, sum(letters) / max(1, len(letters))
+
         page = bounded(find_page(image_of(image), self.column_height, threads=self.threads))
-        read = self.read_all([line.columns for line in page.lines]) if page.lines else []
+        readings, confidence = read(page)
+        if confidence < UPRIGHT_CONFIDENCE and read(page.upside_down().sample())[1] > confidence:
+            page = page.upside_down()
+            readings, _ = read(page)
         lines = []
-        for line, answer in zip(page.lines, read, strict=True):
+        for line, answer in zip(page.lines, readings, strict=True):
             events: list[Event] = [*answer.letters, *answer.words]
-            readings = map(answers.reading_of, events)
-            lines.append(answers.read_line(line, answer.text, readings))
+            letters_and_words = map(answers.reading_of, events)
+            lines.append(answers.read_line(line, answer.text, letters_and_words))
         return transcription(page, lines)
 
     def read_document(self, source: ImageInput) -> Iterator["Page"]:

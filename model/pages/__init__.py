@@ -7,7 +7,7 @@ A small net finds the lines (`detector.py`, `lines.py`); each is straightened an
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,11 +24,22 @@ from inkstream.model.pages.columns import (
     page_lines,
 )
 from inkstream.model.pages.detector import THREADS
-from inkstream.model.pages.lines import marked_lines
+from inkstream.model.pages.lines import marked_lines, runs_down
 from inkstream.model.preprocess.image import MAX_PIXELS, ImageSource, read_image, upright_size
 
-__all__ = ["Page", "PageLine", "bounded", "cut_lines", "find_page", "page_columns"]
+__all__ = [
+    "UPRIGHT_CONFIDENCE",
+    "Page",
+    "PageLine",
+    "bounded",
+    "cut_lines",
+    "find_page",
+    "page_columns",
+]
 
+# The letters of 25 validation pages on ruled paper have a mean confidence of 0.74 and more upright,
+# of 0.70 and less upside down.
+UPRIGHT_CONFIDENCE: Final = 0.78
 MAX_LINES: Final = 256  # of a page: A4 holds 40, or two columns of as many
 MAX_COLUMNS: Final = 3 << 14  # of all lines together: 50 of A4 in very small writing
 
@@ -40,6 +51,17 @@ class Page:
     width: int  # pixels of the image, upright
     height: int
     lines: Sequence[PageLine]  # as they are read
+    turned: int = 0  # degrees, clockwise, by which the image was turned for its writing to stand
+
+    def upside_down(self) -> "Page":
+        """Return the page turned by half."""
+        last = max((line.block for line in self.lines), default=0)
+        lines = [line.upside_down(last - line.block) for line in reversed(self.lines)]
+        return replace(self, lines=lines, turned=(self.turned + 180) % 360)
+
+    def sample(self) -> "Page":
+        """Return the page with few of its lines, which show whether it is upright."""
+        return replace(self, lines=self.lines[:: 1 + len(self.lines) // 6])
 
 
 def find_page(
@@ -47,14 +69,19 @@ def find_page(
 ) -> Page:
     """Return the lines of a page, dark on light or light on dark, which may be none.
 
-    They come as they are read: block after block, each from the top down. The net that finds them
-    uses so many `threads`. For `max_pixels` and errors see `read_image`.
+    They come as they are read: block after block, each from the top down. Where lines run down the
+    image, it is turned by 270 degrees; only reading tells whether it is upside down. The net that
+    finds them uses so many `threads`. For `max_pixels` and errors see `read_image`.
     """
     grey = _read_page(image, max_pixels)
     width, height = upright_size(image, max_pixels)
     shares = np.array([width / grey.shape[1], height / grey.shape[0]])
-    lines = page_lines(grey, column_height, shares, threads)
-    return Page(width, height, lines)
+    found = found_layout(grey, threads)
+    if not runs_down(found[0]):
+        return Page(width, height, page_lines(grey, found, column_height, shares))
+    grey = np.ascontiguousarray(np.rot90(grey))  # against the clock
+    lines = page_lines(grey, found_layout(grey, threads), column_height, shares[::-1])
+    return Page(width, height, [line.turned_back(width) for line in lines], turned=270)
 
 
 def cut_lines(image: ImageSource, outlines: Sequence[Points] | None = None) -> list[Grey | None]:

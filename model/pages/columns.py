@@ -54,6 +54,18 @@ class PageLine:
         end = max(start + 1, min(end, len(self.columns)))
         return np.stack([self.upper[start], self.upper[end], self.lower[end], self.lower[start]])
 
+    def upside_down(self, block: int) -> "PageLine":
+        """Return the line as the page turned by half has it, where its block has that number."""
+        columns = np.ascontiguousarray(self.columns[::-1, ::-1])
+        return PageLine(columns, self.lower[::-1], self.upper[::-1], block)
+
+    def turned_back(self, width: int) -> "PageLine":
+        """Return the line where it was before the image, so wide, was turned against the clock."""
+        upper, lower = (
+            np.stack([width - edge[:, 1], edge[:, 0]], 1) for edge in (self.upper, self.lower)
+        )
+        return replace(self, upper=upper, lower=lower)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Strip:
@@ -71,12 +83,14 @@ class Strip:
         return self.grey[top:bottom, left:right]
 
 
-def page_lines(grey: Grey, column_height: int, scale: Points, threads: int) -> list[PageLine]:
-    """Return all lines of a page's image [h, w], as they are read.
+def page_lines(
+    grey: Grey, found: tuple[TextMap, Layout, float], column_height: int, scale: Points
+) -> list[PageLine]:
+    """Return all lines of a page's image [h, w] that `found_layout` found, as they are read.
 
     `scale` [2] is pixels of the whole image, in which they are placed, for each of `grey`.
     """
-    text, layout, map_scale = found_layout(grey, threads)
+    text, layout, map_scale = found
     image_scale = scale * np.array(grey.shape[::-1]) / np.array(text.shape[::-1])
     lines = []
     for line, strip in framed_strips(grey, text, layout, map_scale):

@@ -165,6 +165,14 @@ def _skew(text: TextMap) -> float:
     return skew if abs(skew) <= math.pi / 4 else 0.0
 
 
+def runs_down(text: TextMap) -> bool:
+    """Tell whether the lines of a text map [h, w] run down it, not across."""
+    if min(text.shape) < 2:
+        return False
+    down, across = np.gradient(text.astype(np.float32))
+    return bool(np.sum(across * across) > 1.5 * np.sum(down * down))
+
+
 def _pixels(upright: Image.Image) -> list[Points]:
     """Return the pixels of each part, each [n, 2]: connected, sure enough, and of one line.
 

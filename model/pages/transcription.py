@@ -21,6 +21,8 @@ class Page(Message):
     """Pixels of the image, upright."""
     height: int
     """Pixels of the image, upright."""
+    turned: int = 0
+    """Degrees, clockwise: the turn after which the writing stands upright. Boxes are not turned."""
     lines: tuple[ReadLine, ...]
     """In the order in which they are read."""
 
@@ -59,7 +61,9 @@ class Page(Message):
 def transcription(page: Layout, lines: Sequence[ReadLine]) -> Page:
     """Return a page whose lines were read."""
     text = _text((line.block, line.text) for line in lines)
-    return Page(text=text, width=page.width, height=page.height, lines=tuple(lines))
+    return Page(
+        text=text, width=page.width, height=page.height, turned=page.turned, lines=tuple(lines)
+    )
 
 
 def _text(lines: Iterable[tuple[int, str]]) -> str:
@@ -74,5 +78,5 @@ def json_of(page: Layout, lines: Iterable[ReadLine]) -> str:
     for line in lines:
         texts.append((line.block, line.text))
         parts.append(line.model_dump_json())
-    empty = Page(text=_text(texts), width=page.width, height=page.height, lines=())
+    empty = transcription(page, ()).model_copy(update={"text": _text(texts)})
     return empty.model_dump_json().removesuffix("]}") + ",".join(parts) + "]}"

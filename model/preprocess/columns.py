@@ -6,10 +6,7 @@ find the paper, take what differs from it as ink, fit the ink into a box of 20 p
 into the rows, without the dark borders and the rule that a scanner or printer adds. Training,
 `recognize` and the REST endpoint share this code.
 
-A line that is read as a digit gets a confident digit and no error. So where no model is named, ink,
-pages and wide images go to a transcriber and other images to a classifier; and where an image looks
-like something else than it was read as, the answer says so. The command line, the library and REST
-follow this one rule.
+Where an image looks like something else than it was read as, the answer says so.
 """
 
 import math
@@ -29,7 +26,6 @@ from inkstream.model.preprocess.image import (
     Grey,
     ImageSource,
     read_image,
-    upright_size,
 )
 
 Ink = NDArray[np.float32]  # [h, w], 0 = paper
@@ -55,13 +51,12 @@ SHIPPED: Final[dict[Kind, str]] = {"classifier": "digits", "transcriber": "lines
 # or rule may be a letter's stem or bar.
 WIDE: Final = 2.0
 
+LEAST_PAGE_SIDE: Final = 64  # pixels: what is narrower or lower shows no three lines
 LOOKS_LIKE_LINE: Final = (
     "this looks like a line of writing, and a classifier reads one character:"
-    " try a transcriber, such as the model lines"
+    " try a model that reads lines, such as lines"
 )
-LOOKS_LIKE_PAGE: Final = (
-    "this looks like a page of several lines: try /v1/page, or --page on the command line"
-)
+LOOKS_LIKE_PAGE: Final = "this looks like a page of several lines: have it read as a page"
 
 
 def to_columns(ink: Grey) -> NDArray[np.uint8]:
@@ -136,21 +131,6 @@ def _paper_along(grey: Grey) -> Ink:
     return np.interp(np.arange(width), middles, tones).astype(np.float32)[None]
 
 
-def kind_for(image: ImageSource | None, max_pixels: int = MAX_PIXELS) -> Kind:
-    """Return the kind of model that reads an image, or ink where `image` is None.
-
-    Only the image's size is looked at; what is no image, or has more than `max_pixels`, gets
-    "classifier", whose reading of it raises the error that explains it.
-    """
-    if image is None:
-        return "transcriber"
-    try:
-        width, height = upright_size(image, max_pixels)
-    except ImageError:
-        return "classifier"
-    return "transcriber" if width >= WIDE * height else "classifier"
-
-
 def image_columns(
     image: ImageSource, config: ModelConfig, max_pixels: int = MAX_PIXELS
 ) -> tuple[NDArray[np.uint8], str | None]:
@@ -169,13 +149,19 @@ def image_hint(grey: Grey, kind: Kind) -> str | None:
 
     A transcriber reads single characters too, so a small image is no reason for a hint.
     """
-    height, width = grey.shape
-    # What is narrower or lower than 64 pixels shows no three lines. Of MNIST's digits none crosses
-    # more than 2.9 strokes and a single line has about 1.5; of 181 scanned pages of handwriting
-    # less than twice as wide as high none has less than 5.8.
-    if min(height, width) >= 64 and _strokes_crossed(grey) >= 3.5:
+    if looks_like_page(grey):
         return LOOKS_LIKE_PAGE
+    height, width = grey.shape
     return LOOKS_LIKE_LINE if kind == "classifier" and width >= WIDE * height else None
+
+
+def looks_like_page(grey: Grey) -> bool:
+    """Tell whether the writing on an image [h, w] is as dense as that of many lines.
+
+    Of MNIST's digits none crosses more than 2.9 strokes and a single line has about 1.5; of 181
+    scanned pages of handwriting less than twice as wide as high none has less than 5.8.
+    """
+    return min(grey.shape) >= LEAST_PAGE_SIDE and _strokes_crossed(grey) >= 3.5
 
 
 def _strokes_crossed(grey: Grey) -> float:
@@ -213,7 +199,7 @@ def _ink(grey: Grey) -> tuple[Ink, float]:
     darker = float(np.maximum(-difference - threshold, 0).sum())
     lighter = float(np.maximum(difference - threshold, 0).sum())
     if not darker and not lighter:
-        raise ImageError("the image is blank: nothing on it stands out from the paper")
+        raise ImageError("no writing found: nothing on the image stands out from the paper")
     ink = -difference if darker >= lighter else difference
     ink[ink < NOISE_FACTOR * noise] = 0
     return np.maximum(ink, 0), threshold

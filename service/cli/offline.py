@@ -27,8 +27,9 @@ from inkstream.model.config import Kind
 from inkstream.model.errors import InkstreamError
 from inkstream.model.messages import DECIMALS
 from inkstream.model.pages import drawing
+from inkstream.model.pages.content import Content, content_of, kind_for
 from inkstream.model.pages.transcription import Page
-from inkstream.model.preprocess.columns import SHIPPED, kind_for
+from inkstream.model.preprocess.columns import SHIPPED
 from inkstream.model.preprocess.image import ImageSource
 from inkstream.model.preprocess.ink_pieces import InkPiece
 from inkstream.model.recognizer import Recognition, Recognizer, load
@@ -78,8 +79,11 @@ class Answer:
         result = self.result
         if form == "json":
             return json_line(self.fields)
+        assert not isinstance(result, InkstreamError)
+        if form == "csv":
+            return _row(self.name, result.text, _rounded(result.confidence))
         if isinstance(result, Page):
-            if form == "csv":
+            if form == "csv of lines":
                 return "\n".join(
                     _row(self.name, line.block, number, line.text, _rounded(line.confidence))
                     for number, line in enumerate(result.lines)
@@ -88,9 +92,6 @@ class Answer:
                 return result.text
             to_xml = {"hocr": result.to_hocr, "alto": result.to_alto, "pagexml": result.to_page_xml}
             return to_xml[form](self.name if name is None else name)
-        assert isinstance(result, Recognition)
-        if form == "csv":
-            return _row(self.name, result.text, _rounded(result.confidence))
         return f"{self.name}  {result.text}  {self._certainty(result)}".rstrip()
 
     def _certainty(self, result: Recognition) -> str:
@@ -127,12 +128,21 @@ class Reader:
 
     model: str | None  # name or path of the model for all files; None takes what suits each
     arguments: Mapping[str, Any]  # of `load`
-    page: bool  # whether each image is a page
+    page: bool | None  # whether each image is a page; if None, what it shows
 
-    def model_for(self, path: Path) -> Recognizer:
-        """Return the model that reads a file; raise an `InkstreamError` if it cannot be loaded."""
-        name = self.model or SHIPPED[kind_for(None if holds_ink(path) else first_image(path))]
-        return model_of(name, **self.arguments)
+    def model_for(self, content: Content) -> Recognizer:
+        """Return the model that reads such an image; raise an `InkstreamError` if there is none."""
+        return model_of(self.model or SHIPPED[kind_for(content)], **self.arguments)
+
+    def check(self) -> None:
+        """Load the model that is named, so that a missing one is one error, not one a file."""
+        self.model_for("line")
+
+    def content_of(self, image: ImageSource) -> Content:
+        """Return as what an image is read."""
+        if self.page is not None:
+            return "page" if self.page else "line"
+        return content_of(image)
 
     def read(
         self, path: Path, known: Container[str] = (), page_index: int | None = None
@@ -141,25 +151,36 @@ class Reader:
 
         Those whose names are `known` are left out. With `page_index` only that page is read.
         """
-        model = self.model_for(path)
         is_ink = holds_ink(path) and not self.page
         for name, part in pieces(path) if is_ink else images(path, page_index):
             if name in known:
                 continue
-            result: Recognition | Page | InkstreamError
             try:
-                if isinstance(part, InkstreamError):
-                    raise part
-                if isinstance(part, InkPiece):
-                    result = model.read_ink(part.strokes, part.height)
-                else:
-                    image = part()
-                    result = model.read_page(image) if self.page else model.recognize(image)
+                given = part() if callable(part) else part
             except InkstreamError as error:
-                result = error
-            except Exception as error:  # Whatever it is, the other files are read all the same.
-                result = UnreadableError(f"reading it failed: {type(error).__name__}: {error}")
-            yield Answer(name, model.metadata.config.kind, result)
+                given = error
+            if isinstance(given, InkstreamError):
+                yield Answer(name, "transcriber", given)
+                continue
+            content = "line" if isinstance(given, InkPiece) else self.content_of(given)
+            model = self.model_for(content)
+            yield Answer(name, model.metadata.config.kind, self._result(model, given, content))
+
+    def _result(
+        self, model: Recognizer, given: ImageSource | InkPiece, content: Content
+    ) -> Recognition | Page | InkstreamError:
+        """Return what a model reads, or the error."""
+        try:
+            if isinstance(given, InkPiece):
+                return model.read_ink(given.strokes, given.height)
+            reads_lines = model.metadata.config.kind == "transcriber"
+            if content == "page" and (reads_lines or self.page):
+                return model.read_page(given)
+            return model.recognize(given)
+        except InkstreamError as error:
+            return error
+        except Exception as error:  # Whatever it is, the other files are read all the same.
+            return UnreadableError(f"reading it failed: {type(error).__name__}: {error}")
 
 
 def keep_memory() -> None:
@@ -191,18 +212,15 @@ def read(
 ) -> bool:
     """Write the answers to `files`, or to standard output; return whether all could be read.
 
-
     The form on standard output is text, json or csv, or of a page also hocr, alto or pagexml. What
     cannot be read is named on standard error, and in JSON there has an object with its `error` too.
     The last page with its boxes and text is drawn into `show`.
     """
     keep_memory()
-    # Models that are missing are one error here, not one for each file.
-    kinds = {reader.model_for(path).metadata.config.kind for path in paths}
+    reader.check()
     if form == "csv" and files is None:
-        columns = ["block", "line"] if reader.page else []
-        columns += ["label" if kinds == {"classifier"} else "text", "probability"]
-        click.echo(_row("image", *columns))
+        click.echo(_csv_header(paths, reader))
+        form = "csv of lines" if reader.page else form
     # A bar helps where the answers go elsewhere; in a terminal they are the progress.
     is_shown = files is None and sys.stdout.isatty()
     hidden = len(paths) < 2 or is_shown or not sys.stderr.isatty()
@@ -217,13 +235,13 @@ def read(
                     complain(f"{answer.name}: {result}")
                     if form != "json" or files is not None:
                         continue
-                elif isinstance(result, Recognition) and result.hint and form != "json":
-                    complain(f"{answer.name}: {result.hint}")
+                elif form != "json" and (note := _note(result)):
+                    complain(f"{answer.name}: {note}")
                 if files is not None:
                     files.add(path, index, answer)
                 else:
-                    is_one = len(paths) == 1 and document(path).count == 1
-                    if reader.page and form == "text" and not is_one:  # as `head` names files
+                    is_text = form == "text" and isinstance(result, Page)
+                    if is_text and (len(paths) > 1 or document(path).count > 1):  # as `head` does
                         click.echo("\n" * (n_answers > 1) + f"==> {answer.name} <==")
                     click.echo(answer.text(form))
                 if show is not None and isinstance(result, Page):
@@ -233,6 +251,22 @@ def read(
     if n_errors and n_answers > 1:
         complain(f"{n_errors} of {n_answers} could not be read")
     return not n_errors
+
+
+def _note(result: Recognition | Page) -> str | None:
+    """Return what is to be said of an answer beside it."""
+    if isinstance(result, Page):
+        return None if result.lines else "no writing found"
+    return result.hint
+
+
+def _csv_header(paths: Sequence[Path], reader: Reader) -> str:
+    contents = {
+        "line" if holds_ink(path) else reader.content_of(first_image(path)) for path in paths
+    }
+    kinds = {reader.model_for(content).metadata.config.kind for content in contents}
+    columns = ["block", "line"] if reader.page else []
+    return _row("image", *columns, "label" if kinds == {"classifier"} else "text", "probability")
 
 
 class Rows(Protocol):
@@ -319,8 +353,7 @@ def read_into(
     What has a row is not read again, unless it was an error. None is a process for each core.
     Raises `InkstreamError` if a model is missing, or the file of the rows holds something else.
     """
-    for path in paths:
-        reader.model_for(path)  # here, so that a missing model is one error
+    reader.check()
     known: dict[str, set[str]] = defaultdict(set)  # images, and pieces of ink by their file
     for name in rows.known():
         known[name].add(name)

@@ -90,7 +90,7 @@ def read_by_ray(
     are at most so many `readers`, or None for each core that the cluster has free. Raises
     `InkstreamError` if a model is missing, or `rows` are something else.
     """
-    reader.model_for(Path(next(iter(uris))))  # here, so that a missing model is one error
+    reader.check()
     known = rows.known()
     pages: dict[str, list[str]] = defaultdict(list)  # that are known, by the name of the file
     for name in known:

@@ -24,7 +24,7 @@ from inkstream.service.cli import (
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--model", help="name or path of a model  [default: by the file, see above]")
 @add_options(HINTS)
-@click.option("--page", is_flag=True, help="each image is a page of many lines")
+@click.option("--page/--line", default=None, help="each image is a page of many lines, or a line")
 @click.option("--text", "forms", flag_value="text", multiple=True, help="text, the default")
 @click.option("--json", "forms", flag_value="json", multiple=True, help="one JSON object a line")
 @click.option(
@@ -50,7 +50,7 @@ def recognize(
     *,
     images: tuple[str, ...],
     model: str | None,
-    page: bool,
+    page: bool | None,
     forms: tuple[str, ...],
     out: Path | None,
     show: Path | None,
@@ -70,9 +70,9 @@ def recognize(
     read is named on standard error, and with --json or --jsonl has an object with its `error`; the
     others are read all the same, and the exit code is 1.
 
-    Without --model, ink, pages, and images at least twice as wide as high are read by the model
-    lines, other images by digits; with --language, --words, --lexicon or --pattern all are read by
-    lines.
+    What an image shows is found out, unless --page or --line says it. Without --model, pages, lines
+    and ink are read by the model lines, single characters by digits; with --language, --words,
+    --lexicon or --pattern all are read by lines.
 
     Of a line, letters that are uncertain are named with the next probable one. The `probability` of
     a line in CSV, and the `confidence` of a word and of a page's line in JSON, are products over
@@ -95,13 +95,13 @@ def recognize(
       inkstream recognize line.png --language english
       inkstream recognize year.png --characters 0123456789
       inkstream recognize dates/ --pattern '\\d{2}/\\d{2}/\\d{4}'
-      inkstream recognize page.jpg --page --show shown.png
-      inkstream recognize page.jpg --page --alto > page.xml
-      inkstream recognize scans/ --page --out texts
-      inkstream recognize scans/ --page --out books --pdf --alto
-      inkstream recognize scan.pdf --page
-      curl -s https://example.org/page.jpg | inkstream recognize - --page
-      inkstream recognize scans/ --page --jsonl scans.jsonl
+      inkstream recognize page.jpg --show shown.png
+      inkstream recognize page.jpg --alto > page.xml
+      inkstream recognize scans/ --out texts
+      inkstream recognize scans/ --out books --pdf --alto
+      inkstream recognize scan.pdf
+      curl -s https://example.org/page.jpg | inkstream recognize -
+      inkstream recognize scans/ --jsonl scans.jsonl
       inkstream recognize s3://archive/scans --page --ray --parquet scans
       inkstream recognize scans/ --csv > scans.csv
       inkstream recognize 'scans/**/*.jpg' --json | jq '.label // .text'
@@ -109,12 +109,13 @@ def recognize(
     forms = forms or ("text",)
     of_pages = [f"--{form}" for form in forms if form in ("hocr", "alto", "pagexml", "pdf")]
     of_pages += ["--show"] * bool(show)
+    page = True if of_pages and page is None else page
     for is_wrong, text in (
         (
             len(forms) > 1 and not out,
             f"{' and '.join(f'--{form}' for form in forms)} exclude each other without --out",
         ),
-        (of_pages and not page, f"{' and '.join(of_pages)} is for pages: add --page"),
+        (of_pages and page is False, f"{' and '.join(of_pages)} is for pages: leave --line out"),
         ("csv" in forms and out, "--csv is one table of all images, without --out"),
         ("pdf" in forms and not out, "--pdf needs --out, the folder for the files"),
         (
@@ -153,7 +154,7 @@ def recognize(
     if model is None and (page or need_lines(arguments)):
         model = LINES
     # The lines of a page share the cores, unless each core has a page.
-    threads = os.cpu_count() or 1 if page and not (jsonl or parquet) else 1
+    threads = os.cpu_count() or 1 if page is not False and not (jsonl or parquet) else 1
     reader = offline.Reader(model, arguments | {"threads": threads}, page)
     rows: offline.Rows | None = None if jsonl is None else offline.JsonLines(jsonl)
     if parquet:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from inkstream.service.cli import CHARACTERS, FILE, SEVERAL, need_lines
+from inkstream.service.cli import CHARACTERS, FILE, SEVERAL, complain, need_lines
 
 
 @click.command()
@@ -54,7 +54,8 @@ def stream(
       inkstream stream digit.png --pace 200
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """
-    from inkstream.model.preprocess.columns import SHIPPED, kind_for
+    from inkstream.model.preprocess.columns import LOOKS_LIKE_PAGE, SHIPPED, image_hint
+    from inkstream.model.preprocess.image import read_image
     from inkstream.model.preprocess.ink_pieces import holds_ink
     from inkstream.service.cli.terminal import show
     from inkstream.service.client.stream import connect_sync
@@ -63,10 +64,14 @@ def stream(
     if pace is not None and math.isnan(pace):
         raise click.BadParameter("nan is no pace, expected a number", param_hint="--pace")
     given = {name: value for name, value in hints.items() if value is not None}
-    suiting = None
-    if model is None:
-        kind = "transcriber" if need_lines(given) or holds_ink(image) else kind_for(image)
-        suiting = SHIPPED["transcriber"] if kind == "transcriber" else None
+    hint = None if holds_ink(image) else image_hint(read_image(image), "classifier")
+    if hint == LOOKS_LIKE_PAGE:
+        complain(
+            f"{image} looks like a page, and a stream reads one line; to read the page:"
+            f" inkstream recognize {image}"
+        )
+    is_line = need_lines(given) or holds_ink(image) or hint is not None
+    suiting = SHIPPED["transcriber"] if model is None and is_line else None
     try:
         with ExitStack() as stack:
             try:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -88,15 +88,23 @@ class BodyReader:
         self._turns = Turns(1, limits.max_sessions, limits.max_sessions_per_client)
 
     @asynccontextmanager
-    async def columns(self, request: Request, model: RunningModel | None) -> AsyncIterator[Input]:
+    async def columns(
+        self, request: Request, model: RunningModel | None, *, may_be_page: bool = False
+    ) -> AsyncIterator[Input | None]:
         """Read an image, columns or strokes for a model, or for the one that suits them if None.
+
+        If it `may_be_page` and shows one, None is yielded, and `pages` reads it then.
 
         Until the block ends, the request counts as a session, and memory is reserved. Raises an
         `InputError` or a `ServiceError` that says what came and what is allowed.
         """
         client = address_of(request)
         async with self._service.sessions.admit_request(client):
-            came = await self._read(request, self._task(request, model))
+            is_page = None if may_be_page else False
+            came = await self._read(request, self._task(request, model, is_page=is_page))
+            if came is None:
+                yield None
+                return
             # A column takes its bytes twice, the second time in messages; and of a classifier,
             # which may answer each of them, its result.
             n_bytes = 2 * came.columns.nbytes
@@ -149,7 +157,7 @@ class BodyReader:
         outcome = await self._work(request, Job(rendering=rendering), has_begun=True)
         return outcome.text or ""
 
-    def _task(self, request: Request, model: RunningModel | None, *, is_page: bool = False) -> Task:
+    def _task(self, request: Request, model: RunningModel | None, *, is_page: bool | None) -> Task:
         # Where no model is named: the default, and the first of each kind.
         kinds: tuple[Kind | None, ...] = (None, "classifier", "transcriber")
         models = [model] if model else [self._service.model(None, kind) for kind in kinds]
@@ -174,7 +182,7 @@ class BodyReader:
             hint += " or send -F file=@FILE)"
         raise ImageError(f"content type is {kind[:100]}, allowed: {', '.join(allowed)}{hint}")
 
-    async def _read(self, request: Request, task: Task) -> Input:
+    async def _read(self, request: Request, task: Task) -> Input | None:
         """Receive a body of an allowed content type and read it.
 
         Where reading fails unexpectedly, this body alone is refused, with `UnreadableError`.
@@ -189,7 +197,8 @@ class BodyReader:
                 if came is not None:
                     return came
             outcome = await self._work(request, Job(task=task), body)
-        assert outcome.input is not None
+            if outcome.input is None:
+                request.state.body = body  # which `pages` reads
         return outcome.input
 
     async def _work(
@@ -258,6 +267,9 @@ class BodyReader:
         Raises `OverLimitError` if it is too large, at once where its length is announced, and
         `IdleError` if it comes too slowly.
         """
+        if (received := getattr(request.state, "body", None)) is not None:
+            reserve(len(received))
+            return cast(bytearray, received)
         max_bytes, name = self._service.limits.max_body_bytes, "body"
         if kind == JSON:  # takes up to 25 times its size once it is parsed: `[],` is 64 bytes then
             max_bytes, name = min(max_bytes, 2 * 1024 * 1024), "JSON body"

@@ -17,7 +17,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from inkstream.model.config import Kind, ModelConfig
 from inkstream.model.errors import InkSizeError, InputError
 from inkstream.model.pages import Page, bounded, find_page
-from inkstream.model.preprocess.columns import LINE_SIDE, image_columns, ink_hint, kind_for
+from inkstream.model.pages.content import content_of, kind_for
+from inkstream.model.preprocess.columns import LINE_SIDE, image_columns, ink_hint
 from inkstream.model.preprocess.documents import Pages, pages_of
 from inkstream.model.preprocess.ink import MAX_LENGTH, stroke_columns
 from inkstream.service.protocol.columns import json_columns
@@ -41,7 +42,7 @@ class Task:
     """How to read a body."""
 
     content_type: str  # with its parameters
-    is_page: bool  # whether it is an image of many lines, or a document of such
+    is_page: bool | None  # whether it is an image of many lines, or a document of such; or either
     models: dict[str, ModelConfig]  # by name, from which the input chooses; at least one
     max_pixels: int  # of an image
     max_columns: int  # of a line
@@ -69,16 +70,22 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def read(task: Task, body: bytes | bytearray) -> Input:
+def read(task: Task, body: bytes | bytearray) -> Input | None:
     """Return what a body holds, of a document its first page.
 
-    Raises an `InkstreamError` that says what came and what is allowed.
+    Where a task leaves open whether it is a page, a document is one, and so is an image that shows
+    one: of these None is returned. Raises an `InkstreamError` that says what came and what is
+    allowed.
     """
     if media_type(task.content_type) == JSON:
         return _from_json(task, body)
     pages = pages_of(_file(task, body), task.max_pixels)
     image = pages.page(0)
-    name, config = task.choose(kind_for(image, task.max_pixels))
+    content = content_of(image, task.max_pixels)
+    name, config = task.choose(kind_for(content))
+    is_page = content == "page" or pages.is_document
+    if is_page and task.is_page is None and config.kind == "transcriber":
+        return None
     columns, hint = image_columns(image, config, task.max_pixels)
     if config.kind == "transcriber":
         columns = _bounded(task, columns)
@@ -127,7 +134,7 @@ def _from_json(task: Task, data: bytes | bytearray) -> Input:
         raise ValueRefusedError("the body has columns and strokes, allowed: one of them")
     if "strokes" in message:
         strokes, height = json_strokes(message)
-        name, config = task.choose(kind_for(None))
+        name, config = task.choose("transcriber")
         try:
             max_columns = min(task.max_columns, LINE_SIDE)
             columns = stroke_columns(strokes, config, height, max_columns, task.max_path)

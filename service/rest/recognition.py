@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.messages import DECIMALS
-from inkstream.model.pages import Page, PageLine
+from inkstream.model.pages import UPRIGHT_CONFIDENCE, Page, PageLine
 from inkstream.model.pages.answers import Letter, Word
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import StoppingError, error_of
@@ -134,20 +134,36 @@ async def recognize_page(
     options: Mapping[str, Any],
     *,
     encoder: Encoder,
-) -> list[LineReading]:
-    """Read the lines of a page; raise what `recognize` raises for the first that fails."""
+) -> tuple[Page, list[LineReading]]:
+    """Read the lines of a page, which is turned first if it is upside down.
+
+    Raises what `recognize` raises for the first line that fails.
+    """
     turns = asyncio.Semaphore(8)  # lines at once: an eighth of a batch of the engine
+    confidences: list[float] = []  # of letters
 
     async def read(number: int, line: PageLine) -> LineReading:
         async with turns:
             session_id = f"{request_id}.{number}"
             answers = await recognize(model, session_id, client, line.columns, options)
+        letters = (event for event in answers.events if isinstance(event, messages.Letter))
+        confidences.extend(letter.confidence for letter in letters)
         events = await encoder.encode(answers.events)
         return LineReading(answers.text or "", msgspec.json.encode(events))
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            reading = [group.create_task(read(n, line)) for n, line in enumerate(page.lines)]
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    return [task.result() for task in reading]
+    async def read_all(page: Page) -> tuple[list[LineReading], float]:
+        confidences.clear()
+        try:
+            async with asyncio.TaskGroup() as group:
+                reading = [group.create_task(read(n, line)) for n, line in enumerate(page.lines)]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return [task.result() for task in reading], sum(confidences) / max(1, len(confidences))
+
+    lines, confidence = await read_all(page)
+    if confidence < UPRIGHT_CONFIDENCE:
+        _, turned_confidence = await read_all(page.upside_down().sample())
+        if turned_confidence > confidence:
+            page = page.upside_down()
+            lines, _ = await read_all(page)
+    return page, lines

@@ -146,7 +146,9 @@ class PageParameters(TranscribeParameters):
 class RecognizeParameters(ClassifyParameters, PageParameters):
     """The parameters of `/v1/recognize`."""
 
-    page: bool = Field(False, description="Whether the image is a page of many lines.")
+    page: bool | None = Field(
+        None, description="Whether the image is a page of many lines; absent: what it shows."
+    )
 
     @property
     def kind(self) -> Kind | None:
@@ -224,15 +226,20 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         request: Request,
         model: RunningModel | None,
         query: CharactersParameter,
+        *,
         curve: bool = False,
+        may_be_page: bool = False,
     ) -> Response:
         client, request_id = address_of(request), request_id_of(request)
         options = query.options | {"results": "column" if curve else "message"}
-        async with bodies.columns(request, model) as came:
-            model = service.models[came.model]
-            work = recognize(model, request_id, client, came.columns, options)
-            answers = await while_connected(request, work)
-            return Response(await answer_json(answers, came, encoder), media_type=JSON)
+        async with bodies.columns(request, model, may_be_page=may_be_page) as came:
+            if came is not None:
+                model = service.models[came.model]
+                work = recognize(model, request_id, client, came.columns, options)
+                answers = await while_connected(request, work)
+                return Response(await answer_json(answers, came, encoder), media_type=JSON)
+        assert isinstance(query, PageParameters)
+        return await read_page(request, model or service.model(None, "transcriber"), query)
 
     async def read_page(request: Request, model: RunningModel, query: PageParameters) -> Response:
         max_pages = service.settings.max_document_pages if query.form == "json" else 1
@@ -246,7 +253,7 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
     async def classify(request: Request, query: Annotated[ClassifyParameters, Query()]) -> Response:
         """Read one character."""
         model = service.model_of_kind(query.model, "classifier", "/v1/classify")
-        return await read(request, model, query, query.curve)
+        return await read(request, model, query, curve=query.curve)
 
     @router.post(**openapi.image_call("/v1/transcribe", Transcription, "one line of writing"))
     @router.post(**openapi.ink_call("/v1/transcribe", Transcription))
@@ -280,7 +287,13 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         if query.form != "json":
             raise ValueRefusedError(f"format={query.form} needs page=true")
         is_decided = query.model is not None or query.kind is not None
-        return await read(request, model if is_decided else None, query, query.curve)
+        return await read(
+            request,
+            model if is_decided else None,
+            query,
+            curve=query.curve,
+            may_be_page=query.page is None and not query.curve,
+        )
 
 
 async def _page_parts(
@@ -302,8 +315,8 @@ async def _page_parts(
                 if isinstance(page, InkstreamError):
                     raise page
                 work = recognize_page(model, request_id, client, page, options, encoder=encoder)
-                lines = await while_connected(request, work)
-                text = await bodies.rendered(request, Rendering(query.form, page, lines))
+                turned, lines = await while_connected(request, work)
+                text = await bodies.rendered(request, Rendering(query.form, turned, lines))
             except InkstreamError as error:
                 is_of_options = before != "," and error is not page
                 if query.form != "json" or is_of_options:
@@ -335,6 +348,7 @@ def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         """
         model = service.model(query.model) if query.model is not None else None
         async with bodies.columns(request, model) as came:
+            assert came is not None
             headers = {"x-inkstream-model": came.model}
             columns = came.columns[:, : service.models[came.model].info.column_height]
             return Response(columns.tobytes(), 200, headers, "application/octet-stream")

@@ -84,7 +84,7 @@ def test_a_csv_of_pixels_is_read_and_its_header_skipped(tmp_path: Path) -> None:
     [
         (["1,0,0,0"], "row 1: 3 pixels, expected a square image's"),
         (["label,a,b,c,d", "2,0,0,x,0"], "row 2: invalid literal"),
-        (["1,0,0,0,0"], "row 1: the image is blank"),
+        (["1,0,0,0,0"], "row 1: no writing found"),
         (["1,0,300,0,0"], r"row 1: pixels 0..300, allowed: 0..255"),
         ([], "0 images of 0 classes, expected 2 classes or more"),
     ],

@@ -1,10 +1,9 @@
-"""The kind of model that suits an input, and the hint of an answer by another kind."""
+"""The hint of an answer by another kind of model than suits an input."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from inkstream.model.config import Kind
 from inkstream.model.preprocess.columns import (
@@ -12,36 +11,13 @@ from inkstream.model.preprocess.columns import (
     LOOKS_LIKE_PAGE,
     image_hint,
     ink_hint,
-    kind_for,
 )
 from inkstream.model.preprocess.image import read_image
 from inkstream.model.recognizer import Recognizer
 from tests.helpers import builders
-from tests.helpers.image_files import encoded
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 LINE = [[(0, 0), (10, 30)], [(60, 5), (61, 25)]]  # two strokes, twice as wide as high
-
-
-ON_ITS_SIDE = Image.Exif()
-ON_ITS_SIDE[0x0112] = 6  # to be turned by a quarter
-
-
-@pytest.mark.parametrize(
-    ("image", "kind"),
-    [
-        (encoded(Image.new("L", (10, 100)), "PNG"), "classifier"),
-        (encoded(Image.new("L", (199, 100)), "PNG"), "classifier"),
-        (encoded(Image.new("L", (200, 100)), "PNG"), "transcriber"),
-        (encoded(Image.new("L", (100, 300)), "PNG", exif=ON_ITS_SIDE), "transcriber"),
-        (None, "transcriber"),  # ink
-        (b"text", "classifier"),
-    ],
-)
-def test_ink_and_images_twice_as_wide_as_high_go_to_a_transcriber(
-    image: bytes | None, kind: Kind
-) -> None:
-    assert kind_for(image) == kind
 
 
 @pytest.mark.parametrize(

@@ -44,10 +44,24 @@ def test_parameters_choose_the_model(
 
 def test_the_hint_of_an_answer_names_what_the_input_looks_like(client: httpx.Client) -> None:
     assert client.post("/v1/recognize?model=tiny", json=STROKES).json()["hint"] == LOOKS_LIKE_LINE
-    for query in ("", "?model=tiny", "?model=tiny_lines"):
-        assert client.post(f"/v1/recognize{query}", content=PAGE).json()["hint"] == LOOKS_LIKE_PAGE
+    for query in ("model=tiny", "model=tiny_lines&page=false"):
+        answer = client.post(f"/v1/recognize?{query}", content=PAGE).json()
+        assert answer["hint"] == LOOKS_LIKE_PAGE
     for content in (DIGIT, LINE):
         assert "hint" not in client.post("/v1/recognize", content=content).json()
+
+
+@pytest.mark.parametrize("query", ["", "?model=tiny_lines", "?words=hello"])
+def test_what_shows_a_page_is_read_as_one(client: httpx.Client, query: str) -> None:
+    answer = client.post(f"/v1/recognize{query}", content=PAGE).json()
+    as_page = client.post(f"/v1/page{query}", content=PAGE).json()
+    assert answer == as_page
+    assert len(answer["lines"]) == 6
+    turned = io.BytesIO()
+    with Image.open(io.BytesIO(PAGE)) as page:
+        page.rotate(180).save(turned, "PNG")
+    answer = client.post("/v1/recognize", content=turned.getvalue()).json()
+    assert len(answer["lines"]) == 6
 
 
 def test_a_server_of_one_model_reads_everything_with_it(tmp_path: Path, line_weights: Path) -> None:
