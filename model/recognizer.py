@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -25,17 +25,31 @@ from msgspec import msgpack
 from numpy.typing import ArrayLike, NDArray
 
 from inkstream.model import checkpoint as checkpoints
+from inkstream.model import views
 from inkstream.model.checkpoint import Checkpoint, Metadata
-from inkstream.model.config import ModelConfig
+from inkstream.model.config import Kind, ModelConfig
 from inkstream.model.decoding import ngrams as languages
-from inkstream.model.decoding.base import Decoder, Event, Letter, Word, decode_line
+from inkstream.model.decoding.base import (
+    DECIMALS,
+    N_ALTERNATIVES,
+    Decoder,
+    Event,
+    Letter,
+    Word,
+    decode_line,
+)
 from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.errors import InputError
 from inkstream.model.files import write_whole
 from inkstream.model.preprocess.columns import image_columns, ink_hint
-from inkstream.model.preprocess.image import ImageSource
-from inkstream.model.preprocess.ink import stroke_columns, taken_by
+from inkstream.model.preprocess.documents import pages_of
+from inkstream.model.preprocess.ink import stroke_columns, strokes_of, taken_by
+from inkstream.model.preprocess.ink_pieces import InkPiece
+from inkstream.model.preprocess.inputs import ImageInput, Input, Stroke, image_of, image_or_ink
 from inkstream.model.runtime import Runtime
+
+if TYPE_CHECKING:
+    from inkstream.model.pages.transcription import Page
 
 _MAGIC: Final = b"inkstream state 5"  # first line of a state's file
 _SAVED: Final = tuple[bytes, int, str, dict[str, Any]]  # what follows in it: see `State`
@@ -97,6 +111,23 @@ class Result:
     letter_end: float = 0.0  # of a transcriber: the probability that a letter has just ended
     events: tuple[Event, ...] = ()  # of a transcriber: what was decided at this column
 
+    def __repr__(self) -> str:
+        read = f", text={self.text!r}" if self.text else ""
+        decided = f", events={list(self.events)}" if self.events else ""
+        label = f"{self.label!r}: {self.probabilities[self.label]:.3f}"
+        return f"Result(column={self.column}, {label}{read}{decided})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it in plain values for JSON."""
+        return {
+            "column": self.column,
+            "label": self.label,
+            "probabilities": _rounded(self.probabilities),
+            "text": self.text,
+            "letter_end": round(self.letter_end, DECIMALS),
+            "events": [event.to_dict() for event in self.events],
+        }
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recognition:
@@ -106,6 +137,8 @@ class Recognition:
     probabilities: dict[str, float]  # of all labels, after the last column
     columns: int  # how many were read
     curve: NDArray[np.float32]  # [T, K], the probabilities after every column
+    pixels: NDArray[np.uint8]  # [T, H], the columns that were read, 0 = paper, 255 = ink
+    kind: Kind = "classifier"  # of the net
     letters: tuple[Letter, ...] = ()  # of a transcriber, marks among them
     words: tuple[Word, ...] = ()  # of a transcriber
     hint: str | None = None  # what to try if the input looks like something else
@@ -121,6 +154,46 @@ class Recognition:
         if self.words:
             return math.prod(word.confidence for word in self.words)
         return self.probabilities.get(self.label, 1.0)
+
+    def __repr__(self) -> str:
+        hint = f", hint={self.hint!r}" if self.hint else ""
+        return f"Recognition({self.text!r}, {self.confidence:.3f}, columns={self.columns}{hint})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what REST answers, and the confidence, in plain values for JSON.
+
+        `curve` and `pixels`, which are large, are left out.
+        """
+        fields: dict[str, Any]
+        if self.kind == "classifier":
+            fields = {"label": self.label, "probabilities": _rounded(self.probabilities)}
+        else:
+            letters = [letter.to_dict() for letter in self.letters]
+            words = [word.to_dict() for word in self.words]
+            fields = {"text": self.text, "letters": letters, "words": words}
+        fields |= {"confidence": round(self.confidence, DECIMALS), "columns": self.columns}
+        return fields | ({"hint": self.hint} if self.hint else {})
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw the columns and, beneath them, the letters, uncertain ones in red.
+
+        `axes` are matplotlib's, None makes them; returns the axes. Raises `InkstreamError` without
+        matplotlib, which the extra `plot` installs.
+        """
+        return views.plot(self.text, self.pixels, self._shown_letters, axes)
+
+    def _repr_html_(self) -> str:
+        return views.html(self.text, self.pixels, self._shown_letters)
+
+    @property
+    def _shown_letters(self) -> Sequence[Letter]:
+        """The letters; of a classifier its answer as one, with the labels that come next."""
+        if self.kind == "transcriber":
+            return self.letters
+        ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
+        others = tuple(item for item in ranked[: N_ALTERNATIVES + 1] if item[0] != self.label)
+        newest = self.columns - 1
+        return [Letter(0, self.label, 0, self.columns, newest, self.confidence, others)]
 
 
 class Stream(Iterator[Result]):
@@ -209,24 +282,70 @@ class Recognizer:
         """H, the pixels of one column."""
         return self._runtime.config.column_height
 
-    def recognize(self, image: ImageSource) -> Recognition:
-        """Read one image: of one character if the net is a classifier, else of one line.
+    def __repr__(self) -> str:
+        known = self.metadata
+        about = f"{known.name!r}, version={known.version!r}, kind={known.config.kind!r}"
+        return f"Recognizer({about}, labels={len(self.labels)}, column_height={self.column_height})"
 
-        It is a path, the bytes of a file, a PIL image, or an array [h, w]; dark on light or light
-        on dark, any size. Raises `ImageError` if it cannot be read, or nothing is on it.
+    def recognize(self, given: Input) -> Recognition:
+        """Read an image, or the strokes of a pen: one character with a classifier, else one line.
+
+        Args:
+            given: an image, dark on light or light on dark and of any size: a path, the bytes of a
+                file, a file opened with mode "rb", a PIL image, or an array [h, w] of numbers or
+                [h, w, 3 or 4] of bytes. Or strokes: a list of what `read_ink` takes, an `InkPiece`,
+                or the path of a file of InkML or JSON lines that holds one piece of ink.
+
+        Raises:
+            InputError: this is neither an image nor strokes, or they cannot be drawn.
+            ImageError: the image cannot be read, or nothing is on it.
+            DataError: the file of ink cannot be read.
         """
-        columns, hint = image_columns(image, self._runtime.config)
+        source = image_or_ink(given)
+        if isinstance(source, InkPiece):
+            return self.read_ink(source.strokes, source.height)
+        columns, hint = image_columns(source, self._runtime.config)
         return dataclasses.replace(self.read(columns), hint=hint)
 
-    def read_ink(self, strokes: Sequence[ArrayLike], height: float | None = None) -> Recognition:
-        """Read whole strokes of a pen, each [n, 2], x to the right and y downwards.
+    def read_page(self, image: ImageInput) -> "Page":
+        """Read the image of a page of many lines; see `recognize` for what an image may be.
 
-        `height` is that of the writing's frame, from y = 0 on; None takes the ink's own bounds.
-        Raises `InputError` if there is no ink, or it cannot be drawn.
+        Raises `ImageError` if it cannot be read or has too many lines, and `InputError` if the net
+        is a classifier. A page without writing has no lines.
         """
-        config = self._runtime.config
-        answer = self.read(stroke_columns(strokes, config, height))
-        return dataclasses.replace(answer, hint=ink_hint(strokes, config.kind))
+        # These take 0.2 s, which programs that read no pages do not wait for.
+        from inkstream.model.pages import answers, bounded, find_page  # noqa: PLC0415
+        from inkstream.model.pages.transcription import transcription  # noqa: PLC0415
+
+        if self.metadata.config.kind == "classifier":
+            raise InputError(
+                f"the model {self.metadata.name!r} reads one character, and a page needs one that"
+                " reads lines, such as 'lines'"
+            )
+        page = bounded(find_page(image_of(image), self.column_height, threads=self.threads))
+        read = self.read_all([line.columns for line in page.lines]) if page.lines else []
+        lines = []
+        for line, answer in zip(page.lines, read, strict=True):
+            events: list[Event] = [*answer.letters, *answer.words]
+            readings = map(answers.reading_of, events)
+            lines.append(answers.read_line(line, answer.text, readings))
+        return transcription(page, lines)
+
+    def read_document(self, source: ImageInput) -> Iterator["Page"]:
+        """Yield the pages of a PDF, TIFF or other file as they are read; raise as `read_page`."""
+        return map(self.read_page, pages_of(image_of(source)))
+
+    def read_ink(self, strokes: Iterable[Stroke], height: float | None = None) -> Recognition:
+        """Read whole strokes of a pen: x to the right and y downwards, in any unit.
+
+        Each is a list or an array of points (x, y), or a mapping with `points`; what else a point
+        has, such as pressure or time, is not read. `height` is that of the writing's frame, from
+        y = 0 on; None takes the ink's own bounds. Raises `InputError` if there is no ink, or it
+        cannot be drawn.
+        """
+        config, points = self._runtime.config, strokes_of(strokes)
+        answer = self.read(stroke_columns(points, config, height))
+        return dataclasses.replace(answer, hint=ink_hint(points, config.kind))
 
     def read(self, columns: NDArray[np.uint8]) -> Recognition:
         """Read columns [T, H] that are complete, at least one; raise what `read_all` does."""
@@ -275,6 +394,8 @@ class Recognizer:
             _named(self.labels, curve[-1]),
             n_columns,
             curve,
+            columns[:, : self.column_height].copy(),
+            self._runtime.config.kind,
             tuple(event for event in events if isinstance(event, Letter)),
             tuple(event for event in events if isinstance(event, Word)),
         )
@@ -338,7 +459,10 @@ def _pixels(column: ArrayLike, config: ModelConfig) -> NDArray[np.uint8]:
     if pixels.shape not in {(size,) for size in _sizes(config)}:
         raise InputError(f"column has shape {pixels.shape}, expected ({config.column_height},)")
     if pixels.dtype.kind not in "ui" or pixels.min() < 0 or pixels.max() > 255:
-        raise InputError(f"column holds {pixels.dtype}, expected whole numbers 0..255")
+        values = pixels.tolist()
+        index = next((i for i, x in enumerate(values) if not _is_byte(x)), 0)
+        got = f"pixel {index} is {values[index]!r:.40} in a column of {pixels.dtype}"
+        raise InputError(f"{got}, expected whole numbers 0..255")
     return taken_by(config, pixels.astype(np.uint8, copy=False))
 
 
@@ -351,5 +475,13 @@ def _answer(decoder: Decoder) -> str:
     return decoder.label or decoder.text or ""
 
 
+def _is_byte(value: object) -> bool:
+    return isinstance(value, int | float) and value in range(256)
+
+
 def _named(labels: tuple[str, ...], probabilities: NDArray[np.float32]) -> dict[str, float]:
     return dict(zip(labels, map(float, probabilities), strict=True))
+
+
+def _rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
+    return {label: round(p, DECIMALS) for label, p in probabilities.items()}

@@ -114,6 +114,10 @@ class ServerSettings(BaseSettings):
     """Processor time in seconds that one of them may take for a body; beyond it comes 413."""
     page_worker_memory_bytes: int = Field(768 * 1024 * 1024, ge=256 * 1024 * 1024)
     """Memory that one of them may allocate; beyond it comes 413."""
+    max_document_pages: int = Field(500, ge=1)
+    """Pages of one PDF, or images of one TIFF; beyond it comes 413."""
+    max_document_s: Seconds = 600.0
+    """Time for one of these; each page that is left then is answered by an error."""
 
     ping_interval_s: Seconds = 20.0
     """Time between WebSocket pings."""

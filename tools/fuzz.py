@@ -89,7 +89,7 @@ def frames() -> Fuzzed:
 
 def inkml() -> Fuzzed:
     """Files of ink."""
-    from inkstream.model.data.sources import inkml
+    from inkstream.model.preprocess import inkml
 
     return inkml.read, [INKML]
 

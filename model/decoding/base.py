@@ -29,6 +29,8 @@ N_ALTERNATIVES: Final = 4  # of a letter, and of a word
 LEAST_ALTERNATIVE: Final = 0.001  # probability: what is less probable is no alternative
 PAPER: Final = bytes(range(8))  # pixels that count as paper: a column of them alone is blank
 MAX_SHOWN: Final = 40  # characters of a text that an error quotes
+DECIMALS: Final = 6  # of probabilities in JSON
+UNCERTAIN: Final = 0.8  # probability: a letter below it may well be another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,27 @@ class Letter:
         """Whether it is a punctuation mark or another sign, neither letter nor digit."""
         return not self.char.isalnum()
 
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether it may well be one of its alternatives."""
+        return self.confidence < UNCERTAIN and bool(self.alternatives)
+
+    def __repr__(self) -> str:
+        return f"Letter({self.char!r}, {self.start}..{self.end}, {self.confidence:.3f})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what REST answers of it, in plain values for JSON."""
+        return {
+            "start": self.start,
+            "end": self.end,
+            "confidence": round(self.confidence, DECIMALS),
+            "char": self.char,
+            "mark": self.is_mark,
+            "alternatives": [
+                {"char": char, "p": round(p, DECIMALS)} for char, p in self.alternatives
+            ],
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -60,6 +83,21 @@ class Word:
     column: int  # where it was decided
     confidence: float  # product of its letters'; of a beam search its share of the beam's weight
     alternatives: tuple[Spelling, ...]  # other texts, the most probable first
+
+    def __repr__(self) -> str:
+        return f"Word({self.text!r}, {self.start}..{self.end}, {self.confidence:.3f})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what REST answers of it, in plain values for JSON."""
+        return {
+            "start": self.start,
+            "end": self.end,
+            "confidence": round(self.confidence, DECIMALS),
+            "text": self.text,
+            "alternatives": [
+                {"text": text, "p": round(p, DECIMALS)} for text, p in self.alternatives
+            ],
+        }
 
 
 Event = Letter | Word

@@ -21,8 +21,9 @@ off.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Final
 
 import numpy as np
@@ -54,21 +55,56 @@ MARGIN: Final = 2  # blank columns before ink whose frame is its own bounds
 FINE: Final = 8  # a digit's ink is drawn so many times finer before it goes the way of images
 
 
+def points_of(stroke: Any, number: int = 0) -> Points:
+    """Return the points [n, 2] of a stroke; what else they have, such as pressure, is left out.
+
+    A stroke is a list of points (x, y, ...), an array [n, 2 or more], or a mapping with `points`.
+    Raises `InputError`, which calls the stroke by its number, for the first point that is none.
+    """
+    given = stroke.get("points") if isinstance(stroke, Mapping) else stroke
+    try:
+        array = np.asarray(given)
+    except ValueError:  # points of several lengths
+        array = np.empty(0)
+    if array.dtype.kind in "iuf" and array.ndim == 2 and array.shape[1] >= 2:
+        points = array[:, :2].astype(np.float64)
+        if np.isfinite(points).all():
+            return points
+    listed = given.tolist() if isinstance(given, np.ndarray) else given
+    if isinstance(listed, str | bytes) or not isinstance(listed, Iterable):
+        raise InputError(f"stroke {number} is {stroke!r:.40}, expected an array of points")
+    pairs = []
+    for index, point in enumerate(listed):
+        try:
+            x, y, *_ = point
+            if not (math.isfinite(x) and math.isfinite(y)):
+                raise ValueError
+        except (TypeError, ValueError, OverflowError):
+            got = f"point {index} of stroke {number} is {point!r:.40}"
+            raise InputError(f"{got}, expected [x, y], two finite numbers") from None
+        pairs.append((x, y))
+    return np.array(pairs, np.float64).reshape(-1, 2)
+
+
+def strokes_of(strokes: Any) -> list[Points]:
+    """Return the points [n, 2] of each stroke, as `points_of` does, which also says the errors."""
+    if isinstance(strokes, str | bytes | Mapping) or not isinstance(strokes, Iterable):
+        raise InputError(f"strokes is {strokes!r:.40}, expected an array of strokes")
+    return [points_of(stroke, number) for number, stroke in enumerate(strokes)]
+
+
+def check_height(height: Any) -> None:
+    """Raise `InputError` for what is neither the height of a frame nor None."""
+    if height is not None and not (isinstance(height, Real) and 0 < float(height) < math.inf):
+        raise InputError(f"height is {height!r:.40}, allowed: a number above 0, or None")
+
+
 def flatten(strokes: Sequence[ArrayLike]) -> tuple[Points, NDArray[np.int64]]:
     """Return strokes, each [n, 2], as points [P, 2] and where each stroke starts [S + 1].
 
-    A stroke without points is left out. Raises `InputError` for one that is not an array of points.
+    A stroke without points is left out.
     """
-    arrays = []
-    for index, stroke in enumerate(strokes):
-        try:
-            array = np.asarray(stroke, np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"stroke {index} is not an array of points: {error}") from error
-        if array.shape != (0,) and (array.ndim != 2 or array.shape[1] != 2):
-            raise InputError(f"stroke {index} has shape {array.shape}, expected [points, 2]")
-        if len(array):
-            arrays.append(array)
+    arrays = [array for stroke in strokes if len(array := np.asarray(stroke, np.float64))]
     starts = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
     return np.concatenate([np.empty((0, 2)), *arrays]), starts
 
@@ -327,12 +363,11 @@ def _drawable(
     strokes: Sequence[ArrayLike], height: float | None
 ) -> tuple[Points, NDArray[np.int64]]:
     """Return points and starts like `flatten`; raise the errors of `stroke_columns`."""
-    if height is not None and not 0 < height < math.inf:
-        raise InputError(f"height is {height}, allowed: a number above 0, or None")
-    points, starts = flatten(strokes)
+    check_height(height)
+    points, starts = flatten(strokes_of(strokes))
     if not len(points):
         raise InputError("there is no ink: no stroke has a point")
-    if not (abs(points) <= FURTHEST).all():  # false for NaN too
+    if not (abs(points) <= FURTHEST).all():
         raise InputError(f"points lie beyond what can be drawn, allowed: up to {FURTHEST:g}")
     return points, starts
 

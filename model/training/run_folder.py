@@ -221,7 +221,7 @@ def keep_options(config: TrainingConfig, run: RunOptions) -> None:
         raise DataError(f"name is {run.name!r}, allowed: letters, digits, . - and _")
     if run.resume:
         return
-    if (run.run / STATE).exists():
+    if saved_state(run.run) is not None:
         raise DataError(
             f"{run.run} holds a run already: resume it (--resume) or name another folder (--run)"
         )

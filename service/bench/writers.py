@@ -13,9 +13,8 @@ from typing import Final, Literal
 import click
 from pydantic import BaseModel
 
-from inkstream.model import checkpoint
+from inkstream.model import checkpoint, installed_version
 from inkstream.model.decoding.ngrams import AUTO
-from inkstream.service import installed_version
 from inkstream.service.bench.load import Load, Measured
 from inkstream.service.bench.processes import (
     allow_connections,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from inkstream.service.cli import LINES, PATH, SEVERAL, Command, add_options, outcome
 
@@ -63,13 +64,13 @@ def out_option(name: str, contents: str) -> Callable[[Command], Command]:
 def evaluate() -> None:
     """Measure a model on writing that it has never seen, and draw what it knows.
 
-    All but digits, wills, letters and pages --real need UNIPEN, read once by:
+    All but digits, wills, letters, pages --real and lines --data MINE need UNIPEN, read once by:
     inkstream data unipen ARCHIVE
 
     \b
     Examples:
       inkstream evaluate digits
-      inkstream evaluate lines --checkpoint runs/hand
+      inkstream evaluate lines --data mine/ --checkpoint runs/hand/lines.onnx
     """
 
 
@@ -117,7 +118,13 @@ def digits(
 
 
 @evaluate.command()
-@ON_UNIPEN
+@ON_PART
+@click.option(
+    "--data",
+    type=PATH,
+    help="your own labelled data, as `train hand` takes them; or UNIPEN's archive or folder "
+    " [default: UNIPEN as `data unipen` read it]",
+)
 @click.option(
     "--mnist", type=PATH, help="a folder of MNIST's IDX files  [default: downloaded once]"
 )
@@ -138,6 +145,9 @@ def lines(
 ) -> None:
     """Measure CER, letter ends, latency and calibration on the test writers.
 
+    Of your own data all lines are read, by the shipped model too: CER, exact match, confusions and
+    the worst lines.
+
     Baselines and adaptation are measured where they are asked for, else kept from the report in
     --out, if it is of the same weights, ink and pieces.
 
@@ -147,11 +157,24 @@ def lines(
       inkstream evaluate lines --baselines --adaptation 12
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part validation --limit 300
       inkstream evaluate lines --rough --part validation
+      inkstream evaluate lines --data mine/ --checkpoint runs/hand/lines.onnx
     """
+    from inkstream.model.data.line_data import is_own, load_own
     from inkstream.model.data.sources import mnist as digits
     from inkstream.model.evaluation.lines import contents_of, report
+    from inkstream.model.evaluation.own_lines import own_report
     from inkstream.model.evaluation.rough import words_report
 
+    data: Path | None = options["data"]
+    if data is not None and is_own(data):
+        given = _given()
+        if others := given - {"--checkpoint", "--data", "--limit", "--out"}:
+            flags_of_unipen = ", ".join(sorted(others))
+            raise click.UsageError(f"--data is your own, {data}, which excludes {flags_of_unipen}")
+        out, load = out if "--out" in given else REPORTS / "own", partial(load_own, data, 0.0)
+        chosen = {name: options[name] for name in ("checkpoint", "limit")}
+        _evaluate(own_report, load=load, out=out, **chosen)
+        return
     if rough:
         flags = {"baselines": "--baselines", "n_writers": "--adaptation"}
         unused = [flag for name, flag in flags.items() if options.pop(name)]
@@ -317,6 +340,17 @@ def letters(*, files: tuple[Path, ...], **options: Any) -> None:
     from inkstream.model.evaluation.letters import letters_report
 
     _evaluate(letters_report, load=lambda: [load_letters(path) for path in files], **options)
+
+
+def _given() -> set[str]:
+    """Return the options that stand on the command line."""
+    context = click.get_current_context()
+    source = context.get_parameter_source
+    return {
+        option.opts[0]
+        for option in context.command.params
+        if source(option.name or "") is ParameterSource.COMMANDLINE
+    }
 
 
 def _evaluate(

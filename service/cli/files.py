@@ -1,28 +1,31 @@
-"""The files that a command is given, and the pieces of ink in them.
+"""The files that a command is given, and the pages of images in them.
 
-Each line of a `.jsonl` file, packed (`.jsonl.xz`) or not, is a piece,
-`{"strokes": [[[x, y], ...], ...]}` with an optional `height`; so is each group of an `.inkml` file,
-as `inkml.read` finds them.
+The file `-` is standard input, whose kind its content shows.
 """
 
 import glob
-import json
-import lzma
-from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterable, Iterator, Set
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Final
 
-from numpy.typing import ArrayLike
+from inkstream.model.data.sources.ink_files import files_of
+from inkstream.model.errors import InkstreamError
+from inkstream.model.preprocess import ink_pieces
+from inkstream.model.preprocess.documents import Pages, pages_of
+from inkstream.model.preprocess.image import ImageSource
+from inkstream.model.preprocess.ink_pieces import SUFFIXES as INK_SUFFIXES
+from inkstream.model.preprocess.ink_pieces import InkPiece
 
-from inkstream.model.data.sources import ink_files, inkml
-from inkstream.model.errors import DataError, InkstreamError
-from inkstream.service.protocol.strokes import json_strokes
-
-IMAGE_SUFFIXES: Final = frozenset(
-    {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+DOCUMENT_SUFFIXES: Final = frozenset(  # of files that may have several pages
+    {".pdf", ".tif", ".tiff", ".gif", ".webp", ".avif", ".heic", ".heif"}
 )
-SUFFIXES: Final = IMAGE_SUFFIXES.union(ink_files.SUFFIXES)
+IMAGE_SUFFIXES: Final = DOCUMENT_SUFFIXES.union(
+    {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".jp2", ".j2k"}
+)
+SUFFIXES: Final = IMAGE_SUFFIXES.union(INK_SUFFIXES)
+STANDARD_INPUT: Final = Path("-")
 
 
 def expand(
@@ -46,61 +49,52 @@ def expand(
 
 def _named(argument: str, suffixes: Set[str]) -> list[Path]:
     path = Path(argument)
+    if path == STANDARD_INPUT:
+        return [path]
     if path.is_dir():
-        return ink_files.files_of(path, suffixes)
+        return files_of(path, suffixes)
     if path.exists():
         return [path]
     matches = map(Path, glob.glob(argument, recursive=True))  # noqa: PTH207
     return sorted(match for match in matches if not match.is_dir())
 
 
+@cache
+def standard_input() -> bytes:
+    """Return all of standard input, which can be read once."""
+    return sys.stdin.buffer.read()
+
+
 def holds_ink(path: Path) -> bool:
-    """Return whether a file holds strokes of a pen, by its name."""
-    return path.name.lower().endswith(ink_files.SUFFIXES)
+    """Return whether a file holds strokes of a pen, by its name; standard input by its content."""
+    if path == STANDARD_INPUT:
+        return standard_input().lstrip().startswith((b"{", b"<"))
+    return ink_pieces.holds_ink(path)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """Strokes that are read together."""
-
-    strokes: Sequence[ArrayLike]  # each [n, 2], x to the right, y downwards
-    height: float | None  # of the writing's frame; None is the ink's own bounds
+def pieces(path: Path) -> Iterator[tuple[str, InkPiece | InkstreamError]]:
+    """Yield a name and a piece for each piece of ink in a file, or the error in its place."""
+    return ink_pieces.named_pieces(path, standard_input() if path == STANDARD_INPUT else None)
 
 
-def pieces(path: Path) -> Iterator[tuple[str, Piece | InkstreamError]]:
-    """Yield a name and a piece for each piece of a file, or the error in its place."""
-    is_empty = True
+@lru_cache(maxsize=1)  # of a long document each page is asked for
+def document(path: Path) -> Pages:
+    """Return the pages of a file; raise `ImageError` as `pages_of` does."""
+    return pages_of(standard_input() if path == STANDARD_INPUT else path)
+
+
+def images(
+    path: Path, page_index: int | None = None
+) -> Iterator[tuple[str, Callable[[], ImageSource] | InkstreamError]]:
+    """Yield a name for each page of a file and what makes its image, or the error in its place.
+
+    With `page_index`, from 0, only that page is yielded.
+    """
     try:
-        if path.suffix.lower() == ".inkml":
-            for group in inkml.read(path.read_bytes()):
-                is_empty = False
-                yield f"{path}:{group.line}", Piece(group.strokes, None)
-        else:
-            with ink_files.opened(path) as file:
-                for number, line in enumerate(file, 1):
-                    if line.strip():
-                        is_empty = False
-                        yield f"{path}:{number}", _json_piece(line)
+        pages = document(path)
     except InkstreamError as error:
         yield str(path), error
-    except OSError as error:
-        yield str(path), DataError(f"cannot be read: {error.strerror}")
-    except (lzma.LZMAError, EOFError) as error:
-        yield str(path), DataError(f"is incomplete or damaged: {error}")
-    else:
-        if is_empty:
-            yield str(path), DataError("there is no ink in it")
-
-
-def _json_piece(line: bytes) -> Piece | InkstreamError:
-    """Return the piece of a line, or the error in its place."""
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
-        return DataError(f"no JSON: {error}")
-    if not isinstance(message, dict):
-        return DataError(f"a JSON {type(message).__name__}, expected an object with strokes")
-    try:
-        return Piece(*json_strokes(message))
-    except InkstreamError as error:
-        return error
+        return
+    for index in range(pages.count) if page_index is None else [page_index]:
+        name = f"{path}:{index + 1}" if pages.is_document else str(path)
+        yield name, partial(pages.page, index)

@@ -55,7 +55,7 @@ def stream(
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """
     from inkstream.model.preprocess.columns import SHIPPED, kind_for
-    from inkstream.service.cli.files import holds_ink
+    from inkstream.model.preprocess.ink_pieces import holds_ink
     from inkstream.service.cli.terminal import show
     from inkstream.service.client.stream import connect_sync
     from inkstream.service.protocol.errors import ModelUnknownError, NoConnectionError

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import DataError, InkstreamError
+from inkstream.model.messages import Spelling
 from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.ink import flatten, framed, rasterise, stroke_columns
-from inkstream.service.cli.files import holds_ink, pieces
+from inkstream.model.preprocess.ink_pieces import holds_ink, named_pieces
 from inkstream.service.client.conversation import Result
 from inkstream.service.client.stream import Stream
-from inkstream.service.protocol.server_messages import Event, Letter, Ready, Spelling, Word
+from inkstream.service.protocol.server_messages import Event, Letter, Ready, Word
 
 Columns = NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink
 Cell = tuple[str, str]  # SGR parameters, "" for none; one character
@@ -319,7 +320,7 @@ def _show_results(
 def _writings(file: Path, ready: Ready) -> Iterator[tuple[Columns, Sequence[NDArray[np.float64]]]]:
     """Yield the columns of an image or of each piece of ink, and the strokes if these are sent."""
     height = ready.column_height
-    for name, piece in pieces(file) if holds_ink(file) else [(str(file), None)]:
+    for name, piece in named_pieces(file) if holds_ink(file) else [(str(file), None)]:
         strokes: Sequence[NDArray[np.float64]] = ()
         try:
             if isinstance(piece, InkstreamError):

@@ -7,13 +7,19 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import FailFast, Field, TypeAdapter, ValidationError
+from pydantic import FailFast, Field, GetPydanticSchema, TypeAdapter, ValidationError
+from pydantic_core import core_schema
 
 from inkstream.service.protocol.columns import shortened
 from inkstream.service.protocol.errors import InkError, ValueRefusedError, described, quoted
 
-Coordinate = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Point = Annotated[tuple[Coordinate, Coordinate], FailFast()]
+_COORDINATE: Final = core_schema.float_schema(strict=True, allow_inf_nan=False)
+# x and y, and what follows them, such as pressure, which is not read. For a tuple with such an end
+# pydantic has a schema and no type.
+_POINT: Final = core_schema.tuple_schema(
+    [_COORDINATE, _COORDINATE, core_schema.any_schema()], variadic_item_index=2, fail_fast=True
+)
+Point = Annotated[tuple[float, ...], GetPydanticSchema(lambda _kind, _handler: _POINT)]
 Points = Annotated[list[Point], FailFast()]
 Height = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
@@ -24,8 +30,10 @@ _STROKES: Final = TypeAdapter(Annotated[list[Points], FailFast()])
 _HEIGHT: Final = TypeAdapter(Height | None)
 
 
-def json_strokes(body: dict[str, Any]) -> tuple[list[list[tuple[float, float]]], float | None]:
+def json_strokes(body: dict[str, Any]) -> tuple[list[list[tuple[float, ...]]], float | None]:
     """Return the strokes of `{"strokes": [[[x, y], ...], ...], "height": h}`, and h or None.
+
+    What a point has beside x and y is left out.
 
     Raises `InkError` or `ValueRefusedError`, which name the first fault.
     """
@@ -38,7 +46,7 @@ def json_strokes(body: dict[str, Any]) -> tuple[list[list[tuple[float, float]]],
     if isinstance(strokes, list) and len(strokes) > MAX_STROKES:
         raise InkError(f"{len(strokes)} strokes, allowed: up to {MAX_STROKES}")
     try:
-        return _STROKES.validate_python(strokes), height
+        checked = _STROKES.validate_python(strokes)
     except ValidationError as error:
         match error.errors()[0]["loc"]:
             case (int(stroke), int(point), *_):
@@ -49,6 +57,7 @@ def json_strokes(body: dict[str, Any]) -> tuple[list[list[tuple[float, float]]],
             case _:
                 fault = strokes_fault(strokes, (), "")
         raise InkError(fault) from None
+    return [[point[:2] for point in stroke] for stroke in checked], height
 
 
 def strokes_fault(strokes: Any, where: tuple[int | str, ...], id_allowed: str) -> str:
@@ -86,7 +95,7 @@ def python_strokes(strokes: Any) -> list[dict[str, Any]]:
         points = []
         for index, point in enumerate(_listed(fields["points"], f"stroke {number}", "points")):
             try:
-                x, y = point
+                x, y, *_ = point
                 points.append((float(x), float(y)))
             except (TypeError, ValueError):
                 raise InkError(_point_fault(index, number, shortened(point))) from None

@@ -258,7 +258,7 @@ class LineInk:
                 raise InkError(f"stroke {quoted(key)} is complete, allowed: a new id", ink.id)
             if frame is not None and stroke.points:
                 scale = self._model.info.column_height / frame.height
-                points = [(x * scale, (y - frame.top) * scale) for x, y in stroke.points]
+                points = [(x * scale, (y - frame.top) * scale) for x, y, *_ in stroke.points]
                 pieces.append(Piece(before.coordinates, points))
                 strokes[key] = before.continued(pieces[-1], stroke.last)
             else:

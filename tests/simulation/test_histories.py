@@ -1,4 +1,4 @@
-"""Whatever breaks where, a program hears what it hears alone: 2,000 histories of it.
+"""Whatever breaks where, a program hears what it hears alone: 1,000 histories of it.
 
 `python -m tools.simulate --seed SEED --histories 1` runs one again, and without
 `--seed` more of them.
@@ -22,7 +22,7 @@ def nets() -> Sequence[Runtime]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, 2000, PER_TEST))
+@pytest.mark.parametrize("first", range(0, 1000, PER_TEST))
 def test_histories_are_heard_as_alone(nets: Sequence[Runtime], first: int) -> None:
     outcomes = [histories.run(seed, nets) for seed in range(first, first + PER_TEST)]
     connections = sum(outcome.connections for outcome in outcomes)

@@ -15,19 +15,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import median_low
-from typing import IO, Annotated, Final
+from typing import Annotated, Final
 
 import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from inkstream.model.data.ink_set import TEXT, WORDS, InkSet, Piece
-from inkstream.model.data.sources import inkml, json_lines
+from inkstream.model.data.sources import json_lines
 from inkstream.model.data.split import LEAST_POINTS, connected_groups
 from inkstream.model.data.statistics import Statistics
 from inkstream.model.errors import DataError
+from inkstream.model.preprocess import inkml
+from inkstream.model.preprocess.ink_pieces import SUFFIXES, opened
 
-SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonl.xz", ".inkml")
 FURTHEST: Final = 1e12  # of a coordinate, either way
 LEAST_SIZE: Final = 256  # units of a writer's median piece: coarser ink, in inches, is scaled up
 OUTSIZE: Final = 400  # median sizes: a stray point, beside which 16 bits leave the others 64 units
@@ -137,11 +138,6 @@ def files_of(source: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(source).parts)
     )
-
-
-def opened(path: Path) -> IO[bytes]:
-    """Open JSON lines, packed (`.xz`) or not."""
-    return lzma.open(path) if _ends(path, ".xz") else path.open("rb")
 
 
 def _ends(path: Path, *suffixes: str) -> bool:

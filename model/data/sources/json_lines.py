@@ -25,7 +25,7 @@ def rows(
             where = f"{path}, line {number}"
             try:
                 row = decoder.decode(content)
-            except (msgspec.DecodeError, RecursionError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 given = line.decode(errors="replace").strip()[:80]
                 raise DataError(f"{where}: {error} in {given}, expected {form}") from error
             yield where, row

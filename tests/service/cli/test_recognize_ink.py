@@ -78,8 +78,9 @@ def test_recognize_reads_packed_lines_and_tells_of_damaged_ones(
     [
         ("a.jsonl", "{", "a.jsonl:1: no JSON"),
         ("a.jsonl", "[]", "a.jsonl:1: a JSON list, expected an object with strokes"),
-        ("a.jsonl", "{}", "a.jsonl:1: strokes is null, expected an array of strokes"),
+        ("a.jsonl", "{}", "a.jsonl:1: an object without strokes"),
         ("a.jsonl", '{"strokes": [[[1]]]}', "a.jsonl:1: point 0 of stroke 0 is [1]"),
+        ("a.jsonl", '{"strokes": [[[1, NaN]]]}', "a.jsonl:1: point 0 of stroke 0 is [1, nan]"),
         ("a.jsonl", '{"strokes": []}', "a.jsonl:1: there is no ink"),
         ("a.jsonl", '{"strokes": [[[1, 2]]], "height": 0}', "a.jsonl:1: height is 0"),
         ("a.jsonl", "", "a.jsonl: there is no ink in it"),

@@ -84,7 +84,7 @@ def test_invalid_columns_are_refused_before_they_are_sent(columns: Any, text: st
         (5, 32, "strokes is 5, expected an array of strokes"),
         ([[(1, 2)], 5], 32, "stroke 1 is 5, expected an array of points"),
         ([{"id": "a"}], 32, "stroke 0 has no points"),
-        ([[(1, 2), (1, 2, 3)]], 32, "point 1 of stroke 0 is (1, 2, 3), expected [x, y]"),
+        ([[(1, 2, 3), (1,)]], 32, "point 1 of stroke 0 is (1,), expected [x, y]"),
         ([[(1, "left")]], 32, "point 0 of stroke 0 is (1, 'left'), expected [x, y]"),
         ([{"points": [None]}], 32, "point 0 of stroke 0 is None, expected [x, y]"),
         ([[(1, 2)]], "high", "height is 'high', allowed: a number above 0"),

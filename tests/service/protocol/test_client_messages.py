@@ -231,7 +231,7 @@ def test_the_error_of_a_faulty_field_names_what_came_and_what_is_allowed(
         ('[{"points":null}]', "points of stroke 0 is null, allowed: an array of points"),
         ('[{"points":7}]', "points of stroke 0 is 7, allowed: an array of points"),
         ('[{"points":[]},{"points":[[1]]}]', "point 0 of stroke 1 is [1]"),
-        ('[{"points":[[1,2],[1,2,3]]}]', "point 1 of stroke 0 is [1, 2, 3]"),
+        ('[{"points":[[1,2,3],[1]]}]', "point 1 of stroke 0 is [1]"),
         ('[{"points":[[1,NaN]]}]', "point 0 of stroke 0 is [1, NaN]"),
         ('[{"points":[[1,1e400]]}]', "point 0 of stroke 0 is [1, Infinity]"),
         ('[{"points":[[1,"2"]]}]', 'point 0 of stroke 0 is [1, "2"]'),

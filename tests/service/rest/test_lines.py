@@ -18,10 +18,10 @@ from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.recognizer import Recognizer
 from inkstream.service.client.stream import connect_sync
-from inkstream.service.pages import answer_of
 from inkstream.service.protocol.errors import OverLimitError
 from inkstream.service.rest.bodies import SMALL_PATH_PIXELS
 from inkstream.service.rest.inputs import JSON, Input, Task, read
+from inkstream.service.rest.recognition import answer_of
 from tests.helpers.builders import columns
 from tests.helpers.http import PNG, client_of, error
 from tests.helpers.image_files import drawn

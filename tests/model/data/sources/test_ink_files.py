@@ -122,6 +122,10 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line_and_other_bytes_are_refu
     (tmp_path / "mine.jsonl").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="line 1: JSON is malformed"):
         ink_files.read(tmp_path / "mine.jsonl")
+    line = json.dumps(WORD, ensure_ascii=False).encode()
+    (tmp_path / "mine.jsonl").write_bytes(line.replace("é".encode(), b"\xc3"))
+    with pytest.raises(DataError, match=r"line 1: .*(?i:utf-8).*expected"):
+        ink_files.read(tmp_path / "mine.jsonl")
 
 
 @pytest.mark.parametrize("stray", [5e8, 1e12])

@@ -6,8 +6,8 @@ import pytest
 
 from inkstream.model.data.ink_set import Piece
 from inkstream.model.data.sources import ink_files
-from inkstream.model.data.sources import inkml as ink_markup
 from inkstream.model.errors import DataError
+from inkstream.model.preprocess import inkml as ink_markup
 from tests.model.data.sources.test_ink_files import inkml, only, read, shapes
 
 

@@ -25,7 +25,8 @@ from inkstream.service.client.stream import Stream, connect_sync
 from tests.helpers.command_line import EXAMPLES
 from tests.helpers.running_server import Running
 
-CHROMIUM: Final = shutil.which("chromium")
+# A headless shell draws the same and takes a fifth less time.
+CHROMIUM: Final = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 BROWSER_ARGS: Final = "--no-sandbox --disable-gpu --disable-background-networking --no-first-run\
  --disable-component-update --disable-sync"
 

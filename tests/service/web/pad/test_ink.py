@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from inkstream.service import installed_version
+from inkstream.model import installed_version
 from tests.helpers.proxies import path_proxy
 from tests.helpers.running_server import Running, server
 from tests.service.web.conftest import OpenPad, address
@@ -16,6 +16,8 @@ from tests.service.web.pad.pad_page import CHROMIUM, HELLO, Pad, recognize_at_on
 AXE = Path(sys.prefix) / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
+
+WIDTHS = (320, 360, 1400, 2560)  # CSS pixels: of the narrowest phone, and of a wide screen
 
 
 def test_the_page_shows_the_text_that_the_python_client_gets(
@@ -159,17 +161,10 @@ def test_the_page_asks_for_the_api_key_of_a_server(browser: Browser, tmp_path: P
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
-def scheme(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module", params=[320, 360, 1400, 2560])
-def screen(
-    request: pytest.FixtureRequest, browser: Browser, url: str, scheme: str
-) -> Iterator[Pad]:
-    """Open the page on a narrow or a wide screen, and write something on it."""
-    size = {"width": request.param, "height": 740}
-    pad = Pad(browser, url, viewport=size, color_scheme=scheme)
+def screen(request: pytest.FixtureRequest, browser: Browser, url: str) -> Iterator[Pad]:
+    """Open the page and write something on it."""
+    size = {"width": WIDTHS[0], "height": 740}
+    pad = Pad(browser, url, viewport=size, color_scheme=request.param)
     pad.write(*HELLO, scale=0.5)
     pad.settle()
     yield pad
@@ -179,12 +174,17 @@ def screen(
 
 def test_the_page_does_not_scroll_sideways(screen: Pad) -> None:
     wide = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
-    assert screen.page.evaluate(wide) == 0
+    for width in WIDTHS:
+        screen.page.set_viewport_size({"width": width, "height": 740})
+        assert screen.page.evaluate(wide) == 0, width
 
 
 @pytest.mark.needs(AXE.exists())
 def test_the_page_is_accessible(screen: Pad) -> None:
     screen.page.evaluate(AXE.read_text())
-    found = screen.page.evaluate("axe.run()")
-    assert len(found["passes"]) > 10
-    assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
+    for width in WIDTHS:
+        screen.page.set_viewport_size({"width": width, "height": 740})
+        report = screen.page.evaluate("axe.run()")
+        assert len(report["passes"]) > 10
+        faults = [(fault["id"], fault["nodes"][0]["html"]) for fault in report["violations"]]
+        assert faults == [], width

@@ -1,0 +1,69 @@
+"""Write docs/api.md: the library's public names, from their docstrings.
+
+python -m tools.api_docs
+"""
+
+from pathlib import Path
+from typing import Any
+
+import griffe
+
+import inkstream
+
+ROOT = Path(__file__).parent.parent
+DOCUMENT = ROOT / "docs" / "api.md"
+HEAD = """\
+# Python API
+
+All names of `inkstream`, which `python -m tools.api_docs` takes from docstrings. Examples are in
+[usage.md](usage.md). Dimensions: T columns, H column height, K labels.
+"""
+
+
+def page() -> str:
+    """Return the document."""
+    package: Any = griffe.load("inkstream", search_paths=[ROOT], docstring_parser="google")
+    public = [package[name].final_target for name in inkstream.__all__]
+    errors = [item for item in public if item.name.endswith("Error")]
+    others = sorted(set(public) - set(errors), key=lambda item: (item.is_class, item.name))
+    rows = [f"| `{error.name}` | `{error.bases[0]}` | {prose(error)} |" for error in errors]
+    table = ["## Errors\n", "| error | kind of | meaning |", "| --- | --- | --- |", *rows]
+    return "\n".join([HEAD, *map(section, others), *table, ""])
+
+
+def section(item: Any, owner: str = "") -> str:
+    """Return what is said of a function, or of a class and its public members."""
+    title = f"{'##' if not owner else '###'} `{owner}{item.name}`"
+    if item.is_function:
+        code, members = item.signature(), []
+    else:
+        members = [m for m in item.all_members.values() if not m.name.startswith("_")]
+        code = "\n".join(
+            [f"class {item.name}:", *(field(m) for m in members if m.is_attribute and m.annotation)]
+        )
+    methods = [section(m, f"{item.name}.") for m in members if m.is_function]
+    return "\n".join([title, f"\n```python\n{code}\n```\n", prose(item), "", *methods])
+
+
+def field(member: Any) -> str:
+    """Return a field of a class as the code has it, or a property with its meaning."""
+    if member.docstring is None:
+        return str(member.lines[0])
+    meaning = member.docstring.value.partition("\n")[0]
+    return f"    {member.name}: {member.annotation}  # {meaning}"
+
+
+def prose(item: Any) -> str:
+    """Return a docstring, its arguments and errors as lists."""
+    parts = []
+    for part in item.docstring.parsed if item.docstring else ():
+        if isinstance(part.value, str):
+            parts.append(part.value)
+        else:
+            items = [f"- `{getattr(a, 'name', a.annotation)}`: {a.description}" for a in part.value]
+            parts.append("\n".join([f"{part.kind.value.capitalize()}:\n", *items]))
+    return "\n\n".join(parts)
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(page(), "utf-8")
