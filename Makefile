@@ -139,7 +139,7 @@ $(FULL): $(BASE) service/web/client/package.json
 	@echo 'Installing what training and tests need into $(VENV) (once)'
 	@$(INSTALL) --no-deps --no-index torch 2>/dev/null \
 	    || $(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch
-	@$(INSTALL) --editable '.[train,test,otel]'
+	@$(INSTALL) --editable '.[train,test,otel,files]'
 	@if command -v npm >/dev/null; then $(NPM_INSTALL) $(VENV)/npm 'typescript@^7.0' '@types/node@>=22' \
 	    'axe-core@>=4.10' || echo 'Types and accessibility of the web pages go unchecked'; fi
 	@if command -v npm >/dev/null; then $(NPM_INSTALL) $(VENV)/generators $(GENERATORS) \

@@ -1,8 +1,8 @@
-"""Train the book chapter's example as it stands there: `python examples/chapter.py`.
+"""Train a textbook's LSTM on MNIST's digits, to compare with: `python examples/chapter.py`.
 
-One LSTM layer of 128 cells reads the 28 *rows* of a digit (the chapter calls them columns), with a
+One LSTM layer of 128 cells reads the 28 *rows* of a digit (textbooks call them columns), with a
 forget bias of 1, and a dense layer answers from its last output. Adam at 0.001, batches of 64, 10
-epochs, no distortion. The chapter prints the accuracy of each batch; the accuracy on held-out
+epochs, no distortion. The accuracy of each batch is printed, as textbooks do; that on held-out
 and on test images is printed at the end. It needs inkstream with the extra `train`.
 """
 
@@ -20,7 +20,7 @@ from inkstream.model.network import set_forget_bias
 UNITS = 128
 LEARNING_RATE = 0.001
 BATCH = 64
-HELD_OUT = 1 / 7  # of the training images, drawn at random: the chapter's own test set
+HELD_OUT = 1 / 7  # of the training images, drawn at random: the textbook's test set
 PRINT_EVERY = 100  # batches
 
 
@@ -38,7 +38,7 @@ class ChapterNet(nn.Module):
 
 
 def train(data, epochs, seed):
-    """Train the net, print as the chapter does, and return the accuracy on MNIST's test images."""
+    """Train the net, print each batch's figures, and return the accuracy on MNIST's test images."""
     torch.manual_seed(seed)
     rows, answers = load_rows("train", data)
     order = torch.randperm(len(rows))
@@ -78,7 +78,9 @@ def load_rows(part, data):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Train the book chapter's example.")
+    parser = argparse.ArgumentParser(
+        description="Train a textbook's LSTM: one layer of 128 cells reads the rows of digits."
+    )
     parser.add_argument("--data", type=Path, help="a folder of MNIST's IDX files; else downloaded")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)

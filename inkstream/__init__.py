@@ -60,7 +60,7 @@ if not TYPE_CHECKING:  # for a checker every name would exist
     def __getattr__(name: str) -> Any:
         """Import a name on first use: a client needs no ONNX Runtime."""
         if name == "__version__":
-            return importlib.import_module("inkstream.service").installed_version()
+            return importlib.import_module("inkstream.model").installed_version()
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module = _MODULES.get(name, "service.protocol.errors")

@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -39,6 +40,8 @@ WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
 FIGURES: Final = WEIGHTS_FOLDER / "figures.json"
 METADATA_KEY: Final = "inkstream"
 MAX_BYTES: Final = (1 << 31) - 1  # of a file: protobuf holds no more
+NAME: Final = r"[\w.-]+"  # of a model
+_NAMED: Final = re.compile(f"({NAME})=(.+)")
 _DIGEST_LENGTH: Final = 64
 # The protobuf of the last property, up to its value: field 14 of a ModelProto, a message of 84
 # bytes whose field 1 is the key, of 16 bytes, and whose field 2 is the digest, of 64.
@@ -128,18 +131,39 @@ def _reported() -> dict[str, dict[str, float]]:
     return figures
 
 
+def open_model(model: str | Path, folder: Path | None = None, threads: int = 1) -> Checkpoint:
+    """Find and read a model that is given as `find` takes it, or as NAME=PATH.
+
+    It is called by that name, or by the one by which it was sought; one that is sought by its path
+    is called as its metadata say. Raises `CheckpointError` as `find` and `read`.
+    """
+    named = _NAMED.fullmatch(str(model))
+    name, path = named.groups() if named else (str(model), model)
+    checkpoint = read(find(path, folder), threads=threads)
+    if named is None and _is_path(Path(model)):
+        return checkpoint
+    metadata = dataclasses.replace(checkpoint.metadata, name=name)
+    return dataclasses.replace(checkpoint, metadata=metadata)
+
+
+def _is_path(path: Path) -> bool:
+    return path.suffix == SUFFIX or len(path.parts) > 1
+
+
 def find(name_or_path: str | Path, folder: Path | None = None) -> Path:
     """Return the file of a model: a name is sought in `folder`, then among the shipped ones.
 
     What holds a path separator or ends in `.onnx` is a path: of a file, or of a folder with one
-    model in it, such as that of a finished run. Raises `CheckpointError` that lists the known names
-    if there is no such file.
+    model in it, such as that of a finished run. In `folder` a name may be that of such a folder.
+    Raises `CheckpointError` that lists the known names if there is no such file.
     """
     path, folders = Path(name_or_path), [folder or WEIGHTS_FOLDER, WEIGHTS_FOLDER]
-    is_path = path.suffix == SUFFIX or len(path.parts) > 1
+    is_path = _is_path(path)
     candidates = [path] if is_path else [home / f"{path}{SUFFIX}" for home in folders]
     if file := next(filter(Path.is_file, candidates), None):
         return file
+    if folder is not None and not is_path and (folder / path).is_dir():
+        path = folder / path
     if path.is_dir():
         models = sorted(path.glob(f"*{SUFFIX}"))
         if not models:

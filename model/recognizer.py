@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -42,10 +42,14 @@ from inkstream.model.decoding.hints import NO_HINTS, Hints, new_decoder
 from inkstream.model.errors import InputError
 from inkstream.model.files import write_whole
 from inkstream.model.preprocess.columns import image_columns, ink_hint
+from inkstream.model.preprocess.documents import pages_of
 from inkstream.model.preprocess.ink import stroke_columns, strokes_of, taken_by
 from inkstream.model.preprocess.ink_pieces import InkPiece
-from inkstream.model.preprocess.inputs import Input, Stroke, image_or_ink
+from inkstream.model.preprocess.inputs import ImageInput, Input, Stroke, image_of, image_or_ink
 from inkstream.model.runtime import Runtime
+
+if TYPE_CHECKING:
+    from inkstream.model.pages.transcription import Page
 
 _MAGIC: Final = b"inkstream state 5"  # first line of a state's file
 _SAVED: Final = tuple[bytes, int, str, dict[str, Any]]  # what follows in it: see `State`
@@ -303,6 +307,34 @@ class Recognizer:
         columns, hint = image_columns(source, self._runtime.config)
         return dataclasses.replace(self.read(columns), hint=hint)
 
+    def read_page(self, image: ImageInput) -> "Page":
+        """Read the image of a page of many lines; see `recognize` for what an image may be.
+
+        Raises `ImageError` if it cannot be read or has too many lines, and `InputError` if the net
+        is a classifier. A page without writing has no lines.
+        """
+        # These take 0.2 s, which programs that read no pages do not wait for.
+        from inkstream.model.pages import answers, bounded, find_page  # noqa: PLC0415
+        from inkstream.model.pages.transcription import transcription  # noqa: PLC0415
+
+        if self.metadata.config.kind == "classifier":
+            raise InputError(
+                f"the model {self.metadata.name!r} reads one character, and a page needs one that"
+                " reads lines, such as 'lines'"
+            )
+        page = bounded(find_page(image_of(image), self.column_height, threads=self.threads))
+        read = self.read_all([line.columns for line in page.lines]) if page.lines else []
+        lines = []
+        for line, answer in zip(page.lines, read, strict=True):
+            events: list[Event] = [*answer.letters, *answer.words]
+            readings = map(answers.reading_of, events)
+            lines.append(answers.read_line(line, answer.text, readings))
+        return transcription(page, lines)
+
+    def read_document(self, source: ImageInput) -> Iterator["Page"]:
+        """Yield the pages of a PDF, TIFF or other file as they are read; raise as `read_page`."""
+        return map(self.read_page, pages_of(image_of(source)))
+
     def read_ink(self, strokes: Iterable[Stroke], height: float | None = None) -> Recognition:
         """Read whole strokes of a pen: x to the right and y downwards, in any unit.
 
@@ -386,7 +418,7 @@ class Recognizer:
 def load(
     name_or_path: str | Path = "digits",
     threads: int = 1,
-    language: str | Path | None = None,
+    language: str | Path | Sequence[str | Path] | None = None,
     characters: str | None = None,
     **known: Any,
 ) -> Recognizer:
@@ -395,19 +427,22 @@ def load(
     Args:
         name_or_path: of the net.
         threads: that it may use; several lines are then read side by side.
-        language: name or path of a language model, which a net that reads lines then follows.
+        language: that lines are read in, by name, code of ISO 639 or path; of several, listed or
+            with commas between them, each line follows the likeliest one, with "auto" of all.
         characters: only what these spell is answered, by any net; None is every label.
         known: what else is known of the lines that it will read, as of `Hints`: `words` that they
             may well hold, a `lexicon` that they consist of, a `pattern` that they match.
 
     Raises:
         CheckpointError: there is no such net, or it cannot be used.
-        DataError: there is no such language model.
+        DataError: there is no such language.
         InputError: hints came for a classifier, or they or `characters` cannot be used.
     """
-    checkpoint = checkpoints.read(checkpoints.find(name_or_path), threads=threads)
-    model = None if language is None else languages.load(language)
-    return Recognizer(checkpoint, Hints(model, **known), characters, threads)
+    checkpoint = checkpoints.open_model(name_or_path, threads=threads)
+    labels = checkpoint.metadata.config.labels
+    files = [] if language is None else languages.open_all(language, labels)
+    hints = Hints(tuple(file.language for file in files), **known)
+    return Recognizer(checkpoint, hints, characters, threads)
 
 
 def _sizes(config: ModelConfig) -> set[int]:

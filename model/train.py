@@ -45,6 +45,7 @@ from inkstream.model.training.run_folder import (
     load_weights,
 )
 
+LEAST_LINES: Final = 1_000  # from which a net for lines can be made of random weights
 THREADS: Final = torch.get_num_threads()  # torch's own choice, before a run divides them
 
 Task = ImageTask | LinesTask  # its net, batches, losses, validation and result
@@ -84,7 +85,14 @@ def make_task(
     torch.manual_seed(generator(config.seed).initial_seed())
     initial = None if options.init is None else initial_net(options.init, config.task)
     if isinstance(config, LinesConfig):
-        data = load_data(options.data, options.paper, options.letters)
+        data = load_data(options.data, options.paper, options.letters, config.held_out)
+        n_lines = len(data.training) + sum(len(lines.part("train")) for lines in data.paper)
+        if options.data is not None and initial is None and n_lines < LEAST_LINES:
+            raise DataError(
+                f"{options.data} has {n_lines} words and lines to train on, expected"
+                f" {LEAST_LINES:,} or more for a net from random weights: `inkstream train hand"
+                f" --data {options.data}` adapts the shipped net to them, within minutes"
+            )
         return LinesTask(config, data, initial)
     assert isinstance(config, DigitsConfig)
     folder = options.data
@@ -181,7 +189,7 @@ class Trainer:
         }
         tqdm.write(f"data {configuration['data']} {configuration['data_digest']}")
         tqdm.write(f"configuration {config.digest}")
-        self.folder = RunFolder(options.run, configuration)
+        self.folder = RunFolder(options.run, configuration, options.name)
         if self.folder.has_state:
             self.load()
 
@@ -242,7 +250,7 @@ class Trainer:
         """Validate the averaged net, and write its weights and figures."""
         network = self.task.final_network(self.average.module)
         errors = self.task.validate(network)
-        shown = {name: f"{error:.2%}" for name, error in errors.items()}
+        shown = {f"error {name}": f"{error:.2%}" for name, error in errors.items()}
         bar.set_postfix({"loss": f"{loss.item():.4f}"} | shown)
         epoch = math.ceil(self.step / self.task.round_steps)
         figures = {"epoch": epoch, "step": self.step, "loss": loss.item(), "held_out": errors}

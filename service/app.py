@@ -38,11 +38,23 @@ def create_app(settings: Settings, loading: Loading | None = None) -> FastAPI:
     languages = _languages(loading)
     keys = [key.get_secret_value() for key in settings.resume_keys] or [random_key()]
     models: dict[str, RunningModel] = {}
-    for checkpoint, runtime in loading.nets():
-        model = _served(checkpoint, runtime, settings, languages, metrics=metrics, keys=keys)
-        if model.info.name in models:
-            raise ConfigError(f"two of the models are called {model.info.name!r}")
-        models[model.info.name] = model
+    nets = list(loading.nets())
+    known = (checkpoint.metadata for checkpoint, _ in nets)
+    transcriber = next((net.name for net in known if net.config.kind == "transcriber"), None)
+    for checkpoint, runtime in nets:
+        name = checkpoint.metadata.name
+        if name in models:
+            text = f"two of the models are called {name!r}: give one another name, as in anna=PATH"
+            raise ConfigError(text)
+        models[name] = _served(
+            checkpoint,
+            runtime,
+            settings,
+            languages,
+            metrics=metrics,
+            keys=keys,
+            transcriber=transcriber,
+        )
     _check_languages(languages, models)
     sessions, access = Sessions(limits, metrics), Access(settings, Sealer(keys, "token"))
     page_workers = PageWorkers(work.__name__, settings)
@@ -108,6 +120,7 @@ def _served(
     *,
     metrics: Metrics,
     keys: Sequence[str],
+    transcriber: str | None,
 ) -> RunningModel:
     """Return a model with its engine, and the languages whose letters it has; a classifier none."""
     metadata = checkpoint.metadata
@@ -126,6 +139,7 @@ def _served(
         checkpoint.metrics,
         digest=digest,
         seals=Sealer(keys, f"snapshot of {digest}"),
+        transcriber=transcriber,
     )
     engine = Engine(
         runtime, max_batch=settings.max_batch, max_columns=settings.max_run_columns, metrics=metrics

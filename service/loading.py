@@ -24,8 +24,7 @@ class Loading:
 
     def __init__(self, settings: Settings) -> None:
         def net(name: str) -> tuple[Checkpoint, Runtime]:
-            path = checkpoints.find(name, settings.weights)
-            checkpoint = checkpoints.read(path, threads=settings.threads)
+            checkpoint = checkpoints.open_model(name, settings.weights, threads=settings.threads)
             return checkpoint, Runtime(checkpoint)
 
         def language(name: str, *, named: bool) -> LanguageFile:

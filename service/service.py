@@ -10,7 +10,7 @@ from inkstream.service.observe.metrics import Metrics
 from inkstream.service.page_workers.pool import PageWorkers
 from inkstream.service.protocol.errors import ModelUnknownError, ValueRefusedError
 from inkstream.service.protocol.server_messages import Limits, ModelInfo
-from inkstream.service.session import Options, SessionModel
+from inkstream.service.session import Options, SessionModel, kind_error
 from inkstream.service.settings import Settings
 
 
@@ -72,8 +72,14 @@ class Service:
         """Return what `model` does; raise `ValueRefusedError` for a model of the other kind."""
         model = self.model(name, kind)
         if model.info.kind != kind:
-            got = f'model "{model.info.name}" is a {model.info.kind}'
             other = self.model(None, kind).info
-            hint = f"; try model={other.name}" if other.kind == kind else ""
-            raise ValueRefusedError(f"{needed_by} needs a {kind}, and {got}{hint}")
+            raise kind_error(needed_by, kind, model.info, other.name * (other.kind == kind))
         return model
+
+
+def check_repeated(parameters: Mapping[str, int]) -> None:
+    """Raise `ValueRefusedError` for a parameter of a query that came more than once."""
+    for name, n in parameters.items():
+        if n > 1:
+            several = ", several with commas" if name == "language" else ""
+            raise ValueRefusedError(f"{name[:100]} came {n} times, allowed: once{several}")

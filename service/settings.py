@@ -70,11 +70,11 @@ class ServerSettings(BaseSettings):
     root_path: str = Field("", pattern=r"^(/[\w.~-]+)*$")
     """Path below which a proxy shows this server; the proxy takes it off."""
     models: Names = ("digits", "lines")
-    """Models to serve, by name or path; the first is the default."""
+    """Models to serve, by name, path or NAME=PATH; the first is the default."""
     weights: Path | None = None
     """Folder in which models are looked up first."""
     languages: Names = (ALL,)
-    """Language models that lines may be read with, by name or path; * for all shipped ones."""
+    """Languages that lines may be read in, by name, code or path; * for all shipped ones."""
     threads: int = Field(1, ge=1, le=64)
     """Threads that one run of a net may use."""
     workers: int = Field(1, ge=1, le=64)
@@ -114,6 +114,10 @@ class ServerSettings(BaseSettings):
     """Processor time in seconds that one of them may take for a body; beyond it comes 413."""
     page_worker_memory_bytes: int = Field(768 * 1024 * 1024, ge=256 * 1024 * 1024)
     """Memory that one of them may allocate; beyond it comes 413."""
+    max_document_pages: int = Field(500, ge=1)
+    """Pages of one PDF, or images of one TIFF; beyond it comes 413."""
+    max_document_s: Seconds = 600.0
+    """Time for one of these; each page that is left then is answered by an error."""
 
     ping_interval_s: Seconds = 20.0
     """Time between WebSocket pings."""

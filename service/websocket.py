@@ -29,7 +29,7 @@ from inkstream.service.protocol.server_messages import (
     encode,
 )
 from inkstream.service.rest.errors import error_response
-from inkstream.service.service import RunningModel, Service
+from inkstream.service.service import RunningModel, Service, check_repeated
 from inkstream.service.session import Close, Effect, Options, Restore, Session
 
 DIRECT: Final = "inkstream.direct"  # in the state of ASGI's scope: weak, of a `DirectConnection`
@@ -297,6 +297,7 @@ class StreamEndpoint:
         """Return a stream as its query asks; raise an `InkstreamError` if it is refused."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         given = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        check_repeated({name: len(given.get(name, ())) for name in ("model", "language")})
         query = {name: values[-1] for name, values in given.items()}
         # The server runs each connection in a separate task, so this binds to its log lines alone.
         structlog.contextvars.bind_contextvars(

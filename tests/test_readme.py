@@ -89,11 +89,14 @@ def test_the_python_examples_of_readme_run(url: str) -> None:
 
 def test_the_python_examples_of_the_usage_guide_run(url: str) -> None:
     examples = blocks(DOCS / "usage.md", "python")
-    recognized, pushed, streamed, hinted = (run([sys.executable, "-"], url, it) for it in examples)
+    recognized, pushed, streamed, hinted, page = (
+        run([sys.executable, "-"], url, example) for example in examples
+    )
     assert recognized.startswith("hello, world!\nhello, ")
     assert pushed.endswith("hello, world!\n")
     assert streamed.splitlines()[-1].startswith("27 7 ")
     assert hinted == "hello, world!\n"
+    assert "\nhello, world!\n" in page
 
 
 @pytest.mark.needs(NODE and NPM)

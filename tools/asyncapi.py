@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from inkstream.model.messages import Character, Spelling
 from inkstream.service.protocol import client_messages as requests
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.client_messages import ClientMessage, Configure
@@ -69,7 +70,7 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
         end=74,
         column=77,
         confidence=0.962,
-        alternatives=(messages.Character(char="a", p=0.021), messages.Character(char="0", p=0.009)),
+        alternatives=(Character(char="a", p=0.021), Character(char="0", p=0.009)),
     ),
     "word": messages.Word(
         seq=94,
@@ -79,7 +80,7 @@ FROM_SERVER: Final[dict[str, ServerMessage]] = {
         end=80,
         column=91,
         confidence=0.811,
-        alternatives=(messages.Spelling(text="Hella,", p=0.018),),
+        alternatives=(Spelling(text="Hella,", p=0.018),),
     ),
     "configured": messages.Configured(seq=1, id="c1", results="message", top_k=3),
     "rewound": messages.Rewound(seq=29, id="r1", column=12, label="7"),

@@ -93,7 +93,8 @@ class InkSet:
             moved = moved.astype(np.int16 if moved.max() <= limit else np.int64)
             kept.append(replace(piece, points=moved, guides=piece.guides - origin[1]))
         lengths = [np.diff(piece.stroke_starts) for piece in kept]
-        names, writers = np.unique([piece.writer for piece in kept], return_inverse=True)
+        piece_writers = np.array([piece.writer for piece in kept], np.str_)
+        names, writers = np.unique(piece_writers, return_inverse=True)
         largest = np.zeros(len(names))
         np.maximum.at(largest, writers, [piece.points.max() for piece in kept])
         scales = 0.5 ** np.ceil(np.log2(np.maximum(largest / limit, 1)))[writers]

@@ -1,9 +1,11 @@
-"""Load ink, lines on real paper and single letters to train a net for lines on, and divide it."""
+"""Load ink, lines on paper and single letters to train a net for lines on, and divide them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +13,18 @@ from numpy.typing import NDArray
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.data import split
 from inkstream.model.data.ink_set import InkSet
-from inkstream.model.data.sources import ink_files, unipen
+from inkstream.model.data.sources import ink_files, line_images, unipen
 from inkstream.model.data.sources.letters import SingleLetters, load_letters
 from inkstream.model.data.sources.paper import PaperLines, load_lines
 from inkstream.model.errors import DataError
-from inkstream.model.preprocess.ink_pieces import SUFFIXES
+from inkstream.model.preprocess import ink_pieces
+
+SUFFIXES: Final = (*ink_pieces.SUFFIXES, *line_images.SUFFIXES)  # of a user's labelled data
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LineData:
-    """Labelled ink, divided into training and validation pieces."""
+    """Labelled ink, divided into training and validation pieces, and images of lines."""
 
     name: str
     ink: InkSet
@@ -33,17 +37,22 @@ class LineData:
 
 
 def load_data(
-    source: Path | None, paper: Sequence[Path] = (), letters: Sequence[Path] = ()
+    source: Path | None,
+    paper: Sequence[Path] = (),
+    letters: Sequence[Path] = (),
+    held_out: float = split.HELD_OUT,
 ) -> LineData:
-    """Load ink as `load_ink` does, and lines on real paper and single letters.
+    """Load ink and images as `load_labelled` does, and lines on real paper and single letters.
 
     Raises `DataError` when a file cannot be read, or has no line to train on or to validate with.
     """
-    data = replace(load_ink(source), paper=[load_lines(path) for path in paper])
-    for path, lines in zip(paper, data.paper, strict=True):
+    data = load_labelled(source, held_out)
+    archives = [load_lines(path) for path in paper]
+    for path, lines in zip(paper, archives, strict=True):
         for part in split.PARTS[:2]:
             if not len(lines.part(part)):
                 raise DataError(f"{path} has {len(lines.texts)} lines, none of them for {part}")
+    data = replace(data, paper=[*data.paper, *archives])
     return with_letters(data, [load_letters(path) for path in letters]) if letters else data
 
 
@@ -63,17 +72,15 @@ def with_letters(data: LineData, files: Sequence[SingleLetters]) -> LineData:
     )
 
 
-def load_ink(source: Path | None) -> LineData:
-    """Load UNIPEN's ink (None, its archive, its folder), or a user's (.jsonl, .inkml, a folder).
+def load_labelled(source: Path | None, held_out: float = split.HELD_OUT) -> LineData:
+    """Load UNIPEN's ink (None, its archive, its folder), or a user's data (see `load_own`).
 
     The characters of UNIPEN are all of `WESTERN`, since its glyphs compose them.
 
     Raises `DataError` when it cannot be read, or is too little for validation.
     """
-    if source is not None and ink_files.files_of(source):
-        labelled = ink_files.read(source)
-        data = own_ink(source.name, labelled.ink, labelled.groups)
-        return replace(data, skipped=labelled.statistics.skipped)
+    if source is not None and is_own(source):
+        return load_own(source, held_out)
     try:
         ink, _ = unipen.read(source)
     except DataError as error:
@@ -84,15 +91,50 @@ def load_ink(source: Path | None) -> LineData:
     return LineData("UNIPEN train_r01_v07", ink, parts["train"], parts["validation"], WESTERN)
 
 
-def own_ink(name: str, ink: InkSet, groups: NDArray[np.int64] | None = None) -> LineData:
-    """Divide a user's ink, a tenth for validation; `groups` as in `split_own_ink`, None if none.
+def is_own(source: Path) -> bool:
+    """Tell whether a path is a file of a user's labelled data, or a folder with one."""
+    return bool(ink_files.files_of(source, SUFFIXES))
+
+
+def load_own(source: Path, held_out: float = split.HELD_OUT) -> LineData:
+    """Load a user's ink and images of lines and pages, and hold a share of both out, or 0.
+
+    Raises `DataError` when a file cannot be read, or there is too little for that.
+    """
+    if ink_files.files_of(source):
+        labelled = ink_files.read(source)
+        data = own_ink(source.name, labelled.ink, labelled.groups, held_out)
+        data = replace(data, skipped=labelled.statistics.skipped)
+    else:
+        no_ink, none = InkSet.of(()), np.empty(0, np.int64)
+        data = LineData(source.name, no_ink, none, none, (" ",))
+    paper, left_out = line_images.read(source, held_out)
+    texts = [text for lines in paper for text in lines.texts]
+    skipped = {**data.skipped, **left_out}
+    n_lines, least = len(data.ink) + len(texts), 2 if held_out else 1
+    if n_lines < least:
+        reasons = "".join(f"; left out: {count} {why}" for why, count in skipped.items() if count)
+        raise DataError(f"{source} has {n_lines} labelled lines, expected {least} or more{reasons}")
+    characters = tuple(sorted({*data.characters, *"".join(texts)}))
+    return replace(data, paper=paper, characters=characters, skipped=skipped)
+
+
+def own_ink(
+    name: str,
+    ink: InkSet,
+    groups: NDArray[np.int64] | None = None,
+    held_out: float = split.HELD_OUT,
+) -> LineData:
+    """Divide a user's ink, a share for validation; `groups` as in `split_own_ink`, None if none.
 
     Raises `DataError` when it is too little for that.
     """
-    if len(ink) < split.ONE_IN:
-        raise DataError(f"{name} has {len(ink)} labelled pieces, expected at least {split.ONE_IN}")
-    parts = split.split_own_ink(ink, np.arange(len(ink)) if groups is None else groups)
-    if not len(parts["validation"]):
+    if held_out and not int(held_out * len(ink)):
+        raise DataError(
+            f"{name} has {len(ink)} labelled pieces, expected at least {math.ceil(1 / held_out)}"
+        )
+    parts = split.split_own_ink(ink, np.arange(len(ink)) if groups is None else groups, held_out)
+    if held_out and not len(parts["validation"]):
         raise DataError(
             f"{name} has {len(ink)} labelled pieces that all have ink in common,"
             " expected some apart from the others, to hold out"

@@ -4,8 +4,8 @@ All ink of one person is in one part, whatever category or donor it was given to
 tenth of the persons are for validation and a tenth for the test. The parts follow from hashes of
 the names alone: they depend on no order, no random number and no other donor.
 
-A user's own ink has no test part. With many writers, whole writers validate; with few, pieces do:
-a tenth, spread over the labels, that shares no ink with the pieces that train.
+A user's own data have no test part. Of ink by many writers, whole writers validate; by few, pieces
+do: a share of them, spread over the labels, that shares no ink with the pieces that train.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ Indices = NDArray[np.int64]
 Parts = Mapping[Part, Indices]  # which pieces are in each part: their indices, ascending
 PART_OF_TENTH: Final[Mapping[int, Part]] = {4: "validation", 9: "test"}  # the others train
 LEAST_POINTS: Final = 25  # smaller pieces, such as dots, are equal by chance
-ONE_IN: Final = 10  # of a user's pieces, or writers, validates
+HELD_OUT: Final = 0.1  # of a user's pieces or writers, by default
 
 
 def person(writer: str) -> str:
@@ -70,6 +70,15 @@ def part_of_few(writers: Iterable[str]) -> dict[str, Part]:
     }
 
 
+def part_of_lines(names: Iterable[str], held_out: float) -> dict[str, Part]:
+    """Return the parts of a user's lines: a share validates, of two lines or more at least one."""
+    ordered = sorted(set(names), key=_hash)
+    n_held_out = min(max(1, round(held_out * len(ordered))), len(ordered) - 1)
+    return {
+        name: "validation" if rank < n_held_out else "train" for rank, name in enumerate(ordered)
+    }
+
+
 def table_digest(part_of: Mapping[str, Part]) -> str:
     """Return the SHA-256 of a table with a line for each writer."""
     table = "".join(f"{part}\t{writer}\n" for writer, part in sorted(part_of.items()))
@@ -99,11 +108,12 @@ def _hash(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
-def split_own_ink(ink: InkSet, groups: Indices) -> Parts:
+def split_own_ink(ink: InkSet, groups: Indices, held_out: float = HELD_OUT) -> Parts:
     """Return the indices of the pieces for training and validation, ascending.
 
     `groups` has the same number for pieces that share ink, such as a line and its words. Of 20
-    writers or more whole ones validate. Of fewer than ten pieces, and of one group, none does.
+    writers or more whole ones validate. If the share `held_out` is less than one piece, or there is
+    one group alone, none does.
     """
     keys: list[Collection[Hashable]] = [(group,) for group in groups.tolist()]
     if len(np.unique(ink.writers)) >= 20:
@@ -113,8 +123,9 @@ def split_own_ink(ink: InkSet, groups: Indices) -> Parts:
     order = np.argsort(number, kind="stable")
     connected = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
     validates = np.zeros(len(ink), np.bool_)
-    if len(ink) >= ONE_IN and len(connected) > 1:
-        for group in _held_out([[ink.labels[piece] for piece in group] for group in connected]):
+    if int(held_out * len(ink)) and len(connected) > 1:
+        labels = [[ink.labels[piece] for piece in group] for group in connected]
+        for group in _held_out(labels, held_out):
             validates[connected[group]] = True
     return {"train": np.flatnonzero(~validates), "validation": np.flatnonzero(validates)}
 
@@ -135,8 +146,8 @@ def connected_groups(keys: Sequence[Collection[Hashable]]) -> Indices:
     return np.array([root(number) for number in range(len(keys))], np.int64)
 
 
-def _held_out(labels: Sequence[Sequence[str]]) -> list[int]:
-    """Choose a tenth of the groups by their labels: one of each ten with similar labels.
+def _held_out(labels: Sequence[Sequence[str]], share: float) -> list[int]:
+    """Choose a share of the groups by their labels: one of as many with similar labels.
 
     A group that alone has some character is chosen only if there is no other.
     """
@@ -150,7 +161,7 @@ def _held_out(labels: Sequence[Sequence[str]]) -> list[int]:
     order = random.permutation(len(labels)).tolist()
     order.sort(key=[sorted(group) for group in labels].__getitem__)
     held_out = []
-    for alike in np.array_split(order, max(1, len(order) // ONE_IN)):
+    for alike in np.array_split(order, max(1, int(share * len(order)))):
         group = min(random.permutation(alike).tolist(), key=n_lost)
         if not n_lost(group):
             held_out.append(group)

@@ -15,7 +15,7 @@ from inkstream.model.decoding.beam import BeamDecoder
 from inkstream.model.decoding.classifier import ClassifierDecoder
 from inkstream.model.decoding.greedy import GreedyDecoder
 from inkstream.model.decoding.lexicon import LexiconGuide, WordsGuide, check_word
-from inkstream.model.decoding.ngrams import Language, LanguageGuide
+from inkstream.model.decoding.ngrams import Language, LanguageGuide, LanguagesGuide
 from inkstream.model.decoding.regex import PatternGuide
 from inkstream.model.errors import InputError
 
@@ -26,7 +26,9 @@ Row = NDArray[np.float32]  # [K]
 class Hints:
     """All that may be known; nothing is at first. Texts may be in any spelling: see `plain`."""
 
-    language: Language | None = None  # that it is written in
+    language: (
+        Language | tuple[Language, ...]
+    ) = ()  # that it is written in, or the likeliest of them
     context: str = ""  # the text before it, which a language goes on from
     words: tuple[str, ...] = ()  # that it may well hold: names, terms
     lexicon: tuple[str, ...] = ()  # that it consists of, beside spaces; none: of any
@@ -49,10 +51,10 @@ def new_decoder(
     """
     decoder: Decoder
     if config.kind == "classifier":
-        if given := ", ".join(f.name for f in fields(hints) if getattr(hints, f.name) != f.default):
-            raise InputError(
-                f"{given} came, but only a model that reads lines takes hints: use the model lines"
-            )
+        if given := [f.name for f in fields(hints) if getattr(hints, f.name) != f.default]:
+            reads = "digit" if all(map(str.isdigit, config.labels)) else "character"
+            needed = f"`{given[0]}` needs a model that reads lines"
+            raise InputError(f"{needed}; this one reads one {reads}. Use model `lines`.")
         decoder = ClassifierDecoder(config.labels)
     elif (guide := guide_of(hints, config.labels)) is not None:
         decoder = BeamDecoder(config.labels, config.flush_columns, guide)
@@ -87,8 +89,11 @@ def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
     if hints != NO_HINTS and SPACE not in labels:
         raise InputError("hints need a net whose labels hold the space")
     guides: list[Guide] = []
-    if hints.language is not None:
-        guides.append(LanguageGuide(hints.language, labels, hints.context))
+    languages = (hints.language,) if isinstance(hints.language, Language) else hints.language
+    if len(languages) == 1:
+        guides.append(LanguageGuide(languages[0], labels, hints.context))
+    elif languages:
+        guides.append(_in_use(LanguagesGuide, languages, labels, hints.context))
     if hints.words:
         guides.append(_in_use(WordsGuide, tuple(hints.words), labels))
     if hints.lexicon:

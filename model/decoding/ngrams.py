@@ -13,7 +13,7 @@ settings name; another shipped one it reads again when it is first used, and com
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.alphabet import plain
-from inkstream.model.decoding.base import SPACE, Guide
+from inkstream.model.decoding.base import MAX_SHOWN, SPACE, Guide
 from inkstream.model.errors import DataError, InputError
 from inkstream.model.files import read_whole, write_whole
 
@@ -45,6 +45,26 @@ NODE: Final = np.dtype(
     ]
 )
 ROOT: Final = 0
+
+AUTO: Final = "auto"  # the likeliest of all languages
+CODES: Final = {  # by names; of ISO 639-1 if there is one, 639-3, and others of 639-2
+    "english": "en eng", "french": "fr fra fre", "german": "de deu ger", "spanish": "es spa",
+    "italian": "it ita", "portuguese": "pt por", "dutch": "nl nld dut", "danish": "da dan",
+    "norwegian": "nb nob no nor", "swedish": "sv swe", "finnish": "fi fin", "catalan": "ca cat",
+    "czech": "cs ces cze", "filipino": "fil", "hungarian": "hu hun", "indonesian": "id ind",
+    "icelandic": "is isl ice", "lithuanian": "lt lit", "latvian": "lv lav", "malay": "ms msa may",
+    "polish": "pl pol", "romanian": "ro ron rum", "serbo-croatian": "sh hbs",
+    "slovak": "sk slk slo", "slovenian": "sl slv", "turkish": "tr tur", "vietnamese": "vi vie",
+}  # fmt: skip
+_NAMES: Final = {given: name for name in CODES for given in (name, *CODES[name].split())}
+
+
+def name_of(language: str) -> str:
+    """Return the name of a language that is given by its name or a code of ISO 639.
+
+    Any other text is returned as it is.
+    """
+    return _NAMES.get(language.lower(), language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,15 +222,52 @@ def shipped() -> list[str]:
 
 
 def find(name_or_path: str | Path) -> Path:
-    """Return the file of a shipped model by name, or of any by path; raise `DataError` for none."""
+    """Return the file of a shipped model by name or code, or of any by path.
+
+    Raises `DataError` for none.
+    """
     path = Path(name_or_path)
-    of_ours = WEIGHTS / f"{name_or_path}{SUFFIX}"
+    of_ours = WEIGHTS / f"{name_of(str(name_or_path))}{SUFFIX}"
     if not path.is_file() and of_ours.is_file():
         path = of_ours
     if not path.is_file():
-        names = ", ".join(shipped()) or "none"
-        raise DataError(f"no language model {name_or_path}; a file, or one of these: {names}")
+        raise DataError(f"no language {name_or_path}, allowed: a file, {_allowed(shipped())}")
     return path
+
+
+def _allowed(names: Iterable[str]) -> str:
+    """Return what may be asked for where these models are offered."""
+    listed = ", ".join(names)
+    return f"{listed}, several with commas, or {AUTO}" if listed else "none"
+
+
+def choose(language: str, offered: Sequence[str]) -> tuple[str, ...]:
+    """Return which of the offered models a text asks for; raise `InputError` for others.
+
+    It has names or codes with commas between them, or is `AUTO`.
+    """
+    parts = offered if language == AUTO else map(str.strip, language.split(","))
+    names = tuple(dict.fromkeys(part if part in offered else name_of(part) for part in parts))
+    if not names or not set(names) <= set(offered):
+        raise InputError(f"language is {language[:MAX_SHOWN]!r}, allowed: {_allowed(offered)}")
+    return names
+
+
+def open_all(
+    language: str | Path | Sequence[str | Path], labels: Iterable[str]
+) -> list[LanguageFile]:
+    """Open the models that a net with these labels is to follow, each once.
+
+    They are given by names, codes or paths, in a text with commas between them; `AUTO` stands for
+    all shipped ones whose letters the net has. Raises `DataError` as `find` and `Language.load`.
+    """
+    if language == AUTO:
+        files = [LanguageFile(find(name), keep=True) for name in shipped()]
+        return [file for file in files if not file.about.lacking(labels)]
+    given = language.split(",") if isinstance(language, str) else language
+    parts = [given] if isinstance(given, Path) else given
+    paths = dict.fromkeys(find(str(part).strip()) for part in parts)
+    return [LanguageFile(path, keep=True) for path in paths]
 
 
 def load(name_or_path: str | Path) -> Language:
@@ -225,6 +282,8 @@ BONUS: Final = 1.4  # for each character, without which short texts would win
 # the language's own texts, and where its accent is hardly seen only the language can tell.
 ACCENT_BONUS: Final = 1.7
 LEAST: Final = -9.0  # log-probability of a character, at the least: nothing is impossible
+# Nats: a language that adds so much less to a text than the likeliest one is no longer followed.
+UNLIKELY: Final = 12.0
 LONGEST_BEFORE: Final = 64  # characters before a text that are looked at: more than any n-gram has
 
 
@@ -262,13 +321,25 @@ class LanguageGuide(Guide):
             raise InputError(f"{language.about.name} needs {needed}, which the net cannot read")
         self._language = language
         self._spelling = _Spelling(language, labels)
-        self._space = labels.index(SPACE)
+        self._labels = {label: i for i, label in enumerate(labels)}
         self._context = plain(context)
 
     def begin(self, text: str) -> int:
         """Return the node behind a text and a space."""
-        before = f"{self._context} {text}".strip()
-        return self._language.after(SPACE + before[-LONGEST_BEFORE:] + SPACE * bool(before))
+        before = self._before(text)
+        return self._language.after(SPACE + before + SPACE * bool(before))
+
+    def _before(self, text: str) -> str:
+        return f"{self._context} {text}".strip()[-LONGEST_BEFORE:]
+
+    def weight(self, text: str) -> float:
+        """Return what is added to the logarithm of the weight of a text behind the context."""
+        node, total = self._language.after(SPACE), 0.0
+        for character in self._before(text):
+            if (label := self._labels.get(character)) is not None:
+                total += float(self.row(node)[label])
+            node = self._language.after(character, node)
+        return total
 
     def row(self, state: int) -> Row:
         return _label_row(self._spelling, state)[0]
@@ -278,4 +349,55 @@ class LanguageGuide(Guide):
 
     def end(self, state: int) -> float:
         """Return what is added where a word ends."""
-        return float(self.row(state)[self._space]) - BONUS
+        return float(self.row(state)[self._labels[SPACE]]) - BONUS
+
+
+# Of a language that is still likely: its number, its node, and how many nats less it adds to the
+# text than the likeliest one.
+_Followed = tuple[int, int, float]
+
+
+class LanguagesGuide(Guide):
+    """Weighs the labels by several languages: each text by the one that makes most of it."""
+
+    def __init__(
+        self, languages: Sequence[Language], labels: tuple[str, ...], context: str = ""
+    ) -> None:
+        """Follow languages side by side; raise the errors of `LanguageGuide`."""
+        self._guides = [LanguageGuide(language, labels, context) for language in languages]
+        self._rows = lru_cache(2048)(self._row)  # 2 MB
+
+    def begin(self, text: str) -> tuple[_Followed, ...]:
+        return _likely(
+            (number, guide.begin(text), guide.weight(text))
+            for number, guide in enumerate(self._guides)
+        )
+
+    def row(self, state: tuple[_Followed, ...]) -> Row:
+        return self._rows(state)
+
+    def _row(self, state: tuple[_Followed, ...]) -> Row:
+        rows = [self._guides[number].row(node) + np.float32(less) for number, node, less in state]
+        most: Row = np.max(rows, 0)
+        return most
+
+    def follow(self, state: tuple[_Followed, ...], label: int) -> tuple[_Followed, ...]:
+        followed = []
+        for number, node, less in state:
+            weights, nodes = _label_row(self._guides[number]._spelling, node)
+            followed.append((number, int(nodes[label]), less + float(weights[label])))
+        return _likely(followed)
+
+    def end(self, state: tuple[_Followed, ...]) -> float:
+        return max(self._guides[number].end(node) + less for number, node, less in state)
+
+
+def _likely(followed: Iterable[_Followed]) -> tuple[_Followed, ...]:
+    """Return the languages that may still win, weighed against the likeliest one."""
+    followed = list(followed)
+    most = max(weight for _, _, weight in followed)
+    return tuple(
+        (number, node, weight - most)
+        for number, node, weight in followed
+        if weight > most - UNLIKELY
+    )

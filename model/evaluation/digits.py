@@ -17,6 +17,7 @@ from inkstream.model.data.sources import mnist
 from inkstream.model.data.sources.pen_digits import PenDigits
 from inkstream.model.data.split import Part
 from inkstream.model.decoding.classifier import ClassifierDecoder
+from inkstream.model.errors import DataError
 from inkstream.model.evaluation import plots
 from inkstream.model.evaluation.report import Report, of_file
 from inkstream.model.metrics import Figures, accuracy_interval, expected_calibration_error
@@ -121,6 +122,13 @@ def report(
     `part` says which images `dataset` and `pen`, pen digits by source, have.
     """
     nets = [read(path, "classifier") for path in checkpoints]
+    for net in nets:
+        if (labels := net.metadata.config.labels) != dataset.labels:
+            raise DataError(
+                f"{net.path} answers {' '.join(labels)}, but {dataset.name} has the labels"
+                f" {' '.join(dataset.labels)}: of a net for other labels `inkstream models"
+                " --weights FOLDER` lists what it reached on the images held out in training"
+            )
     seeds, probabilities = zip(*(measure(predictor(net), dataset) for net in nets), strict=True)
     contents = of_file(nets[0]) | {
         "parameters": nets[0].metadata.parameters,

@@ -22,8 +22,8 @@ from inkstream.model.data.synthesis.texts import DIGITS
 from inkstream.model.data.synthesis.word_lists import words_of
 from inkstream.model.decoding.base import Decoder, Scores, decode_line
 from inkstream.model.decoding.beam import SWIFT, BeamDecoder
-from inkstream.model.decoding.hints import NO_HINTS, Hints
-from inkstream.model.decoding.ngrams import Language, LanguageGuide
+from inkstream.model.decoding.hints import NO_HINTS, Hints, guide_of
+from inkstream.model.decoding.ngrams import Language, open_all
 from inkstream.model.errors import ConfigError
 from inkstream.model.evaluation.evaluation_set import SEED, EvaluationSet
 from inkstream.model.evaluation.report import Report, of_net
@@ -35,25 +35,33 @@ from inkstream.model.training.ngrams import LONGEST, MAX_WORDS
 
 
 def report(
-    checkpoint: Checkpoint, ink: InkSet, language: Language, part: Part, limit: int | None
+    checkpoint: Checkpoint, ink: InkSet, languages: Sequence[str], part: Part, limit: int | None
 ) -> Report:
-    """Measure a transcriber and a language model on the words and lines of a part of the ink.
+    """Measure a transcriber with languages on the words and lines of a part of the ink.
 
-    `limit` is the number of pieces of a category at most; None is all.
+    Languages are given as `open_all` takes them; the first is measured in full, the others' errors
+    and speed are set beside its own. `limit` is the number of pieces of a category at most; None is
+    all.
     """
     reader = Reader(checkpoint)
     config = reader.config
+    opened = {
+        name: tuple(file.language for file in open_all(name, config.labels)) for name in languages
+    }
+    first, *others = opened
+    language = opened[first]
     pieces = EvaluationSet(
         ink, part, config.labels, config.column_height, limit, directions=config.directions
     )
     hints = {"plain": NO_HINTS, "guided": Hints(language)}
+    hints |= {name: Hints(opened[name]) for name in others}
     contents = of_net(checkpoint) | {
         "data_digest": ink.digest,
         "split_digest": pieces.split_digest,
-        "language": language.about.name,
-        "ngrams": len(language),
-        "order": language.about.order,
-        "sources": language.about.sources,
+        "language": first,
+        "ngrams": sum(map(len, language)),
+        "order": max(one.about.order for one in language),
+        "sources": [source for one in language for source in one.about.sources],
         "part": part,
     }
     listed = words_of("en", MAX_WORDS, LONGEST)
@@ -76,14 +84,17 @@ def report(
             }
             for name, readings in _read(reader, pieces, indices, hints).items()
         }
-    contents["lag"] = _lag(reader, pieces, language)
+    contents["lag"] = _lag(reader, pieces, hints["guided"])
     contents["lexicons"] = lexicons(reader, pieces, language)
     contents["own_words"] = own_words(reader, pieces, language)
     contents["dates"] = dates(reader, ink, part)
     lines = pieces.samples(pieces.indices(WORDS)[:200])
     scores = reader.scores(lines)
-    for name, known in hints.items():
-        contents[f"{name}_columns_per_s"] = _columns_per_s(reader.decoder(known), lines, scores)
+    per_s = {
+        name: _columns_per_s(reader.decoder(known), lines, scores) for name, known in hints.items()
+    }
+    contents |= {f"{name}_columns_per_s": per_s.pop(name) for name in ("plain", "guided")}
+    contents["others_columns_per_s"] = per_s
     return Report("language", contents)
 
 
@@ -111,10 +122,11 @@ def _errors_by_group(
     return errors
 
 
-def _lag(reader: Reader, pieces: EvaluationSet, language: Language) -> Figures:
+def _lag(reader: Reader, pieces: EvaluationSet, known: Hints) -> Figures:
     """Return the errors in words and the latency of letters, by the lag that is allowed."""
     config = reader.config
-    guide = LanguageGuide(language, config.labels)
+    guide = guide_of(known, config.labels)
+    assert guide is not None
     decoders = {  # by the steps after which a letter is final at the latest
         lag: BeamDecoder(config.labels, config.flush_columns, guide, replace(SWIFT, latest=lag))
         for lag in (4, 8, 12, 20, 30, 40)
@@ -138,7 +150,7 @@ def _columns_per_s(
     return sum(map(len, scores)) / least_s(decode)
 
 
-def lexicons(reader: Reader, pieces: EvaluationSet, language: Language) -> Figures:
+def lexicons(reader: Reader, pieces: EvaluationSet, language: tuple[Language, ...]) -> Figures:
     """Return the errors in words read with lexicons that hold every written word.
 
     Each is filled up with the most frequent words of English. It is used alone, and with a language
@@ -174,7 +186,7 @@ def closed(written: Sequence[str], labels: Sequence[str], size: int) -> tuple[st
     return tuple(dict.fromkeys([*written, *frequent]))[:size]
 
 
-def own_words(reader: Reader, pieces: EvaluationSet, language: Language) -> Figures:
+def own_words(reader: Reader, pieces: EvaluationSet, language: tuple[Language, ...]) -> Figures:
     """Return the errors in 100 words of a user's list and in others, without and with the list."""
     indices = pieces.indices(WORDS)
     labels = pieces.labels(indices)

@@ -18,7 +18,7 @@ from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.data.sources.paper import ACCENTED, PaperLines, fold, knows_accents, spelt
 from inkstream.model.data.split import Part, table_digest
 from inkstream.model.decoding.hints import Hints
-from inkstream.model.decoding.ngrams import LanguageFile
+from inkstream.model.decoding.ngrams import LanguageFile, open_all
 from inkstream.model.evaluation.baselines import Baseline, ReadLine, plain_text, processor_s
 from inkstream.model.evaluation.page_reading import (
     OVERLAP,
@@ -56,7 +56,7 @@ def ruled_report(
     *,
     part: Half = "test",
     limit: int | None = None,
-    language: LanguageFile | None = None,
+    languages: Sequence[str] = (),
     baselines: Sequence[Baseline] = (),
     overlays: Path | None = None,
 ) -> Report:
@@ -65,11 +65,12 @@ def ruled_report(
     `overlays` is a folder to draw every page in, with what our net found without a language.
     """
     pages = spread(ruled.part(part), limit)
+    opened = _open(checkpoint, languages)
     readers: dict[str, Figures] = {}
     read: dict[str, list[ReadPage]] = {}
     recognisers: dict[str, tuple[str, Recognise]] = {
         name: (f"its own lines and recognition, {words} language model", partial(read_lines, net))
-        for name, words, net in _recognizers(checkpoint, language)
+        for name, words, net in _recognizers(checkpoint, opened)
     }
     for baseline in baselines:
         recognisers[baseline.name] = baseline.page_method, partial(_their_lines, baseline)
@@ -90,7 +91,7 @@ def ruled_report(
             "found": lines_found(read[name]),
             "seconds": quantiles(np.array([page.seconds for page in read[name]])),
         }
-    contents = _head(checkpoint, language) | {
+    contents = _head(checkpoint, opened) | {
         "data_digest": ruled.digest,
         "part": part,
         "limit": limit,
@@ -113,17 +114,18 @@ def lines_report(
     *,
     part: Part = "test",
     limit: int | None = None,
-    language: LanguageFile | None = None,
+    languages: Sequence[str] = (),
     baselines: Sequence[Baseline] = (),
 ) -> Report:
     """Measure a transcriber, and baselines, on lines or words by the writers of a part.
 
-    `limit` is the number of lines at most, spread over the part; None is all. With a `language` our
-    net reads the lines in it once more.
+    `limit` is the number of lines at most, spread over the part; None is all. With each of
+    `languages`, as `open_all` takes them, our net reads the lines once more.
 
     Raises `InputError` for a language with letters that the net lacks.
     """
     indices = spread(lines.part(part).tolist(), limit)
+    opened = _open(checkpoint, languages)
     labels, with_accents, writers, images = (
         [values[index] for index in indices]
         for values in (lines.texts, lines.spelt, lines.writers, lines.images)
@@ -132,7 +134,7 @@ def lines_report(
     columns = [lines.columns(index, config.column_height) for index in indices]
     read = {
         name: [result.text for result in reader.read_all(columns)] if columns else []
-        for name, _, reader in _recognizers(checkpoint, language)
+        for name, _, reader in _recognizers(checkpoint, opened)
     }
     read |= {baseline.name: baseline.read(images, "text", None) for baseline in baselines}
     readers: dict[str, Figures] = {}
@@ -144,7 +146,7 @@ def lines_report(
         }
         if knows_accents(config.labels):
             readers[name] |= accent_figures(texts, with_accents, writers, lines.source.accented)
-    contents = _head(checkpoint, language) | {
+    contents = _head(checkpoint, opened) | {
         "source": lines.source.name,
         "data_digest": lines.digest,
         "split_digest": table_digest(lines.parts),
@@ -158,21 +160,31 @@ def lines_report(
     return Report("wills", contents)
 
 
-def _recognizers(
-    checkpoint: Checkpoint, language: LanguageFile | None
-) -> list[tuple[str, str, Recognizer]]:
-    """Return our net without a language and with `language`: name, which model, recogniser."""
+Opened = Mapping[str, list[LanguageFile]]  # by the names of reports
+
+
+def _open(checkpoint: Checkpoint, languages: Sequence[str]) -> Opened:
+    labels = checkpoint.metadata.config.labels
+    opened = {given: open_all(given, labels) for given in languages}
+    return {
+        files[0].about.name if len(files) == 1 else given: files for given, files in opened.items()
+    }
+
+
+def _recognizers(checkpoint: Checkpoint, opened: Opened) -> list[tuple[str, str, Recognizer]]:
+    """Return our net without a language, and with each: name, which model, recogniser."""
     recognizers = [(OURS, "no", Recognizer(checkpoint))]
-    if language is not None:
-        name, guided = language.about.name, Recognizer(checkpoint, Hints(language.language))
-        recognizers.append((f"{OURS} with {name}", f"the {name}", guided))
+    for name, files in opened.items():
+        hints = Hints(tuple(file.language for file in files))
+        recognizers.append((f"{OURS} with {name}", f"the {name}", Recognizer(checkpoint, hints)))
     return recognizers
 
 
-def _head(checkpoint: Checkpoint, language: LanguageFile | None) -> Figures:
+def _head(checkpoint: Checkpoint, opened: Opened) -> Figures:
+    digests = [file.digest for files in opened.values() for file in files]
     return of_net(checkpoint) | {
-        "language": None if language is None else language.about.name,
-        "language_digest": None if language is None else language.digest,
+        "language": "; ".join(opened) or None,
+        "language_digest": " ".join(dict.fromkeys(digests)) or None,
     }
 
 

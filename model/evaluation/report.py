@@ -95,6 +95,11 @@ def change(reduction: float | None) -> str:
     return NONE if reduction is None else f"{-reduction:+.1%}"
 
 
+def cell(text: str) -> str:
+    """Return a text for a cell of a table; a blank one is named."""
+    return {"": "nothing", " ": "space"}.get(text, text.replace("|", "\\|"))
+
+
 TEMPLATES: Final = Environment(
     loader=PackageLoader("inkstream.model.evaluation"),
     autoescape=select_autoescape(),  # of HTML alone
@@ -106,7 +111,7 @@ TEMPLATES: Final = Environment(
 TEMPLATES.filters |= {
     write.__name__: write
     for write in (
-        percent, number, thousands, errors, interval, ratio, difference, latency, change
+        percent, number, thousands, errors, interval, ratio, difference, latency, change, cell
     )
 }  # fmt: skip
 TEMPLATES.globals.update(
@@ -132,7 +137,7 @@ def document(kind: str, contents: Contents, plots: str) -> str:
 class Report:
     """What was measured; `contents` is plain JSON."""
 
-    kind: str  # digits, lines, pages, ruled, wills, letters, language, ink or rough
+    kind: str  # digits, lines, own, pages, ruled, wills, letters, language, ink or rough
     contents: dict[str, Any]
     draw: Callable[[Path], None] | None = None  # writes the plots into a folder
 

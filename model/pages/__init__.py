@@ -1,19 +1,36 @@
-"""A scanned or photographed page -> its lines as columns, and where these lie on the page.
+"""A scanned or photographed page -> its lines as columns; and what was read of it, in all formats.
 
 A small net finds the lines (`detector.py`, `lines.py`); each is straightened and gives columns
-(`columns.py`), which are read like those of the image of one line.
+(`columns.py`), which are read like those of the image of one line. `answers.py` and
+`transcription.py` have what was read, with its place on the page.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from inkstream.model.pages.columns import PageLine, page_lines
+from inkstream.model.errors import ImageSizeError
+from inkstream.model.pages.columns import (
+    MAP_PIXELS,
+    Grey,
+    PageLine,
+    Points,
+    found_layout,
+    framed_strips,
+    page_columns,
+    page_lines,
+)
 from inkstream.model.pages.detector import THREADS
+from inkstream.model.pages.lines import marked_lines
 from inkstream.model.preprocess.image import MAX_PIXELS, ImageSource, read_image, upright_size
 
-__all__ = ["Page", "PageLine", "find_page"]
+__all__ = ["Page", "PageLine", "bounded", "cut_lines", "find_page", "page_columns"]
+
+MAX_LINES: Final = 256  # of a page: A4 holds 40, or two columns of as many
+MAX_COLUMNS: Final = 3 << 14  # of all lines together: 50 of A4 in very small writing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,9 +50,43 @@ def find_page(
     They come as they are read: block after block, each from the top down. The net that finds them
     uses so many `threads`. For `max_pixels` and errors see `read_image`.
     """
-    # Larger images are reduced: 1 << 22 pixels in all are A4 at 170 dots an inch.
-    grey = read_image(image, max_pixels, max_side=1 << 13, max_kept=1 << 22)
+    grey = _read_page(image, max_pixels)
     width, height = upright_size(image, max_pixels)
     shares = np.array([width / grey.shape[1], height / grey.shape[0]])
     lines = page_lines(grey, column_height, shares, threads)
     return Page(width, height, lines)
+
+
+def cut_lines(image: ImageSource, outlines: Sequence[Points] | None = None) -> list[Grey | None]:
+    """Return the straightened strip [h, w] of each line of a page, for `page_columns`.
+
+    The lines are those that `find_page` finds or, in their order, those with known `outlines`,
+    corners [n, 2] as shares of the image's width and height; None is one without ink. For errors
+    see `read_image`.
+    """
+    grey = _read_page(image, MAX_PIXELS)
+    if outlines is None:
+        text, layout, scale = found_layout(grey, THREADS)
+    else:
+        scale = min(1.0, math.sqrt(MAP_PIXELS / grey.size))
+        height, width = (max(1, round(length * scale)) for length in grey.shape)
+        corners = [outline * (width, height) for outline in outlines]
+        text, layout = marked_lines(corners, (height, width))
+    strips = dict(framed_strips(grey, text, layout, scale))
+    return [strips[line].cut if line in strips else None for line in layout.lines]
+
+
+def _read_page(image: ImageSource, max_pixels: int) -> Grey:
+    """Return grey pixels; larger images are reduced: 1 << 22 are A4 at 170 dots an inch."""
+    return read_image(image, max_pixels, max_side=1 << 13, max_kept=1 << 22)
+
+
+def bounded(page: Page) -> Page:
+    """Return a page that does not take too long to read; raise `ImageSizeError` for another one."""
+    n_lines, n_columns = len(page.lines), sum(len(line.columns) for line in page.lines)
+    if n_lines > MAX_LINES:
+        raise ImageSizeError(f"the page has {n_lines} lines, allowed: up to {MAX_LINES}")
+    if n_columns > MAX_COLUMNS:
+        text = f"{n_columns} columns in all lines, allowed: up to {MAX_COLUMNS}"
+        raise ImageSizeError(f"the page has {text}")
+    return page

@@ -4,7 +4,7 @@ Rules stay, for letters stand on them; they only do not count where a line's ink
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,7 @@ Grey = NDArray[np.uint8]  # [h, w]
 Mask = NDArray[np.bool_]  # [h, w]
 Points = NDArray[np.float64]  # [n, 2], x right, y down, in pixels of the image
 
+MAP_PIXELS: Final = 3 << 18  # of a page's map at most
 STRIP: Final = 1.5  # heights of the text that a strip is high
 CELL: Final = 4  # pixels of the map: the paper's tone is that of the brightest in such a square
 LEAST_INK: Final = 24  # of 255: less contrast to the paper is none
@@ -61,7 +62,13 @@ class Strip:
     grey: Grey  # [h, w], white paper
     left: float  # where its first column begins, in pixels of the upright map
     per_pixel: float  # pixels of the map
-    bounds: tuple[int, int, int, int]  # top, bottom, left, right of its ink
+    bounds: tuple[int, int, int, int]  # top, bottom, left, right: of its ink, or of its frame
+
+    @property
+    def cut(self) -> Grey:
+        """What lies within the bounds."""
+        top, bottom, left, right = self.bounds
+        return self.grey[top:bottom, left:right]
 
 
 def page_lines(grey: Grey, column_height: int, scale: Points, threads: int) -> list[PageLine]:
@@ -69,27 +76,12 @@ def page_lines(grey: Grey, column_height: int, scale: Points, threads: int) -> l
 
     `scale` [2] is pixels of the whole image, in which they are placed, for each of `grey`.
     """
-    for n_pixels in (3 << 16, 3 << 18):
-        text, map_scale = text_map(grey, n_pixels, threads)
-        layout = find_lines(text)
-        if not layout.lines:
-            return []
-        height = float(np.median([line.height for line in layout.lines]))
-        if height >= 12.5 or map_scale == 1:  # pixels: lower lines grow together
-            break
-    # The page is reduced until its strips are not twice as high as 96 pixels.
-    reduction = max(1, int(STRIP * height / map_scale / 96))
-    page = _evened(Image.fromarray(grey).reduce(reduction), text, height)
-    strips = [(line, _strip(page, layout, line, height)) for line in layout.lines]
-    inked = [(line, strip) for line, strip in strips if strip]
-    heights = [strip.bounds[1] - strip.bounds[0] for _, strip in inked]
-    usual = float(np.quantile(heights, 0.7)) if inked else 0.0  # most have tall letters and tails
+    text, layout, map_scale = found_layout(grey, threads)
     image_scale = scale * np.array(grey.shape[::-1]) / np.array(text.shape[::-1])
     lines = []
-    for line, strip in inked:
-        top, bottom = _frame(strip, usual)
-        left, right = strip.bounds[2:]
-        columns = DARKER[strip_columns(strip.grey[top:bottom, left:right], column_height, WIDTH)]
+    for line, strip in framed_strips(grey, text, layout, map_scale):
+        top, bottom, left, right = strip.bounds
+        columns = page_columns(strip.cut, column_height)
         if len(columns) <= MAX_LINE_COLUMNS:
             x = strip.left + strip.per_pixel * np.linspace(left, right, len(columns) + 1)
             middle = line.course.y(x) - len(strip.grey) / 2 * strip.per_pixel
@@ -97,6 +89,42 @@ def page_lines(grey: Grey, column_height: int, scale: Points, threads: int) -> l
             lower = layout.on_map(x, middle + bottom * strip.per_pixel) * image_scale
             lines.append(PageLine(columns, upper, lower, line.block))
     return lines
+
+
+def found_layout(grey: Grey, threads: int) -> tuple[TextMap, Layout, float]:
+    """Find the lines of a page; return its map, the layout, and the map's scale."""
+    for n_pixels in (MAP_PIXELS >> 2, MAP_PIXELS):
+        text, map_scale = text_map(grey, n_pixels, threads)
+        layout = find_lines(text)
+        # Lower lines grow together on the map.
+        if not layout.lines or layout.height >= 12.5 or map_scale == 1:
+            break
+    return text, layout, map_scale
+
+
+def framed_strips(
+    grey: Grey, text: TextMap, layout: Layout, map_scale: float
+) -> list[tuple[FoundLine, Strip]]:
+    """Straighten the lines of a layout, each bounded by its frame; leave out those without ink."""
+    if not layout.lines:
+        return []
+    height = layout.height
+    # The page is reduced until its strips are not twice as high as 96 pixels.
+    reduction = max(1, int(STRIP * height / map_scale / 96))
+    page = _evened(Image.fromarray(grey).reduce(reduction), text, height)
+    strips = [(line, _strip(page, layout, line, height)) for line in layout.lines]
+    inked = [(line, strip) for line, strip in strips if strip]
+    heights = [strip.bounds[1] - strip.bounds[0] for _, strip in inked]
+    usual = float(np.quantile(heights, 0.7)) if inked else 0.0  # most have tall letters and tails
+    return [
+        (line, replace(strip, bounds=(*_frame(strip, usual), *strip.bounds[2:])))
+        for line, strip in inked
+    ]
+
+
+def page_columns(cut: Grey, column_height: int) -> NDArray[np.uint8]:
+    """Return the columns [T, H] of a page's line, cut out by `Strip.cut`."""
+    return DARKER[strip_columns(cut, column_height, WIDTH)]
 
 
 def _frame(strip: Strip, usual: float) -> tuple[int, int]:

@@ -6,12 +6,13 @@ a block those that continue each other are linked.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from inkstream.model.pages.detector import TextMap
 from inkstream.model.preprocess.columns import components
@@ -67,6 +68,11 @@ class Layout:
     size: tuple[int, int]  # width, height, of the map turned upright
     lines: list[FoundLine]
 
+    @property
+    def height(self) -> float:
+        """The usual height of its lines, of which there are some."""
+        return float(np.median([line.height for line in self.lines]))
+
     def on_map(self, x: Any, y: Any) -> Points:
         """Return points [n, 2] of the map that are at `x` and `y` on the page turned upright."""
         x, y = x - self.size[0] / 2, y - self.size[1] / 2
@@ -108,6 +114,32 @@ def find_lines(text: TextMap) -> Layout:
                 for at in _in_order(courses, parts.height)
             ]
     return Layout(skew, text.shape, upright.size, lines)
+
+
+def marked_lines(outlines: Sequence[Points], map_shape: tuple[int, int]) -> tuple[TextMap, Layout]:
+    """Return the map and the layout of lines whose outlines are known, in their order.
+
+    Outlines are corners [n, 2] in pixels of the map.
+    """
+    height, width = map_shape
+    text = np.zeros(map_shape, np.uint8)
+    courses, heights = [], []
+    for outline in outlines:
+        mask = Image.new("1", (width, height))
+        corners = np.clip(outline, 0, (width - 1, height - 1))
+        ImageDraw.Draw(mask).polygon(list(map(tuple, corners.tolist())), fill=1)
+        y, x = np.nonzero(np.asarray(mask))
+        text[y, x] = 255
+        pixels = np.stack([x, y], 1)
+        heights.append(_thickness(pixels))
+        courses.append(_course(pixels.astype(np.float64) + 0.5, heights[-1]))
+    lines = [
+        FoundLine(course, line_height, 0, *distances)
+        for course, line_height, distances in zip(
+            courses, heights, _distances(courses), strict=True
+        )
+    ]
+    return text, Layout(0.0, map_shape, (width, height), lines)
 
 
 def _weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:

@@ -8,6 +8,7 @@ import io
 import math
 import struct
 import zlib
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,29 +16,37 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import (
     Image,
+    ImageFile,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     TiffImagePlugin,
     UnidentifiedImageError,
-    WebPImagePlugin,  # noqa: F401 - else the first image has Pillow import all of its formats
+    WebPImagePlugin,  # noqa: F401 - else `Image.OPEN` lacks its format
 )
 
 from inkstream.model.errors import ImageError, ImageSizeError
 from inkstream.model.preprocess.metadata import ORIENTATION, UPRIGHT, without_metadata
+from inkstream.model.preprocess.pdf import drawn_page, is_pdf
 
 Image.preinit()  # the other formats that are read: 10 ms, which no request is to wait for
 
 Grey = NDArray[np.uint8]  # [h, w]
 ImageSource = str | Path | bytes | Image.Image | NDArray[Any]
 
-MAX_PIXELS: Final = 4096 * 4096
+MAX_PIXELS: Final = 1 << 27  # A3 at 600 dots an inch, and photos of 108 megapixels
 MAX_SIDE: Final = 1024  # pixels; larger images are reduced: a digit needs 20, its page more
 MAX_KEPT: Final = 1 << 21  # pixels in all after that, where a longer side is asked for
-FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
 
+MAX_SLOW_PIXELS: Final = 1_000_000  # that decoders in Python read within a second
+SLOW_CODECS: Final = ("ppm", "ppm_plain", "bmp_rle")
 STORED_BYTES_PER_PIXEL: Final = 4  # Pillow's own, in most of its modes
+# What decoders keep beside the image, for each of its bands: measured, as the process grew.
+WORKING_BYTES: Final = {"WEBP": 4.7, "GIF": 11, "JPEG2000": 5.2, "AVIF": 2.7, "HEIF": 2.7}
+MIN_DECODING_BYTES: Final = 80_000_000  # that decoding may take, however few pixels are allowed
 
 # Decoders of damaged bytes raise all of these; a warning where the user has made it an error.
-_DECODING_ERRORS: Final = (
+DECODING_ERRORS: Final = (
     OSError,
     ValueError,
     LookupError,
@@ -74,11 +83,12 @@ def read_image(
         ImageError: this is not an image of a kind that we read, or it is damaged.
         ImageSizeError: it has too many pixels.
     """
-    image, orientation = _opened(source, max_pixels)
+    image, orientation = opened(source, max_pixels)
     image.draft("L", (max_side, max_side))  # JPEG can decode at an eighth
     try:
+        image.load()
         grey = _grey(image, max_side, max_kept)
-    except _DECODING_ERRORS as error:
+    except DECODING_ERRORS as error:
         raise ImageError(f"image is damaged: {error}") from error
     turned = grey.T if orientation >= 5 else grey  # by the orientations of EXIF 2.3
     down, across = (
@@ -92,35 +102,85 @@ def upright_size(source: ImageSource, max_pixels: int = MAX_PIXELS) -> tuple[int
 
     Nothing is decoded for that. Raises as `read_image` does.
     """
-    image, orientation = _opened(source, max_pixels)
+    image, orientation = opened(source, max_pixels)
     width, height = image.size
     return (height, width) if orientation >= 5 else (width, height)
 
 
-def _opened(source: ImageSource, max_pixels: int) -> tuple[Image.Image, int]:
-    """Return an image that is not too large and its orientation; of a file nothing is decoded."""
+def content_of(source: str | Path | bytes) -> bytes:
+    """Return the bytes of a file; raise `ImageError` if it cannot be read."""
+    try:
+        return source if isinstance(source, bytes) else Path(source).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: the path holds a zero
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageError(f"{source!s} cannot be read: {reason}") from error
+
+
+def opened(source: ImageSource, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, int]:
+    """Return an image that is not too large and its orientation; of a file nothing is decoded.
+
+    Of a PDF this is the first page. Raises as `read_image` does.
+    """
     if isinstance(source, np.ndarray):
         source = _from_array(source)
+    if not isinstance(source, Image.Image):
+        data = content_of(source)
+        if is_pdf(data[:64]):
+            source = drawn_page(data, 0)
     try:
         if isinstance(source, Image.Image):
             _check_size(*source.size, max_pixels)
             orientation = source.getexif().get(ORIENTATION, UPRIGHT)
             return source, orientation if orientation in range(1, 9) else UPRIGHT
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
         if data.startswith(b"P"):  # a PPM's header, with its comments, is read byte by byte
-            Image.open(io.BytesIO(data[:4096]), "r", ("PPM",)).close()
+            _open(io.BytesIO(data[:4096])).close()
         file, orientation = without_metadata(data)
-        image = Image.open(file, "r", FORMATS)
+        image = _open(file)
         _check_demand(image, max_pixels)
+        if image.format == "AVIF":  # Pillow has read it
+            orientation = image.getexif().get(ORIENTATION, UPRIGHT)
         return image, orientation
     except UnidentifiedImageError as error:
-        raise ImageError(f"not an image that is read; expected {', '.join(FORMATS)}") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        formats = f"{', '.join(FORMATS)} or PDF"
+        raise ImageError(f"not an image that is read; expected {formats}") from error
+    except Image.DecompressionBombError as error:
         raise ImageSizeError(f"image has far too many pixels, at most {max_pixels}") from error
-    except _DECODING_ERRORS as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise ImageError(f"{source!s} cannot be read: {error.strerror}") from error
+    except DECODING_ERRORS as error:
         raise ImageError(f"image is damaged: {error}") from error
+
+
+def _open(file: io.BytesIO) -> ImageFile.ImageFile:
+    """Open an image as `Image.open` does, but without its bound of pixels and its warnings."""
+    head = file.read(64)
+    formats = (_media_format(head),) if head[4:8] == b"ftyp" else FORMATS[:-2]
+    for name in formats:
+        factory, accepts = Image.OPEN[name]
+        try:
+            if accepts is None or accepts(head[:16]) is True:
+                file.seek(0)
+                return factory(file, "")
+        except (SyntaxError, IndexError, TypeError, struct.error) as error:
+            raise UnidentifiedImageError from error
+    raise UnidentifiedImageError
+
+
+def _media_format(head: bytes) -> str:
+    """Return AVIF or HEIF by the brands in the first box of a file, and have Pillow read it.
+
+    The libraries of both are loaded only now. Raises `ImageError` where that of HEIF is missing.
+    """
+    brands = head[8 : min(64, int.from_bytes(head[:4], "big"))]
+    if b"avi" in brands:
+        import_module("PIL.AvifImagePlugin")
+        return "AVIF"
+    if not any(brand in brands for brand in (b"hei", b"hev", b"mif1", b"msf1")):
+        raise UnidentifiedImageError
+    try:
+        import_module("pi_heif").register_heif_opener()
+    except ModuleNotFoundError as error:
+        text = "HEIC images are read where pi-heif is installed: pip install 'inkstream[files]'"
+        raise ImageError(text) from error
+    return "HEIF"
 
 
 def _from_array(array: NDArray[Any]) -> Image.Image:
@@ -145,32 +205,58 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
     return Image.fromarray(array.astype(np.float32))
 
 
-def _check_demand(image: Image.Image, max_pixels: int) -> None:
+def _check_demand(image: ImageFile.ImageFile, max_pixels: int) -> None:
     """Raise `ImageSizeError` for an opened image that is too large to be decoded.
 
-    Bytes per pixel at worst were measured as the growth of the process.
+    So many pixels of four bytes may be kept in memory, and fewer in formats that take more.
     """
-    (width, height), cost = image.size, STORED_BYTES_PER_PIXEL
-    slow_codecs = ("ppm", "ppm_plain", "bmp_rle")  # in Python: a megapixel takes a second
-    if any(tile[0] in slow_codecs for tile in getattr(image, "tile", [])):
-        cost = 80
-    elif isinstance(image, JpegImagePlugin.JpegImageFile):
-        # A file of several scans keeps two bytes for each coefficient until the last one.
-        blocks = [across * down for _, across, down, _ in image.layer]
-        pixel = STORED_BYTES_PER_PIXEL if image.mode == "CMYK" else 1
-        cost = math.ceil(2 * sum(blocks) / max(blocks)) + pixel
+    (width, height), mode = image.size, image.mode
+    cost: float = STORED_BYTES_PER_PIXEL
+    if mode in ("1", "L", "P") or mode.startswith("I;16"):
+        cost = 2 if mode.startswith("I") else 1
+    if any(tile[0] in SLOW_CODECS for tile in image.tile):
+        max_pixels = min(max_pixels, MAX_SLOW_PIXELS)
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        cost = cost if mode == "CMYK" else 1  # the other modes are decoded as grey
+        if "progressive" in image.info or not _is_one_scan(image):
+            # Two bytes for each coefficient are kept until the last scan.
+            blocks = [across * down for _, across, down, _ in image.layer]
+            cost += 2 * sum(blocks) / max(blocks)
     elif isinstance(image, TiffImagePlugin.TiffImageFile):
         # Beside the image lies a strip, maybe as large, or a tile, maybe larger.
         tags = image.tag_v2
         bits = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
         bits *= max(tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
-        width = max(width, tags.get(TiffImagePlugin.TILEWIDTH, 1))
-        height = max(height, tags.get(TiffImagePlugin.TILELENGTH, 1))
-        cost += math.ceil(bits / 8)
-    elif image.format == "WEBP":
-        cost = 18  # it keeps canvases beside the pixels
+        rows = min(tags.get(TiffImagePlugin.ROWSPERSTRIP) or height, height)
+        rows = tags.get(TiffImagePlugin.TILELENGTH, rows)
+        columns = tags.get(TiffImagePlugin.TILEWIDTH, width)
+        width, height = max(width, columns), max(height, rows)
+        if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 6:  # YCbCr, decoded as RGBA
+            bits = 32
+        cost += bits / 8 * rows * columns / max(1, width * height)
+    cost += WORKING_BYTES.get(image.format or "", 0) * len(image.getbands())
     cost += 8 // max(1, width)  # Pillow stores a pointer to each row too
-    _check_size(width, height, min(max_pixels, 80_000_000 // cost))
+    max_bytes = max(MIN_DECODING_BYTES, STORED_BYTES_PER_PIXEL * max_pixels)
+    is_too_large = width * height * cost > max_bytes
+    if is_too_large and isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile) and _has_levels(image):
+        image.reduce, cost = 1, cost / 4  # is decoded at half its size
+    _check_size(width, height, min(max_pixels, int(max_bytes / cost)))
+
+
+def _is_one_scan(image: JpegImagePlugin.JpegImageFile) -> bool:
+    """Return whether the first scan of a JPEG, which was just opened, has all of its components."""
+    assert isinstance(image.fp, io.BytesIO)
+    n, end = len(image.layer), image.fp.tell()
+    scan = image.fp.getvalue()[:end][-(8 + 2 * n) :]  # its header, by T.81, B.2.3
+    return scan.startswith(b"\xff\xda\0%c%c" % (6 + 2 * n, n)) and max(scan[6:-3:2]) < 0x34
+
+
+def _has_levels(image: Jpeg2KImagePlugin.Jpeg2KImageFile) -> bool:
+    """Return whether a JPEG 2000 holds the image at half its size (T.800, A.6.1)."""
+    assert isinstance(image.fp, io.BytesIO)
+    data = image.fp.getvalue()
+    style = data.find(b"\xff\x52", data.find(b"\xff\x4f\xff\x51"), 1 << 16)
+    return style > 0 and data[style + 9] > 0
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:

@@ -5,6 +5,7 @@ Each line of a `.jsonl` file, packed (`.jsonl.xz`) or not, is a piece,
 as `inkml.read` finds them.
 """
 
+import io
 import json
 import lzma
 import os
@@ -53,16 +54,24 @@ def opened(path: Path) -> IO[bytes]:
     return lzma.open(path) if path.name.lower().endswith(".xz") else path.open("rb")
 
 
-def named_pieces(path: Path) -> Iterator[tuple[str, InkPiece | InkstreamError]]:
-    """Yield a name and a piece for each piece of a file, or the error in its place."""
+def named_pieces(
+    path: Path, content: bytes | None = None
+) -> Iterator[tuple[str, InkPiece | InkstreamError]]:
+    """Yield a name and a piece for each piece of a file, or the error in its place.
+
+    With `content`, which is InkML if it begins with `<`, the file itself is not opened.
+    """
+    is_inkml = path.suffix.lower() == ".inkml"
+    if content is not None:
+        is_inkml = content.lstrip().startswith(b"<")
     is_empty = True
     try:
-        if path.suffix.lower() == ".inkml":
-            for group in inkml.read(path.read_bytes()):
+        if is_inkml:
+            for group in inkml.read(path.read_bytes() if content is None else content):
                 is_empty = False
                 yield f"{path}:{group.line}", InkPiece(group.strokes)
         else:
-            with opened(path) as file:
+            with opened(path) if content is None else io.BytesIO(content) as file:
                 for number, line in enumerate(file, 1):
                     if line.strip():
                         is_empty = False

@@ -86,7 +86,7 @@ def read(content: bytes) -> list[Group]:
     more all traces outside. Raises `DataError`, which gives the line, when something in it can't be
     read.
     """
-    ink = _parse(content)
+    ink = parse(content)
     if ink.name != "ink":
         raise DataError(f"line {ink.line}: the root is <{ink.name}>, expected <ink>")
     for transform in _in_use(ink, "canvasTransform"):
@@ -125,8 +125,8 @@ def read(content: bytes) -> list[Group]:
     return sorted(kept, key=lambda group: group.line)
 
 
-def _parse(content: bytes) -> Element:
-    """Parse a document; refuse a document type, because entities can expand without bound."""
+def parse(content: bytes) -> Element:
+    """Parse XML; refuse a document type, because entities can expand without bound."""
     parser = expat.ParserCreate()
     root = Element("", {}, 0)
     stack = [root]

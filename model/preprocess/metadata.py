@@ -15,6 +15,7 @@ from typing import Final
 
 ORIENTATION: Final = 274  # tag of TIFF and of EXIF
 UPRIGHT: Final = 1
+_SUBFILE_TYPE: Final = 254  # its bits: 1 a thumbnail, 2 a page, 4 a mask
 _NUMBERS: Final = {1: "B", 3: "H", 4: "L"}  # types of TIFF that hold a whole number
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
@@ -99,7 +100,7 @@ def _read_webp(data: bytes) -> tuple[io.BytesIO, int]:
 
 def _strip_tiff(data: bytes) -> tuple[io.BytesIO, int]:
     """Keep the first picture, and of its tags those that are needed, each once."""
-    start, n_entries, entry, entries = _directory(data)
+    start, n_entries, entry, entries, _ = _directory(data)
     kept: dict[int, bytes] = {}
     for tag, kind, count, value in entries:
         if tag not in _TIFF_TAGS or tag in kept:
@@ -112,6 +113,33 @@ def _strip_tiff(data: bytes) -> tuple[io.BytesIO, int]:
     view = memoryview(data)
     stripped = b"".join((view[:start], directory, view[start + len(directory) :]))
     return io.BytesIO(stripped), orientation_of(data)
+
+
+def tiff_pages(tiff: bytes) -> list[int]:
+    """Return where the directory of each page begins; thumbnails and masks are no pages.
+
+    The last may lie beyond the file's end: reading it raises an error, as the first one does here,
+    `struct.error`.
+    """
+    are_pages: dict[int, bool] = {}
+    start = _directory(tiff)[0]
+    while start and start not in are_pages:  # else they go in a circle
+        are_pages[start] = True
+        try:
+            *_, entries, following = _directory(tiff, start)
+        except struct.error:
+            break
+        tag, _, _, value = next(entries, (0, 0, 0, b""))  # they are sorted, and 254 is the least
+        are_pages[start] = not (tag == _SUBFILE_TYPE and any(byte & 0b101 for byte in value))
+        start = following
+    return [start for start, is_page in are_pages.items() if is_page]
+
+
+def tiff_page(tiff: bytes, start: int) -> bytes:
+    """Return the TIFF with the page first whose directory begins at `start`."""
+    n_bytes = 8 if _is_big(tiff) else 4
+    first = start.to_bytes(n_bytes, "little" if _byte_order(tiff) == "<" else "big")
+    return tiff[:n_bytes] + first + tiff[2 * n_bytes :]
 
 
 def orientation_of(tiff: bytes) -> int:
@@ -127,18 +155,32 @@ def orientation_of(tiff: bytes) -> int:
     return UPRIGHT
 
 
-def _directory(tiff: bytes) -> tuple[int, Struct, Struct, Iterator[Entry]]:
-    """Return where the first directory begins, how its length and entries are packed, and those."""
+def _directory(
+    tiff: bytes, start: int | None = None
+) -> tuple[int, Struct, Struct, Iterator[Entry], int]:
+    """Return where the first directory begins, how its length and entries are packed, and those.
+
+    The last value is where the next one begins, 0 if there is none. With `start` this is about the
+    directory there.
+    """
     order = _byte_order(tiff)
-    is_big = 43 in tiff[2:4]  # BigTIFF
-    formats = ("8xQ", "Q", "HHQ8s") if is_big else ("4xL", "H", "HHL4s")
+    formats = ("8xQ", "Q", "HHQ8s") if _is_big(tiff) else ("4xL", "H", "HHL4s")
     header, n_entries, entry = (Struct(order + text) for text in formats)
-    (start,) = header.unpack_from(tiff)
+    if start is None:
+        (start,) = header.unpack_from(tiff)
     (n,) = n_entries.unpack_from(tiff, min(start, len(tiff)))
     first = start + n_entries.size
+    end = first + n * entry.size
+    following = tiff[end : end + header.size // 2]
     n = min(n, (len(tiff) - first) // entry.size)
     entries = entry.iter_unpack(memoryview(tiff)[first : first + n * entry.size])
-    return start, n_entries, entry, entries
+    after = int.from_bytes(following, "little" if order == "<" else "big")
+    return start, n_entries, entry, entries, after
+
+
+def _is_big(tiff: bytes) -> bool:
+    """Return whether this is a BigTIFF, whose addresses have 8 bytes."""
+    return 43 in tiff[2:4]
 
 
 def _byte_order(tiff: bytes) -> str:

@@ -96,6 +96,7 @@ class DigitsConfig(TrainingConfig):
     task: Literal["digits", "teacher"] = "digits"
     features: int = number(128, 1, MAX_UNITS, "outputs of the convolution")
     epochs: int = number(40, 1, 10_000, "times that each image is seen")
+    steps: int = number(0, 0, 10_000_000, "batches at least, for few images")
     batch: int = number(256, 1, 65_536, "images in a batch")
     # data
     held_out: int = number(5_000, 1, 1_000_000, "training images kept for validation")
@@ -128,6 +129,7 @@ class LinesConfig(TrainingConfig):
     images: float = number(1.5, 0, 100, "share of numbers made of MNIST's images")
     scans: float = number(8, 0, 100, "share of lines on real paper, where there are some")
     western: float = number(0.5, 0, 1, "share of made-up texts in ten languages beside English")
+    held_out: float = number(0.1, 0.01, 0.9, "share of your own data that is kept to measure with")
 
 
 def read_recipe(name: str) -> dict[str, Any]:
@@ -153,6 +155,7 @@ TEACHER: Final = DigitsConfig.of_recipe("teacher")  # of digits, before it
 HAND: Final = LinesConfig.of_recipe("hand")
 PRESETS: Final[dict[str, TrainingConfig]] = {
     "digits": DigitsConfig.of_recipe("digits"),
+    "quick": DigitsConfig.of_recipe("quick"),
     "lines": LinesConfig.of_recipe("lines"),
     "hand": HAND,
 }
@@ -172,3 +175,4 @@ class RunOptions:
     resume: bool = False  # continue the run in the folder
     device: Device = "auto"
     threads: int = 0  # of the processor; 0 leaves the choice to torch
+    name: str | None = None  # of the model; None is that of its task

@@ -99,7 +99,9 @@ class ImageTask:
         `network` returns scores [B, T, K] first (T = 1 for a net that answers once).
         """
         self.config, self.network = config, network
-        training, self.validation = dataset.split(config.held_out, SPLIT_SEED)
+        enough = config.held_out < len(dataset)  # of a user's few images a fifth is held out
+        n_held_out = config.held_out if enough else len(dataset) // 5
+        training, self.validation = dataset.split(n_held_out, SPLIT_SEED)
         training = training.joined(source.images for source in pen["train"].values())
         self.pen = {name: source.images for name, source in pen["validation"].items()}
         self.others = dict(self.pen)  # what is validated after all columns
@@ -113,15 +115,17 @@ class ImageTask:
         }
         self.columns = torch.from_numpy(training.columns)  # uint8 [N, T, H]
         self.answers = torch.from_numpy(training.answers)
-        self.round_steps = math.ceil(len(training) / config.batch)
-        self.n_steps = config.epochs * self.round_steps
+        self.epoch_steps = math.ceil(len(training) / config.batch)
+        self.n_steps = max(config.epochs * self.epoch_steps, config.steps)
+        # Of few images there are many epochs; at most 40 of them are validated.
+        self.round_steps = self.epoch_steps * math.ceil(self.n_steps / self.epoch_steps / 40)
 
     def loss(self, step: int, shard: int) -> Tensor:
         """Return the loss of a step; its random numbers follow from seed, step and shard."""
         config, device = self.config, next(self.network.parameters()).device
         rng = generator(config.seed, step, shard)
         torch.manual_seed(rng.initial_seed())  # for torch's own dropout
-        epoch, batch = divmod(step, self.round_steps)
+        epoch, batch = divmod(step, self.epoch_steps)
         order = torch.randperm(len(self.answers), generator=generator(config.seed, epoch))
         chosen = order[batch * config.batch : (batch + 1) * config.batch]
         columns = self.columns[chosen].to(device).float() / 255

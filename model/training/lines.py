@@ -107,6 +107,7 @@ class LinesTask:
         self.batches = batches.LineBatches(pieces, renderer, shares, config.columns, sources)
         self._buckets = batches.prefetched(self._bucket)
         self.validation = validation_samples(data, self.model_config)
+        self._untrained = None if initial is None else copy.deepcopy(self.network).eval()
         self._print_plan(shares)
 
     def _print_plan(self, shares: Mapping[str, float]) -> None:
@@ -209,6 +210,12 @@ class LinesTask:
             raise DataError(f"{folder.path} has lost the figures of its validations, {METRICS}")
         held_out = rounds[-1]["held_out"]
         metrics = {f"held_out_{name}_error": float(error) for name, error in held_out.items()}
+        before = {} if self._untrained is None else self.validate(self._untrained)
+        for name, cer in before.items():
+            n_lines = len(self.validation[name])
+            tqdm.write(
+                f"CER of {n_lines} held out, {name}: {cer:.1%} before, {held_out[name]:.1%} after"
+            )
         bucket = self._bucket(self.n_steps // BUCKET_STEPS)
         seen = [seen_by(self.model_config, batch.columns) for batch in bucket]
         ranges = measured_ranges(self.network, seen)
@@ -219,8 +226,8 @@ class LinesTask:
         paper = {lines.source.key for lines in self.data.paper}
         of_ink = (lines for name, lines in self.validation.items() if name not in paper)
         ink = list(chain.from_iterable(of_ink))
-        before = UNCHANGED if self.initial is None else self.initial.temperatures
-        temperatures = fit_line_temperatures(served.scores(ink), ink, self.model_config, before)
+        usual = UNCHANGED if self.initial is None else self.initial.temperatures
+        temperatures = fit_line_temperatures(served.scores(ink), ink, self.model_config, usual)
         release(temperatures, None, to=folder.path / FLOAT32_FOLDER)
         return release(temperatures, ranges)
 
@@ -301,7 +308,7 @@ def validation_samples(data: LineData, config: ModelConfig) -> dict[str, list[Li
     samples["plain"] = sorted(plain, key=batches.width)
     for paper in data.paper:
         texts, indices = paper.texts_in(config.labels), paper.part("validation")
-        every = math.ceil(len(indices) / 200)  # lines of a source, at most
+        every = max(1, math.ceil(len(indices) / 200))  # lines of a source, at most
         lines = [
             LineSample(paper.columns(at, rows), texts[at], batches.NO_ENDS)
             for at in indices[::every].tolist()

@@ -8,6 +8,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from inkstream.model import plots
-from inkstream.model.checkpoint import SUFFIX, Metadata
+from inkstream.model.checkpoint import NAME, SUFFIX, Metadata
 from inkstream.model.errors import DataError
 from inkstream.model.export import export
 from inkstream.model.files import write_whole
@@ -44,9 +45,15 @@ class RunFolder:
     Raises `DataError` when the folder cannot be written or has another run.
     """
 
-    def __init__(self, path: Path, configuration: Mapping[str, Any]) -> None:
-        """Begin a run, or go on with that of the folder if it has saved a state."""
+    def __init__(
+        self, path: Path, configuration: Mapping[str, Any], name: str | None = None
+    ) -> None:
+        """Begin a run, or go on with that of the folder if it has saved a state.
+
+        The model gets the name of its task if it is given none.
+        """
         self.path, self.configuration = path, configuration
+        self.name = name or configuration["config"]["task"]
         self.has_state = (path / STATE).is_file()
         if self.has_state:
             _refuse_changes(path, *map(_flat, (read_configuration(path), configuration)))
@@ -112,7 +119,7 @@ class RunFolder:
         """
         weights = _plain(network.state_dict())
         metadata = Metadata(
-            name=self.configuration["config"]["task"],
+            name=self.name,
             version="11",  # of the recipe; a retrained net with other figures gets another one
             config=network.config,
             licence="Apache-2.0",
@@ -206,10 +213,15 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: obje
 
 
 def keep_options(config: TrainingConfig, run: RunOptions) -> None:
-    """Save the options of a new run; raise `DataError` if the folder holds a run already."""
+    """Save the options of a new run.
+
+    Raises `DataError` if the folder holds a run already, or no model can have the name.
+    """
+    if run.name is not None and not re.fullmatch(NAME, run.name):
+        raise DataError(f"name is {run.name!r}, allowed: letters, digits, . - and _")
     if run.resume:
         return
-    if (run.run / STATE).exists():
+    if saved_state(run.run) is not None:
         raise DataError(
             f"{run.run} holds a run already: resume it (--resume) or name another folder (--run)"
         )

@@ -15,9 +15,8 @@ from typing import Any, Final, Literal
 import click
 from pydantic import BaseModel
 
-from inkstream.model import checkpoint
+from inkstream.model import checkpoint, installed_version
 from inkstream.model.config import Kind
-from inkstream.service import installed_version
 from inkstream.service.bench.load import MESSAGE_COLUMNS, Load, LoadError, Measured
 from inkstream.service.bench.processes import (
     Server,

@@ -86,7 +86,7 @@ def afternoon(config: ModelConfig) -> FastAPI:
 
 
 def main(name: str, model: str, port: str) -> None:
-    """Serve `echo` or `afternoon` for the dimensions of a model."""
+    """Serve `echo`, or `afternoon`, the one with PyTorch, for the dimensions of a model."""
     config = checkpoint.read(checkpoint.find(model)).metadata.config
     uvicorn.run(
         {"echo": echo, "afternoon": afternoon}[name](config),

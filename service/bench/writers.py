@@ -13,8 +13,8 @@ from typing import Final, Literal
 import click
 from pydantic import BaseModel
 
-from inkstream.model import checkpoint
-from inkstream.service import installed_version
+from inkstream.model import checkpoint, installed_version
+from inkstream.model.decoding.ngrams import AUTO
 from inkstream.service.bench.load import Load, Measured
 from inkstream.service.bench.processes import (
     allow_connections,
@@ -22,6 +22,7 @@ from inkstream.service.bench.processes import (
     put,
     serving,
 )
+from inkstream.service.settings import ALL
 
 LIMIT_MS: Final = 50.0  # at the 99th percentile: an answer that comes later is seen to be late
 FIRST: Final = 64  # writers
@@ -114,8 +115,9 @@ def count(
     config = metadata.config
     allow_connections()
     trials: list[Trial] = []
+    offered = ALL if language == AUTO else language
     with (
-        serving(model, languages=language, workers=workers) as server,
+        serving(model, languages=offered, workers=workers) as server,
         click.progressbar(length=repeats, label="counting writers", file=sys.stderr) as bar,
     ):
         load = Load(

@@ -23,9 +23,10 @@ FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 CHARACTERS: Final = click.option(
     "--characters", help="the only characters of an answer, e.g. those of a field for digits"
 )
+SEVERAL: Final = "several with commas, or auto"
 HINTS: Final = (  # which `load_arguments` takes
     CHARACTERS,
-    click.option("--language", help="name or path of a language model to read lines with"),
+    click.option("--language", help=f"language to read lines in: name, code or path; {SEVERAL}"),
     click.option("--words", type=FILE, help="file of words that are likely, one a line"),
     click.option("--lexicon", type=FILE, help="file of the only words that may come, one a line"),
     click.option("--pattern", metavar="REGEX", help="regular expression that lines match"),

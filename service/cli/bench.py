@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from inkstream.service.cli import LINES, outcome, this_command
+from inkstream.service.cli import LINES, SEVERAL, outcome, this_command
 
 FILE: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
 FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -72,7 +72,7 @@ def compare(json_path: Path | None, plot_path: Path | None, **plan: Any) -> None
 
 @bench.command()
 @click.option("--model", default=LINES, help="name or path of a model")
-@click.option("--language", default="", help="name of a language model that each session chooses")
+@click.option("--language", default="", help=f"language of each session: name or code, {SEVERAL}")
 @click.option(
     "--columns",
     "sent",

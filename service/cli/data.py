@@ -72,10 +72,12 @@ def ink(source: Path, plots: Path | None) -> None:
     """
     from inkstream.model.data import split
     from inkstream.model.data.sources import ink_files
+    from inkstream.model.training.config import HAND
 
     with outcome("the counts") as result:
         read = ink_files.read(source)
-        made = _show(read.ink, read.statistics, split.split_own_ink(read.ink, read.groups), plots)
+        parts = split.split_own_ink(read.ink, read.groups, HAND.held_out)
+        made = _show(read.ink, read.statistics, parts, plots)
         following = f"inkstream train hand --data {shlex.quote(str(source))}"
         result.complete("the counts above", *made, next_command=following)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
-from inkstream.service.cli import LINES, PATH, Command, add_options, outcome
+from inkstream.service.cli import LINES, PATH, SEVERAL, Command, add_options, outcome
 
 if TYPE_CHECKING:
     from inkstream.model.checkpoint import Checkpoint
     from inkstream.model.data.ink_set import InkSet
     from inkstream.model.data.split import Part
-    from inkstream.model.decoding.ngrams import LanguageFile
     from inkstream.model.evaluation.report import Report
 
 REPORTS: Final = Path("runs/evaluate")
@@ -38,6 +38,12 @@ LIMIT: Final = click.option(
 BASELINES: Final = click.option(
     "--baselines", is_flag=True, help="also read with RapidOCR and Tesseract"
 )
+LANGUAGES: Final = click.option(
+    "--language",
+    "languages",
+    multiple=True,
+    help=f"language to read in too: name, code or path, {SEVERAL}; may be repeated",
+)
 ROUGH: Final = click.option(
     "--rough",
     is_flag=True,
@@ -58,13 +64,13 @@ def out_option(name: str, contents: str) -> Callable[[Command], Command]:
 def evaluate() -> None:
     """Measure a model on writing that it has never seen, and draw what it knows.
 
-    All but digits, wills, letters and pages --real need UNIPEN, read once by:
+    All but digits, wills, letters, pages --real and lines --data MINE need UNIPEN, read once by:
     inkstream data unipen ARCHIVE
 
     \b
     Examples:
       inkstream evaluate digits
-      inkstream evaluate lines --checkpoint runs/hand
+      inkstream evaluate lines --data mine/ --checkpoint runs/hand/lines.onnx
     """
 
 
@@ -112,7 +118,13 @@ def digits(
 
 
 @evaluate.command()
-@ON_UNIPEN
+@ON_PART
+@click.option(
+    "--data",
+    type=PATH,
+    help="your own labelled data, as `train hand` takes them; or UNIPEN's archive or folder "
+    " [default: UNIPEN as `data unipen` read it]",
+)
 @click.option(
     "--mnist", type=PATH, help="a folder of MNIST's IDX files  [default: downloaded once]"
 )
@@ -133,6 +145,9 @@ def lines(
 ) -> None:
     """Measure CER, letter ends, latency and calibration on the test writers.
 
+    Of your own data all lines are read, by the shipped model too: CER, exact match, confusions and
+    the worst lines.
+
     Baselines and adaptation are measured where they are asked for, else kept from the report in
     --out, if it is of the same weights, ink and pieces.
 
@@ -142,11 +157,24 @@ def lines(
       inkstream evaluate lines --baselines --adaptation 12
       inkstream evaluate lines --checkpoint runs/lines/lines.onnx --part validation --limit 300
       inkstream evaluate lines --rough --part validation
+      inkstream evaluate lines --data mine/ --checkpoint runs/hand/lines.onnx
     """
+    from inkstream.model.data.line_data import is_own, load_own
     from inkstream.model.data.sources import mnist as digits
     from inkstream.model.evaluation.lines import contents_of, report
+    from inkstream.model.evaluation.own_lines import own_report
     from inkstream.model.evaluation.rough import words_report
 
+    data: Path | None = options["data"]
+    if data is not None and is_own(data):
+        given = _given()
+        if others := given - {"--checkpoint", "--data", "--limit", "--out"}:
+            flags_of_unipen = ", ".join(sorted(others))
+            raise click.UsageError(f"--data is your own, {data}, which excludes {flags_of_unipen}")
+        out, load = out if "--out" in given else REPORTS / "own", partial(load_own, data, 0.0)
+        chosen = {name: options[name] for name in ("checkpoint", "limit")}
+        _evaluate(own_report, load=load, out=out, **chosen)
+        return
     if rough:
         flags = {"baselines": "--baselines", "n_writers": "--adaptation"}
         unused = [flag for name, flag in flags.items() if options.pop(name)]
@@ -190,21 +218,27 @@ def ink(**options: Any) -> None:
 
 @evaluate.command()
 @ON_UNIPEN
-@click.option("--language", default="english", help="name or path")
+@click.option(
+    "--language",
+    "languages",
+    multiple=True,
+    default=("english",),
+    help=f"name, code or path, {SEVERAL}; of several --language the first is measured in full",
+)
 @LIMIT
 @out_option("language", "folder for JSON and table")
-def language(*, language: str, **options: Any) -> None:
+def language(*, languages: tuple[str, ...], **options: Any) -> None:
     """Errors with a language model and without it, of the same scores.
 
     \b
     Example:
       inkstream evaluate language --part validation --limit 500
+      inkstream evaluate language --language english --language english,german --language auto
     """
-    from inkstream.model.decoding import ngrams
     from inkstream.model.evaluation.language import report
 
-    following = f"inkstream recognize line.png --language {shlex.quote(language)}"
-    _evaluate(report, next_command=following, language=ngrams.load(language), **options)
+    following = f"inkstream recognize line.png --language {shlex.quote(languages[0])}"
+    _evaluate(report, next_command=following, languages=languages, **options)
 
 
 @evaluate.command()
@@ -219,9 +253,7 @@ def language(*, language: str, **options: Any) -> None:
 @click.option(
     "--overlays", type=PATH, help="folder to draw every page of --real in, the worst first"
 )
-@click.option(
-    "--language", help="name or path of a language that the pages of --real are also read in"
-)
+@LANGUAGES
 @click.option(
     "--out",
     type=PATH,
@@ -232,7 +264,7 @@ def pages(
     *,
     real: Path | None,
     overlays: Path | None,
-    language: str | None,
+    languages: tuple[str, ...],
     out: Path | None,
     document: Path | None,
     **options: Any,
@@ -252,7 +284,7 @@ def pages(
     from inkstream.model.evaluation.paper import ruled_report
     from inkstream.model.evaluation.ruled import load_pages
 
-    for option, given in (("--overlays draws", overlays), ("--language reads", language)):
+    for option, given in (("--overlays draws", overlays), ("--language reads", languages)):
         if given and not real:
             raise click.UsageError(f"{option} the pages of --real, which is missing")
     kind = "ruled" if real else "pages"
@@ -260,7 +292,7 @@ def pages(
     options |= {"out": out, "document": document or out / f"{kind}.md"}
     options["next_command"] = "inkstream recognize page.jpg --page"
     if real:
-        options |= {"language": _language_file(language), "overlays": overlays}
+        options |= {"languages": languages, "overlays": overlays}
         _evaluate(ruled_report, load=partial(load_pages, real), **options)
     else:
         _evaluate(report, **options)
@@ -271,9 +303,9 @@ def pages(
 @ON_PART
 @LIMIT
 @BASELINES
-@click.option("--language", help="name or path of a language that the lines are also read in")
+@LANGUAGES
 @out_option("wills", "folder for JSON and table")
-def wills(*, source: Path, language: str | None, **options: Any) -> None:
+def wills(*, source: Path, **options: Any) -> None:
     """Errors of lines cut from real paper: French wills and notaries' registers, German words.
 
     Accents are folded; if the model knows them, errors with accents are measured too.
@@ -288,7 +320,6 @@ def wills(*, source: Path, language: str | None, **options: Any) -> None:
     from inkstream.model.data.sources import paper
     from inkstream.model.evaluation.paper import lines_report
 
-    options["language"] = _language_file(language)
     _evaluate(lines_report, load=partial(paper.load_lines, source), **options)
 
 
@@ -311,11 +342,15 @@ def letters(*, files: tuple[Path, ...], **options: Any) -> None:
     _evaluate(letters_report, load=lambda: [load_letters(path) for path in files], **options)
 
 
-def _language_file(name_or_path: str | None) -> "LanguageFile | None":
-    """Open the language model of `--language`, if that is given."""
-    from inkstream.model.decoding import ngrams
-
-    return ngrams.LanguageFile(ngrams.find(name_or_path), keep=True) if name_or_path else None
+def _given() -> set[str]:
+    """Return the options that stand on the command line."""
+    context = click.get_current_context()
+    source = context.get_parameter_source
+    return {
+        option.opts[0]
+        for option in context.command.params
+        if source(option.name or "") is ParameterSource.COMMANDLINE
+    }
 
 
 def _evaluate(

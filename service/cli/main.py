@@ -118,7 +118,7 @@ class Commands(click.Group):
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from inkstream.service import installed_version
+        from inkstream.model import installed_version
 
         click.echo(f"inkstream {installed_version()}")
         context.exit()

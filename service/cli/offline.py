@@ -19,24 +19,30 @@ from dataclasses import dataclass
 from functools import cache
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import click
 
 from inkstream.model.config import Kind
-from inkstream.model.decoding.base import Event
 from inkstream.model.errors import InkstreamError
-from inkstream.model.pages import find_page
+from inkstream.model.messages import DECIMALS
+from inkstream.model.pages import drawing
+from inkstream.model.pages.transcription import Page
 from inkstream.model.preprocess.columns import SHIPPED, kind_for
-from inkstream.model.preprocess.ink_pieces import InkPiece, holds_ink, named_pieces
+from inkstream.model.preprocess.image import ImageSource
+from inkstream.model.preprocess.ink_pieces import InkPiece
 from inkstream.model.recognizer import Recognition, Recognizer, load
-from inkstream.service import pages
 from inkstream.service.cli import complain
+from inkstream.service.cli.answer_files import AnswerFiles
+from inkstream.service.cli.files import (
+    DOCUMENT_SUFFIXES,
+    STANDARD_INPUT,
+    document,
+    holds_ink,
+    images,
+    pieces,
+)
 from inkstream.service.protocol.errors import UnreadableError
-from inkstream.service.session import message_of
-
-if TYPE_CHECKING:
-    from inkstream.service.cli.ray_archive import Parquet
 
 Fields = dict[str, Any]  # of one image or piece of ink, as JSON has them
 
@@ -52,7 +58,7 @@ class Answer:
 
     name: str
     kind: Kind  # of the model that read it
-    result: Recognition | pages.Page | InkstreamError
+    result: Recognition | Page | InkstreamError
 
     @property
     def fields(self) -> Fields:
@@ -60,16 +66,19 @@ class Answer:
         result = self.result
         if isinstance(result, InkstreamError):
             return {"image": self.name, "error": str(result), "code": result.code}
-        if isinstance(result, pages.Page):
+        if isinstance(result, Page):
             return {"image": self.name, **result.model_dump(mode="json")}
         return {"image": self.name, **result.to_dict()}
 
-    def text(self, form: str) -> str:
-        """Return the answer, which is no error unless the form is JSON, in a form of `read`."""
+    def text(self, form: str, name: str | None = None) -> str:
+        """Return the answer, which is no error unless the form is JSON, in a form of `read`.
+
+        `name` is the image's in hOCR, ALTO and PAGE XML, instead of that of the answer.
+        """
         result = self.result
         if form == "json":
             return json_line(self.fields)
-        if isinstance(result, pages.Page):
+        if isinstance(result, Page):
             if form == "csv":
                 return "\n".join(
                     _row(self.name, line.block, number, line.text, _rounded(line.confidence))
@@ -77,8 +86,8 @@ class Answer:
                 )
             if form == "text":
                 return result.text
-            as_document = pages.hocr if form == "hocr" else pages.alto
-            return as_document(result, result.lines, self.name)
+            to_xml = {"hocr": result.to_hocr, "alto": result.to_alto, "pagexml": result.to_page_xml}
+            return to_xml[form](self.name if name is None else name)
         assert isinstance(result, Recognition)
         if form == "csv":
             return _row(self.name, result.text, _rounded(result.confidence))
@@ -109,11 +118,7 @@ def _row(*cells: object) -> str:
 
 
 def _rounded(probability: float) -> str:
-    return f"{probability:.{pages.DECIMALS}f}"
-
-
-def _reading(event: Event) -> pages.Letter | pages.Word:
-    return pages.answer_of(message_of(event))
+    return f"{probability:.{DECIMALS}f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,27 +131,30 @@ class Reader:
 
     def model_for(self, path: Path) -> Recognizer:
         """Return the model that reads a file; raise an `InkstreamError` if it cannot be loaded."""
-        name = self.model or SHIPPED[kind_for(None if holds_ink(path) else path)]
+        name = self.model or SHIPPED[kind_for(None if holds_ink(path) else first_image(path))]
         return model_of(name, **self.arguments)
 
-    def read(self, path: Path, known: Container[str] = ()) -> Iterator[Answer]:
-        """Yield the answer, or the error, of an image or of each piece of ink.
+    def read(
+        self, path: Path, known: Container[str] = (), page_index: int | None = None
+    ) -> Iterator[Answer]:
+        """Yield the answer, or the error, of each page of an image or of each piece of ink.
 
-        Pieces whose names are `known` are left out.
+        Those whose names are `known` are left out. With `page_index` only that page is read.
         """
         model = self.model_for(path)
         is_ink = holds_ink(path) and not self.page
-        for name, piece in named_pieces(path) if is_ink else [(str(path), path)]:
+        for name, part in pieces(path) if is_ink else images(path, page_index):
             if name in known:
                 continue
-            result: Recognition | pages.Page | InkstreamError
+            result: Recognition | Page | InkstreamError
             try:
-                if isinstance(piece, InkstreamError):
-                    raise piece
-                if isinstance(piece, InkPiece):
-                    result = model.read_ink(piece.strokes, piece.height)
+                if isinstance(part, InkstreamError):
+                    raise part
+                if isinstance(part, InkPiece):
+                    result = model.read_ink(part.strokes, part.height)
                 else:
-                    result = read_page(path, model) if self.page else model.recognize(path)
+                    image = part()
+                    result = model.read_page(image) if self.page else model.recognize(image)
             except InkstreamError as error:
                 result = error
             except Exception as error:  # Whatever it is, the other files are read all the same.
@@ -166,54 +174,80 @@ def keep_memory() -> None:
         MALLOPT(trim_threshold, 256 << 20)  # free bytes that are given back to the system
 
 
-def read_page(path: Path, model: Recognizer) -> pages.Page:
-    """Read the image of a page; raise an `InkstreamError` if it cannot be read."""
-    page = pages.bounded(find_page(path, model.column_height, threads=model.threads))
-    answers = model.read_all([line.columns for line in page.lines]) if page.lines else []
-    lines = []
-    for line, answer in zip(page.lines, answers, strict=True):
-        events: list[Event] = [*answer.letters, *answer.words]
-        lines.append(pages.read_line(line, answer.text, map(_reading, events)))
-    return pages.transcription(page, lines)
+def first_image(path: Path) -> ImageSource:
+    """Return the first page of a file, or of one that cannot be read its path."""
+    try:
+        return document(path).page(0)
+    except InkstreamError:
+        return path
 
 
-def read(paths: Sequence[Path], reader: Reader, form: str, show: Path | None = None) -> bool:
-    """Write the answers to standard output; return whether all files could be read.
+def read(
+    paths: Sequence[Path],
+    reader: Reader,
+    form: str,
+    files: AnswerFiles | None = None,
+    show: Path | None = None,
+) -> bool:
+    """Write the answers to `files`, or to standard output; return whether all could be read.
 
-    The form is text, json or csv, or of a page also hocr or alto. What cannot be read is named on
-    standard error, and in JSON has an object with its `error` too. The last page with its boxes and
-    text is drawn into `show`.
+
+    The form on standard output is text, json or csv, or of a page also hocr, alto or pagexml. What
+    cannot be read is named on standard error, and in JSON there has an object with its `error` too.
+    The last page with its boxes and text is drawn into `show`.
     """
     keep_memory()
     # Models that are missing are one error here, not one for each file.
     kinds = {reader.model_for(path).metadata.config.kind for path in paths}
-    if form == "csv":
+    if form == "csv" and files is None:
         columns = ["block", "line"] if reader.page else []
         columns += ["label" if kinds == {"classifier"} else "text", "probability"]
         click.echo(_row("image", *columns))
     # A bar helps where the answers go elsewhere; in a terminal they are the progress.
-    hidden = len(paths) < 2 or sys.stdout.isatty() or not sys.stderr.isatty()
+    is_shown = files is None and sys.stdout.isatty()
+    hidden = len(paths) < 2 or is_shown or not sys.stderr.isatty()
     n_answers = n_errors = 0
     with click.progressbar(paths, label="reading", file=sys.stderr, hidden=hidden) as bar:
-        for number, path in enumerate(bar):
-            for answer in reader.read(path):
+        for path in bar:
+            for index, answer in enumerate(reader.read(path)):
                 n_answers += 1
                 result = answer.result
                 if isinstance(result, InkstreamError):
                     n_errors += 1
                     complain(f"{answer.name}: {result}")
-                    if form != "json":
+                    if form != "json" or files is not None:
                         continue
                 elif isinstance(result, Recognition) and result.hint and form != "json":
                     complain(f"{answer.name}: {result.hint}")
-                if reader.page and form == "text" and len(paths) > 1:  # as `head` names files
-                    click.echo("\n" * (number > 0) + f"==> {path} <==")
-                click.echo(answer.text(form))
-                if show is not None and isinstance(result, pages.Page):
-                    pages.draw(path, result, show)
+                if files is not None:
+                    files.add(path, index, answer)
+                else:
+                    is_one = len(paths) == 1 and document(path).count == 1
+                    if reader.page and form == "text" and not is_one:  # as `head` names files
+                        click.echo("\n" * (n_answers > 1) + f"==> {answer.name} <==")
+                    click.echo(answer.text(form))
+                if show is not None and isinstance(result, Page):
+                    drawing.draw(document(path).page(index), result, show)
+    if files is not None:
+        files.close()
     if n_errors and n_answers > 1:
         complain(f"{n_errors} of {n_answers} could not be read")
     return not n_errors
+
+
+class Rows(Protocol):
+    """Rows about images and pieces of ink: a file of JSON lines, or a folder of Parquet."""
+
+    path: Path
+
+    def known(self) -> set[str]:
+        """Return the names that have rows, and remove what is to be read again."""
+
+    def add(self, rows: Sequence[Fields]) -> None:
+        """Add rows."""
+
+    def close(self) -> None:
+        """Write what has not been written."""
 
 
 class JsonLines:
@@ -260,7 +294,7 @@ class JsonLines:
         """Do nothing: no row waits."""
 
 
-def add_all(rows: "JsonLines | Parquet", read: Iterable[Sequence[Fields]], n_files: int) -> bool:
+def add_all(rows: Rows, read: Iterable[Sequence[Fields]], n_files: int) -> bool:
     """Add the rows of files as these are read; return whether all could be read."""
     n_rows = n_errors = 0
     try:
@@ -278,33 +312,47 @@ def add_all(rows: "JsonLines | Parquet", read: Iterable[Sequence[Fields]], n_fil
 
 
 def read_into(
-    out: Path, paths: Sequence[Path], reader: Reader, processes: int | None = None
+    rows: Rows, paths: Sequence[Path], reader: Reader, processes: int | None = None
 ) -> bool:
-    """Write a line of JSON about each image or piece of ink; return whether all could be read.
+    """Add a row about each image or piece of ink; return whether all could be read.
 
-    What stands in `out` is not read again, unless it was an error. None is a process for each core.
-    Raises `InkstreamError` if a model is missing, or `out` holds something else.
+    What has a row is not read again, unless it was an error. None is a process for each core.
+    Raises `InkstreamError` if a model is missing, or the file of the rows holds something else.
     """
     for path in paths:
         reader.model_for(path)  # here, so that a missing model is one error
-    rows = JsonLines(out)
     known: dict[str, set[str]] = defaultdict(set)  # images, and pieces of ink by their file
     for name in rows.known():
         known[name].add(name)
         known[name.rpartition(":")[0]].add(name)
     unread = [path for path in paths if str(path) not in known[str(path)]]
-    n_processes = 1 if len(unread) == 1 else processes or os.cpu_count() or 1
-    return add_all(rows, _rows_of_files(unread, reader, known, n_processes), len(unread))
+    portions = [portion for path in unread for portion in _portions(path, known[str(path)])]
+    is_one = len(portions) == 1 or unread == [STANDARD_INPUT]  # which this process alone can read
+    n_processes = 1 if is_one else processes or os.cpu_count() or 1
+    return add_all(rows, _rows_of_all(portions, reader, known, n_processes), len(portions))
 
 
-def _rows_of_files(
-    paths: Sequence[Path], reader: Reader, known: Mapping[str, Set[str]], n_processes: int
+Portion = tuple[Path, int | None]  # a file, or the index of a page of one
+
+
+def _portions(path: Path, known: Set[str]) -> list[Portion]:
+    """Return what is read of a file at a time: of a document each page whose name is not known."""
+    if path.suffix.lower() not in DOCUMENT_SUFFIXES:
+        return [(path, None)]
+    names = [name for name, _ in images(path)]
+    if names == [str(path)]:
+        return [(path, None)]
+    return [(path, index) for index, name in enumerate(names) if name not in known]
+
+
+def _rows_of_all(
+    portions: Sequence[Portion], reader: Reader, known: Mapping[str, Set[str]], n_processes: int
 ) -> Iterator[list[Fields]]:
-    """Yield the rows of each file, as files are finished."""
+    """Yield the rows of each portion, as portions are finished."""
     if n_processes == 1:
         keep_memory()
-        for path in paths:
-            yield _rows_of_file(path, reader, known[str(path)])
+        for portion in portions:
+            yield _rows_of(portion, reader, known[str(portion[0])])
         return
     # Spawned, not forked: the runtime's threads do not survive a fork.
     pool = ProcessPoolExecutor(n_processes, get_context("spawn"), keep_memory)
@@ -314,7 +362,10 @@ def _rows_of_files(
         # that, and so leave it to the command.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            futures = [pool.submit(_rows_of_file, path, reader, known[str(path)]) for path in paths]
+            futures = [
+                pool.submit(_rows_of, portion, reader, known[str(portion[0])])
+                for portion in portions
+            ]
         except (OSError, ValueError) as error:
             # A process was killed, and the pool closed while another one began.
             raise BrokenProcessPool from error
@@ -337,5 +388,6 @@ def _rows_of_files(
         pool.shutdown(cancel_futures=True)
 
 
-def _rows_of_file(path: Path, reader: Reader, known: Set[str]) -> list[Fields]:
-    return [answer.fields for answer in reader.read(path, known)]
+def _rows_of(portion: Portion, reader: Reader, known: Set[str]) -> list[Fields]:
+    path, page_index = portion
+    return [answer.fields for answer in reader.read(path, known, page_index)]

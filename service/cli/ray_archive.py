@@ -10,68 +10,19 @@ import json
 import os
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before it is imported
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import ray
 from pyarrow import fs
 
 from inkstream.model.errors import InkstreamError
 from inkstream.service.cli.files import IMAGE_SUFFIXES
-from inkstream.service.cli.offline import Fields, JsonLines, Reader, add_all, json_line, keep_memory
+from inkstream.service.cli.offline import Fields, Reader, Rows, add_all, json_line, keep_memory
 from inkstream.service.protocol.errors import UnreadableError
-
-ROWS_OF_A_FILE: Final = 256  # of Parquet; so many at most are read again after a run broke off
-SCHEMA: Final = pa.schema(
-    [("image", pa.string()), ("error", pa.string()), ("code", pa.string()), ("row", pa.string())]
-)
-
-
-class Parquet:
-    """Files of Parquet in a folder: the image, its error if it has one, and the row as JSON."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder
-        self._waiting: list[Fields] = []
-
-    def known(self) -> set[str]:
-        """Return the names of what was read; remove the rows of errors."""
-        known: set[str] = set()
-        for path in sorted(self.path.glob("*.parquet")):
-            table = pq.read_table(path)
-            without_errors = table.filter(pc.is_null(table["error"]))
-            if len(without_errors) < len(table):
-                self._write(without_errors, path)
-            known.update(without_errors["image"].to_pylist())
-        return known
-
-    def add(self, rows: Sequence[Fields]) -> None:
-        """Add rows, and write a file once there are enough for one."""
-        self._waiting += rows
-        if len(self._waiting) >= ROWS_OF_A_FILE:
-            self.close()
-
-    def close(self) -> None:
-        """Write what has not been written."""
-        if self._waiting:
-            rows = [fields | {"row": json_line(fields)} for fields in self._waiting]
-            columns = [{name: row.get(name) for name in SCHEMA.names} for row in rows]
-            number = len([*self.path.glob("*.parquet")])
-            self._write(pa.Table.from_pylist(columns, SCHEMA), self.path / f"{number:06}.parquet")
-            self._waiting = []
-
-    def _write(self, table: Any, path: Path) -> None:
-        """Write a file whole or not at all."""
-        unfinished = path.with_suffix(".unfinished")
-        pq.write_table(table, unfinished)
-        unfinished.replace(path)
 
 
 class PageReader:
@@ -82,18 +33,19 @@ class PageReader:
         keep_memory()
         self._reader = reader
 
-    def __call__(self, row: dict[str, str]) -> dict[str, str]:
-        """Return the row of a file, as JSON."""
-        name = row["name"]
+    def __call__(self, item: dict[str, str]) -> list[dict[str, str]]:
+        """Return the row of each page of a file, as JSON, and an empty one."""
+        name, known = item["name"], json.loads(item["known"])
         with tempfile.TemporaryDirectory() as scratch:
             try:
-                path = local_file(row["uri"], Path(scratch))
+                path = local_file(item["uri"], Path(scratch))
             except OSError as error:  # of an object store
-                fields = _error(name, f"cannot be read: {error}")
+                rows = [json_line(_error(name, f"cannot be read: {error}"))]
             else:
-                (answer,) = self._reader.read(path)
-                fields = answer.fields | {"image": name}
-        return {"row": json_line(fields)}
+                start = len(str(path))  # of a page's number in its name
+                answers = self._reader.read(path, {f"{path}{page}" for page in known})
+                rows = [json_line(a.fields | {"image": name + a.name[start:]}) for a in answers]
+        return [{"name": name, "row": row} for row in (*rows, "")]
 
 
 def local_file(uri: str, scratch: Path) -> Path:
@@ -130,7 +82,7 @@ def objects_of(uri: str) -> list[str]:
 
 
 def read_by_ray(
-    rows: JsonLines | Parquet, uris: Mapping[str, str], reader: Reader, readers: int | None = None
+    rows: Rows, uris: Mapping[str, str], reader: Reader, readers: int | None = None
 ) -> bool:
     """Add a row about each image that `rows` lacks; return whether all could be read.
 
@@ -140,7 +92,15 @@ def read_by_ray(
     """
     reader.model_for(Path(next(iter(uris))))  # here, so that a missing model is one error
     known = rows.known()
-    unread = [{"name": name, "uri": uri} for name, uri in uris.items() if name not in known]
+    pages: dict[str, list[str]] = defaultdict(list)  # that are known, by the name of the file
+    for name in known:
+        file_name, colon, number = name.rpartition(":")
+        pages[file_name].append(colon + number)
+    unread = [
+        {"name": name, "uri": uri, "known": json.dumps(pages[name])}
+        for name, uri in uris.items()
+        if name not in known
+    ]
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False)
     context = ray.data.DataContext.get_current()
@@ -158,7 +118,7 @@ def _read(
     # Ray Data keeps a record of each file that it is given.
     for start in range(0, len(items), 4096):
         part = items[start : start + 4096]
-        rows = ray.data.from_items([*part], override_num_blocks=len(part)).map(
+        rows = ray.data.from_items([*part], override_num_blocks=len(part)).flat_map(
             PageReader,
             fn_constructor_args=(reader,),
             num_cpus=1,
@@ -169,9 +129,10 @@ def _read(
         )
         missing = {item["name"] for item in part}
         for row in rows.iter_rows():
-            fields: Fields = json.loads(row["row"])
-            missing.discard(fields["image"])
-            yield [fields]
+            if row["row"]:
+                yield [json.loads(row["row"])]
+            else:
+                missing.discard(row["name"])
         for name in sorted(missing):
             yield [_error(name, "the process that read it died, perhaps for want of memory")]
 

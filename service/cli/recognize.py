@@ -1,6 +1,8 @@
 """`inkstream recognize`: read images and ink here, without a server."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +25,34 @@ from inkstream.service.cli import (
 @click.option("--model", help="name or path of a model  [default: by the file, see above]")
 @add_options(HINTS)
 @click.option("--page", is_flag=True, help="each image is a page of many lines")
+@click.option("--text", "forms", flag_value="text", multiple=True, help="text, the default")
 @click.option("--json", "forms", flag_value="json", multiple=True, help="one JSON object a line")
 @click.option(
     "--csv", "forms", flag_value="csv", multiple=True, help="comma-separated values with a header"
 )
 @click.option("--hocr", "forms", flag_value="hocr", multiple=True, help="a page as hOCR")
 @click.option("--alto", "forms", flag_value="alto", multiple=True, help="a page as ALTO 4")
+@click.option("--pagexml", "forms", flag_value="pagexml", multiple=True, help="a page as PAGE XML")
+@click.option(
+    "--pdf", "forms", flag_value="pdf", multiple=True, help="a page as searchable PDF, with --out"
+)
+@click.option("--out", type=PATH, help="folder for a file of each image, in one form or several")
 @click.option("--show", type=PATH, help="image file to draw the page in, with boxes and text")
 @click.option("--jsonl", type=PATH, help="file for JSON lines, read on all cores and resumable")
+@click.option("--parquet", type=PATH, help="folder for the same in Parquet")
 @click.option(
     "--processes",
     type=click.IntRange(1),
-    help="processes for --jsonl and --ray  [default: one for each core]",
+    help="processes for --jsonl, --parquet and --ray  [default: one for each core]",
 )
 @click.option("--ray", "by_ray", is_flag=True, help="read pages over the machines of Ray's cluster")
-@click.option("--parquet", type=PATH, help="folder for Parquet, of --ray; resumable")
 def recognize(
     *,
     images: tuple[str, ...],
     model: str | None,
     page: bool,
     forms: tuple[str, ...],
+    out: Path | None,
     show: Path | None,
     jsonl: Path | None,
     processes: int | None,
@@ -54,11 +63,12 @@ def recognize(
     """Read images of one digit, one line of writing or one page each, here, without a server.
 
     IMAGE is a file, a folder (all images, and without --page all ink, in it and below that are not
-    hidden), or a quoted pattern. Ink is read too: each line of a .jsonl file with strokes, and each
-    labelled group of an .inkml file, or where none is labelled, each group, and the traces outside
-    of any as one. A file that cannot be read is named on standard error, and with --json or
-    --jsonl has an object with its `error`; the others are read all the same, and the exit code is
-    1.
+    hidden), a quoted pattern, or - for standard input. Each page of a PDF, and each image of a
+    TIFF, GIF or WebP that holds several, is read: as scan.pdf:1, scan.pdf:2 and so on. Ink is read
+    too: each line of a .jsonl file with strokes, and each labelled group of an .inkml file, or
+    where none is labelled, each group, and the traces outside of any as one. A file that cannot be
+    read is named on standard error, and with --json or --jsonl has an object with its `error`; the
+    others are read all the same, and the exit code is 1.
 
     Without --model, ink, pages, and images at least twice as wide as high are read by the model
     lines, other images by digits; with --language, --words, --lexicon or --pattern all are read by
@@ -68,7 +78,11 @@ def recognize(
     a line in CSV, and the `confidence` of a word and of a page's line in JSON, are products over
     letters: they fall with length, so compare them between texts of like length alone.
 
-    With --jsonl a run that was broken off goes on: what stands in the file is not read again.
+    With --out each image gets a file of its name in that folder, NAME.txt, or one for each of
+    --text, --json, --hocr, --alto, --pagexml and --pdf.
+
+    With --jsonl or --parquet a run that was broken off goes on: what stands there is not read
+    again. --parquet needs `pip install 'inkstream[files]'`.
 
     With --ray pages are read over the cluster of RAY_ADDRESS, or on this machine, into --jsonl or
     --parquet. IMAGE may then be an address in an object store, of an image or a folder. This needs
@@ -83,39 +97,56 @@ def recognize(
       inkstream recognize dates/ --pattern '\\d{2}/\\d{2}/\\d{4}'
       inkstream recognize page.jpg --page --show shown.png
       inkstream recognize page.jpg --page --alto > page.xml
+      inkstream recognize scans/ --page --out texts
+      inkstream recognize scans/ --page --out books --pdf --alto
+      inkstream recognize scan.pdf --page
+      curl -s https://example.org/page.jpg | inkstream recognize - --page
       inkstream recognize scans/ --page --jsonl scans.jsonl
       inkstream recognize s3://archive/scans --page --ray --parquet scans
       inkstream recognize scans/ --csv > scans.csv
       inkstream recognize 'scans/**/*.jpg' --json | jq '.label // .text'
     """
-    form = forms[0] if forms else "text"
-    one_page = bool(show) or form in ("hocr", "alto")
+    forms = forms or ("text",)
+    of_pages = [f"--{form}" for form in forms if form in ("hocr", "alto", "pagexml", "pdf")]
+    of_pages += ["--show"] * bool(show)
     for is_wrong, text in (
-        (len(forms) > 1, f"{' and '.join(f'--{form}' for form in forms)} exclude each other"),
-        (one_page and not page, "--show, --hocr and --alto are for pages: add --page"),
         (
-            (jsonl or parquet) and (show or form != "text"),
-            "--jsonl and --parquet exclude --show and other forms",
+            len(forms) > 1 and not out,
+            f"{' and '.join(f'--{form}' for form in forms)} exclude each other without --out",
+        ),
+        (of_pages and not page, f"{' and '.join(of_pages)} is for pages: add --page"),
+        ("csv" in forms and out, "--csv is one table of all images, without --out"),
+        ("pdf" in forms and not out, "--pdf needs --out, the folder for the files"),
+        (
+            (jsonl or parquet) and (show or out or forms != ("text",)),
+            "--jsonl and --parquet exclude --show, --out and other forms",
         ),
         (
-            by_ray and not (page and (jsonl is None) != (parquet is None)),
-            "--ray reads pages into one place: add --page, and --jsonl or --parquet",
+            by_ray and not (page and (jsonl or parquet)),
+            "--ray reads pages into a file or folder: add --page, and --jsonl or --parquet",
         ),
-        (parquet and not by_ray, "--parquet needs --ray"),
+        (jsonl and parquet, "--jsonl and --parquet exclude each other"),
     ):
         if is_wrong:
             raise click.UsageError(text)
     use_one_thread()
     from inkstream.service.cli import offline
-    from inkstream.service.cli.files import IMAGE_SUFFIXES, SUFFIXES, expand
+    from inkstream.service.cli.answer_files import AnswerFiles
+    from inkstream.service.cli.files import IMAGE_SUFFIXES, STANDARD_INPUT, SUFFIXES, expand
+    from inkstream.service.cli.files import images as images_of
 
     objects = [image for image in images if by_ray and "://" in image]
-    files = [image for image in images if image not in objects]
-    paths, missing = expand(files, IMAGE_SUFFIXES if page else SUFFIXES, jsonl)
+    named = [image for image in images if image not in objects]
+    paths, missing = expand(named, IMAGE_SUFFIXES if page else SUFFIXES, jsonl)
     if not paths and not objects:
         raise click.BadParameter(missing[0], param_hint="IMAGE")
-    if len(paths) > 1 and one_page:
-        raise click.UsageError(f"--show, --hocr and --alto take one image, {len(paths)} came")
+    if len(paths) > 1 and STANDARD_INPUT in paths:
+        raise click.UsageError("-, standard input, is read alone: name no other file beside it")
+    if of_pages and (show or not out):
+        n_pages = sum(1 for path in paths for _ in images_of(path))
+        if n_pages > 1:
+            option = "--show" if show else f"{of_pages[0]} without --out"
+            raise click.UsageError(f"{option} takes one page, {n_pages} came")
     for text in missing:
         complain(text)
     arguments = load_arguments(**hints)
@@ -124,19 +155,30 @@ def recognize(
     # The lines of a page share the cores, unless each core has a page.
     threads = os.cpu_count() or 1 if page and not (jsonl or parquet) else 1
     reader = offline.Reader(model, arguments | {"threads": threads}, page)
-    if by_ray:
-        try:
+    rows: offline.Rows | None = None if jsonl is None else offline.JsonLines(jsonl)
+    if parquet:
+        with _extra("--parquet", "files"):
+            from inkstream.service.cli.parquet import Parquet
+        rows = Parquet(parquet)
+    if rows is None:
+        files = AnswerFiles(out, forms, paths) if out else None
+        all_read = offline.read(paths, reader, forms[0], files, show)
+    elif by_ray:
+        with _extra("--ray", "ray"):
             from inkstream.service.cli import ray_archive
-        except ModuleNotFoundError as error:
-            text = f"--ray needs {error.name}: pip install 'inkstream[ray]'"
-            raise click.UsageError(text) from None
         uris = {str(path): str(path.absolute()) for path in paths}
         uris |= {uri: uri for folder in objects for uri in ray_archive.objects_of(folder)}
-        rows: offline.JsonLines | ray_archive.Parquet
-        rows = ray_archive.Parquet(parquet) if parquet else offline.JsonLines(jsonl or Path())
         all_read = ray_archive.read_by_ray(rows, uris, reader, processes)
-    elif jsonl is None:
-        all_read = offline.read(paths, reader, form, show)
     else:
-        all_read = offline.read_into(jsonl, paths, reader, processes)
+        all_read = offline.read_into(rows, paths, reader, processes)
     return 0 if all_read and not missing else 1
+
+
+@contextmanager
+def _extra(option: str, extra: str) -> Iterator[None]:
+    """Say which extra an option needs, if a package that is imported in the block is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        text = f"{option} needs {error.name}: pip install 'inkstream[{extra}]'"
+        raise click.UsageError(text) from None

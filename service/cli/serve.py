@@ -43,7 +43,7 @@ def serve(print_settings: bool, **flags: str | bool | None) -> None:
     \b
     Examples:
       inkstream serve --port 9000 --log-format json
-      inkstream serve --models lines,runs/hand
+      inkstream serve --models lines,anna=runs/hand
       inkstream serve --workers 4
       INKSTREAM_API_KEYS=one,two inkstream serve --host 0.0.0.0
       inkstream serve --print-settings > inkstream.toml

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from inkstream.service.cli import CHARACTERS, FILE, need_lines
+from inkstream.service.cli import CHARACTERS, FILE, SEVERAL, need_lines
 
 
 @click.command()
@@ -17,7 +17,7 @@ from inkstream.service.cli import CHARACTERS, FILE, need_lines
 @click.option("--model", help="model of the server  [default: by the image, see above]")
 @click.option("--key", help="API key, if the server requires one")
 @CHARACTERS
-@click.option("--language", help="language model of the server to read lines with")
+@click.option("--language", help=f"language of the server to read lines in: {SEVERAL}")
 @click.option("--pattern", metavar="REGEX", help="regular expression that lines match")
 @click.option(
     "--pace",

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from inkstream.model.config import ModelConfig
 from inkstream.model.errors import DataError, InkstreamError
+from inkstream.model.messages import Spelling
 from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.ink import flatten, framed, rasterise, stroke_columns
 from inkstream.model.preprocess.ink_pieces import holds_ink, named_pieces
 from inkstream.service.client.conversation import Result
 from inkstream.service.client.stream import Stream
-from inkstream.service.protocol.server_messages import Event, Letter, Ready, Spelling, Word
+from inkstream.service.protocol.server_messages import Event, Letter, Ready, Word
 
 Columns = NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink
 Cell = tuple[str, str]  # SGR parameters, "" for none; one character

@@ -23,7 +23,10 @@ from inkstream.model.training.config import (
 from inkstream.service.cli import PATH, Command, add_options, outcome
 
 RUNS: Final = Path("runs")
-INK: Final = "your own labelled ink: .jsonl, .inkml or a folder of them"
+OWN: Final = (
+    "your own labelled data, a file or a folder: ink (.jsonl, .inkml), images of lines or pages"
+    " with their text (NAME.png and NAME.gt.txt), ALTO or PAGE (.xml) with their images"
+)
 
 
 @click.group()
@@ -40,7 +43,8 @@ def train() -> None:
       inkstream train lines --sources data/ --minutes 60     stop after an hour, and save
       inkstream train lines --resume                         go on exactly there
       inkstream train digits --data letters/ --run runs/letters   your own images
-      inkstream train hand --data ink.jsonl     one person's handwriting
+      inkstream train digits --quick            a small net of your own, within minutes
+      inkstream train hand --data mine/         one person's handwriting
     """
 
 
@@ -97,27 +101,34 @@ def run_options(
     " of MNIST's IDX files  [default: MNIST, downloaded once]",
     "pen-digits.jsonl.xz, unipen-train.tar.xz",
 )
-def digits(**options: Any) -> int:
+@click.option(
+    "--quick", is_flag=True,
+    help="make a small net without a teacher: two minutes on a core for MNIST",
+)  # fmt: skip
+def digits(*, quick: bool, **options: Any) -> int:
     """Train the causal LSTM that is served, after a net that sees whole images and teaches it.
 
     Without --sources it learns from the images alone. With --init the initial net is the teacher.
-    The time of the teacher counts towards --minutes, and only a finished run makes a model.
+    The time of the teacher, an hour or more, counts towards --minutes, and only a finished run
+    makes a model: try --quick first, whose other defaults are in its recipe.
 
     \b
     Examples:
+      inkstream train digits --quick
+      inkstream train digits --quick --data my_letters/ --run runs/letters
       inkstream train digits --sources data/
       inkstream train digits --init digits --epochs 8 --learning-rate 0.001 --run runs/on
       inkstream train digits --sources data/ --seed 1 --run runs/seed1
       inkstream train digits --data my_letters/ --teacher-share 0 --held-out 200 --epochs 10 \\
           --run runs/letters
     """
-    return _train("digits", options)
+    return _train("digits", options, "quick" if quick else "digits")
 
 
 @train.command()
 @run_options(
     "lines",
-    f"{INK}; or UNIPEN's archive  [default: UNIPEN as `inkstream data unipen` read it]",
+    f"{OWN}; or UNIPEN's archive  [default: UNIPEN as `inkstream data unipen` read it]",
     "unipen-train.tar.xz, wills.tar, german-words.tar, notaries.tar, special-letters.jsonl.xz,"
     " characters.jsonl.xz",
 )
@@ -136,12 +147,19 @@ def lines(**options: Any) -> int:
 
 
 @train.command()
-@run_options("hand", INK, init="lines")
+@run_options("hand", OWN, init="lines")
+@click.option("--name", help="what the model is called, in the folder runs/NAME  [default: lines]")
 def hand(**options: Any) -> int:
-    """Adapt a model to one person's handwriting: some minutes, and a hundred words or more.
+    """Adapt a model to one person's handwriting: some minutes, a page or a hundred words.
 
-    The data are InkML, or a JSON object on each line, whose writer may be left out:
+    The data are images of lines or of whole pages with their text, or ink. A fifth of the lines is
+    held out (--held-out), and read before and after.
 
+    \b
+      page.jpg, page.gt.txt   a page, and its text, each line of it in a line of the file
+      NAME.png, NAME.gt.txt   a line and its text, as kraken and Tesseract have them
+      NAME.xml                ALTO or PAGE of eScriptorium or Transkribus, and its image
+      NAME.inkml, NAME.jsonl  ink: InkML, or a JSON object on each line
     \b
       {"strokes": [[[x, y], ...], ...], "label": "the text", "writer": "a name"}
 
@@ -149,16 +167,21 @@ def hand(**options: Any) -> int:
 
     \b
     Examples:
+      inkstream train hand --data mine/ --name anna
       inkstream train hand --data ink.jsonl
-      inkstream serve --models runs/hand
+      inkstream evaluate lines --data another_page/ --checkpoint runs/anna
+      inkstream serve --models lines,runs/anna
     """
+    source = click.get_current_context().get_parameter_source
+    if options["name"] and source("run") is ParameterSource.DEFAULT:
+        options["run"] = RUNS / options["name"]
     if options["data"] is None and not options["resume"]:
         raise click.UsageError("Missing option '--data'.", click.get_current_context())
     return _train("hand", options)
 
 
-def _train(task: str, options: dict[str, Any]) -> int:
-    """Train a model, and say what was made; return the exit code."""
+def _train(task: str, options: dict[str, Any], recipe: str | None = None) -> int:
+    """Train a model by a recipe, that of the task by default; return the exit code."""
     from inkstream.model.data.sources import unipen
     from inkstream.model.train import train as train_net
     from inkstream.model.training.run_folder import resumed, saved_state
@@ -168,7 +191,8 @@ def _train(task: str, options: dict[str, Any]) -> int:
     folder: Path | None = options.pop("sources", None)
     of_run = {field.name for field in dataclasses.fields(RunOptions)} & options.keys()
     run = RunOptions(**{name: options.pop(name) for name in of_run})
-    config: TrainingConfig = dataclasses.replace(PRESETS[task], **options)
+    changed = {name: options[name] for name in given & options.keys()}
+    config: TrainingConfig = dataclasses.replace(PRESETS[recipe or task], **changed)
     if folder is not None:
         if run.data is not None:
             raise click.UsageError("--data and --sources exclude each other")
@@ -193,10 +217,11 @@ def _train(task: str, options: dict[str, Any]) -> int:
                 result.next_command = f"inkstream train {task} --run {path} --resume"
         if made is None:
             of_teacher = state is not None and state.parent != run.run
-            during = " while its teacher was trained" if of_teacher else ""
+            during = " while its teacher was trained (--quick needs none)" if of_teacher else ""
             result.missing = f"the trained model: the time was over{during}"
             return 3
-        following = "serve --models" if task == "hand" else f"evaluate {task} --checkpoint"
+        has_no_test = task == "hand" or (task == "digits" and run.data is not None)
+        following = "serve --models" if has_no_test else f"evaluate {task} --checkpoint"
         result.complete(made, next_command=f"inkstream {following} {shlex.quote(str(made))}")
     return 0
 
@@ -252,11 +277,11 @@ def language(
       inkstream train language --text letters.txt --out runs/mine.ngrams
       inkstream recognize line.png --language runs/mine.ngrams
     """
-    from inkstream.model.data.synthesis.word_lists import FURTHER, LANGUAGES, code_of
+    from inkstream.model.data.synthesis.word_lists import NAMES, code_of
     from inkstream.model.training.ngrams import train_language
 
     code = code_of(name)
-    out = out or RUNS / f"{(LANGUAGES | FURTHER)[code]}.ngrams"
+    out = out or RUNS / f"{NAMES[code]}.ngrams"
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
     with outcome(f"the language model {out}") as result:
         code_or_none = None if no_words else code

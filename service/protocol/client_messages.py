@@ -8,21 +8,19 @@ docs/protocol.md.
 from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     FailFast,
     Field,
-    GetJsonSchemaHandler,
     SkipValidation,
     StrictBool,
     StrictStr,
     TypeAdapter,
     ValidationError,
 )
-from pydantic_core import CoreSchema, from_json
+from pydantic_core import from_json
 
+from inkstream.model.messages import SCHEMA, Message
 from inkstream.service.protocol.columns import Rows
-from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import (
     InkError,
     JsonError,
@@ -62,12 +60,6 @@ ALLOWED: Final = {  # in each field but columns and strokes
     "options": "an object of options of `configure`",
     "snapshot": "the blob of a snapshot, or null",
 }
-SCHEMA: Final = ConfigDict(
-    frozen=True,
-    extra="ignore",
-    json_schema_serialization_defaults_required=True,  # the server always sends every field
-)
-
 WRITTEN: Final = "Written without fraction and exponent: 1.0 is refused."  # no schema can say it
 Whole = Annotated[int, Field(strict=True, ge=0, le=MAX_REF, description=WRITTEN)]
 Id = (
@@ -88,21 +80,6 @@ def _without_defaults(schema: dict[str, Any]) -> None:
     for name, field in schema["properties"].items():
         if name != "id":
             field.pop("default", None)
-
-
-class Message(BaseModel):
-    """A message of either side."""
-
-    model_config = SCHEMA
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        """Return the schema, whose fields are described by the texts below them."""
-        schema = handler(core_schema)
-        describe(handler.resolve_ref_schema(schema), cls)
-        return schema
 
 
 class ClientMessage(Message):
@@ -149,7 +126,7 @@ class Ink(ClientMessage):
     )
 
     type: Literal["ink"]
-    strokes: Annotated[list[Stroke], FailFast()] = []
+    strokes: Annotated[list[Stroke], FailFast()] = []  # noqa: RUF012 - pydantic copies it
     """Strokes and pieces of them, in the order in which they were written."""
     height: Height | None = None
     """Height of the frame that is written in, in units of the points; one for the whole line."""
@@ -176,7 +153,7 @@ class Configure(ClientMessage):
     line_end_columns: Whole = 0
     """How many blank columns after ink end a line; 0 is never."""
     language: StrictStr | None = None
-    """The language of the next lines, one of the `languages` of `ready`; null is none."""
+    """Of the next lines, by name or code (ISO 639), several with commas, or auto; null is none."""
     words: Annotated[tuple[StrictStr, ...], FailFast()] = ()
     """Words that are likely in the next lines: names, terms."""
     context: StrictStr = ""
@@ -227,7 +204,7 @@ class Resume(ClientMessage):
     """The number of the last message of the line that was heard: none up to it is sent again."""
     digest: StrictStr
     """Of the model, as `ready` had it on the connection where that was heard."""
-    options: dict[StrictStr, Any] = {}
+    options: dict[StrictStr, Any] = {}  # noqa: RUF012 - as above
     """The options of `configure` at the line's beginning; absent ones are as at first."""
     snapshot: StrictStr | None = None
     """The newest snapshot's blob: then only the messages follow that it does not cover."""

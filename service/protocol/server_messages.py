@@ -15,8 +15,8 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from inkstream.model.config import Kind
-from inkstream.service.protocol.client_messages import SCHEMA, Id, Message, Results
-from inkstream.service.protocol.descriptions import describe
+from inkstream.model.messages import SCHEMA, Character, Message, Spelling, describe
+from inkstream.service.protocol.client_messages import Id, Results
 from inkstream.service.protocol.errors import MEANINGS, JsonError, described
 
 PROTOCOL: Final = "inkstream.v1"  # also the WebSocket subprotocol
@@ -103,8 +103,8 @@ class Limits(BaseModel):
     """For how long a snapshot can be resumed."""
     max_body_bytes: Count = 16 * 1024 * 1024
     """Bytes of one REST request's body; JSON has at most 2097152."""
-    max_image_pixels: Count = 16_000_000
-    """Pixels of one image, by its header."""
+    max_image_pixels: Count = 1 << 27
+    """Pixels of one image, by its header; fewer of a format that takes more than 4 bytes each."""
 
     def of_columns(self, column_height: int) -> Self:
         """Return the limits of a model: a message has no more columns than fit into it as JSON."""
@@ -196,20 +196,6 @@ class Result:
             return self
         stood = before.text[: self.stable - before.stable]
         return replace(self, stable=before.stable, text=stood + self.text)
-
-
-class Character(Message):
-    """A character and how probable it is."""
-
-    char: str
-    p: float
-
-
-class Spelling(Message):
-    """A text and how probable it is."""
-
-    text: str
-    p: float
 
 
 class Span(Message):

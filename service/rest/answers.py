@@ -3,12 +3,18 @@
 A page worker makes the answer about a page: see `work`.
 """
 
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import Field, RootModel
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from inkstream.service.pages import Letter, Page, Word
+from inkstream.model.pages.answers import Letter, Word
+from inkstream.model.pages.transcription import Page
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.rest.errors import Described
 from inkstream.service.rest.inputs import Input
@@ -47,10 +53,63 @@ class Transcription(Described):
     """Where the input looks like a page: what to try. Else left out."""
 
 
+class PageError(Described):
+    """What is in the place of a page that cannot be read."""
+
+    type: Literal["error"] = "error"
+    code: str
+    """Stable; compare this one."""
+    message: str
+    """What came and what is allowed, for people."""
+
+
+class Document(Described):
+    """The pages of a PDF, or of an image file that holds several."""
+
+    type: Literal["document"] = "document"
+    pages: list[Annotated[Page | PageError, Field(discriminator="type")]]
+    """Each page, or the error in its place."""
+
+
+class PageReading(RootModel[Annotated[Page | Document, Field(discriminator="type")]]):
+    """The page of an image, or the pages of a document."""
+
+
 class Recognition(
-    RootModel[Annotated[Classification | Transcription | Page, Field(discriminator="type")]]
+    RootModel[
+        Annotated[Classification | Transcription | Page | Document, Field(discriminator="type")]
+    ]
 ):
     """The answer of the model that suits the input; its `type` says which one it is."""
+
+
+class PartsResponse(Response):
+    """An answer that is made part by part, so that a long one takes no memory.
+
+    An error before the first part has an answer of its own, and a lone part a known length.
+    """
+
+    def __init__(self, parts: AsyncGenerator[str], media_type: str) -> None:
+        super().__init__(media_type=media_type)
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the parts as they are made."""
+        async with aclosing(self._parts) as parts:
+            first = await anext(parts)
+            second = await anext(parts, None)
+
+            async def all_parts() -> AsyncIterator[str]:
+                yield first
+                yield second or ""
+                with suppress(ClientDisconnect):
+                    async for part in parts:
+                        yield part
+
+            response = Response(first, media_type=self.media_type)
+            if second is not None:
+                response = StreamingResponse(all_parts(), media_type=self.media_type)
+            await response(scope, receive, send)
 
 
 async def answer_json(answers: Answers, came: Input, encoder: Encoder) -> bytes:

@@ -9,7 +9,7 @@ leaves; a small body is read at once.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from inkstream.model.config import Kind
 from inkstream.model.errors import ImageError, ImageSizeError, InkstreamError
 from inkstream.model.pages import Page
+from inkstream.model.preprocess.documents import needs_library
 from inkstream.service.access import network_of
 from inkstream.service.observe.logs import get_logger
 from inkstream.service.page_workers.pool import UNREADABLE
@@ -32,7 +33,7 @@ from inkstream.service.protocol.errors import (
     error_of,
 )
 from inkstream.service.rest import inputs
-from inkstream.service.rest.inputs import FORM, JSON, Input, Task, media_type
+from inkstream.service.rest.inputs import FORM, JSON, PDF, Input, Task, media_type
 from inkstream.service.rest.work import Job, Outcome, Rendering, pack, unpack
 from inkstream.service.service import RunningModel, Service
 
@@ -96,7 +97,6 @@ class BodyReader:
         client = address_of(request)
         async with self._service.sessions.admit_request(client):
             came = await self._read(request, self._task(request, model))
-            assert isinstance(came, Input)
             # A column takes its bytes twice, the second time in messages; and of a classifier,
             # which may answer each of them, its result.
             n_bytes = 2 * came.columns.nbytes
@@ -106,16 +106,43 @@ class BodyReader:
                 reserve(n_bytes)
                 yield came
 
-    @asynccontextmanager
-    async def page(self, request: Request, model: RunningModel) -> AsyncIterator[Page]:
-        """Read the image of a page and find its lines; holds and raises as `columns` does."""
-        client = address_of(request)
+    async def pages(
+        self, request: Request, model: RunningModel, max_pages: int
+    ) -> AsyncGenerator[tuple[Page | InkstreamError, bool]]:
+        """Yield each page with its lines, or the error in its place.
+
+        The second value is whether it is a page of a document: the error of another image is
+        raised. Holds and raises as `columns` does.
+        """
+        client, settings = address_of(request), self._service.settings
+        until_s = asyncio.get_running_loop().time() + settings.max_document_s
+        task = replace(self._task(request, model, is_page=True), max_pages=max_pages)
         async with self._service.sessions.admit_request(client):
-            page = await self._read(request, self._task(request, model, is_page=True))
-            assert isinstance(page, Page)
             with self._memory(client) as reserve:
-                reserve(2 * sum(line.columns.nbytes for line in page.lines))
-                yield page
+                body = await self._receive(request, self._kind(task), reserve)
+                index, n_pages, is_document = 0, 1, False
+                while index < n_pages:
+                    content: Page | InkstreamError | None  # the error in the place of a page
+                    with self._memory(client) as reserve_lines:
+                        try:
+                            if index and asyncio.get_running_loop().time() > until_s:
+                                text = f"the document takes more than {settings.max_document_s:g} s"
+                                raise OverLimitError(f"{text}, the most allowed")
+                            job = Job(task=replace(task, page_index=index))
+                            outcome = await self._work(request, job, body, has_begun=index > 0)
+                            n_pages = outcome.n_pages or 1
+                            is_document = outcome.n_pages is not None
+                            if outcome.refusal is not None:
+                                raise error_of(*outcome.refusal)
+                            content = outcome.page
+                            assert content is not None
+                            reserve_lines(2 * sum(line.columns.nbytes for line in content.lines))
+                        except InkstreamError as error:
+                            if not is_document:
+                                raise
+                            content = error
+                        yield content, is_document
+                    index += 1
 
     async def rendered(self, request: Request, rendering: Rendering) -> str:
         """Return the answer about a page, made by a page worker; raises as `columns` does."""
@@ -135,27 +162,35 @@ class BodyReader:
             max_columns=limits.max_line_columns,
         )
 
-    async def _read(self, request: Request, task: Task) -> Input | Page:
+    def _kind(self, task: Task) -> str:
+        """Return the content type of a task; raise `ImageError` if it is not allowed."""
+        kind = media_type(task.content_type)
+        allowed = ("image/*", PDF, "application/octet-stream", FORM, JSON)
+        if kind.startswith("image/") or kind in ("", *allowed):
+            return kind
+        hint = ""
+        if kind == "application/x-www-form-urlencoded":
+            hint = ' (curl names this one for lack of another: add -H "Content-Type: image/png",'
+            hint += " or send -F file=@FILE)"
+        raise ImageError(f"content type is {kind[:100]}, allowed: {', '.join(allowed)}{hint}")
+
+    async def _read(self, request: Request, task: Task) -> Input:
         """Receive a body of an allowed content type and read it.
 
         Where reading fails unexpectedly, this body alone is refused, with `UnreadableError`.
         """
-        kind = media_type(task.content_type)
-        allowed = ("image/*", "application/octet-stream", FORM, JSON)
-        if not kind.startswith("image/") and kind not in ("", *allowed):
-            raise ImageError(f"content type is {kind[:100]}, allowed: {', '.join(allowed)}")
+        kind = self._kind(task)
         client = address_of(request)
         with self._memory(client) as reserve:
             body = await self._receive(request, kind, reserve)
             # A process would be started for a body that is read here within a millisecond or two.
-            if not task.is_page and kind != FORM and len(body) <= 4096:
+            if kind != FORM and len(body) <= 4096 and not needs_library(bytes(body[:64])):
                 came = await self._read_small(client, task, body)
                 if came is not None:
                     return came
             outcome = await self._work(request, Job(task=task), body)
-        content = outcome.page or outcome.input
-        assert content is not None
-        return content
+        assert outcome.input is not None
+        return outcome.input
 
     async def _work(
         self, request: Request, job: Job, body: bytes | bytearray = b"", *, has_begun: bool = False
@@ -164,14 +199,14 @@ class BodyReader:
         parts = [pack(job), body]
         work = self._service.page_workers.run(address_of(request), parts, has_begun=has_begun)
         outcome = unpack(await while_connected(request, work))
-        if outcome.refusal is not None:
+        if outcome.refusal is not None and outcome.n_pages is None:
             raise error_of(*outcome.refusal)
         if outcome.failure is not None:
             log.error("body could not be read", exc_info=ChildProcessError(outcome.failure))
             raise UnreadableError(UNREADABLE)
         return outcome
 
-    async def _read_small(self, client: str, task: Task, body: bytearray) -> Input | Page | None:
+    async def _read_small(self, client: str, task: Task, body: bytearray) -> Input | None:
         """Read a small body; return None for an image or strokes too large to be read here."""
         small = replace(
             task,

@@ -12,9 +12,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from inkstream.model.errors import InkstreamError
+from inkstream.model.messages import describe
 from inkstream.service.observe.logs import get_logger
 from inkstream.service.observe.metrics import Metrics
-from inkstream.service.protocol.descriptions import describe
 from inkstream.service.protocol.errors import MEANINGS
 
 REQUEST_ID_HEADER: Final = "x-request-id"

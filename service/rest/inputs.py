@@ -16,10 +16,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from inkstream.model.config import Kind, ModelConfig
 from inkstream.model.errors import InkSizeError, InputError
-from inkstream.model.pages import Page, find_page
+from inkstream.model.pages import Page, bounded, find_page
 from inkstream.model.preprocess.columns import LINE_SIDE, image_columns, ink_hint, kind_for
+from inkstream.model.preprocess.documents import Pages, pages_of
 from inkstream.model.preprocess.ink import MAX_LENGTH, stroke_columns
-from inkstream.service.pages import bounded
 from inkstream.service.protocol.columns import json_columns
 from inkstream.service.protocol.errors import (
     InkError,
@@ -33,6 +33,7 @@ from inkstream.service.protocol.strokes import json_strokes
 
 FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
+PDF: Final = "application/pdf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,13 @@ class Task:
     """How to read a body."""
 
     content_type: str  # with its parameters
-    is_page: bool  # whether it is an image of many lines
+    is_page: bool  # whether it is an image of many lines, or a document of such
     models: dict[str, ModelConfig]  # by name, from which the input chooses; at least one
     max_pixels: int  # of an image
     max_columns: int  # of a line
     max_path: int = MAX_LENGTH  # pixels that the pen of strokes goes
+    max_pages: int = 1  # of a document
+    page_index: int = 0  # which of them is read
 
     def choose(self, kind: Kind | None) -> tuple[str, ModelConfig]:
         """Return the first model of a kind, or the first of all where there is none."""
@@ -66,32 +69,50 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def read(task: Task, body: bytes | bytearray) -> Input | Page:
-    """Return what a body holds, a `Page` for a task with `is_page`.
+def read(task: Task, body: bytes | bytearray) -> Input:
+    """Return what a body holds, of a document its first page.
 
     Raises an `InkstreamError` that says what came and what is allowed.
     """
-    kind = media_type(task.content_type)
-    if kind == JSON:
-        if task.is_page:
-            raise ValueRefusedError(f"a page needs an image, {JSON} came")
+    if media_type(task.content_type) == JSON:
         return _from_json(task, body)
-    data = file_of_form(task.content_type, body) if kind == FORM else bytes(body)
-    if not task.is_page:
-        return _from_image(task, data)
+    pages = pages_of(_file(task, body), task.max_pixels)
+    image = pages.page(0)
+    name, config = task.choose(kind_for(image, task.max_pixels))
+    columns, hint = image_columns(image, config, task.max_pixels)
+    if config.kind == "transcriber":
+        columns = _bounded(task, columns)
+    if pages.count > 1:
+        hint = f"this is the first of {pages.count} pages: /v1/page reads all"
+    return Input(name, columns, hint)
+
+
+def read_pages(task: Task, body: bytes | bytearray) -> Pages:
+    """Return the pages of a body, none of which is read yet; raises as `read` does."""
+    if media_type(task.content_type) == JSON:
+        raise ValueRefusedError(f"a page needs an image, {JSON} came")
+    pages = pages_of(_file(task, body), task.max_pixels)
+    if pages.count > task.max_pages:
+        hint = "; with format=json /v1/page reads all" if task.max_pages == 1 else ""
+        text = f"the document has {pages.count} pages, allowed: up to {task.max_pages}{hint}"
+        raise OverLimitError(text)
+    return pages
+
+
+def find_lines(task: Task, pages: Pages) -> Page:
+    """Return the lines of the page that a task names; raises as `read` does."""
     _, config = task.choose("transcriber")
-    page = bounded(find_page(data, config.column_height, task.max_pixels))
+    image = pages.page(task.page_index)
+    page = bounded(find_page(image, config.column_height, task.max_pixels))
     for line in page.lines:
         _bounded(task, line.columns)
     return page
 
 
-def _from_image(task: Task, data: bytes) -> Input:
-    name, config = task.choose(kind_for(data, task.max_pixels))
-    columns, hint = image_columns(data, config, task.max_pixels)
-    if config.kind == "transcriber":
-        columns = _bounded(task, columns)
-    return Input(name, columns, hint)
+def _file(task: Task, body: bytes | bytearray) -> bytes:
+    if media_type(task.content_type) == FORM:
+        return file_of_form(task.content_type, body)
+    return bytes(body)
 
 
 def _from_json(task: Task, data: bytes | bytearray) -> Input:

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, RootModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from inkstream.service import installed_version
+from inkstream.model import installed_version
 from inkstream.service.protocol.errors import MEANINGS
 from inkstream.service.rest.errors import Described, ErrorBody
 
@@ -120,6 +120,7 @@ _IMAGE: Final = {
         "schema": {"type": "object", "required": ["file"], "properties": {"file": BINARY["schema"]}}
     },
     "application/octet-stream": BINARY,
+    "application/pdf": BINARY,
     "image/*": BINARY,
 }
 _JSON: Final = {
@@ -176,7 +177,7 @@ def call(
 
 def page_call(path: str, answer: Any, **media: Any) -> Extra:
     """Return a call with an image of a page; `media` as for `call`."""
-    return call(path, answer, "An image of a page of writing.", _IMAGE, **media)
+    return call(path, answer, "An image of a page of writing, or a PDF.", _IMAGE, **media)
 
 
 def plain_call(tag: str) -> Extra:

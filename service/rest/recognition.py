@@ -15,8 +15,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inkstream.model.messages import DECIMALS
 from inkstream.model.pages import Page, PageLine
-from inkstream.service.pages import DECIMALS, answer_of
+from inkstream.model.pages.answers import Letter, Word
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import StoppingError, error_of
 from inkstream.service.rest.work import LineReading
@@ -30,6 +31,13 @@ def ordered_pairs(result: messages.Result) -> list[messages.Pair]:
     """Return labels and their rounded probabilities, the most probable first."""
     ordered = sorted(result.probabilities, key=itemgetter(1), reverse=True)
     return [(label, round(p, DECIMALS)) for label, p in ordered]
+
+
+def answer_of(event: messages.Event) -> Letter | Word:
+    """Return a letter or a word of a stream as answers have it."""
+    if isinstance(event, messages.Word):
+        return Word(**dict(event))
+    return Letter(**dict(event))
 
 
 class Answers:

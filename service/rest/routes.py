@@ -12,6 +12,9 @@ import difflib
 import json
 import secrets
 import time
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -28,16 +31,24 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from inkstream.model import installed_version
 from inkstream.model.config import Kind
 from inkstream.model.errors import InkstreamError
-from inkstream.service import installed_version
+from inkstream.model.pages.answers import PageColumns, columns_of
 from inkstream.service.observe.logs import get_logger
 from inkstream.service.observe.tracing import TRACEPARENT, trace_of
-from inkstream.service.pages import Page, PageColumns, columns_of
 from inkstream.service.protocol.errors import MEANINGS, StoppingError, ValueRefusedError
 from inkstream.service.protocol.server_messages import ModelInfo
 from inkstream.service.rest import openapi
-from inkstream.service.rest.answers import Classification, Recognition, Transcription, answer_json
+from inkstream.service.rest.answers import (
+    Classification,
+    PageError,
+    PageReading,
+    PartsResponse,
+    Recognition,
+    Transcription,
+    answer_json,
+)
 from inkstream.service.rest.bodies import BodyReader, address_of, while_connected
 from inkstream.service.rest.errors import (
     REQUEST_ID_HEADER,
@@ -50,7 +61,7 @@ from inkstream.service.rest.errors import (
 from inkstream.service.rest.inputs import JSON
 from inkstream.service.rest.recognition import Encoder, recognize, recognize_page
 from inkstream.service.rest.work import FORMS, PageForm, Rendering
-from inkstream.service.service import RunningModel, Service
+from inkstream.service.service import RunningModel, Service, check_repeated
 
 READING: Final = [  # calls that ask the models: they are measured and logged
     f"/v1/{call}"
@@ -113,7 +124,9 @@ class TranscribeParameters(CharactersParameter):
     """The parameters of `/v1/transcribe`."""
 
     language: str | None = Field(
-        None, description="Language to read with, one of the model's languages."
+        None,
+        description="Languages of the model to read in, by name or code (german, de), several with"
+        " commas between them; auto: of all of them the likeliest.",
     )
     words: list[str] = Field(
         [], description="A word that is likely in the text; repeated for each."
@@ -176,6 +189,8 @@ def add_rest(app: FastAPI, service: Service) -> None:
         headers = request.headers
         service.access.check_origin(headers.get("origin"), headers.get("host"))
         service.access.check_key(headers.get("authorization"))
+        names = Counter(name for name, _ in request.query_params.multi_items())
+        check_repeated({name: n for name, n in names.items() if name not in ("words", TRACEPARENT)})
 
     # This one describes the header, which `check_access` reads.
     bearer = HTTPBearer(auto_error=False, description="An API key or a token, where keys are set.")
@@ -220,13 +235,11 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
             return Response(await answer_json(answers, came, encoder), media_type=JSON)
 
     async def read_page(request: Request, model: RunningModel, query: PageParameters) -> Response:
-        client, request_id = address_of(request), request_id_of(request)
-        options = query.options | {"results": "none"}
-        async with bodies.page(request, model) as page:
-            work = recognize_page(model, request_id, client, page, options, encoder=encoder)
-            lines = await while_connected(request, work)
-            text = await bodies.rendered(request, Rendering(query.form, page, lines))
-            return Response(text, media_type=FORMS[query.form][1])
+        max_pages = service.settings.max_document_pages if query.form == "json" else 1
+        parts = _page_parts(
+            request, model, query, bodies=bodies, max_pages=max_pages, encoder=encoder
+        )
+        return PartsResponse(parts, FORMS[query.form][1])
 
     @router.post(**openapi.image_call("/v1/classify", Classification, "one character"))
     @router.post(**openapi.ink_call("/v1/classify", Classification))
@@ -244,9 +257,9 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         model = service.model_of_kind(query.model, "transcriber", "/v1/transcribe")
         return await read(request, model, query)
 
-    @router.post(**openapi.page_call("/v1/page", Page, content=openapi.PAGE_TEXTS))
+    @router.post(**openapi.page_call("/v1/page", PageReading, content=openapi.PAGE_TEXTS))
     async def page(request: Request, query: Annotated[PageParameters, Query()]) -> Response:
-        """Read a page of many lines."""
+        """Read a page of many lines, or the pages of a document."""
         model = service.model_of_kind(query.model, "transcriber", "/v1/page")
         return await read_page(request, model, query)
 
@@ -268,6 +281,40 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
             raise ValueRefusedError(f"format={query.form} needs page=true")
         is_decided = query.model is not None or query.kind is not None
         return await read(request, model if is_decided else None, query, query.curve)
+
+
+async def _page_parts(
+    request: Request,
+    model: RunningModel,
+    query: PageParameters,
+    *,
+    bodies: BodyReader,
+    max_pages: int,
+    encoder: Encoder,
+) -> AsyncGenerator[str]:
+    """Yield the answer about a page, or the parts of one about a document, a page each."""
+    client, request_id = address_of(request), request_id_of(request)
+    options = query.options | {"results": "none"}
+    before = '{"type":"document","pages":['
+    async with aclosing(bodies.pages(request, model, max_pages)) as pages:
+        async for page, is_of_document in pages:
+            try:
+                if isinstance(page, InkstreamError):
+                    raise page
+                work = recognize_page(model, request_id, client, page, options, encoder=encoder)
+                lines = await while_connected(request, work)
+                text = await bodies.rendered(request, Rendering(query.form, page, lines))
+            except InkstreamError as error:
+                is_of_options = before != "," and error is not page
+                if query.form != "json" or is_of_options:
+                    raise
+                text = PageError(code=error.code, message=str(error)).model_dump_json()
+            if query.form != "json" or not is_of_document:
+                yield text
+                return
+            yield before + text
+            before = ","
+    yield "]}"
 
 
 def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> None:
@@ -296,7 +343,10 @@ def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> Non
     async def page_columns(request: Request, query: Annotated[ModelParameter, Query()]) -> Response:
         """Give the lines of a page as columns, which a stream can read."""
         model = service.model_of_kind(query.model, "transcriber", "/v1/page/columns")
-        async with bodies.page(request, model) as page:
+        async with aclosing(bodies.pages(request, model, max_pages=1)) as pages:
+            page, _ = await anext(pages)
+            if isinstance(page, InkstreamError):
+                raise page
             height = model.info.column_height
             body = await asyncio.to_thread(lambda: columns_of(page, height).model_dump_json())
         return Response(body, media_type=JSON)

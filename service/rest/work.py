@@ -16,18 +16,21 @@ from pydantic import TypeAdapter
 
 from inkstream.model.errors import InkstreamError
 from inkstream.model.pages import Page
-from inkstream.service import pages
+from inkstream.model.pages.answers import Letter, ReadLine, Word, read_line
+from inkstream.model.pages.formats import alto, hocr, page_xml
+from inkstream.model.pages.transcription import json_of
 from inkstream.service.page_workers.worker import serve
 from inkstream.service.protocol.errors import OverLimitError
-from inkstream.service.rest.inputs import JSON, Input, Task, read
+from inkstream.service.rest.inputs import JSON, Input, Task, find_lines, read, read_pages
 
-PageForm = Literal["json", "hocr", "alto"]
-Render = Callable[[Page, Iterable[pages.ReadLine]], str]
+PageForm = Literal["json", "hocr", "alto", "pagexml"]
+Render = Callable[[Page, Iterable[ReadLine]], str]
 
 FORMS: Final[Mapping[PageForm, tuple[Render, str]]] = {  # with their media types
-    "json": (pages.json_of, JSON),
-    "hocr": (pages.hocr, "text/vnd.hocr+html; charset=utf-8"),
-    "alto": (pages.alto, "application/xml; charset=utf-8"),
+    "json": (json_of, JSON),
+    "hocr": (hocr, "text/vnd.hocr+html; charset=utf-8"),
+    "alto": (alto, "application/xml; charset=utf-8"),
+    "pagexml": (page_xml, "application/xml; charset=utf-8"),
 }
 
 
@@ -62,6 +65,7 @@ class Outcome:
 
     input: Input | None = None
     page: Page | None = None
+    n_pages: int | None = None  # of the document of that page, or of the one that is refused
     text: str | None = None  # of a rendering
     refusal: tuple[str, str] | None = None  # code and message of an error
     failure: str | None = None  # traceback of a failure that no error of ours names
@@ -95,15 +99,21 @@ def _outcome(job: Job, body: bytes) -> Outcome:
     if job.rendering is not None:
         return Outcome(text=_rendered(job.rendering))
     assert job.task is not None
-    content = read(job.task, body)
-    return Outcome(page=content) if isinstance(content, Page) else Outcome(input=content)
+    if not job.task.is_page:
+        return Outcome(input=read(job.task, body))
+    pages = read_pages(job.task, body)
+    n_pages = pages.count if pages.is_document else None
+    try:
+        return Outcome(page=find_lines(job.task, pages), n_pages=n_pages)
+    except InkstreamError as error:
+        return Outcome(refusal=(error.code, str(error)), n_pages=n_pages)
 
 
 def _rendered(rendering: Rendering) -> str:
     """Return the answer about a page; its lines are made one by one, for their memory's sake."""
-    readings = TypeAdapter(list[pages.Letter | pages.Word])
+    readings = TypeAdapter(list[Letter | Word])
     lines = (
-        pages.read_line(line, reading.text, readings.validate_json(reading.events))
+        read_line(line, reading.text, readings.validate_json(reading.events))
         for line, reading in zip(rendering.page.lines, rendering.lines, strict=True)
     )
     render, _ = FORMS[rendering.form]

@@ -13,11 +13,11 @@ The engine and the endpoints import the names below and nothing further in.
 """
 
 from inkstream.service.session.ink import MESSAGE_PATH, InkChanges, draw_due
-from inkstream.service.session.model import ANSWERS, Seals, SessionModel
+from inkstream.service.session.model import ANSWERS, Seals, SessionModel, kind_error
 from inkstream.service.session.options import Options
 from inkstream.service.session.outputs import Close, Effect, Restore, message_of, shown_of
 from inkstream.service.session.session import INK_DUE, Portion, Ran, Session
 
 __all__ = ["ANSWERS", "INK_DUE", "MESSAGE_PATH", "Close", "Effect", "InkChanges", "Options"]
 __all__ += ["Portion", "Ran", "Restore", "Seals", "Session", "SessionModel"]
-__all__ += ["draw_due", "message_of", "shown_of"]
+__all__ += ["draw_due", "kind_error", "message_of", "shown_of"]

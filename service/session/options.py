@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from inkstream.model.decoding.base import MAX_SHOWN, PAPER, Decoder, allowed_labels
 from inkstream.model.decoding.hints import Hints, check_words, new_decoder
+from inkstream.model.decoding.ngrams import AUTO, choose
 from inkstream.model.errors import InputError
 from inkstream.service.protocol.client_messages import Configure, parse_client
 from inkstream.service.protocol.errors import ValueRefusedError
 from inkstream.service.protocol.server_messages import Configured
 from inkstream.service.session.inbox import check_hints
 from inkstream.service.session.line import Line
-from inkstream.service.session.model import SessionModel
+from inkstream.service.session.model import SessionModel, kind_error
 
 HINTS: Final = ("language", "words", "context", "pattern")  # fields of `Configured`
 
@@ -65,6 +66,9 @@ class Options:
             check_words(chosen.words, chosen.characters)
         except InputError as error:
             raise ValueRefusedError(str(error)) from error
+        if chosen.language not in (None, AUTO):  # each name once, as with characters
+            names = ",".join(choose(chosen.language, model.info.languages))
+            chosen = chosen.model_copy(update={"language": names})
         if not decoder.can_read(allowed):
             pattern, characters = chosen.pattern or "", chosen.characters or ""
             raise ValueRefusedError(
@@ -97,19 +101,15 @@ def decoder_for(model: SessionModel, chosen: Configured) -> Decoder:
     Raises `ValueRefusedError` for a language that is not served, for words that the labels cannot
     spell, for a pattern that cannot be understood or fulfilled, and for any hint to a classifier.
     """
-    language, name = None, chosen.language
-    if name is not None and (language := model.languages.get(name)) is None:
-        allowed = ", ".join(["null", *model.languages])
-        raise ValueRefusedError(f"language is {name[:MAX_SHOWN]!r}, allowed: {allowed}")
     given = [name for name in HINTS if getattr(chosen, name) != getattr(Configured(), name)]
     if model.config.kind == "classifier" and given:
-        raise ValueRefusedError(
-            f"`{given[0]}` needs a model that reads lines; {model.info.name} reads one character"
-        )
-    # A text before the line says something to a language model alone.
-    context = "" if language is None else chosen.context
+        raise kind_error(given[0], "transcriber", model.info, model.transcriber)
     try:
-        hints = Hints(language, context, chosen.words, pattern=chosen.pattern)
+        names = () if chosen.language is None else choose(chosen.language, model.info.languages)
+        languages = tuple(model.languages[name] for name in names)
+        # A text before the line says something to a language model alone.
+        context = chosen.context if languages else ""
+        hints = Hints(languages, context, chosen.words, pattern=chosen.pattern)
         return new_decoder(model.config, hints)
     except InputError as error:
         raise ValueRefusedError(str(error)) from error

@@ -9,18 +9,17 @@ that bring a column each, separate calls would take longer than the net.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.decoding import base as decoding
 from inkstream.model.decoding.base import Allowed, Scores, label_probabilities
+from inkstream.model.messages import DECIMALS, Character, Spelling
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.server_messages import Event, Pair, Span
 from inkstream.service.session.ink import LineInk
-
-DECIMALS: Final = 6  # of probabilities
 
 # What a result shows of the scores of its column: of a transcriber also that a letter has ended.
 Shown = tuple[list[Pair], float | None]
@@ -176,7 +175,7 @@ def message_of(event: decoding.Event, strokes: tuple[Span, ...] | None = None) -
     common |= {"confidence": round(event.confidence, DECIMALS), "strokes": strokes}
     others = [(text, round(p, DECIMALS)) for text, p in event.alternatives]
     if isinstance(event, decoding.Word):
-        spellings = tuple([messages.Spelling(text=text, p=p) for text, p in others])
+        spellings = tuple([Spelling(text=text, p=p) for text, p in others])
         return messages.Word(text=event.text, alternatives=spellings, **common)
-    characters = tuple([messages.Character(char=char, p=p) for char, p in others])
+    characters = tuple([Character(char=char, p=p) for char, p in others])
     return messages.Letter(char=event.char, mark=event.is_mark, alternatives=characters, **common)

@@ -1,4 +1,4 @@
-"""The book chapter's example is trained as it stands there."""
+"""The textbook's example is trained as it stands."""
 
 import runpy
 

@@ -67,11 +67,14 @@ LIMITS = Limits(
 )
 
 
-LITTLE = Language(
-    About("little", " abc.", 4, ("ours",)),
-    build([("abba", 50.0), ("ab.", 9.0), ("cab", 3.0)], " abc.", 4, most=1000),
-)
-LANGUAGES = {"little": LITTLE}
+def language_of(name: str, *texts: tuple[str, float]) -> Language:
+    """Return a language of the transcriber's letters, counted in weighted texts."""
+    return Language(About(name, " abc.", 4, ("ours",)), build(texts, " abc.", 4, most=1000))
+
+
+LITTLE = language_of("little", ("abba", 50.0), ("ab.", 9.0), ("cab", 3.0))
+OTHER = language_of("other", ("acca", 50.0), ("ca.", 9.0), ("bac", 3.0))
+LANGUAGES = {"little": LITTLE, "other": OTHER}
 
 
 class SessionClient:

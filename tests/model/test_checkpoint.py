@@ -238,6 +238,23 @@ def test_a_model_is_found_by_its_name_in_a_folder_and_by_its_path(tiny: Checkpoi
         assert checkpoints.find(source, folder) == tiny.path
 
 
+def test_a_model_is_called_as_it_was_asked_for(tiny: Checkpoint, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "berta", tmp_path / "runs=1"):
+        folder.mkdir(exist_ok=True)
+        (folder / "anna.onnx").write_bytes(tiny.path.read_bytes())
+    for asked, name in {
+        f"{tmp_path}/anna.onnx": "tiny",  # as its metadata say
+        f"{tmp_path}/runs=1": "tiny",
+        "anna": "anna",
+        "berta": "berta",  # a folder with one model
+        f"carla={tmp_path}/berta": "carla",
+        "dora=anna": "dora",
+    }.items():
+        opened = checkpoints.open_model(asked, tmp_path)
+        assert opened.metadata == dataclasses.replace(tiny.metadata, name=name)
+        assert opened.digest == tiny.digest
+
+
 def test_the_error_of_an_unknown_name_lists_the_known_ones(tiny: Checkpoint) -> None:
     with pytest.raises(CheckpointError, match=r"no model 'giant', known: .*tiny"):
         checkpoints.find("giant", tiny.path.parent)

@@ -14,9 +14,9 @@ from inkstream.model.recognizer import Recognizer, State
 HELLO = Path(__file__).parents[2] / "examples" / "hello.png"
 
 
-@pytest.fixture(scope="module")
-def reader() -> Recognizer:
-    return load("lines", language="english")
+@pytest.fixture(scope="module", params=["english", "de,eng", "auto"])
+def reader(request: pytest.FixtureRequest) -> Recognizer:
+    return load("lines", language=request.param)
 
 
 def test_a_line_is_read_with_the_shipped_language(reader: Recognizer) -> None:
@@ -53,8 +53,9 @@ def test_a_state_of_another_decoder_is_refused(reader: Recognizer) -> None:
 @pytest.mark.parametrize(
     ("model", "hints", "text"),
     [
-        ("digits", {"language": "english"}, "came, but only a model that reads lines takes hints"),
-        ("lines", {"language": "klingon"}, "no language model klingon"),
+        ("digits", {"language": "english"}, "`language` needs a model that reads lines; this one"),
+        ("lines", {"language": "klingon"}, "no language klingon, allowed: a file, danish, .*auto"),
+        ("lines", {"language": "en,klingon"}, "no language klingon"),
         ("lines", {"words": "Zschage"}, "words is 'Zschage', expected a list of words"),
         ("lines", {"lexicon": "Zschage"}, "lexicon is 'Zschage', expected a list of words"),
         *[

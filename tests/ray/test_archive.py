@@ -15,11 +15,11 @@ from tests.helpers.command_line import ROOT
 class Fatal(offline.Reader):
     """A reader whose process dies at a file of that name."""
 
-    def read(self, path, known=()):  # type: ignore[no-untyped-def]
+    def read(self, path, known=(), page_index=None):  # type: ignore[no-untyped-def]
         """Read a file, or die."""
         if path.name == "fatal.png":
             os._exit(1)
-        return super().read(path, known)
+        return super().read(path, known, page_index)
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +59,11 @@ def uris(folder: Path) -> dict[str, str]:
 def test_rows_are_those_of_the_command_and_what_is_known_is_not_read_again(
     folder: Path, tmp_path: Path
 ) -> None:
-    from inkstream.service.cli.ray_archive import Parquet, read_by_ray
+    from inkstream.service.cli.parquet import Parquet
+    from inkstream.service.cli.ray_archive import read_by_ray
 
     here, by_ray, parquet = tmp_path / "here.jsonl", tmp_path / "ray.jsonl", tmp_path / "parquet"
-    offline.read_into(here, sorted(folder.iterdir()), READER, 1)
+    offline.read_into(offline.JsonLines(here), sorted(folder.iterdir()), READER, 1)
     assert not read_by_ray(offline.JsonLines(by_ray), uris(folder), READER, 1)
     assert lines_of(by_ray) == lines_of(here)
     assert "error" in lines_of(here)[1]
@@ -111,29 +112,15 @@ def test_an_object_store_lists_its_images_and_gives_copies(folder: Path, tmp_pat
     assert copy.read_bytes() == (folder / "a.jpg").read_bytes()
 
 
-def test_parquet_keeps_rows_that_were_read_and_forgets_errors(tmp_path: Path) -> None:
-    from inkstream.service.cli.ray_archive import ROWS_OF_A_FILE, Parquet
-
-    rows = Parquet(tmp_path / "rows")
-    for number in range(ROWS_OF_A_FILE):
-        rows.add([{"image": f"{number}.png", "text": "a"}])
-    rows.add([{"image": "last.png", "error": "no image", "code": "bad_image"}])
-    assert len([*tmp_path.glob("rows/*.parquet")]) == 1  # the last row is not written yet
-    rows.close()
-    again = Parquet(tmp_path / "rows")
-    assert again.known() == {f"{number}.png" for number in range(ROWS_OF_A_FILE)}
-    again.add([{"image": "last.png", "text": "b"}])
-    again.close()
-    assert len(Parquet(tmp_path / "rows").known()) == ROWS_OF_A_FILE + 1
-
-
 def test_a_reader_returns_the_row_of_the_command(folder: Path) -> None:
     from inkstream.service.cli.ray_archive import PageReader
 
     read = PageReader(READER)
     for path in sorted(folder.iterdir()):
-        row = read({"name": str(path), "uri": str(path)})
+        row, end = read({"name": str(path), "uri": str(path), "known": "[]"})
         (answer,) = READER.read(path)
         assert json.loads(row["row"]) == answer.fields
-    missing = read({"name": "file:///no/such.png", "uri": "file:///no/such.png"})
-    assert "cannot be read" in json.loads(missing["row"])["error"]
+        assert end == {"name": str(path), "row": ""}
+    missing = "file:///no/such.png"
+    row, _ = read({"name": missing, "uri": missing, "known": "[]"})
+    assert "cannot be read" in json.loads(row["row"])["error"]

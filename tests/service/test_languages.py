@@ -72,6 +72,10 @@ def test_a_named_language_that_no_net_can_read_is_refused(weights: Path, own: Pa
     assert served(weights, "digits", languages=str(own)) == {"digits": ()}
 
 
+def test_a_language_may_be_named_by_its_code(weights: Path) -> None:
+    assert served(weights, "western", languages="fr,deu") == {"western": ("french", "german")}
+
+
 def test_languages_are_read_when_they_are_first_used(weights: Path) -> None:
     files = {each.about.name: each for each in Loading(Settings.load(weights=weights)).languages()}
     languages = LanguagesOnDemand(files)

@@ -84,7 +84,7 @@ def _configure(rng: Random, is_first: bool = False) -> Step:
     if rng.random() < 0.2:
         changes["line_end_columns"] = rng.choice((0, 2, 3, 4))
     if rng.random() < 0.05:
-        changes["language"] = rng.choice((None, "little"))
+        changes["language"] = rng.choice((None, "little", "auto"))
     if rng.random() < 0.05:
         changes["words"] = rng.choice(([], ["abba", "cab"]))
     if rng.random() < 0.05:

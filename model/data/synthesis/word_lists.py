@@ -18,20 +18,12 @@ from typing import Final, NamedTuple
 from wordfreq import available_languages, cB_to_freq, read_cBpack
 
 from inkstream.model.alphabet import LETTERS, plain
+from inkstream.model.decoding.ngrams import CODES, name_of
 from inkstream.model.errors import DataError
 
-LANGUAGES: Final = {  # by their codes in ISO 639-1; `alphabet.WESTERN` holds all their letters
-    "en": "english", "fr": "french", "de": "german", "es": "spanish", "it": "italian",
-    "pt": "portuguese", "nl": "dutch", "da": "danish", "nb": "norwegian", "sv": "swedish",
-    "fi": "finnish",
-}  # fmt: skip
-FURTHER: Final = {  # in Latin letters that `alphabet.WESTERN` lacks in part
-    "ca": "catalan", "cs": "czech", "fil": "filipino", "hu": "hungarian", "id": "indonesian",
-    "is": "icelandic", "lt": "lithuanian", "lv": "latvian", "ms": "malay", "pl": "polish",
-    "ro": "romanian", "sh": "serbo-croatian", "sk": "slovak", "sl": "slovenian", "tr": "turkish",
-    "vi": "vietnamese",
-}  # fmt: skip
-NAMES: Final = LANGUAGES | FURTHER
+NAMES: Final = {codes.split()[0]: name for name, codes in CODES.items()}
+# `alphabet.WESTERN` holds all letters of these, of the others a part.
+LANGUAGES: Final = dict(islice(NAMES.items(), 11))
 LONGEST: Final = 14  # letters
 
 
@@ -88,8 +80,8 @@ def words_of(code: str, n_words: int = 60_000, longest: int = LONGEST) -> Mappin
 
     They are in NFC, of letters with hyphens and apostrophes within, and in small letters but for
     German nouns, of at most `longest` characters. A language of `LANGUAGES` has letters of
-    `alphabet.WESTERN` alone, English those of ASCII; one of `FURTHER` has any Latin letters. After
-    60,000 words more names and typing errors come.
+    `alphabet.WESTERN` alone, English those of ASCII; another has any Latin letters. After 60,000
+    words more names and typing errors come.
     """
     beyond_ascii = "" if code == "en" else "".join(LETTERS)
     letter = f"[A-Za-z{beyond_ascii if code in LANGUAGES else 'À-ÖØ-öø-ɏḀ-ỿ'}]"
@@ -124,9 +116,8 @@ def sources(code: str) -> list[str]:
 
 def code_of(name: str) -> str:
     """Return the code of a language by its name or code; raise `DataError` for an unknown one."""
-    for code, language in NAMES.items():
-        if name in (code, language):
-            return code
+    if codes := CODES.get(name_of(name)):
+        return codes.split()[0]
     listed = ", ".join(f"{code} {language}" for code, language in sorted(NAMES.items()))
     raise DataError(f"no words of language {name[:20]!r}, allowed: {listed}")
 

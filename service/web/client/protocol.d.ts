@@ -19,7 +19,10 @@ export interface SessionOptions {
   top_k?: number | null;
   characters?: string | null;
   line_end_columns?: number;
-  /** One of the `languages` in `ready`. This option and those below apply from the next line on. */
+  /**
+   * Of the `languages` in `ready` by name or code ("german", "de"), several with commas, or "auto". This option
+   * and those below apply from the next line on.
+   */
   language?: string | null;
   /** Words that are likely to occur, such as names and terms. */
   words?: readonly string[];

@@ -41,6 +41,7 @@ const DATE = "[0-9]{1,2}[./-] ?[0-9]{1,2}[./-] ?([0-9]{2}|[0-9]{4})|[0-9]{4}-[0-
 const OPEN = `inkstream open ${location.pathname}`; // id of the document that is open
 const WORDS = `inkstream words ${location.pathname}`; // that were learned, one a line
 const SEES = `inkstream sees ${location.pathname}`; // whether `How it sees` is on
+const MODEL = `inkstream model ${location.pathname}`; // name of the one that reads text, if it was chosen
 const LEFT_HANDED = `inkstream left-handed ${location.pathname}`;
 const COLOURS = `inkstream colours ${location.pathname}`; // "light" or "dark", if not automatic
 const OPEN_ELSEWHERE = { code: "open", message: t("This document is open in another window.") };
@@ -160,6 +161,10 @@ const reader = new Reader(connectTo, ROW_HEIGHT, {
     element("pages", HTMLElement).hidden = !metrics.readsPages;
     if (worker.kind === "classifier") return bars.setLabels(ready.labels);
     ({ languages, labels } = ready);
+    element("text-model-label", HTMLElement).hidden = metrics.textModels.length < 2;
+    const textModel = element("text-model", HTMLSelectElement);
+    textModel.replaceChildren(...metrics.textModels.map((name) => new Option(name)));
+    textModel.value = ready.model.name;
     fillMenu(element("language", HTMLSelectElement), languages, pad.settings.language);
   },
   onError: showError,
@@ -193,7 +198,10 @@ function showError(error) {
 /** @param {Kind} kind @returns {Promise<Stream>} */
 async function connectTo(kind) {
   return connect(new URL(".", location.href), {
-    model: await metrics.chooseModel(kind === "classifier" ? "digits" : "lines", credentials()),
+    model: await metrics.chooseModel(
+      kind === "classifier" ? "digits" : (localStorage.getItem(MODEL) ?? "lines"),
+      credentials(),
+    ),
     answer_timeout_ms: ANSWER_TIMEOUT_MS,
     ...(key !== undefined && { key }),
   });
@@ -575,6 +583,15 @@ element("reads", HTMLSelectElement).addEventListener("change", ({ target }) => {
   const reads = /** @type {DocumentLine["reads"]} */ (/** @type {HTMLSelectElement} */ (target).value);
   if (pad.set({ reads })) changed();
   showSettings();
+});
+element("text-model", HTMLSelectElement).addEventListener("change", ({ target }) => {
+  localStorage.setItem(MODEL, /** @type {HTMLSelectElement} */ (target).value);
+  for (const { id } of pad.lines) {
+    const reading = pad.reading(id);
+    if (reading !== undefined) pad.setReading(id, { ...reading, of: "" }); // the text stays until it is read again
+  }
+  reader.restart();
+  changed();
 });
 element("pattern", HTMLInputElement).addEventListener("change", ({ target }) => {
   if (pad.set({ pattern: /** @type {HTMLInputElement} */ (target).value.trim() })) changed();

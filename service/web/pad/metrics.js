@@ -22,6 +22,8 @@ export class Metrics {
   /** Whether the server reads text, and whole pages of it. */
   readsText = false;
   readsPages = false;
+  /** Names of the models that read text. @type {string[]} */
+  textModels = [];
   #elementOf;
   /** @type {{ name: string, kind: string, metrics: Record<string, number> }[]} */
   #models = []; // of the server
@@ -79,7 +81,8 @@ export class Metrics {
       .catch(() => undefined);
     if (listing === undefined) return name;
     this.#models = listing.models;
-    this.readsText = this.#models.some(({ kind }) => kind === "transcriber");
+    this.textModels = this.#models.filter(({ kind }) => kind === "transcriber").map((model) => model.name);
+    this.readsText = this.textModels.length > 0;
     this.readsPages = this.readsText && listing.pages === true;
     this.#set("version", listing.version);
     const kind = name === "digits" ? "classifier" : "transcriber";

@@ -75,7 +75,7 @@ def test_all_ink_of_one_trace_is_in_one_part(tmp_path: Path) -> None:
     ]
     path = tmp_path / "lines.inkml"
     path.write_text(f"<ink>{''.join(group('ab cd', ''.join(line)) for line in words)}</ink>")
-    data = line_data.load_ink(path)
+    data = line_data.load_labelled(path)
     assert labels_of(data, "validation") == {"ab cd": 2, "ab": 2, "cd": 2}
     assert not {*(data.validation // 3)} & {*(data.training // 3)}
 
@@ -85,7 +85,7 @@ def test_a_repeated_piece_is_in_one_part(tmp_path: Path) -> None:
     lines = [json.dumps({"strokes": [line], "label": "word", "writer": "ann"}) for line in slopes]
     for name in ("a.jsonl", "b.jsonl"):
         (tmp_path / name).write_text("\n".join(lines))
-    data = line_data.load_ink(tmp_path)
+    data = line_data.load_labelled(tmp_path)
     assert data.ink.writer_names == (f"{tmp_path.name}/ann",)  # one writer of two files
     assert not {*(data.validation % 15)} & {*(data.training % 15)}
 
@@ -97,4 +97,4 @@ def test_ink_that_is_all_connected_cannot_be_split() -> None:
 
 def test_an_error_for_a_folder_without_data_lists_all_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no folders data and include, .*, and no \.jsonl or"):
-        line_data.load_ink(tmp_path)
+        line_data.load_labelled(tmp_path)

@@ -174,7 +174,7 @@ def test_a_state_without_a_beam_is_refused() -> None:
 
 @pytest.mark.parametrize("hints", [Hints(words=("a",)), Hints(pattern="a")])
 def test_hints_need_a_transcriber_whose_labels_hold_the_space(hints: Hints) -> None:
-    with pytest.raises(InputError, match="came, but only a model that reads lines takes hints"):
+    with pytest.raises(InputError, match="needs a model that reads lines; this one reads one"):
         new_decoder(ModelConfig(labels=tuple("0123456789")), hints)
     with pytest.raises(InputError, match="hold the space"):
         guide_of(hints, ("a", "b"))

@@ -3,14 +3,17 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import msgpack
 
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.decoding import ngrams as languages
+from inkstream.model.decoding.base import Guide
 from inkstream.model.decoding.ngrams import (
     ACCENT_BONUS,
     BONUS,
@@ -23,6 +26,7 @@ from inkstream.model.decoding.ngrams import (
     Language,
     LanguageFile,
     LanguageGuide,
+    LanguagesGuide,
 )
 from inkstream.model.errors import DataError, InputError
 from inkstream.model.training.ngrams import build
@@ -210,7 +214,7 @@ def test_any_flipped_bit_is_found(language: Language, tmp_path: Path, data: st.D
 def test_a_missing_file_is_refused_with_the_known_names(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read language model"):
         Language.load(tmp_path / "nosuch")
-    with pytest.raises(DataError, match=r"no language model nosuch.*english"):
+    with pytest.raises(DataError, match=r"no language nosuch, allowed: a file, .*english"):
         languages.load("nosuch")
 
 
@@ -304,6 +308,94 @@ def test_the_context_may_be_decomposed_or_typographic(tmp_path: Path) -> None:
     language = Language.load(french(tmp_path))
     plain, other = (LanguageGuide(language, WESTERN, text) for text in ("ça", "c\u0327a"))
     assert plain.begin("") == other.begin("")
+
+
+# Several languages
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ("french", ("french",)),
+        ("fr", ("french",)),
+        ("FRA,fre, french", ("french",)),
+        ("no,mine", ("norwegian", "mine")),
+        ("auto", ("french", "norwegian", "mine")),
+    ],
+)
+def test_languages_are_chosen_by_names_and_codes(asked: str, names: tuple[str, ...]) -> None:
+    assert languages.choose(asked, ["french", "norwegian", "mine"]) == names
+
+
+@pytest.mark.parametrize("asked", ["", ",", "klingon", "french,klingon", "auto,french", "de"])
+def test_a_language_that_is_not_offered_is_refused_with_those_that_are(asked: str) -> None:
+    with pytest.raises(InputError, match=r"allowed: french, several with commas, or auto"):
+        languages.choose(asked, ["french"])
+    with pytest.raises(InputError, match=r"allowed: none"):
+        languages.choose(asked, [])
+
+
+def test_each_shipped_language_has_a_code_and_is_opened_once(tmp_path: Path) -> None:
+    for name in languages.shipped():
+        for code in languages.CODES[name].split():
+            assert languages.find(code) == languages.find(name)
+    files = languages.open_all(["de", "german", french(tmp_path)], WESTERN)
+    assert [file.about.name for file in files] == ["german", "french"]
+    names = {file.about.name for file in languages.open_all("auto", WESTERN)}
+    assert names == set(languages.shipped())
+    assert {file.about.name for file in languages.open_all("auto", LATIN_LETTERS)} == {"english"}
+
+
+@pytest.fixture(scope="module")
+def guides() -> tuple[LanguagesGuide, dict[str, LanguageGuide]]:
+    """Return a guide of three languages, and that of each alone."""
+    names = ("english", "german", "french")
+    opened = {name: languages.load(name) for name in names}
+    alone = {name: LanguageGuide(language, WESTERN) for name, language in opened.items()}
+    return LanguagesGuide(tuple(opened.values()), WESTERN), alone
+
+
+def followed(guide: Guide, text: str) -> tuple[Any, float]:
+    """Return the state behind a text, and what was added to its weight."""
+    state, weight = guide.begin(""), 0.0
+    for character in text:
+        weight += float(guide.row(state)[WESTERN.index(character)])
+        state = guide.follow(state, WESTERN.index(character))
+    return state, weight
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("english", "the weather is nice today "),
+        ("german", "das Wetter ist heute schön "),
+        ("french", "il fait beau à la campagne "),
+    ],
+)
+def test_of_several_languages_a_text_follows_the_likeliest(
+    guides: tuple[LanguagesGuide, dict[str, LanguageGuide]], name: str, text: str
+) -> None:
+    together, alone = guides
+    state, weight = followed(together, text)
+    node, weight_alone = followed(alone[name], text)
+    assert weight == pytest.approx(weight_alone, abs=1e-3)
+    assert together.row(state) == pytest.approx(alone[name].row(node))
+    assert together.end(state) == pytest.approx(alone[name].end(node))
+    # So it is when the text was read before the line.
+    row = together.row(together.begin(text.strip()))
+    assert row == pytest.approx(alone[name].row(alone[name].begin(text.strip())))
+
+
+@given(text=st.text(st.sampled_from(WESTERN), max_size=30))
+def test_a_state_of_several_languages_is_plain_and_no_language_adds_more(
+    guides: tuple[LanguagesGuide, dict[str, LanguageGuide]], text: str
+) -> None:
+    together, alone = guides
+    state, weight = followed(together, text)
+    plain = msgpack.decode(msgpack.encode(state))
+    assert together.follow(tuple(map(tuple, plain)), 7) == together.follow(state, 7)
+    most = max(followed(guide, text)[1] for guide in alone.values())
+    assert weight < most + 1e-2
 
 
 # Files that are read when they are first used

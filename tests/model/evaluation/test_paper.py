@@ -179,20 +179,22 @@ def test_german_words_are_measured_by_their_letters_and_without_spaces(
 @pytest.mark.parametrize("kind", ["wills", "pages"])
 def test_paper_is_also_read_in_a_language(western: Checkpoint, tmp_path: Path, kind: str) -> None:
     language = ngrams.LanguageFile(ngrams.find("english"), keep=True)
+    languages = ["en", "english,german"]
     if kind == "wills":
         write_wills(tmp_path)
-        report = lines_report(western, load_lines(tmp_path), part="validation", language=language)
+        report = lines_report(western, load_lines(tmp_path), part="validation", languages=languages)
     else:
         write_pages(tmp_path)
         report = ruled_report(
-            western, load_pages(tmp_path), part="validation", limit=1, language=language
+            western, load_pages(tmp_path), part="validation", limit=1, languages=languages
         )
         report.save(tmp_path / "out", tmp_path / "ruled.md")
         text = (tmp_path / "ruled.md").read_text()
-        assert f"| language model english | `{language.digest}` |" in text
+        assert f"| language model english; english,german | `{language.digest} " in text
         assert "as our net has no accents" not in text
     contents = json.loads(json.dumps(report.contents))
-    assert (contents["language"], contents["language_digest"]) == ("english", language.digest)
+    assert contents["language"] == "english; english,german"
+    assert len(contents["language_digest"].split()) == 2
     alone, guided = (contents["readers"][f"inkstream{name}"] for name in ("", " with english"))
     assert guided["cer_accents"]["cer"] != alone["cer_accents"]["cer"]
     assert guided["cer_accents"]["characters"] == alone["cer_accents"]["characters"] > 0
@@ -203,6 +205,7 @@ def test_paper_is_also_read_in_a_language(western: Checkpoint, tmp_path: Path, k
         assert guided["method"] == "its own lines and recognition, the english language model"
         assert guided["found"] == alone["found"]
     assert "\n| inkstream with english | " in report.table()
+    assert "\n| inkstream with english,german | " in report.table()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from inkstream.model.evaluation.pages import match_boxes, overlap
 from inkstream.model.evaluation.sheets import Look, Sheet
 from inkstream.model.evaluation.streaming import least_s
 from inkstream.model.metrics import errors
-from inkstream.model.pages import Page, find_page
+from inkstream.model.pages import Page, cut_lines, find_page, page_columns
 from inkstream.model.pages.columns import WIDTH
 from inkstream.model.pages.detector import DETECTOR, WEIGHTS
 from inkstream.model.preprocess.columns import line_columns
@@ -50,6 +50,15 @@ def test_the_lines_of_a_page_are_found_in_place_and_in_order(look: Look) -> None
     assert matched_boxes(lines, made_page) == {index: index for index in range(5)}
     assert len(lines.lines) == 5
     assert (lines.width, lines.height) == (made_page.image.shape[1], made_page.image.shape[0])
+
+
+def test_lines_that_train_are_cut_as_those_that_are_read() -> None:
+    made_page = page(LOOKS[4])
+    strips = cut_lines(made_page.image)
+    columns = [page_columns(strip, H) for strip in strips if strip is not None]
+    lines = find_page(made_page.image, H).lines
+    assert len(columns) == len(lines) == 5
+    assert all(np.array_equal(a, line.columns) for a, line in zip(columns, lines, strict=True))
 
 
 def test_two_blocks_are_read_one_after_the_other() -> None:

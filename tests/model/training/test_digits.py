@@ -144,3 +144,11 @@ def test_a_quarter_of_the_images_is_not_distorted(monkeypatch: pytest.MonkeyPatc
     plain = {image.numpy().tobytes() for image in made.columns}
     share = np.mean([image.numpy().tobytes() in plain for image in images])
     assert share == pytest.approx(0.25, abs=0.06)
+
+
+def test_few_images_are_seen_often_and_a_fifth_of_them_is_held_out() -> None:
+    few = task(held_out=5_000, steps=900)
+    assert (len(few.validation), len(few.answers)) == (80, 320)
+    assert (few.epoch_steps, few.n_steps) == (10, 900)
+    assert few.n_steps / few.round_steps <= 40
+    assert few.round_steps % few.epoch_steps == 0

@@ -213,7 +213,7 @@ def test_a_users_ink_with_new_letters_continues_from_a_net_without_them(
     torch.manual_seed(0)
     first = LinesTask(SMALL, initial_data)
     start = TrainedNet(first.labels, first.network.state_dict(), "digest")
-    data = line_data.load_ink(write_json_lines(tmp_path / "mine.jsonl", {"z": "ß"}))
+    data = line_data.load_labelled(write_json_lines(tmp_path / "mine.jsonl", {"z": "ß"}))
     task = LinesTask(SMALL, data, start)
     assert task.labels == (" ", "l", "o", "z", "ß")
     assert torch.equal(task.network.state_dict()["head.weight"][:5], start.weights["head.weight"])

@@ -76,7 +76,8 @@ def test_pieces_left_out_of_training_are_reported(
     narrow = [piece("no word of this width", (10, 100))] * 2
     (tmp_path / "mine.jsonl").write_text("\n".join([*words, *wide, *narrow, piece("a\nb")]))
     LinesTask(
-        dataclasses.replace(SMALL, column_height=32), line_data.load_ink(tmp_path / "mine.jsonl")
+        dataclasses.replace(SMALL, column_height=32),
+        line_data.load_labelled(tmp_path / "mine.jsonl"),
     )
     assert capsys.readouterr().out.endswith(
         "pieces left out: 1 label of several lines, 3 wider than 1500 columns,"
@@ -115,7 +116,7 @@ def test_every_source_of_paper_has_its_share_and_its_validation(tmp_path: Path) 
 def test_paper_without_lines_to_train_on_or_to_validate_with_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line_data, "load_ink", lambda _: line_data.own_ink("mine", ink()))
+    monkeypatch.setattr(line_data, "load_labelled", lambda *_: line_data.own_ink("mine", ink()))
     for sheet, part in ((73, "validation"), (934, "train")):
         sheets = {f"lect:page-FRAN_0025_{sheet:04}_L-0": ["ol zl"]}
         path = write_index(tmp_path / str(sheet), sheets)

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inkstream.model import pages
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import InkstreamError
 from inkstream.model.metrics import errors
 from inkstream.model.pages import Page, find_page
 from inkstream.model.recognizer import load
-from inkstream.service import pages
 from inkstream.service.cli import offline
 from tests.helpers.command_line import one_line, run_here
 from tools.pages import EXAMPLES, encoded, page
@@ -45,7 +45,7 @@ def read_into(
     out: Path, paths: Iterable[Path], net: Checkpoint, processes: int = 1, *, page: bool = False
 ) -> bool:
     reader = offline.Reader(str(net.path), {}, page)
-    return offline.read_into(out, sorted(paths), reader, processes)
+    return offline.read_into(offline.JsonLines(out), sorted(paths), reader, processes)
 
 
 def lines(path: Path) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def test_a_page_that_fails_is_a_line_with_an_error_and_the_others_are_read(
             raise RuntimeError("a side of 40000 pixels")
         return find_page(path, column_height)
 
-    monkeypatch.setattr(offline, "find_page", find)
+    monkeypatch.setattr(pages, "find_page", find)
     form = ["--jsonl", out, "--processes", 1] if jsonl else ["--json"]
     done = run_here("recognize", folder, "--page", "--model", tiny_lines.path, *form)
     assert done.returncode == 1

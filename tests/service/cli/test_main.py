@@ -242,7 +242,7 @@ def test_a_signal_saves_and_ends_training_even_in_a_background_job(
 ) -> None:
     ink, run = tmp_path / "ink.jsonl", tmp_path / "run"
     strokes = [[[10 * x, 40 * (x % 2)] for x in range(9)]]
-    ink.write_text((json.dumps({"strokes": strokes, "label": "www"}) + "\n") * 20)
+    ink.write_text((json.dumps({"strokes": strokes, "label": "www"}) + "\n") * 1_200)
     small = ("--layers", "1", "--units", "8", "--channels", "4", "--columns", "200")
     sources = ("--made", "0", "--images", "0")
     background = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a background job of a shell

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from inkstream.model.messages import Character, Spelling
 from inkstream.service.cli.terminal import (
     BAR_CELLS,
     DigitView,
@@ -13,7 +14,7 @@ from inkstream.service.cli.terminal import (
     sure_since,
 )
 from inkstream.service.client.conversation import Result
-from inkstream.service.protocol.server_messages import Character, Letter, Spelling, Word
+from inkstream.service.protocol.server_messages import Letter, Word
 from tests.helpers.command_line import screen
 
 COLUMNS = np.array([[0, 255, 0], [255, 0, 0]], np.uint8)  # two columns of three pixels

@@ -1,6 +1,8 @@
 """The command `train`: it stops in time, goes on, and names what comes next."""
 
 import json
+import re
+import shutil
 import tarfile
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -8,9 +10,14 @@ from subprocess import CompletedProcess
 import pytest
 from matplotlib.figure import Figure
 
-from tests.helpers.command_line import run_here
+from inkstream.model.checkpoint import find, read
+from inkstream.service.app import create_app
+from inkstream.service.settings import Settings
+from tests.helpers import builders
+from tests.helpers.command_line import EXAMPLES, run_here
 from tests.helpers.letter_files import write_letters
 from tests.helpers.paper_folder import write_index, write_wills
+from tests.service.cli.test_examples import WILL
 from tests.service.cli.unipen_folder import write_release
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mnist_excerpt")]
@@ -61,11 +68,98 @@ def test_a_time_limit_within_the_teacher_reports_that_there_is_no_model(tmp_path
     assert ends_with(
         stopped,
         f"made:    {run / 'teacher' / 'state.safetensors'}",
-        "missing: the trained model: the time was over while its teacher was trained",
+        "missing: the trained model: the time was over while its teacher was trained"
+        " (--quick needs none)",
         f"next:    inkstream train digits --run {run} --resume",
     )
     options = json.loads((run / "options.json").read_text())
     assert options["config"]["units"] == 8  # the teacher has other units
+
+
+@pytest.fixture
+def page_with_text(tmp_path: Path) -> Path:
+    """Return a folder of a page by one hand and its text."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    shutil.copy(EXAMPLES / "will.jpg", folder / "page.jpg")
+    (folder / "page.gt.txt").write_text(WILL)
+    return folder
+
+
+def test_a_page_with_its_text_adapts_the_shipped_net_and_says_by_how_much(
+    page_with_text: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    fast = ("--steps", "2", "--columns", "500")
+    done = run_here("train", "hand", "--data", page_with_text, "--run", run, *fast)
+    assert done.returncode == 0, done.stderr
+    assert "lines of pages (9 lines)" in done.stdout + done.stderr
+    share = r"\d+\.\d%"
+    held_out = rf"CER of 2 held out, lines of pages: {share} before, {share} after"
+    assert re.search(held_out, done.stdout)
+    assert "error lines of pages=" in done.stderr  # what the progress shows is no share of right
+    assert ends_with(
+        done,
+        f"made:    {run / 'lines.onnx'}",
+        f"next:    inkstream serve --models {run / 'lines.onnx'}",
+    )
+
+
+def commands_of(tmp_path: Path, page_with_text: Path) -> dict[str, tuple[object, ...]]:
+    ink = write_json_lines(tmp_path / "mine.jsonl", 1_200)
+    hand = ("--layers", "1", "--units", "8", "--channels", "4", "--columns", "300")
+    return {
+        "digits": ("train", "digits", *ALONE),
+        "digits with a teacher": ("train", "digits", *SMALL),
+        "digits quickly": ("train", "digits", "--quick", "--held-out", "100"),
+        "lines": ("train", "lines", "--data", ink, *SMALL_LINES.split()),
+        "hand": ("train", "hand", "--data", page_with_text, *hand),
+    }
+
+
+def write_json_lines(path: Path, n_words: int) -> Path:
+    strokes = [[[10 * x, 40 * (x % 2)] for x in range(9)]]
+    path.write_text((json.dumps({"strokes": strokes, "label": "www"}) + "\n") * n_words)
+    return path
+
+
+KINDS = ("digits", "digits with a teacher", "digits quickly", "lines", "hand")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stopped_command_that_is_given_again_asks_for_resume(
+    tmp_path: Path, page_with_text: Path, kind: str
+) -> None:
+    run = tmp_path / "run"
+    command = (*commands_of(tmp_path, page_with_text)[kind], "--run", run, *AT_ONCE)
+    if kind == "hand":
+        net = builders.line_checkpoint(
+            tmp_path / "net.onnx", column_height=32, layers=1, units=8, features=8,
+            channels=(2, 4, 4), flush_columns=16, directions=True,
+        )  # fmt: skip
+        command = (*command, "--init", net.path)
+    assert run_here(*command).returncode == 3
+    assert run_here(*command).stderr.splitlines()[-1] == (
+        f"inkstream: {run} holds a run already: resume it (--resume) or name another folder (--run)"
+    )
+    assert run_here(*command, "--resume").returncode == 3
+
+
+def test_few_words_are_no_ink_for_a_net_from_random_weights(tmp_path: Path) -> None:
+    ink = write_json_lines(tmp_path / "mine.jsonl", 120)
+    done = run_here("train", "lines", "--data", ink, "--run", tmp_path / "run")
+    assert done.returncode == 1
+    assert f"{ink} has 108 words and lines to train on, expected 1,000 or more" in done.stderr
+    assert f"`inkstream train hand --data {ink}`" in done.stderr
+
+
+def test_a_quick_run_makes_a_small_net_and_needs_no_teacher(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    few = ("--held-out", "100", "--epochs", "1", "--steps", "3")
+    assert run_here("train", "digits", "--quick", "--run", run, *few).returncode == 0
+    config = read(run / "digits.onnx").metadata.config
+    assert (config.layers, config.units) == (1, 128)
+    assert not (run / "teacher").exists()
 
 
 def test_a_resumed_run_knows_its_options_and_refuses_others_by_name(tmp_path: Path) -> None:
@@ -118,6 +212,23 @@ def test_a_run_with_sources_resumes_by_its_folder_alone_and_unipen_is_read_once(
     moved = sources.rename(tmp_path / "moved")
     again = ("train", "lines", "--run", another, "--resume", "--sources", moved)
     assert run_here(*again).returncode == 0
+
+
+def test_a_hand_has_a_name_and_is_served_beside_the_common_net(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pieces = [f'{{"strokes": [[[0, 0], [{x}, 9]]], "label": "it"}}' for x in range(300, 340)]
+    Path("hand.jsonl").write_text("\n".join(pieces))
+    options = ["--data", "hand.jsonl", *SMALL_LINES.split()]
+    assert run_here("train", "lines", "--run", "base", *options).returncode == 0
+    hand = ["train", "hand", "--init", "base", *options, "--name"]
+    assert run_here(*hand, "anna").returncode == 0
+    assert find("runs/anna").name == "anna.onnx"
+    settings = Settings.load(models="lines,runs/anna", languages="")
+    assert list(create_app(settings).state.service.models) == ["lines", "anna"]
+    refused = run_here(*hand, "an/na")
+    assert "name is 'an/na', allowed: letters, digits, . - and _" in refused.stderr
 
 
 def test_a_run_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
+from inkstream.model.checkpoint import find, read
 from inkstream.service.protocol.client_messages import CLIENT_TYPES, parse_client
 from inkstream.service.protocol.errors import MEANINGS
 from inkstream.service.protocol.server_messages import (
     Limits,
+    Ready,
     ServerMessage,
     encode,
     parse_server,
@@ -31,6 +33,12 @@ def test_client_messages_in_the_document_are_valid(text: str) -> None:
 @pytest.mark.parametrize("text", [text for side, text in EXAMPLES if side == "<"])
 def test_server_messages_in_the_document_are_encoded_as_they_stand_there(text: str) -> None:
     assert encode(parse_server(text)).decode() == text
+
+
+def test_the_model_of_the_first_conversation_has_the_version_that_is_shipped() -> None:
+    ready = parse_server(EXAMPLES[0][1])
+    assert isinstance(ready, Ready)
+    assert ready.model.version == read(find("digits")).metadata.version
 
 
 def test_every_message_of_both_sides_has_an_example() -> None:

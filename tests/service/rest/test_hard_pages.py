@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
-from inkstream.service.pages import Page
+from inkstream.model.pages.transcription import Page
 from tests.helpers.hard_pages import EXTREME, PAGES
 from tests.helpers.http import error
 from tests.helpers.running_server import Running

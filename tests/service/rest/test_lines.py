@@ -18,10 +18,10 @@ from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.recognizer import Recognizer
 from inkstream.service.client.stream import connect_sync
-from inkstream.service.pages import answer_of
 from inkstream.service.protocol.errors import OverLimitError
 from inkstream.service.rest.bodies import SMALL_PATH_PIXELS
 from inkstream.service.rest.inputs import JSON, Input, Task, read
+from inkstream.service.rest.recognition import answer_of
 from tests.helpers.builders import columns
 from tests.helpers.http import PNG, client_of, error
 from tests.helpers.image_files import drawn
@@ -34,8 +34,8 @@ STROKES: list[list[list[float]]] = [
     [[200, 5], [210, 100]],
     [[300, 8]],
 ]
-CLASSIFIER = "classifier", "tiny_lines", "transcriber", "tiny"
-TRANSCRIBER = "transcriber", "tiny", "classifier", "tiny_lines"
+CLASSIFIER = ("one character; `tiny_lines` reads lines", "tiny")
+TRANSCRIBER = ("lines; `tiny` reads one digit", "tiny_lines")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_a_hundred_thousand_points_are_read(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "needed_by", "kind", "name", "other_kind", "other"),
+    ("path", "needed_by", "reads", "other"),
     [
         ("classify?model=tiny_lines", "/v1/classify", *CLASSIFIER),
         ("transcribe?model=tiny", "/v1/transcribe", *TRANSCRIBER),
@@ -122,17 +122,10 @@ def test_a_hundred_thousand_points_are_read(client: httpx.Client) -> None:
     ],
 )
 def test_a_model_of_the_other_kind_is_refused(
-    client: httpx.Client,
-    picture: bytes,
-    path: str,
-    needed_by: str,
-    kind: str,
-    name: str,
-    other_kind: str,
-    other: str,
+    client: httpx.Client, picture: bytes, path: str, needed_by: str, reads: str, other: str
 ) -> None:
     assert error(client.post(f"/v1/{path}", content=picture), 422, "bad_value") == (
-        f'{needed_by} needs a {kind}, and model "{name}" is a {other_kind}; try model={other}'
+        f"`{needed_by}` needs a model that reads {reads}. Use model `{other}`."
     )
 
 
@@ -223,7 +216,7 @@ def test_a_request_may_have_hints(client: httpx.Client, running: Running, pictur
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"language": "latin"}, "language is 'latin', allowed: null, english"),
+        ({"language": "latin"}, "language is 'latin', allowed: english, several with commas, or"),
         ({"pattern": "("}, "cannot be understood"),
         ({"words": "é"}, "word 'é' cannot be read"),
         ({"context": "a" * 5000}, "5000 characters, allowed: up to 4096"),

@@ -55,7 +55,7 @@ def test_a_server_of_one_model_reads_everything_with_it(tmp_path: Path, line_wei
         assert client.post("/v1/recognize", content=LINE).json().keys() >= {"label", "hint"}
         error(client.post("/v1/transcribe", content=LINE), 422, "bad_value")
         text = error(client.post("/v1/recognize?page=true", content=PAGE), 422, "bad_value")
-        assert text == 'page=true needs a transcriber, and model "tiny" is a classifier'
+        assert text == "`page=true` needs a model that reads lines; `tiny` reads one digit"
     with server(line_weights, models="tiny_lines") as running, client_of(running) as client:
         assert "text" in client.post("/v1/recognize", content=DIGIT).json()
 

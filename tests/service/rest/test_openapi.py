@@ -82,7 +82,7 @@ def test_the_described_bodies_are_those_that_are_accepted(
         call: description["paths"][f"/v1/{call}"]["post"]["requestBody"]["content"]
         for call in ("classify", "classify/json", "recognize")
     }
-    image = {"image/*", "application/octet-stream", "multipart/form-data"}
+    image = {"image/*", "application/pdf", "application/octet-stream", "multipart/form-data"}
     assert bodies["classify"].keys() == image
     assert bodies["classify/json"].keys() == {"application/json"}
     assert bodies["recognize"].keys() == image | {"application/json"}
@@ -128,7 +128,7 @@ def test_all_examples_are_as_their_schemas_say(description: dict[str, Any]) -> N
         ("classify", "curve=true", "hello.png", "Classification"),
         ("transcribe", "", "hello.png", "Transcription"),
         ("transcribe", "", "page.jpg", "Transcription"),
-        ("page", "", "page.jpg", "Page"),
+        ("page", "", "page.jpg", "PageReading"),
         ("page/columns", "", "page.jpg", "PageColumns"),
         ("recognize", "", "7.png", "Recognition"),
         ("recognize", "", "hello.png", "Recognition"),

@@ -16,10 +16,11 @@ from PIL import Image
 from inkstream.model.checkpoint import WEIGHTS_FOLDER
 from inkstream.model.metrics import errors
 from inkstream.model.pages import find_page
+from inkstream.model.pages.answers import PageColumns
+from inkstream.model.pages.transcription import Page
 from inkstream.model.recognizer import Recognizer
 from inkstream.service.client.stream import connect_sync
 from inkstream.service.observe import logs
-from inkstream.service.pages import Page, PageColumns
 from inkstream.service.rest import work
 from tests.helpers.http import client_of, error
 from tests.helpers.running_server import Running, server
@@ -67,6 +68,7 @@ def test_a_page_gets_its_lines_words_and_letters_with_their_boxes(
     [
         ("hocr", "text/vnd.hocr+html; charset=utf-8", 'class="ocr_line"'),
         ("alto", "application/xml; charset=utf-8", "<TextLine "),
+        ("pagexml", "application/xml; charset=utf-8", "<PcGts "),
         ("json", "application/json", '"lines":[{"text":'),
     ],
 )
@@ -105,7 +107,7 @@ def test_a_page_without_ink_has_no_lines(client: httpx.Client) -> None:
         "type": "page", "text": "", "width": 200, "height": 300, "lines": [],
     }  # fmt: skip
     assert client.post(COLUMNS, content=blank).json()["lines"] == []
-    for format_name in ("hocr", "alto"):
+    for format_name in ("hocr", "alto", "pagexml"):
         assert client.post(f"{PAGE}&format={format_name}", content=blank).status_code == 200
 
 

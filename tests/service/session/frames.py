@@ -47,6 +47,7 @@ FRAMES: dict[str, Frame] = {
     "no results": message("configure", results="none"),
     "mask": message("configure", results="column", top_k=None, characters="ac"),
     "hints": message("configure", **HINTS),
+    "languages": message("configure", language="auto"),
     "no hints": message("configure", language=None, words=[], pattern=None, characters=None),
     "ink": ink(1, 2.0),
     "ink with a pause": ink(2, 20.0, pause=True),

@@ -13,8 +13,10 @@ from tests.helpers.single_session import (
     LANGUAGES,
     LINE_INK,
     LITTLE,
+    OTHER,
     SessionClient,
     error_in,
+    language_of,
     line,
     message,
     only,
@@ -26,9 +28,12 @@ from tests.helpers.single_session import (
     words_in,
 )
 
+OFFERED = "little, other, several with commas, or auto"
 HINTED: list[tuple[dict[str, Any], Hints]] = [
     ({"language": "little"}, Hints(LITTLE)),
     ({"language": "little", "context": "a cab"}, Hints(LITTLE, "a cab")),
+    ({"language": "little,other"}, Hints((LITTLE, OTHER))),
+    ({"language": "auto", "context": "acca bac"}, Hints((LITTLE, OTHER), "acca bac")),
     ({"words": ["cab", "ab."]}, Hints(words=("cab", "ab."))),
     ({"pattern": "[ab]{3}( c+)?"}, Hints(pattern="[ab]{3}( c+)?")),
     ({"language": "little", "pattern": "(a|b| )*"}, Hints(LITTLE, pattern="(a|b| )*")),
@@ -52,9 +57,30 @@ def test_a_line_is_read_with_the_options_set_before_it(
 
 
 @pytest.mark.parametrize(
+    ("asked", "configured"),
+    [
+        ("de", "german"),
+        ("DEU, english", "german,english"),
+        ("english,en,eng", "english"),
+        ("auto", "auto"),
+    ],
+)
+def test_languages_are_named_once_however_they_are_asked_for(
+    line_net: Runtime, asked: str, configured: str
+) -> None:
+    languages = {name: language_of(name, ("ab", 1.0)) for name in ("german", "english")}
+    client = SessionClient(line_net, languages=languages)
+    answer = only(client.ask(message("configure", language=asked)))
+    assert isinstance(answer, Configured)
+    assert answer.language == configured
+
+
+@pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"language": "latin"}, "language is 'latin', allowed: null, little"),
+        ({"language": "latin"}, f"language is 'latin', allowed: {OFFERED}"),
+        ({"language": "little,latin"}, f"language is 'little,latin', allowed: {OFFERED}"),
+        ({"language": ""}, f"language is '', allowed: {OFFERED}"),
         (
             {"words": ["né"]},
             "word 'né' cannot be read, it holds 'n', 'é', allowed: one or more of .abc",

@@ -134,11 +134,14 @@ def test_a_line_goes_on_after_every_third_number_and_from_its_snapshots(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_ink", [False, True])
-@pytest.mark.parametrize("hints", [{}, {"language": "english", "words": ["inkstream"]}])
+@pytest.mark.parametrize(
+    "hints", [{}, {"language": "english", "words": ["inkstream"]}, {"language": "auto"}]
+)
 def test_the_shipped_net_goes_on_to_the_bit(is_ink: bool, hints: dict[str, object]) -> None:
     net = Runtime(checkpoint.read(checkpoint.find("lines")))
     here, elsewhere = (
-        SessionClient(net, Limits(), {"english": load("english")}, SEALS) for _ in range(2)
+        SessionClient(net, Limits(), {name: load(name) for name in ("english", "french")}, SEALS)
+        for _ in range(2)
     )
     kept = KeptLine(net.config.column_height, digest="")
     pen = ink_messages(20, "transcriber") if is_ink else column_messages(20, "transcriber", 32)
@@ -194,7 +197,7 @@ def test_resume_comes_first_or_after_pings(net: Runtime, before: Frame) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"language": "klingon"}, "language is 'klingon', allowed: null, little"),
+        ({"language": "klingon"}, "language is 'klingon', allowed: little, other, several"),
         ({"top_k": 0}, "top_k is 0, allowed: "),
         ({"words": ["a" * 99]}, "words, context, pattern and characters have 99 characters"),
         ({"snapshot_columns": 3}, "snapshot_columns is 3, allowed: 0, or a whole number"),

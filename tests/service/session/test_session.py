@@ -186,10 +186,9 @@ def test_results_show_the_probabilities_of_the_labels_that_were_allowed_at_their
         ({"results": "week"}, 'results is "week", allowed: "column", "message" or "none"'),
         ({"snapshot_columns": 63}, "snapshot_columns is 63, allowed: 0, or a whole number from 64"),
         *(
-            (hint, f"`{next(iter(hint))}` needs a model that reads lines; tiny reads one character")
-            for hint in ({"words": ["7"]}, {"pattern": "7"}, {"context": "7"})
+            (hint, f"`{next(iter(hint))}` needs a model that reads lines; `tiny` reads one digit")
+            for hint in ({"words": ["7"]}, {"pattern": "7"}, {"context": "7"}, {"language": "de"})
         ),
-        ({"language": "little"}, "language is 'little', allowed: null"),
     ],
 )
 def test_a_refused_configure_changes_nothing(

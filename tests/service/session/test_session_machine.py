@@ -171,7 +171,7 @@ class LineMachine(SessionMachine):
         "characters": st.sampled_from([None, "ab ", "abc", "c.", " "]),
         "line_end_columns": st.sampled_from([0, 0, 3]),
         "snapshot_columns": st.sampled_from([0, 64]),
-        "language": st.sampled_from([None, "little"]),
+        "language": st.sampled_from([None, "little", "little,other"]),
         "words": st.sampled_from([[], ["cab", "abc"]]),
         "pattern": st.sampled_from([None, None, "[abc. ]*", "(ab|c| )+( a)*"]),
     }

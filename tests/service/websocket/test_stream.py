@@ -155,6 +155,7 @@ async def test_all_log_lines_of_a_session_name_its_trace(
 REFUSALS = [
     ("unknown_model", 404, 4404, {"query": "model=klingon"}, {}),
     ("bad_value", 422, 4400, {"query": "language=klingon"}, {}),
+    ("bad_value", 422, 4400, {"query": "language=little&language=little"}, {}),
     ("forbidden_host", 421, 4421, {"headers": [("host", "evil.example")]}, {}),
     ("forbidden_origin", 403, 4403, {"headers": [("origin", "https://evil.example")]}, {}),
     ("unauthorized", 401, 4401, {"query": "key=good&api_key=good"}, {"api_keys": "good"}),

@@ -15,8 +15,8 @@ async function main(): Promise<void> {
   const recognized = await images.recognize({ file: image(digit) });
   const [[label, p] = ["", 0]] = classified.probabilities; // it has no type for a pair
   const marks: string[] = transcribed.letters.filter(({ mark }) => mark).map(({ _char }) => _char);
-  const boxes: number[][] = paged.lines.map(({ box: [corner] }) => corner);
-  const anything: string = recognized.type === "classification" ? recognized.label : recognized.text;
+  const boxes: number[][] = paged.type === "page" ? paged.lines.map(({ box: [corner] }) => corner) : [];
+  const anything: string = recognized.type === "classification" ? recognized.label : recognized.type;
   console.log(JSON.stringify({ label, p, text: transcribed.text, marks, lines: boxes.length, anything }));
 }
 

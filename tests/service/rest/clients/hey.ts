@@ -16,8 +16,8 @@ async function main(): Promise<void> {
   const recognized = await recognize({ body: { strokes: [[[10, 10], [10, 90]]] }, query: { model: "digits" }, throwOnError: true });
   const [[label, p] = ["", 0]] = classified.data.probabilities;
   const marks: string[] = transcribed.data.letters.filter(({ mark }) => mark).map(({ char }) => char);
-  const boxes: [number, number][] = paged.data.lines.map(({ box: [corner] }) => corner);
-  const anything: string = recognized.data.type === "classification" ? recognized.data.label : recognized.data.text;
+  const boxes: [number, number][] = paged.data.type === "page" ? paged.data.lines.map(({ box: [corner] }) => corner) : [];
+  const anything: string = recognized.data.type === "classification" ? recognized.data.label : recognized.data.type;
   console.log(JSON.stringify({ label, p, text: transcribed.data.text, marks, lines: boxes.length, anything }));
 }
 

@@ -19,8 +19,8 @@ async function main(): Promise<void> {
   if (typeof paged.data !== "object" || typeof recognized.data !== "object") throw new Error("hOCR or ALTO");
   const [[label, p] = ["", 0]] = classified.data.probabilities;
   const marks: string[] = transcribed.data.letters.filter(({ mark }) => mark).map(({ char }) => char);
-  const boxes: number[][] = paged.data.lines.map(({ box: [corner] }) => corner);
-  const anything: string = recognized.data.type === "classification" ? recognized.data.label : recognized.data.text;
+  const boxes: number[][] = paged.data.type === "page" ? paged.data.lines.map(({ box: [corner] }) => corner) : [];
+  const anything: string = recognized.data.type === "classification" ? recognized.data.label : recognized.data.type;
   console.log(JSON.stringify({ label, p, text: transcribed.data.text, marks, lines: boxes.length, anything }));
 }
 

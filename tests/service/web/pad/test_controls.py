@@ -251,6 +251,32 @@ def test_a_model_of_another_name_is_used(open_pad: OpenPad, tmp_path: Path) -> N
         expect(pad.page.locator("#error")).to_contain_text("does not have this model")
 
 
+def test_the_model_is_chosen_by_its_name_where_several_read_text(
+    open_pad: OpenPad, tmp_path: Path
+) -> None:
+    with server(tmp_path, models="lines,anna=lines,digits") as running:
+        pad = open_pad(address(running))
+        pad.write(*HELLO[:4])
+        pad.settle()
+        text = pad.text
+        assert (served(pad), pad.page.locator("#text-model").input_value()) == ("lines", "lines")
+        pad.set("#text-model", lambda menu: menu.select_option("anna"))
+        pad.settle()  # what is written was read again
+        assert (served(pad), pad.text) == ("anna", text)
+        reload(pad)
+        pad.write(*HELLO[:2], row=1)
+        pad.settle()
+        assert served(pad) == "anna"
+    with server(tmp_path, models="lines,digits") as running:
+        expect(open_pad(address(running)).page.locator("#text-model-label")).to_be_hidden()
+
+
+def served(pad: Pad) -> str:
+    """Return the name of the model that has read the ink written last."""
+    name: str = pad.received[0]["model"]["name"]
+    return name
+
+
 def test_a_new_line_connects_again_after_a_fatal_error(open_pad: OpenPad, tmp_path: Path) -> None:
     with server(tmp_path, models="lines", max_line_columns=60, max_bad_messages=1) as running:
         pad = open_pad(address(running))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from inkstream.service import installed_version
+from inkstream.model import installed_version
 from tests.helpers.proxies import path_proxy
 from tests.helpers.running_server import Running, server
 from tests.service.web.conftest import OpenPad, address

@@ -1,11 +1,24 @@
-"""Describe the fields of messages in their JSON schemas, by the text below each in the source."""
+"""What messages and answers are made of: frozen pydantic models with descriptions in their schemas.
+
+A field is described by the text below it in the source.
+"""
 
 import ast
 import inspect
 import sys
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
+DECIMALS: Final = 6  # of probabilities
+SCHEMA: Final = ConfigDict(
+    frozen=True,
+    extra="ignore",
+    json_schema_serialization_defaults_required=True,  # the server always sends every field
+)
 
 
 def describe(schema: dict[str, Any], model: type) -> None:
@@ -40,3 +53,32 @@ def _texts(module: str) -> dict[str, dict[str, str]]:
         for kind in tree.body
         if isinstance(kind, ast.ClassDef)
     }
+
+
+class Message(BaseModel):
+    """A message of either side, or an answer."""
+
+    model_config = SCHEMA
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Return the schema, whose fields are described by the texts below them."""
+        schema = handler(core_schema)
+        describe(handler.resolve_ref_schema(schema), cls)
+        return schema
+
+
+class Character(Message):
+    """A character and how probable it is."""
+
+    char: str
+    p: float
+
+
+class Spelling(Message):
+    """A text and how probable it is."""
+
+    text: str
+    p: float
