@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         CheckpointError, ConfigError, DataError, ImageError, ImageSizeError, InkSizeError,
         InkstreamError, InputError,
     )  # fmt: skip
+    from inkstream.model.pages.transcription import Page
     from inkstream.model.preprocess.columns import digit_columns, line_columns
     from inkstream.model.preprocess.ink_pieces import InkPiece, ink_pieces
     from inkstream.model.recognizer import Recognition, Recognizer, Result, State, Stream, load
@@ -34,8 +35,8 @@ __all__ = [
     "DataError", "ForwardedError", "HostError", "IdleError", "ImageError", "ImageSizeError",
     "InkError", "InkPiece", "InkSizeError", "InkstreamError", "InputError", "JsonError",
     "Letter", "MessageError", "ModelUnknownError", "NoConnectionError", "NotResumableError",
-    "OriginError", "OverLimitError", "PathUnknownError", "Recognition", "Recognizer", "Result",
-    "ServerFullError", "ServiceError", "SessionExpiredError", "State", "StoppingError",
+    "OriginError", "OverLimitError", "Page", "PathUnknownError", "Recognition", "Recognizer",
+    "Result", "ServerFullError", "ServiceError", "SessionExpiredError", "State", "StoppingError",
     "Stream", "StreamEndedError", "TypeUnknownError", "UnauthorizedError", "UnreadableError",
     "ValueRefusedError", "Word", "connect", "connect_sync", "digit_columns", "ink_pieces",
     "line_columns", "load",
@@ -47,6 +48,7 @@ _NAMES: Final = {  # by their module; those of no other are errors of `service.p
         "CheckpointError ConfigError DataError ImageError ImageSizeError InkSizeError "
         "InkstreamError InputError"
     ),
+    "model.pages.transcription": "Page",
     "model.preprocess.columns": "digit_columns line_columns",
     "model.preprocess.ink_pieces": "InkPiece ink_pieces",
     "model.recognizer": "Recognition Recognizer Result State Stream load",
