@@ -66,9 +66,7 @@ class Letter:
             "confidence": round(self.confidence, DECIMALS),
             "char": self.char,
             "mark": self.is_mark,
-            "alternatives": [
-                {"char": char, "p": round(p, DECIMALS)} for char, p in self.alternatives
-            ],
+            "alternatives": _named("char", self.alternatives),
         }
 
 
@@ -94,13 +92,15 @@ class Word:
             "end": self.end,
             "confidence": round(self.confidence, DECIMALS),
             "text": self.text,
-            "alternatives": [
-                {"text": text, "p": round(p, DECIMALS)} for text, p in self.alternatives
-            ],
+            "alternatives": _named("text", self.alternatives),
         }
 
 
 Event = Letter | Word
+
+
+def _named(name: str, spellings: Iterable[Spelling]) -> list[dict[str, str | float]]:
+    return [{name: text, "p": round(p, DECIMALS)} for text, p in spellings]
 
 
 class Decoded(NamedTuple):
