@@ -330,9 +330,9 @@ class Recognizer:
             )
 
         def read(page: "Layout") -> tuple[list[Recognition], float]:
-            found = self.read_all([line.columns for line in page.lines]) if page.lines else []
-            letters = [letter.confidence for line in found for letter in line.letters]
-            return found, sum(letters) / max(1, len(letters))
+            answers = self.read_all([line.columns for line in page.lines]) if page.lines else []
+            letters = [letter.confidence for line in answers for letter in line.letters]
+            return answers, sum(letters) / max(1, len(letters))
 
         page = bounded(find_page(image_of(image), self.column_height, threads=self.threads))
         readings, confidence = read(page)

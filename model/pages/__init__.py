@@ -76,9 +76,9 @@ def find_page(
     grey = _read_page(image, max_pixels)
     width, height = upright_size(image, max_pixels)
     shares = np.array([width / grey.shape[1], height / grey.shape[0]])
-    found = found_layout(grey, threads)
-    if not runs_down(found[0]):
-        return Page(width, height, page_lines(grey, found, column_height, shares))
+    layout = found_layout(grey, threads)
+    if not runs_down(layout[0]):
+        return Page(width, height, page_lines(grey, layout, column_height, shares))
     grey = np.ascontiguousarray(np.rot90(grey))  # against the clock
     lines = page_lines(grey, found_layout(grey, threads), column_height, shares[::-1])
     return Page(width, height, [line.turned_back(width) for line in lines], turned=270)

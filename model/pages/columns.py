@@ -84,13 +84,15 @@ class Strip:
 
 
 def page_lines(
-    grey: Grey, found: tuple[TextMap, Layout, float], column_height: int, scale: Points
+    grey: Grey, on_map: tuple[TextMap, Layout, float], column_height: int, scale: Points
 ) -> list[PageLine]:
-    """Return all lines of a page's image [h, w] that `found_layout` found, as they are read.
+    """Return all lines of a page's image [h, w], as they are read.
+
+    `on_map` is what `found_layout` returned of it.
 
     `scale` [2] is pixels of the whole image, in which they are placed, for each of `grey`.
     """
-    text, layout, map_scale = found
+    text, layout, map_scale = on_map
     image_scale = scale * np.array(grey.shape[::-1]) / np.array(text.shape[::-1])
     lines = []
     for line, strip in framed_strips(grey, text, layout, map_scale):

@@ -199,7 +199,7 @@ def _ink(grey: Grey) -> tuple[Ink, float]:
     darker = float(np.maximum(-difference - threshold, 0).sum())
     lighter = float(np.maximum(difference - threshold, 0).sum())
     if not darker and not lighter:
-        raise ImageError("no writing found: nothing on the image stands out from the paper")
+        raise ImageError("no writing found: the image is blank, nothing stands out from the paper")
     ink = -difference if darker >= lighter else difference
     ink[ink < NOISE_FACTOR * noise] = 0
     return np.maximum(ink, 0), threshold

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ def stream(
       inkstream stream digit.png --pace 200
       inkstream stream scan.jpg --url wss://ink.example.org --key KEY
     """
+    from inkstream.model.errors import ImageError
     from inkstream.model.preprocess.columns import LOOKS_LIKE_PAGE, SHIPPED, image_hint
     from inkstream.model.preprocess.image import read_image
     from inkstream.model.preprocess.ink_pieces import holds_ink
@@ -64,7 +65,10 @@ def stream(
     if pace is not None and math.isnan(pace):
         raise click.BadParameter("nan is no pace, expected a number", param_hint="--pace")
     given = {name: value for name, value in hints.items() if value is not None}
-    hint = None if holds_ink(image) else image_hint(read_image(image), "classifier")
+    hint = None
+    if not holds_ink(image):
+        with suppress(ImageError):  # which sending raises, with the name of the file
+            hint = image_hint(read_image(image), "classifier")
     if hint == LOOKS_LIKE_PAGE:
         complain(
             f"{image} looks like a page, and a stream reads one line; to read the page:"

@@ -42,7 +42,7 @@ export async function imageLines(file, { model, mayBePage }, headers) {
     }
   }
   const columns = await request("columns", file, { model }, headers);
-  const looksOther = !mayBePage && Boolean(parseJson(await request("recognize", file, { model }, headers)).hint);
+  const looksOther = !mayBePage && Boolean(parseJson(await request("recognize", file, { model, page: "false" }, headers)).hint);
   return { lines: [columns], page: undefined, looksOther };
 }
 

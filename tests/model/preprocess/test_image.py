@@ -195,8 +195,8 @@ def test_dim_ink_of_sixteen_bits_is_seen(deviation: int) -> None:
         (np.zeros((2, 2, 2), np.uint8), r"shape \(2, 2, 2\)"),
         (np.zeros((2, 2, 3)), r"shape \(2, 2, 3\) of float64"),
         (np.array([["a"]]), "shape"),
-        (np.array([[np.nan, 1]]), "not finite"),
-        (np.array([[np.inf, 1]]), "not finite"),
+        (np.array([[np.nan, 1]]), "holds nan, expected finite numbers"),
+        (np.array([[np.inf, 1]]), "holds inf, expected finite numbers"),
         (np.array([[1j]]), "complex128"),
     ],
 )

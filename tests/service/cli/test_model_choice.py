@@ -18,13 +18,13 @@ INK = EXAMPLES / "hello.jsonl"
 SEVEN = EXAMPLES / "7.png"
 
 
-def test_a_page_without_page_is_read_with_a_hint(tmp_path: Path) -> None:
+def test_a_page_that_is_read_as_a_line_gets_a_hint(tmp_path: Path) -> None:
     page_image = tmp_path / "page.png"
     page_image.write_bytes(encoded(page(n_lines=6).image, "PNG"))
-    hint = one_line(run_here("recognize", page_image).stderr)
-    assert "this looks like a page of several lines: try " in hint
-    done = run_here("recognize", page_image, "--json")
-    assert "--page" in json.loads(done.stdout)["hint"]
+    hint = one_line(run_here("recognize", page_image, "--line").stderr)
+    assert "this looks like a page of several lines: have it read as a page" in hint
+    done = run_here("recognize", page_image, "--line", "--json")
+    assert "page" in json.loads(done.stdout)["hint"]
     assert done.stderr == ""
 
 

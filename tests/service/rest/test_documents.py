@@ -84,7 +84,7 @@ def test_calls_for_one_page_take_documents_of_one_page(client: httpx.Client, pat
     assert "has 3 pages, allowed: up to 1; with format=json /v1/page reads all" in text
 
 
-@pytest.mark.parametrize("call", ["classify", "transcribe", "recognize"])
+@pytest.mark.parametrize("call", ["classify", "transcribe"])
 def test_a_call_for_one_line_reads_the_first_page_and_says_so(
     client: httpx.Client, call: str
 ) -> None:

@@ -104,7 +104,7 @@ def test_the_columns_of_a_page_are_those_that_are_read_line_by_line(
 def test_a_page_without_ink_has_no_lines(client: httpx.Client) -> None:
     blank = encoded(np.full((300, 200, 3), 250, np.uint8), "PNG")
     assert client.post(PAGE, content=blank).json() == {
-        "type": "page", "text": "", "width": 200, "height": 300, "lines": [],
+        "type": "page", "text": "", "width": 200, "height": 300, "turned": 0, "lines": [],
     }  # fmt: skip
     assert client.post(COLUMNS, content=blank).json()["lines"] == []
     for format_name in ("hocr", "alto", "pagexml"):

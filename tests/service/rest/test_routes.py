@@ -247,7 +247,7 @@ def test_the_log_line_of_a_request_names_its_trace(
 def test_a_crash_is_a_500_whose_traceback_is_in_the_log_with_its_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
-    def crash(*_: Any) -> Any:
+    def crash(*_: Any, **__: Any) -> Any:
         raise RuntimeError("internal secret")
 
     logs.configure("json", stream=log)
