@@ -196,6 +196,7 @@ class Guide(Protocol):
 
     spells: Allowed = None  # the labels that some text of it holds; None is all
     is_form: bool = False  # whether it says what a text looks like, not how probable it is
+    beam_cost: int = 1  # the time that a beam with it takes, in those of one with a language
 
     def can_be(self, allowed: NDArray[np.float32]) -> bool:
         """Whether a text, and not the empty one, can be of labels alone whose `allowed` is 0."""

@@ -4,6 +4,7 @@ A PDF has pages, and so have TIFF, GIF, WebP, AVIF and HEIC that hold several im
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,28 +55,19 @@ def pages_of(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pages:
     if isinstance(source, Image.Image):
         pages = _frames(source)
     elif not isinstance(source, np.ndarray):
-        head = _head(source)
+        head = source[:64] if isinstance(source, bytes) else b""
+        with suppress(OSError, ValueError):  # a file that is missing: reading it raises the error
+            if not isinstance(source, bytes):
+                with Path(source).open("rb") as file:
+                    head = file.read(64)
         if pdf.is_pdf(head):
             return Pages(pdf.page_count(source), partial(pdf.drawn_page, source), is_document=True)
-        try:
+        with suppress(ImageError, *DECODING_ERRORS):  # too
             if head.startswith((b"II", b"MM")):
                 pages = _of_tiff(content_of(source))
             elif head.startswith((b"GIF", b"RIFF")) or needs_library(head):
                 pages = _frames(opened(source, max_pixels)[0])
-        except (ImageError, *DECODING_ERRORS):
-            pass  # which reading it raises too
     return pages or Pages(1, lambda _: source, is_document=False)
-
-
-def _head(source: str | Path | bytes) -> bytes:
-    """Return the first bytes of a file, none of one that cannot be read."""
-    if isinstance(source, bytes):
-        return source[:64]
-    try:
-        with Path(source).open("rb") as file:
-            return file.read(64)
-    except (OSError, ValueError):  # ValueError: the path holds a zero
-        return b""
 
 
 def needs_library(head: bytes) -> bool:

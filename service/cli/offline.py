@@ -207,6 +207,7 @@ def read(
     is_shown = files is None and sys.stdout.isatty()
     hidden = len(paths) < 2 or is_shown or not sys.stderr.isatty()
     n_answers = n_errors = 0
+    is_text_of_pages = reader.page and form == "text"  # which are named as `head` names files
     with click.progressbar(paths, label="reading", file=sys.stderr, hidden=hidden) as bar:
         for path in bar:
             for index, answer in enumerate(reader.read(path)):
@@ -222,8 +223,7 @@ def read(
                 if files is not None:
                     files.add(path, index, answer)
                 else:
-                    is_one = len(paths) == 1 and document(path).count == 1
-                    if reader.page and form == "text" and not is_one:  # as `head` names files
+                    if is_text_of_pages and (len(paths) > 1 or document(path).count > 1):
                         click.echo("\n" * (n_answers > 1) + f"==> {answer.name} <==")
                     click.echo(answer.text(form))
                 if show is not None and isinstance(result, Page):

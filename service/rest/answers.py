@@ -3,15 +3,10 @@
 A page worker makes the answer about a page: see `work`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
 from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import Field, RootModel
-from starlette.requests import ClientDisconnect
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from inkstream.model.pages.answers import Letter, Word
 from inkstream.model.pages.transcription import Page
@@ -81,35 +76,6 @@ class Recognition(
     ]
 ):
     """The answer of the model that suits the input; its `type` says which one it is."""
-
-
-class PartsResponse(Response):
-    """An answer that is made part by part, so that a long one takes no memory.
-
-    An error before the first part has an answer of its own, and a lone part a known length.
-    """
-
-    def __init__(self, parts: AsyncGenerator[str], media_type: str) -> None:
-        super().__init__(media_type=media_type)
-        self._parts = parts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the parts as they are made."""
-        async with aclosing(self._parts) as parts:
-            first = await anext(parts)
-            second = await anext(parts, None)
-
-            async def all_parts() -> AsyncIterator[str]:
-                yield first
-                yield second or ""
-                with suppress(ClientDisconnect):
-                    async for part in parts:
-                        yield part
-
-            response = Response(first, media_type=self.media_type)
-            if second is not None:
-                response = StreamingResponse(all_parts(), media_type=self.media_type)
-            await response(scope, receive, send)
 
 
 async def answer_json(answers: Answers, came: Input, encoder: Encoder) -> bytes:

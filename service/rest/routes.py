@@ -13,8 +13,8 @@ import json
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -22,13 +22,14 @@ from typing import Annotated, Any, Final, Literal
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import HTTPException
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from fastapi.security import HTTPBearer
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inkstream.model import installed_version
@@ -44,7 +45,6 @@ from inkstream.service.rest.answers import (
     Classification,
     PageError,
     PageReading,
-    PartsResponse,
     Recognition,
     Transcription,
     answer_json,
@@ -239,7 +239,18 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         parts = _page_parts(
             request, model, query, bodies=bodies, max_pages=max_pages, encoder=encoder
         )
-        return PartsResponse(parts, FORMS[query.form][1])
+        first, media_type = await anext(parts), FORMS[query.form][1]
+        second = await anext(parts, None)
+        if second is None:
+            return Response(first, media_type=media_type)
+
+        async def all_parts() -> AsyncIterator[str]:
+            yield first + second
+            with suppress(ClientDisconnect):  # else it would be answered after this answer
+                async for part in parts:
+                    yield part
+
+        return StreamingResponse(all_parts(), media_type=media_type)
 
     @router.post(**openapi.image_call("/v1/classify", Classification, "one character"))
     @router.post(**openapi.ink_call("/v1/classify", Classification))

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers import hard_metadata
+from tests.helpers.documents import ENCRYPTED, blank_pdf
 from tests.helpers.http import error
 from tests.hostile.conftest import Unnoticed, post_all
 
@@ -55,6 +56,11 @@ IMAGES = {
     "a TIFF with two million values in a tag": lambda: hard_metadata.tiff(1_900_000),
     "a PNG with 65,000 orientations": lambda: hard_metadata.png(65_000),
     "a JPEG with 5,000 oversized tags": lambda: hard_metadata.jpeg(5_000),
+    "a white PNG of 132 megapixels": lambda: png(12_000, 11_000),
+    "a PDF of 5,000 pages": lambda: blank_pdf(*[(595, 842)] * 5000),
+    "a PDF of 10,000 x 10,000 points": lambda: blank_pdf((10_000, 10_000)),
+    "a PDF that is encrypted": lambda: ENCRYPTED,
+    "a PDF that is damaged": lambda: blank_pdf((595, 842))[:300] + bytes(1_000_000),
     "a line of noise": lambda: encoded(noise(128, 16_000), "PNG"),
 }
 

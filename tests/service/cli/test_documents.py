@@ -54,12 +54,15 @@ def test_pages_that_were_read_are_not_read_again(
     assert rows[f"{other}:2"]["code"] == "over_limit"
 
 
-def test_a_pdf_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_pdf_that_cannot_be_read_is_named(tmp_path: Path, form: list[str]) -> None:
     path = tmp_path / "scan.pdf"
     path.write_bytes(ENCRYPTED)
-    done = run_here("recognize", path, "--page")
+    done = run_here("recognize", path, "--page", *form)
     assert done.returncode == 1
     assert f"{path}: the PDF is encrypted" in one_line(done.stderr)
+    errors = [json.loads(line)["code"] for line in done.stdout.splitlines()]
+    assert errors == ["bad_image"] * len(form)
 
 
 def test_a_page_of_a_document_is_drawn(scan: Path, tmp_path: Path, tiny_lines: Checkpoint) -> None:
@@ -69,7 +72,7 @@ def test_a_page_of_a_document_is_drawn(scan: Path, tmp_path: Path, tiny_lines: C
     assert run_here(*command, one).returncode == 0
     with Image.open(shown) as image:
         assert image.size[1] > 100
-    assert "take one page, 2 came" in one_line(run_here(*command, scan).stderr)
+    assert "--show takes one page, 2 came" in one_line(run_here(*command, scan).stderr)
 
 
 def test_standard_input_is_an_image_a_document_or_ink(scan: Path) -> None:
