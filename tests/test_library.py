@@ -1,6 +1,7 @@
 """The library as its users see it: names, types, documents, and the notebook."""
 
 import ast
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -63,7 +64,10 @@ CHECKERS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checker", CHECKERS)
+@pytest.mark.parametrize(
+    "checker",
+    ["mypy", pytest.param("pyright", marks=pytest.mark.needs(shutil.which("node")))],
+)
 def test_type_checkers_understand_the_installed_package(
     installed: Path, tmp_path: Path, checker: str
 ) -> None:

@@ -1,7 +1,4 @@
-"""Write docs/api.md: the library's public names, from their docstrings.
-
-python -m tools.api_docs
-"""
+"""Write docs/api.md, the library's names, from docstrings: `python -m tools.api_docs`."""
 
 from pathlib import Path
 from typing import Any
@@ -10,8 +7,7 @@ import griffe
 
 import inkstream
 
-ROOT = Path(__file__).parent.parent
-DOCUMENT = ROOT / "docs" / "api.md"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "api.md"
 HEAD = """\
 # Python API
 
@@ -22,35 +18,32 @@ All names of `inkstream`, which `python -m tools.api_docs` takes from docstrings
 
 def page() -> str:
     """Return the document."""
-    package: Any = griffe.load("inkstream", search_paths=[ROOT], docstring_parser="google")
+    root = DOCUMENT.parents[1]
+    package: Any = griffe.load("inkstream", search_paths=[root], docstring_parser="google")
     public = [package[name].final_target for name in inkstream.__all__]
     errors = [item for item in public if item.name.endswith("Error")]
     others = sorted(set(public) - set(errors), key=lambda item: (item.is_class, item.name))
-    rows = [f"| `{error.name}` | `{error.bases[0]}` | {prose(error)} |" for error in errors]
-    table = ["## Errors\n", "| error | kind of | meaning |", "| --- | --- | --- |", *rows]
+    table = ["## Errors\n", "| error | kind of | meaning |", "| --- | --- | --- |"]
+    table += [f"| `{error.name}` | `{error.bases[0]}` | {prose(error)} |" for error in errors]
     return "\n".join([HEAD, *map(section, others), *table, ""])
 
 
 def section(item: Any, owner: str = "") -> str:
     """Return what is said of a function, or of a class and its public members."""
-    title = f"{'##' if not owner else '###'} `{owner}{item.name}`"
+    title = f"{'###' if owner else '##'} `{owner}{item.name}`"
     if item.is_function:
-        code, members = item.signature(), []
-    else:
-        members = [m for m in item.all_members.values() if not m.name.startswith("_")]
-        code = "\n".join(
-            [f"class {item.name}:", *(field(m) for m in members if m.is_attribute and m.annotation)]
-        )
-    methods = [section(m, f"{item.name}.") for m in members if m.is_function]
-    return "\n".join([title, f"\n```python\n{code}\n```\n", prose(item), "", *methods])
+        return f"{title}\n\n```python\n{item.signature()}\n```\n\n{prose(item)}\n"
+    members = [m for m in item.all_members.values() if not m.name.startswith("_")]
+    fields = "".join(field(m) for m in members if m.is_attribute and m.annotation)
+    methods = "".join("\n" + section(m, f"{item.name}.") for m in members if m.is_function)
+    return f"{title}\n\n```python\nclass {item.name}:\n{fields}```\n\n{prose(item)}\n{methods}"
 
 
 def field(member: Any) -> str:
     """Return a field of a class as the code has it, or a property with its meaning."""
     if member.docstring is None:
-        return str(member.lines[0])
-    meaning = member.docstring.value.partition("\n")[0]
-    return f"    {member.name}: {member.annotation}  # {meaning}"
+        return f"{member.lines[0]}\n"
+    return f"    {member.name}: {member.annotation}  # {member.docstring.value.splitlines()[0]}\n"
 
 
 def prose(item: Any) -> str:

@@ -75,7 +75,7 @@ def recognize(
     --lexicon or --pattern all are read by lines.
 
     Of a line, letters that are uncertain are named with the next probable one. The `probability` of
-    a line in CSV, and the `confidence` of a word and of a page's line in JSON, are products over
+    a line in CSV, and the `confidence` of a line and of a word in JSON, are products over
     letters: they fall with length, so compare them between texts of like length alone.
 
     With --out each image gets a file of its name in that folder, NAME.txt, or one for each of
