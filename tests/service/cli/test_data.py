@@ -81,7 +81,7 @@ def test_a_users_own_ink_is_described_and_plotted(tmp_path: Path) -> None:
     done = run_here("data", "ink", tmp_path / "hand.jsonl", "--plots", tmp_path / "plots")
     assert done.returncode == 0
     lines = {" ".join(line.split()) for line in done.stdout.splitlines()}
-    assert {"train validation", "words 18 2", "writers 1 1", "characters: n é"} <= lines
+    assert {"train validation", "words 16 4", "writers 1 1", "characters: n é"} <= lines
     assert (tmp_path / "plots" / "words.png").is_file()
 
 

@@ -126,6 +126,14 @@ def write_json_lines(path: Path, n_words: int) -> Path:
 KINDS = ("digits", "digits with a teacher", "digits quickly", "lines", "hand")
 
 
+def small_net(path: Path) -> Path:
+    """Write a net with random weights that `train hand` may begin with."""
+    return builders.line_checkpoint(
+        path, column_height=32, layers=1, units=8, features=8, channels=(2, 4, 4), flush_columns=16,
+        directions=True,
+    ).path  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stopped_command_that_is_given_again_asks_for_resume(
     tmp_path: Path, page_with_text: Path, kind: str
@@ -133,11 +141,7 @@ def test_a_stopped_command_that_is_given_again_asks_for_resume(
     run = tmp_path / "run"
     command = (*commands_of(tmp_path, page_with_text)[kind], "--run", run, *AT_ONCE)
     if kind == "hand":
-        net = builders.line_checkpoint(
-            tmp_path / "net.onnx", column_height=32, layers=1, units=8, features=8,
-            channels=(2, 4, 4), flush_columns=16, directions=True,
-        )  # fmt: skip
-        command = (*command, "--init", net.path)
+        command = (*command, "--init", small_net(tmp_path / "net.onnx"))
     assert run_here(*command).returncode == 3
     assert run_here(*command).stderr.splitlines()[-1] == (
         f"inkstream: {run} holds a run already: resume it (--resume) or name another folder (--run)"
@@ -218,11 +222,10 @@ def test_a_hand_has_a_name_and_is_served_beside_the_common_net(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    pieces = [f'{{"strokes": [[[0, 0], [{x}, 9]]], "label": "it"}}' for x in range(300, 340)]
+    pieces = [f'{{"strokes": [[[0, 0], [{x}, 9]]], "label": "ab"}}' for x in range(300, 340)]
     Path("hand.jsonl").write_text("\n".join(pieces))
     options = ["--data", "hand.jsonl", *SMALL_LINES.split()]
-    assert run_here("train", "lines", "--run", "base", *options).returncode == 0
-    hand = ["train", "hand", "--init", "base", *options, "--name"]
+    hand = ["train", "hand", "--init", small_net(tmp_path / "net.onnx"), *options, "--name"]
     assert run_here(*hand, "anna").returncode == 0
     assert find("runs/anna").name == "anna.onnx"
     settings = Settings.load(models="lines,runs/anna", languages="")

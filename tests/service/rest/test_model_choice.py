@@ -51,7 +51,7 @@ def test_the_hint_of_an_answer_names_what_the_input_looks_like(client: httpx.Cli
         assert "hint" not in client.post("/v1/recognize", content=content).json()
 
 
-@pytest.mark.parametrize("query", ["", "?model=tiny_lines", "?words=hello"])
+@pytest.mark.parametrize("query", ["", "?model=tiny_lines", "?words=ab"])
 def test_what_shows_a_page_is_read_as_one(client: httpx.Client, query: str) -> None:
     answer = client.post(f"/v1/recognize{query}", content=PAGE).json()
     as_page = client.post(f"/v1/page{query}", content=PAGE).json()
