@@ -13,94 +13,34 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     __version__: str
     from inkstream.model.decoding.base import Letter, Word
-    from inkstream.model.errors import (
-        CheckpointError,
-        ConfigError,
-        DataError,
-        ImageError,
-        ImageSizeError,
-        InkSizeError,
-        InkstreamError,
-        InputError,
-    )
+    from inkstream.model.errors import (  # isort: skip
+        CheckpointError, ConfigError, DataError, ImageError, ImageSizeError, InkSizeError,
+        InkstreamError, InputError,
+    )  # fmt: skip
+    from inkstream.model.pages.transcription import Page
     from inkstream.model.preprocess.columns import digit_columns, line_columns
     from inkstream.model.preprocess.ink_pieces import InkPiece, ink_pieces
     from inkstream.model.recognizer import Recognition, Recognizer, Result, State, Stream, load
     from inkstream.service.client.stream import AsyncStream, connect, connect_sync
-    from inkstream.service.protocol.errors import (
-        ClientFullError,
-        ColumnsError,
-        ForwardedError,
-        HostError,
-        IdleError,
-        InkError,
-        JsonError,
-        MessageError,
-        ModelUnknownError,
-        NoConnectionError,
-        NotResumableError,
-        OriginError,
-        OverLimitError,
-        PathUnknownError,
-        ServerFullError,
-        ServiceError,
-        SessionExpiredError,
-        StoppingError,
-        StreamEndedError,
-        TypeUnknownError,
-        UnauthorizedError,
-        UnreadableError,
-        ValueRefusedError,
-    )
+    from inkstream.service.protocol.errors import (  # isort: skip
+        ClientFullError, ColumnsError, ForwardedError, HostError, IdleError, InkError,
+        JsonError, MessageError, ModelUnknownError, NoConnectionError, NotResumableError,
+        OriginError, OverLimitError, PathUnknownError, ServerFullError, ServiceError,
+        SessionExpiredError, StoppingError, StreamEndedError, TypeUnknownError,
+        UnauthorizedError, UnreadableError, ValueRefusedError,
+    )  # fmt: skip
 
 __all__ = [
-    "AsyncStream",
-    "CheckpointError",
-    "ClientFullError",
-    "ColumnsError",
-    "ConfigError",
-    "DataError",
-    "ForwardedError",
-    "HostError",
-    "IdleError",
-    "ImageError",
-    "ImageSizeError",
-    "InkError",
-    "InkPiece",
-    "InkSizeError",
-    "InkstreamError",
-    "InputError",
-    "JsonError",
-    "Letter",
-    "MessageError",
-    "ModelUnknownError",
-    "NoConnectionError",
-    "NotResumableError",
-    "OriginError",
-    "OverLimitError",
-    "PathUnknownError",
-    "Recognition",
-    "Recognizer",
-    "Result",
-    "ServerFullError",
-    "ServiceError",
-    "SessionExpiredError",
-    "State",
-    "StoppingError",
-    "Stream",
-    "StreamEndedError",
-    "TypeUnknownError",
-    "UnauthorizedError",
-    "UnreadableError",
-    "ValueRefusedError",
-    "Word",
-    "connect",
-    "connect_sync",
-    "digit_columns",
-    "ink_pieces",
-    "line_columns",
-    "load",
-]
+    "AsyncStream", "CheckpointError", "ClientFullError", "ColumnsError", "ConfigError",
+    "DataError", "ForwardedError", "HostError", "IdleError", "ImageError", "ImageSizeError",
+    "InkError", "InkPiece", "InkSizeError", "InkstreamError", "InputError", "JsonError",
+    "Letter", "MessageError", "ModelUnknownError", "NoConnectionError", "NotResumableError",
+    "OriginError", "OverLimitError", "Page", "PathUnknownError", "Recognition", "Recognizer",
+    "Result", "ServerFullError", "ServiceError", "SessionExpiredError", "State", "StoppingError",
+    "Stream", "StreamEndedError", "TypeUnknownError", "UnauthorizedError", "UnreadableError",
+    "ValueRefusedError", "Word", "connect", "connect_sync", "digit_columns", "ink_pieces",
+    "line_columns", "load",
+]  # fmt: skip
 
 _NAMES: Final = {  # by their module; those of no other are errors of `service.protocol.errors`
     "model.decoding.base": "Letter Word",
@@ -108,6 +48,7 @@ _NAMES: Final = {  # by their module; those of no other are errors of `service.p
         "CheckpointError ConfigError DataError ImageError ImageSizeError InkSizeError "
         "InkstreamError InputError"
     ),
+    "model.pages.transcription": "Page",
     "model.preprocess.columns": "digit_columns line_columns",
     "model.preprocess.ink_pieces": "InkPiece ink_pieces",
     "model.recognizer": "Recognition Recognizer Result State Stream load",
@@ -116,7 +57,7 @@ _NAMES: Final = {  # by their module; those of no other are errors of `service.p
 _MODULES: Final = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 
-if not TYPE_CHECKING:  # which would allow any name
+if not TYPE_CHECKING:  # for a checker every name would exist
 
     def __getattr__(name: str) -> Any:
         """Import a name on first use: a client needs no ONNX Runtime."""

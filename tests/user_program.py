@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 import inkstream
-from inkstream import InkPiece, Letter, Recognition, Recognizer, Result, State, Stream, Word
+from inkstream import InkPiece, Letter, Page, Recognition, Recognizer, Result, State, Stream, Word
 
 REFUSALS: tuple[type[inkstream.ServiceError], ...] = (
     inkstream.ClientFullError, inkstream.ForwardedError, inkstream.HostError, inkstream.IdleError,
@@ -36,6 +36,18 @@ def read(model: Recognizer, image: Path, ink: Path) -> list[Recognition]:
     answers += [model.read_ink(piece.strokes, piece.height), model.recognize([[(0, 9.5), (4, 2)]])]
     answers += [model.recognize([np.zeros((5, 2)), [[1, 2, 0.5]], {"points": [(3, 1)]}])]
     return answers
+
+
+def pages_of(model: Recognizer, scan: Path) -> list[str]:
+    page: Page = model.read_page(scan.read_bytes())
+    texts = [f"{line.text} {line.confidence:.2f} {line.box} {line.block}" for line in page.lines]
+    texts += [
+        page.to_hocr(scan.name),
+        page.to_alto(),
+        page.to_page_xml(),
+        json.dumps(page.to_dict()),
+    ]
+    return texts + [page.text for page in model.read_document(scan) if page.confidence > 0.1]
 
 
 def words_of(model: Recognizer, image: Path, kept: Path) -> list[Word]:

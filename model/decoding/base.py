@@ -66,9 +66,7 @@ class Letter:
             "confidence": round(self.confidence, DECIMALS),
             "char": self.char,
             "mark": self.is_mark,
-            "alternatives": [
-                {"char": char, "p": round(p, DECIMALS)} for char, p in self.alternatives
-            ],
+            "alternatives": _named("char", self.alternatives),
         }
 
 
@@ -94,13 +92,15 @@ class Word:
             "end": self.end,
             "confidence": round(self.confidence, DECIMALS),
             "text": self.text,
-            "alternatives": [
-                {"text": text, "p": round(p, DECIMALS)} for text, p in self.alternatives
-            ],
+            "alternatives": _named("text", self.alternatives),
         }
 
 
 Event = Letter | Word
+
+
+def _named(name: str, spellings: Iterable[Spelling]) -> list[dict[str, str | float]]:
+    return [{name: text, "p": round(p, DECIMALS)} for text, p in spellings]
 
 
 class Decoded(NamedTuple):
@@ -196,6 +196,7 @@ class Guide(Protocol):
 
     spells: Allowed = None  # the labels that some text of it holds; None is all
     is_form: bool = False  # whether it says what a text looks like, not how probable it is
+    beam_cost: int = 1  # the time that a beam with it takes, in those of one with a language
 
     def can_be(self, allowed: NDArray[np.float32]) -> bool:
         """Whether a text, and not the empty one, can be of labels alone whose `allowed` is 0."""

@@ -71,7 +71,6 @@ class _WordAlternative(NamedTuple):
 class BeamDecoder(GreedyDecoder):
     """Follows one line with a guide."""
 
-    column_cost = 16
     recent_steps = 96  # more than `PATIENT` waits for
     recent_columns = STEP_COLUMNS * recent_steps
     _alternatives: tuple[_WordAlternative, ...]  # the most probable rejected texts of the word
@@ -83,6 +82,7 @@ class BeamDecoder(GreedyDecoder):
         self._search = search or (SWIFT if guide.spells is None else PATIENT)
         self._beam = Beam(guide, 1 + labels.index(SPACE), self._search.width)
         self._guide = guide
+        self.column_cost = 16 * guide.beam_cost
         super().__init__(labels, flush_columns)
         self._open_word()
 

@@ -127,6 +127,7 @@ class CombinedGuide(Guide):
         masks = [guide.spells for guide in guides if guide.spells is not None]
         self.spells = sum(masks[1:], masks[0]) if masks else None
         self.is_form = any(guide.is_form for guide in guides)
+        self.beam_cost = max(guide.beam_cost for guide in guides)
 
     def can_be(self, allowed: Row) -> bool:
         """Whether each of them alone can be, which is no promise that all can be together."""

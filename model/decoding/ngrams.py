@@ -95,7 +95,7 @@ class Language:
         self._nodes = nodes
         self._fields = {name: nodes[name] for name in NODE.names or ()}  # a quicker way to them
         self.index = {character: i for i, character in enumerate(about.characters)}
-        self.rows = lru_cache(4096)(self._rows)  # 4 MB for 130 characters
+        self.rows = lru_cache(1024)(self._rows)  # 1 MB for 130 characters
 
     @classmethod
     def load(cls, path: Path) -> "Language":
@@ -283,7 +283,7 @@ BONUS: Final = 1.4  # for each character, without which short texts would win
 ACCENT_BONUS: Final = 1.7
 LEAST: Final = -9.0  # log-probability of a character, at the least: nothing is impossible
 # Nats: a language that adds so much less to a text than the likeliest one is no longer followed.
-UNLIKELY: Final = 12.0
+UNLIKELY: Final = 8.0
 LONGEST_BEFORE: Final = 64  # characters before a text that are looked at: more than any n-gram has
 
 
@@ -365,6 +365,7 @@ class LanguagesGuide(Guide):
     ) -> None:
         """Follow languages side by side; raise the errors of `LanguageGuide`."""
         self._guides = [LanguageGuide(language, labels, context) for language in languages]
+        self.beam_cost = 1 + len(languages) // 3  # eleven take four times as long as one
         self._rows = lru_cache(2048)(self._row)  # 2 MB
 
     def begin(self, text: str) -> tuple[_Followed, ...]:

@@ -201,7 +201,7 @@ class _Positions:
 class PatternGuide:
     """Allows only texts that a regular expression matches from end to end."""
 
-    is_form = True
+    is_form, beam_cost = True, 1
 
     def __init__(self, expression: str, labels: tuple[str, ...]) -> None:
         """Prepare the expression for labels.

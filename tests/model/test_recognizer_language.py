@@ -50,6 +50,15 @@ def test_a_state_of_another_decoder_is_refused(reader: Recognizer) -> None:
         lines.stream(columns[70:], guided.state)
 
 
+@pytest.mark.parametrize(("before", "after"), [("en,de", "en"), ("de", "en,de"), ("auto", "en,de")])
+def test_a_state_of_other_languages_is_refused(before: str, after: str) -> None:
+    columns = line_columns(HELLO, 32)
+    stream = load("lines", language=before).stream(columns[:70])
+    list(stream)
+    with pytest.raises(InputError, match="a decoder cannot go on from this state"):
+        load("lines", language=after).stream(columns[70:], stream.state)
+
+
 @pytest.mark.parametrize(
     ("model", "hints", "text"),
     [

@@ -14,6 +14,7 @@ from msgspec import msgpack
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.decoding import ngrams as languages
 from inkstream.model.decoding.base import Guide
+from inkstream.model.decoding.beam import BeamDecoder
 from inkstream.model.decoding.ngrams import (
     ACCENT_BONUS,
     BONUS,
@@ -396,6 +397,14 @@ def test_a_state_of_several_languages_is_plain_and_no_language_adds_more(
     assert together.follow(tuple(map(tuple, plain)), 7) == together.follow(state, 7)
     most = max(followed(guide, text)[1] for guide in alone.values())
     assert weight < most + 1e-2
+
+
+def test_a_turn_of_the_engine_takes_fewer_columns_with_many_languages(
+    guides: tuple[LanguagesGuide, dict[str, LanguageGuide]],
+) -> None:
+    together, alone = guides
+    costs = [BeamDecoder(WESTERN, 4, guide).column_cost for guide in (together, alone["english"])]
+    assert costs == [32, 16]
 
 
 # Files that are read when they are first used

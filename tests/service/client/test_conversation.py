@@ -95,6 +95,12 @@ def test_invalid_ink_is_refused_before_it_is_sent(strokes: Any, height: Any, tex
         next(opened()._ink(strokes, height))
 
 
+def test_what_a_point_has_beside_x_and_y_is_not_sent() -> None:
+    frame = next(opened()._ink([[(1, 2, 0.5), (3, 4)], np.array([[5, 6, 0.1, 7]])], 32))
+    points = [stroke["points"] for stroke in json.loads(str(frame))["strokes"]]
+    assert points == [[[1, 2], [3, 4]], [[5, 6]]]
+
+
 def test_an_unknown_option_is_refused_before_it_is_sent() -> None:
     conversation = opened()
     with pytest.raises(ValueRefusedError, match="every came, allowed: results, top_k, characters"):

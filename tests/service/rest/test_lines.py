@@ -99,6 +99,8 @@ def test_strokes_are_read_in_their_frame_or_in_that_of_their_ink(client: httpx.C
     loose = client.post(LINES, json={"strokes": STROKES}).json()
     moved = [[[x / 7 + 900, y / 7 - 40] for x, y in stroke] for stroke in STROKES]
     assert client.post(LINES, json={"strokes": moved, "height": None}).json() == loose
+    pressed = [[(*point, 0.5, None) for point in stroke[:-1]] + stroke[-1:] for stroke in STROKES]
+    assert client.post(LINES, json={"strokes": pressed}).json() == loose
 
 
 def test_a_hundred_thousand_points_are_read(client: httpx.Client) -> None:

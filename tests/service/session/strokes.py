@@ -1,5 +1,6 @@
 """Strokes with ids, the messages that carry them, and the events that follow."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,9 @@ DOT: Stroke = [(150, 10)]
 FAR: Stroke = [(500, 30), (560, 120)]
 
 
-def piece(name: int | str | None, points: Stroke, last: bool = True) -> dict[str, Any]:
+def piece(
+    name: int | str | None, points: Sequence[Sequence[Any]], last: bool = True
+) -> dict[str, Any]:
     return {"id": name, "points": points, "last": last}
 
 

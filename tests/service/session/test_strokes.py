@@ -56,6 +56,10 @@ READINGS: dict[str, tuple[list[str], list[Stroke]]] = {
         [ink(piece(1, WAVE, False), pause=True), ink(piece(1, FAR))],
         [WAVE + FAR],
     ),
+    "points with pressure and time, some without": (
+        [ink(piece(1, [(*WAVE[0], 0.5, 17), *((*point, None) for point in WAVE[1:4]), WAVE[4]]))],
+        [WAVE],
+    ),
     "one point": ([ink(piece(1, DOT))], [DOT]),
     "a late dot": ([ink(piece(1, WAVE)), ink(piece(2, DOT))], [WAVE, DOT]),
     "a late dot after a flush": ([ink(piece(1, WAVE)), FLUSH, ink(piece(2, DOT))], [WAVE, DOT]),
