@@ -13,6 +13,7 @@ from inkstream.service.rest.answers import Document, PageError
 from tests.helpers.documents import ENCRYPTED, blank_pdf, saved
 from tests.helpers.http import client_of, error, wait_for_no_sessions
 from tests.helpers.running_server import Running, server
+from tests.helpers.target import Target
 from tools.pages import encoded, page
 
 pytestmark = pytest.mark.slow
@@ -122,3 +123,15 @@ def test_an_untyped_upload_of_curl_is_told_how_to_name_the_type(client: httpx.Cl
     headers = {"content-type": "application/x-www-form-urlencoded"}
     text = error(client.post(PAGE, content=b"image", headers=headers), 415, "bad_image")
     assert 'add -H "Content-Type: image/png", or send -F file=@FILE' in text
+
+
+def test_memory_does_not_grow_with_the_pages(line_weights: Path) -> None:
+    growth_bytes = {}
+    flags = "--models", "tiny_lines", "--weights", str(line_weights)
+    with Target(*flags) as target, httpx.Client(base_url=target.http, timeout=120) as client:
+        for n_pages in (1, 2, 16):
+            content = saved(SHEETS[2:] * n_pages, "PDF")
+            before = target.memory.reset_peak()
+            assert len(client.post(PAGE, content=content).json()["pages"]) == n_pages
+            growth_bytes[n_pages] = target.memory.peak_bytes - before
+    assert growth_bytes[16] < growth_bytes[2] + 50_000_000
