@@ -70,6 +70,13 @@ def test_uncertain_letters_are_decided_after_a_limited_number_of_steps() -> None
     assert decoded.texts[4] != ""  # it is in the text from the beginning
 
 
+def test_a_letter_that_a_flush_decides_ends_at_its_highest_end_score() -> None:
+    reader, scores = beam_decoder(), line("-" * 12 + "a--", " " * 12 + "b", ends={12: 0.9})
+    assert read(reader, scores[:-4]) == []
+    letter, word = flush(reader, scores[-4:])
+    assert letter.end == word.end == 22
+
+
 @given(data=st.data(), seed=st.integers(0, 10_000))
 @pytest.mark.slow
 def test_events_do_not_depend_on_portions_copies_or_saved_states(

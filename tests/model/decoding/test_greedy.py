@@ -187,6 +187,7 @@ def test_an_undecided_letter_follows_a_change_of_the_allowed_characters() -> Non
     ("before", "blank", "characters", "text"),
     [("", "", None, "abc"), ("  ", "  ", None, "abc"), ("    ", "", None, "abc"),
      ("", "    ", None, "abc"), ("    ", "  ", None, "a bc"), ("", "      ", None, "a bc"),
+     (" " * 10 + "xx", "", None, "a bc"), ("  xx", "", None, "abc"),
      (" " * 80, "", None, "a bc"), (" " * 20, "", "abc", "abc")],
 )  # fmt: skip
 def test_a_space_after_a_flush_needs_blank_columns_of_the_line_itself(
@@ -276,6 +277,14 @@ def test_a_letter_goes_from_its_first_ink_to_its_highest_end_score(
     scores = line(steps, ends=ends)
     events = read(decoder(), scores, ink(len(scores), drawn))
     assert [(event.start, event.end) for event in events if isinstance(event, Letter)] == spans
+
+
+def test_a_letter_that_a_flush_decides_ends_at_its_highest_end_score() -> None:
+    for steps, unsure in (("a--", "b"), ("aaa", "bbb")):
+        reader, scores = decoder(), line("-" * 12 + steps, " " * 12 + unsure, ends={12: 0.9})
+        assert read(reader, scores[:-PATIENCE]) == []
+        letter, word = flush(reader, scores[-PATIENCE:])
+        assert letter.end == word.end == 22
 
 
 def test_a_letter_starts_at_its_ink_after_a_long_gap_in_any_portions() -> None:

@@ -291,6 +291,7 @@ def test_letters_that_the_language_lacks_are_never_impossible(tmp_path: Path) ->
     row = guide.row(guide.begin("ç"))
     assert row.shape == (len(WESTERN),)
     assert np.isfinite(row).all()
+    assert row[WESTERN.index("ñ")] == pytest.approx(WEIGHT * LEAST + BONUS)
     assert row[WESTERN.index("é")] > row[WESTERN.index("ñ")]
     assert guide.follow(guide.begin("ç"), WESTERN.index("ñ")) == ROOT
 

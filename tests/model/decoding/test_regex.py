@@ -241,6 +241,16 @@ def test_only_texts_of_the_pattern_and_of_the_allowed_characters_are_read(
     assert reader.text == text
 
 
+def test_a_sure_letter_is_sure_with_a_pattern_and_allowed_characters_too() -> None:
+    guide = guide_of(Hints(pattern="[ac]+"), tuple(LABELS))
+    assert guide is not None
+    reader = BeamDecoder(LABELS, 4, guide)
+    reader.allowed = allowed_labels(LABELS, "abc")
+    events = [*read(reader, line("-a-c-")), *flush(reader)]
+    assert min(event.confidence for event in events) > 0.9
+    assert reader.text == "ac"
+
+
 @pytest.mark.parametrize(
     "expression",
     [r"\w+", r"\W+", r"\d\D", r"[^\W\d_]+", "[à-ÿ]", "[àé]?b", "«.+»", r"[\w']+ °", "é{2}|ß"],

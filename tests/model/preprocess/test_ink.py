@@ -258,6 +258,18 @@ def test_ink_over_ink_rewinds_nothing() -> None:
     assert not len(columns)
 
 
+def test_ink_that_is_taken_back_leaves_that_of_other_strokes() -> None:
+    canvas, strokes = Canvas(HEIGHT), ([(5.0, 8.0), (50.0, 8.0)], [(40.0, 12.0), (60.0, 12.0)])
+    draw(canvas, *strokes)
+    canvas.take(everything=True)
+    canvas.forget(30)
+    alone = rasterised([strokes[0]])
+    canvas.replace(39, np.concatenate([alone[39:], np.zeros((10, HEIGHT), np.uint8)]), len(alone))
+    start, columns = canvas.take(everything=True)
+    assert (start, canvas.n_columns) == (39, len(alone))
+    assert np.array_equal(columns, alone[39:])
+
+
 def test_a_canvas_forgets_the_columns_before_a_limit() -> None:
     canvas = Canvas(HEIGHT)
     draw(canvas, [(5, 8), (50, 8)])

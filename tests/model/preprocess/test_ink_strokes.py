@@ -7,14 +7,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from inkstream.model.errors import InputError
+from inkstream.model.errors import InkSizeError, InputError
 from inkstream.model.preprocess.ink import (
+    PEN_WIDTH,
     flatten,
     framed,
     misfit,
     rasterise,
     stroke_columns,
 )
+from inkstream.model.preprocess.strokes import PORTION_PATH, cut_in_runs, refit
 from tests.helpers import builders
 
 LINES = builders.line_config(column_height=32)
@@ -67,6 +69,11 @@ def test_a_classifier_gets_an_image_as_it_was_trained_on() -> None:
     columns = stroke_columns([WAVE, BAR], DIGITS)
     assert columns.shape == (28, 28)
     assert columns.max() == 255
+
+
+def test_a_classifier_gets_digits_of_a_pens_width() -> None:
+    columns = stroke_columns([[(0.0, 0.0), (0.0, 100.0)]], DIGITS)
+    assert columns[:, 14].sum() / 255 == pytest.approx(PEN_WIDTH, abs=0.5)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +136,27 @@ def test_ink_outside_of_its_frame_is_refused(
         stroke_columns([[point]], LINES, height=height)
 
 
+def test_the_way_of_a_pen_in_the_air_costs_nothing() -> None:
+    strokes = [[(0.0, 5.0), (10.0, 5.0)], [(500.0, 5.0), (510.0, 5.0)]]
+    assert len(stroke_columns(strokes, LINES, 32, max_path=20)) == 511
+    with pytest.raises(InkSizeError, match="the pen goes 20 pixels, allowed: up to 19"):
+        stroke_columns(strokes, LINES, 32, max_path=19)
+
+
 @pytest.mark.parametrize("height", [None, 128.0])
 def test_strokes_in_pixels_are_drawn_like_columns(height: float | None) -> None:
     strokes = framed([WAVE, [], BAR], 32, height)
     assert [len(stroke) for stroke in strokes] == [len(WAVE), len(BAR)]
     expected = stroke_columns([WAVE, BAR], LINES, height)
     assert np.array_equal(rasterise(*flatten(strokes), 32), expected)
+
+
+def test_a_long_way_is_drawn_in_runs_of_about_a_portion() -> None:
+    points = np.array([(3.0, 5.0), (30_000.0, 15.0), (29_990.0, 15.0)])
+    runs = cut_in_runs(points)
+    assert max(abs(np.diff(run, axis=0)).max(1).sum() for run in runs) <= 2 * PORTION_PATH
+    in_runs = rasterise(*flatten(runs), 20).astype(int)
+    assert abs(in_runs - rasterise(*flatten([points]), 20)).max() <= 1
 
 
 # Ink that does not fit its rows
@@ -173,3 +195,12 @@ def test_a_small_letter_by_itself_is_not_enlarged() -> None:
 def test_letters_of_straight_strokes_are_not_taken_for_a_dash() -> None:
     ones = [[(12.0 * n, 10.0), (12.0 * n, 18.0)] for n in range(6)]
     assert misfit(*flatten(ones), 32, transcribes=True) is not None
+
+
+@pytest.mark.parametrize(("x", "is_fitted"), [(600.0, True), (60_000.0, False)])
+def test_ink_keeps_its_frame_where_it_cannot_be_drawn_in_the_one_that_suits_it(
+    x: float, is_fitted: bool
+) -> None:
+    points, starts = flatten([[(0.0, 10.0), (x, 16.0), (0.0, 12.0)]])
+    fitted = refit(points, starts, (0.0, 32.0), 32.0, 32, transcribes=True)
+    assert (fitted is not None) == is_fitted

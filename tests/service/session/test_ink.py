@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Error, Flushed
+from inkstream.service.session.inbox import CONTROL_WEIGHT
 from tests.helpers.single_session import (
     LIMITS,
     LINE_INK,
@@ -229,6 +230,6 @@ def test_a_frame_of_almost_no_height_is_refused(line_net: Runtime, height: float
 def test_strokes_count_as_waiting_columns_until_they_are_drawn(line_net: Runtime) -> None:
     client = SessionClient(line_net)
     client.send(ink(WAVE), ink(FAR * 100))
-    assert client.session.inbox.waiting_columns > 200
+    assert client.session.inbox.waiting_columns == CONTROL_WEIGHT + 4 * len(FAR * 100)
     client.drain()
     assert client.session.inbox.waiting_columns == 0

@@ -11,6 +11,7 @@ from inkstream.model.runtime import Runtime
 from inkstream.service.protocol.server_messages import Configured
 from tests.helpers.single_session import (
     LANGUAGES,
+    LIMITS,
     LINE_INK,
     LITTLE,
     OTHER,
@@ -153,6 +154,6 @@ def test_patterns_spend_more_of_the_rate_limit_than_other_messages(line_net: Run
         client.send(message("configure", pattern="a" * (1 + n_taken)), interval_s=0.0)
         n_taken += 1
     patient = SessionClient(line_net)
-    for _ in range(3 * n_taken):
+    for _ in range(5 * LIMITS.max_control_per_s):  # as many as of pings
         patient.send(message("configure", words=["ab"]), interval_s=0.0)
     assert patient.paused_s == 0

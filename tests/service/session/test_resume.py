@@ -162,6 +162,20 @@ def test_the_shipped_net_goes_on_to_the_bit(is_ink: bool, hints: dict[str, objec
     assert n_events > 5
 
 
+def test_a_line_of_ink_that_goes_on_takes_no_columns(directed_net: Runtime) -> None:
+    here, elsewhere = SnapshotClient(directed_net), SnapshotClient(directed_net)
+    kept = KeptLine(directed_net.config.column_height)
+    frames = iter(LATE_INK)
+    while kept.snapshot is None:
+        kept.send(frame := next(frames))
+        kept.hear(here.ask(frame))
+    assert kept.following(kept.snapshot.messages) == []
+    elsewhere.ask(kept.resume())
+    expected = error_in(here.ask(line(1)))
+    assert expected.code == "bad_columns"
+    assert error_in(elsewhere.ask(line(1))) == expected
+
+
 def test_with_other_weights_all_that_was_heard_is_withdrawn_and_sent_again(
     exact_net: Runtime,
 ) -> None:

@@ -116,7 +116,11 @@ def test_one_column_too_many_in_a_line_is_fatal_after_all_its_results(
     assert client.close == Close(4413, "over_limit")
 
 
-# Order
+def test_columns_that_come_behind_a_full_line_are_refused_without_a_run(net: Runtime) -> None:
+    client = SessionClient(net, SHORT)
+    assert len(client.ask(INK * 50)) == 50
+    client.send(INK)
+    assert error_in(client.new_messages()).code == "over_limit"
 
 
 # Rewind, reset, end
