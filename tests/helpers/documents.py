@@ -21,7 +21,8 @@ trailer <</Root 1 0 R /Encrypt 4 0 R /ID [<00> <00>] /Size 5>>
 def saved(images: Sequence[Image.Image], format_name: str, **options: Any) -> bytes:
     """Return a file with several images, as Pillow writes it."""
     file = io.BytesIO()
-    images[0].save(file, format_name, save_all=True, append_images=images[1:], **options)
+    first, *others = (image.copy() for image in images)  # Pillow keeps the options in an image
+    first.save(file, format_name, save_all=True, append_images=others, **options)
     return file.getvalue()
 
 
