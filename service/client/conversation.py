@@ -7,6 +7,7 @@ within the call: `KeptLine` has what is needed to go on with the line on another
 """
 
 import json
+import operator
 from collections import deque
 from collections.abc import Generator
 from contextlib import suppress
@@ -20,6 +21,7 @@ from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.columns import python_columns
 from inkstream.service.protocol.errors import (
     LOSSES,
+    CallError,
     NoConnectionError,
     NotResumableError,
     Ref,
@@ -90,6 +92,22 @@ Step: TypeAlias = str | bytes | float | Io  # text or bytes to send, seconds to 
 Reply: TypeAlias = str | bytes | InkstreamError | None  # what was received, or why that failed
 Waiting: TypeAlias = Generator[Step, Reply, T]  # returns something
 Exchange: TypeAlias = Generator[Step | T, Reply, None]  # yields something for the program
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call that sends: its exchange, as far as it has come."""
+
+    exchange: Exchange[Result]
+    postponed: Step | Result | None = None  # the step to begin with: it was not done
+    is_dropped: bool = False  # whether a later call has dropped results of this one
+
+    def step(self, reply: Reply) -> Step | Result | None:
+        """Return what to do next, or the next result; None where the call is over."""
+        step, self.postponed = self.postponed, None
+        with suppress(StopIteration):
+            return self.exchange.send(reply) if step is None else step
+        return None
 
 
 class KeptLine:
@@ -180,6 +198,7 @@ class Conversation:
         self._n_unanswered = 0  # columns that were sent and that no result covers yet
         self._n_read = 0  # columns of the line up to the newest one that a result covers
         self._inbox: deque[messages.ServerMessage | Result] = deque()  # received, and not taken
+        self._calls: deque[Call] = deque()  # that may have something left to send, oldest first
         self._events: list[messages.Event] = []  # taken, and not given to the program
         self._text = ""  # of the line, as the newest message has it
         self._has_results = True  # whether the options ask for them
@@ -194,9 +213,12 @@ class Conversation:
             yield self._message("configure", snapshot_columns=512)
 
     def _columns(self, columns: Any) -> Exchange[Result]:
+        """Return the exchange that sends columns; raise `ColumnsError` if they do not fit."""
+        return self._pixels(python_columns(columns, self.ready.column_height))
+
+    def _pixels(self, data: bytes) -> Exchange[Result]:
         """Send columns, at most a window of them unanswered at any time, and give their results."""
         height, limits = self.ready.column_height, self.ready.limits
-        data = python_columns(columns, height)
         chunk = min(CHUNK_COLUMNS, limits.max_message_columns, limits.max_frame_bytes // height)
         n_bytes = chunk * height
         yield from self._settle()
@@ -212,12 +234,12 @@ class Conversation:
                 n_before = self._n_read
                 message = yield from self._next(None)
                 if isinstance(message, Result) and self._n_read > n_before:
-                    yield self._with_events(message)
+                    yield message
 
     def _ink(
         self, strokes: Any = (), height: float | None = None, undo: Ref = None, **marks: bool
     ) -> Exchange[Result]:
-        """Send ink, as much at once as fits into a message, and give its results.
+        """Return the exchange that sends ink; raise an error if these are no strokes.
 
         The last message has those of `marks`, `pause` and `fit`, that are true.
         """
@@ -228,12 +250,53 @@ class Conversation:
         ink: list[dict[str, Any]] = [{"strokes": part, **frame} for part in parts]
         ink[0] |= {} if undo is None else {"undo": undo}
         ink[-1] |= {name: True for name, is_set in marks.items() if is_set}
+        return self._portions(ink)
+
+    def _portions(self, ink: list[dict[str, Any]]) -> Exchange[Result]:
+        """Send messages of ink, each when the one before is answered, and give their results."""
         yield from self._settle()
         for fields in ink:
             yield from self._until_pong(self._message("ink", **fields), self._newest_id)
 
+    # Of a call that sends, a program may read all results, some or none: `Call` keeps what is left
+
+    def _start(self, call: Call) -> Exchange[Result]:
+        """Send as much of a call as can be sent before anything is received."""
+        yield from self._complete()
+        yield from self._settle()
+        self._calls.append(call)
+        while isinstance(step := call.step(None), str | bytes):
+            yield step
+        call.postponed = step
+
+    def _next_of(self, call: Call) -> Exchange[Result]:
+        """Give the next result of a call, if there is one; raise `CallError` if it was dropped."""
+        if call.is_dropped:
+            raise CallError("these results were dropped by a later call: read them before it")
+        yield from self._complete(call)
+        if (result := (yield from self._advance(call))) is not None:
+            yield self._with_events(result)
+
+    def _complete(self, last: Call | None = None) -> Waiting[None]:
+        """Send what the calls before `last` have left, and drop their results, not the events."""
+        while self._calls and (call := self._calls[0]) is not last:
+            while (yield from self._advance(call)) is not None:
+                call.is_dropped = True
+            self._calls.popleft()
+
+    def _advance(self, call: Call) -> Waiting[Result | None]:
+        """Do what a call asks for until it has a result; return that, or None at its end."""
+        reply: Reply = None
+        while not isinstance(step := call.step(reply), Result | None):
+            try:
+                reply = yield step
+            except GeneratorExit:  # Ctrl-C, or the task was cancelled
+                call.postponed = None if isinstance(step, str | bytes) else step  # else it is sent
+                raise
+        return step
+
     def _settle(self) -> Waiting[None]:
-        """Receive the answers to calls that were left early or failed: they may move the column."""
+        """Receive the answers to calls that failed or were cancelled: they may move the column."""
         if self._asked is not None or self._n_unanswered:
             yield self._message("ping")
         while self._ping is not None:
@@ -248,7 +311,7 @@ class Conversation:
         while self._ping is not None:
             message = yield from self._next(message_id, ping_id)
             if isinstance(message, Result):
-                yield self._with_events(message)
+                yield message
 
     def _ask(self, expected: type[T], kind: str, **fields: Any) -> Exchange[T]:
         """Send a message and give its answer; raise the error that comes instead.
@@ -258,6 +321,7 @@ class Conversation:
         unknown = [name for name in fields if kind == "configure" and name not in OPTIONS]
         if unknown:
             raise ValueRefusedError(f"{unknown[0]} came, allowed: {', '.join(OPTIONS)}")
+        yield from self._complete()
         yield from self._settle()
         frame = self._message(kind, **fields)
         self._asked = self._newest_id
@@ -443,7 +507,10 @@ class Conversation:
 
 
 def _frame(kind: str, message_id: Ref, **fields: Any) -> str:
-    return json.dumps({"type": kind, "id": message_id, **fields})
+    try:  # numbers of numpy are written too
+        return json.dumps({"type": kind, "id": message_id, **fields}, default=operator.index)
+    except TypeError as error:
+        raise ValueRefusedError(f"{kind} holds a value that JSON has not: {error}") from error
 
 
 def _parsed(reply: Reply) -> messages.ServerMessage:

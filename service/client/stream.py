@@ -7,7 +7,12 @@
     with connect_sync("ws://127.0.0.1:8000", model="lines") as stream:
         for result in stream.send(columns):
             print(result.column, result.text, result.events)
-        print(stream.flush().text)
+        print(stream.end().text)
+
+What `send`, `ink` and `undo` are given is sent, whether or not the results are read. `Stream` sends
+at once what may be unanswered. `AsyncStream` can send only while it is awaited. What is left is
+sent as results are read, or before the next call, which drops the results that were not read: their
+events then come with the next result or answer.
 
 A connection that breaks is replaced, and the line goes on where it was, perhaps on another server:
 no result and no event is missing or comes twice. With `reconnect=False` an error is raised instead.
@@ -17,9 +22,17 @@ websockets, pydantic and tenacity; numpy arrays are accepted, numpy is not neede
 """
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import (
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -35,6 +48,7 @@ from websockets.typing import Subprotocol
 
 from inkstream.model.errors import InkstreamError
 from inkstream.service.client.conversation import (
+    Call,
     Conversation,
     Done,
     Exchange,
@@ -49,10 +63,14 @@ from inkstream.service.client.conversation import (
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import (
     LOSSES,
+    CallError,
     NoConnectionError,
+    StreamEndedError,
+    ValueRefusedError,
     error_of_closing,
     error_of_http,
 )
+from inkstream.service.protocol.strokes import python_height
 
 ANSWER_S: Final = 10.0  # how long each answer may take while a connection is opened
 FIRST_WAIT_S: Final = 0.05  # at most, before the second attempt to reconnect; then doubled
@@ -89,9 +107,11 @@ async def connect(
     """
     async with AsyncExitStack() as sockets:
         stream = AsyncStream(sockets, url, model, key, reconnect=reconnect)
-        async for _ in stream._run(stream._begin()):
-            pass  # it gives nothing
-        yield stream
+        await stream._run(stream._begin())
+        try:
+            yield stream
+        finally:
+            stream._is_open = False
 
 
 @contextmanager
@@ -101,9 +121,11 @@ def connect_sync(
     """Open a stream for the `with` block; see `connect`."""
     with ExitStack() as sockets:
         stream = Stream(sockets, url, model, key, reconnect=reconnect)
-        for _ in stream._run(stream._begin()):
-            pass  # it gives nothing
-        yield stream
+        stream._run(stream._begin())
+        try:
+            yield stream
+        finally:
+            stream._is_open = False
 
 
 def retry_after_s(value: str) -> float:
@@ -136,6 +158,8 @@ class _Stream(Conversation, Generic[Results]):
     ) -> None:
         super().__init__(reconnect=reconnect)
         self._sockets = sockets  # closes the only one
+        self._is_open = True  # until the `with` block ends
+        self._lock = threading.Lock()  # of the thread or task that uses the stream
         self._url = url
         self._address = stream_url(url, model)
         self._options: dict[str, Any] = {  # of both kinds of connection
@@ -147,21 +171,22 @@ class _Stream(Conversation, Generic[Results]):
         }
 
     def send(self, columns: Any) -> Results:
-        """Send columns; yield their results as they come.
+        """Send columns; return their results, to be read as they come.
 
         Args:
             columns: n columns of H bytes, 0 = paper, 255 = ink: bytes, an array [n, H] of uint8, or
                 a list of lists. For an image array [row, column] that is `image.T`.
 
-        If the loop over the results is left early, the columns not yet sent stay unsent. Raises
-        `ColumnsError` before anything is sent if they do not fit, and the server's errors.
+        All are sent, even if the loop over the results is left early, or there is none. Raises
+        `ColumnsError` before anything is sent if they do not fit. The server's errors are raised
+        where results are read, or by the next call.
         """
-        return self._run(self._columns(columns))
+        return self._sent(Call(self._columns(columns)))
 
     def ink(
         self, strokes: Any, height: float, *, pause: bool = False, fit: bool = False
     ) -> Results:
-        """Send strokes of a pen; yield the results of their columns as they come.
+        """Send strokes of a pen; return the results of their columns, as `send` does.
 
         Args:
             strokes: each an array of points (x, y), x to the right and y downwards; or a mapping
@@ -176,17 +201,37 @@ class _Stream(Conversation, Generic[Results]):
         that changes earlier columns yields new results for all columns from there on: `revised`
         says so. For `ready.limits.max_control_per_s` a call counts as one message, or as more if it
         has much ink. Raises `InkError` before anything is sent if these are no strokes, and the
-        server's errors.
+        server's errors as `send` does.
         """
-        return self._run(self._ink(strokes, height, pause=pause, fit=fit))
+        return self._sent(Call(self._ink(strokes, python_height(height), pause=pause, fit=fit)))
 
     def undo(self, stroke: int | str) -> Results:
-        """Remove the stroke of that id; yield the results of the columns that it changes."""
-        return self._run(self._ink(undo=stroke))
+        """Remove the stroke of that id; return the results of the columns that it changes."""
+        if not isinstance(stroke, int | str):
+            allowed = "the id of a stroke, a whole number or a text"
+            raise ValueRefusedError(f"stroke is {stroke!r:.40}, allowed: {allowed}")
+        return self._sent(Call(self._ink(undo=stroke)))
 
-    def _run(self, exchange: Exchange[Result]) -> Results:
-        """Do what an exchange asks for; yield what it has for the program."""
+    def _sent(self, call: Call) -> Results:
+        """Send what can be sent of a call, and return its results."""
         raise NotImplementedError
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise StreamEndedError("the stream is closed: its `with` block has ended")
+
+    @contextmanager
+    def _running(self, exchange: Exchange[Any]) -> Iterator[None]:
+        """Run an exchange in the block; raise `CallError` if another one is running."""
+        self._check_open()
+        if not self._lock.acquire(blocking=False):
+            advice = "wait until its call has returned, or open a stream for each"
+            raise CallError(f"another thread or task is using this stream: {advice}")
+        try:
+            with closing(exchange):
+                yield
+        finally:
+            self._lock.release()
 
     def _reconnect(self, reason: InkstreamError) -> Waiting[None]:
         """Try to resume, with exponential backoff and full jitter."""
@@ -227,7 +272,7 @@ class _Stream(Conversation, Generic[Results]):
         return typed
 
 
-class AsyncStream(_Stream[AsyncIterator[Result]]):
+class AsyncStream(_Stream["AsyncResults"]):
     """A stream for asyncio; `connect` opens one."""
 
     _sockets: AsyncExitStack
@@ -261,12 +306,19 @@ class AsyncStream(_Stream[AsyncIterator[Result]]):
         return await self._call(Done, "end")
 
     async def _call(self, expected: type[T], kind: str, **fields: Any) -> T:
-        (answer,) = [answer async for answer in self._run(self._ask(expected, kind, **fields))]
+        answer = await self._run(self._ask(expected, kind, **fields))
+        assert answer is not None  # else an error is raised
         return answer
 
-    async def _run(self, exchange: Exchange[T]) -> AsyncIterator[T]:
+    def _sent(self, call: Call) -> "AsyncResults":
+        self._check_open()
+        self._calls.append(call)
+        return AsyncResults(lambda: self._run(self._next_of(call)))
+
+    async def _run(self, exchange: Exchange[T]) -> T | None:
+        """Do what an exchange asks for until the program gets something; return that, or None."""
         reply: Reply = None
-        with suppress(StopIteration):
+        with self._running(exchange), suppress(StopIteration):
             while True:
                 step, reply = exchange.send(reply), None
                 try:
@@ -282,9 +334,30 @@ class AsyncStream(_Stream[AsyncIterator[Result]]):
                     elif isinstance(step, str | bytes):
                         await self._socket.send(step)
                     else:
-                        yield step
+                        return step
                 except (OSError, WebSocketException) as error:
                     reply = self._error(error)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncResults(AsyncIterator[Result]):
+    """The results of a call: `async for` gives each as it comes, `await` a list of all."""
+
+    _next: Callable[[], Awaitable[Result | None]]
+
+    async def __anext__(self) -> Result:
+        """Return the next result."""
+        if (result := await self._next()) is None:
+            raise StopAsyncIteration
+        return result
+
+    def __await__(self) -> Generator[Any, Any, list[Result]]:
+        """Return all results."""
+        return self._all().__await__()
+
+    async def _all(self) -> list[Result]:
+        return [result async for result in self]
 
 
 class Stream(_Stream[Iterator[Result]]):
@@ -318,12 +391,18 @@ class Stream(_Stream[Iterator[Result]]):
         return self._call(Done, "end")
 
     def _call(self, expected: type[T], kind: str, **fields: Any) -> T:
-        (answer,) = self._run(self._ask(expected, kind, **fields))
+        answer = self._run(self._ask(expected, kind, **fields))
+        assert answer is not None  # else an error is raised
         return answer
 
-    def _run(self, exchange: Exchange[T]) -> Iterator[T]:
+    def _sent(self, call: Call) -> Iterator[Result]:
+        self._run(self._start(call))
+        return iter(lambda: self._run(self._next_of(call)), None)
+
+    def _run(self, exchange: Exchange[T]) -> T | None:
+        """Do what an exchange asks for until the program gets something; return that, or None."""
         reply: Reply = None
-        with suppress(StopIteration):
+        with self._running(exchange), suppress(StopIteration):
             while True:
                 step, reply = exchange.send(reply), None
                 try:
@@ -339,6 +418,7 @@ class Stream(_Stream[Iterator[Result]]):
                     elif isinstance(step, str | bytes):
                         self._socket.send(step)
                     else:
-                        yield step
+                        return step
                 except (OSError, WebSocketException) as error:
                     reply = self._error(error)
+        return None

@@ -86,6 +86,10 @@ class NotResumableError(InputError, CodedError, code="not_resumable"):
     """A line that cannot go on from this snapshot, or whose beginning was forgotten."""
 
 
+class CallError(InputError, CodedError, code="bad_call"):
+    """A call of a stream that does not fit the others: at the same time, or too late."""
+
+
 class ServiceError(CodedError, code="internal", closing=1011, http=500):
     """A session or request is refused or ended, but not because of a malformed message."""
 

@@ -4,6 +4,7 @@ Their errors have the same texts everywhere.
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
@@ -97,6 +98,8 @@ def python_strokes(strokes: Any) -> list[dict[str, Any]]:
             try:
                 x, y, *_ = point
                 points.append((float(x), float(y)))
+                if not math.isfinite(points[-1][0] + points[-1][1]):
+                    raise ValueError("a coordinate is not finite")
             except (TypeError, ValueError):
                 raise InkError(_point_fault(index, number, shortened(point))) from None
         made.append(fields | {"points": points})
@@ -106,10 +109,11 @@ def python_strokes(strokes: Any) -> list[dict[str, Any]]:
 def python_height(height: Any) -> float:
     """Return the height of a frame, or raise `ValueRefusedError`."""
     try:
-        return float(height)
+        if 0 < float(height) < math.inf:
+            return float(height)
     except (TypeError, ValueError):
-        got = f"height is {shortened(height)}"
-        raise ValueRefusedError(f"{got}, allowed: a number above 0") from None
+        pass
+    raise ValueRefusedError(f"height is {shortened(height)}, allowed: a number above 0")
 
 
 def portions(

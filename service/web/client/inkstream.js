@@ -9,12 +9,13 @@
  *     }
  *
  * Messages are sent in the order of the calls. Await each call if you send much: it resolves when the
- * message is on its way, so it slows you down when the network or the server is behind. A lost connection
+ * message is on its way, so it slows you down when the network or the server is behind. A message that the
+ * server refuses later comes as an `error`; where nothing iterates, it rejects `end`. A lost connection
  * is replaced, and the line goes on where it was: no message is missing or comes twice. Messages of the
  * server wait until you iterate over them. If more than 255 wait, a newer result replaces an older one;
  * no other message is left out. docs/protocol.md describes the messages.
  *
- * @import { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
+ * @import { Configured, Done, Flushed, Id, Point, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
  *   Stroke } from "./protocol.d.ts"
  */
 
@@ -33,6 +34,7 @@ const POINT_BYTES = 54; // a point: two numbers of 25 characters, brackets and c
 const ENVELOPE_BYTES = 2048; // the message without its strokes; nearly all of it for `undo`
 const CHARACTER_BYTES = 3; // one UTF-16 code unit
 const MERGE_FROM = 256; // waiting messages; above this number results are merged
+const CONNECT_OPTIONS = ["model", "key", "reconnect", "reconnect_timeout_ms", "answer_timeout_ms"];
 
 /**
  * @typedef {object} ConnectOptions
@@ -70,6 +72,13 @@ const MERGE_FROM = 256; // waiting messages; above this number results are merge
  * @throws {InkstreamError} the server's error, or "no_connection" if the server does not answer
  */
 export function connect(url, options = {}) {
+  const unknown = Object.keys(options).find((name) => !CONNECT_OPTIONS.includes(name));
+  if (unknown !== undefined) {
+    throw new InkstreamError("bad_value", `${unknown} is no option of connect, allowed: ${CONNECT_OPTIONS.join(", ")}`);
+  }
+  if (typeof WebSocket === "undefined") {
+    throw new InkstreamError("no_connection", "there is no WebSocket here: use a browser, or Node 22 or newer");
+  }
   return new Promise((resolve, reject) => {
     new Stream(streamUrl(url, options.model), options, { resolve, reject });
   });
@@ -102,6 +111,9 @@ export class Stream {
   #inbox = [];
   #text = ""; // of the line, as the newest message has it
   #wake = () => {};
+  #isIterated = false;
+  /** Why a message was refused whose call had resolved. @type {InkstreamError | undefined} */
+  #refusal;
   /** Why the stream has ended; no error if the client ended it. @type {{ error: InkstreamError | undefined } | undefined} */
   #end;
 
@@ -211,9 +223,16 @@ export class Stream {
     return performance.now() - sent;
   }
 
-  /** Flush and end the session; iterating then stops after `done`. @returns {Promise<Done>} */
-  end() {
-    return this.#request("end");
+  /**
+   * Flush and end the session; iterating then stops after `done`.
+   *
+   * @returns {Promise<Done>}
+   * @throws {InkstreamError} why the server refused a message before, if nothing iterates
+   */
+  async end() {
+    const done = await this.#request("end");
+    if (this.#refusal !== undefined && !this.#isIterated) throw this.#refusal;
+    return done;
   }
 
   /** Close the connection at once and reject all unanswered requests. */
@@ -246,6 +265,7 @@ export class Stream {
    * @throws {InkstreamError} if the server or the network ends the stream
    */
   async *[Symbol.asyncIterator]() {
+    this.#isIterated = true;
     for (;;) {
       for (let next; (next = this.#inbox.shift()) !== undefined; ) yield next;
       if (this.#end?.error !== undefined) throw this.#end.error;
@@ -282,8 +302,10 @@ export class Stream {
         return;
       case "error": {
         const request = this.#takePending(message.ref);
-        if (request === undefined) this.#enqueue(message);
-        else request.reject(new InkstreamError(message.code, message.message));
+        const error = new InkstreamError(message.code, message.message);
+        if (request !== undefined) return request.reject(error);
+        this.#refusal ??= error;
+        this.#enqueue(message);
         return;
       }
       case "configured":
@@ -363,7 +385,8 @@ function* splitStrokes(strokes, { max_message_points, max_frame_bytes }) {
     const hasId = stroke.id !== undefined && stroke.id !== null;
     for (let { points } = stroke, isLast = false; !isLast; points = points.slice(hasId ? maxPiece : maxPiece - 1)) {
       isLast = points.length <= maxPiece;
-      const piece = { ...stroke, points: points.slice(0, maxPiece), ...(hasId && !isLast && { last: false }) };
+      const written = points.slice(0, maxPiece).map(([x, y]) => /** @type {Point} */ ([x, y])); // not pressure or time
+      const piece = { ...stroke, points: written, ...(hasId && !isLast && { last: false }) };
       const size = head + piece.points.length;
       if (size > room && portion.length > 0) {
         yield portion;

@@ -1,7 +1,12 @@
 """The Python clients against a real server."""
 
+import asyncio
+import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +16,12 @@ import pytest
 from inkstream.model.errors import InkstreamError
 from inkstream.model.runtime import Runtime
 from inkstream.service.client.conversation import WINDOW_COLUMNS
-from inkstream.service.client.stream import connect_sync
+from inkstream.service.client.stream import connect, connect_sync
 from inkstream.service.protocol.errors import (
+    CallError,
+    ColumnsError,
     IdleError,
+    InkError,
     ModelUnknownError,
     NoConnectionError,
     OverLimitError,
@@ -22,9 +30,40 @@ from inkstream.service.protocol.errors import (
     UnauthorizedError,
     ValueRefusedError,
 )
+from inkstream.service.protocol.server_messages import Pong
 from tests.helpers import builders
 from tests.helpers.running_server import Running, server
 from tests.helpers.single_session import uninterrupted
+
+
+class program:  # noqa: N801
+    """The calls of either kind of stream, in one form."""
+
+    def __init__(self, kind: Any, running: Running) -> None:
+        self._opened = kind(running.url)
+
+    async def __aenter__(self) -> "program":
+        is_sync = hasattr(self._opened, "__enter__") and not hasattr(self._opened, "__aenter__")
+        self._stream = self._opened.__enter__() if is_sync else await self._opened.__aenter__()
+        self._is_sync = is_sync
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        if self._is_sync:
+            self._opened.__exit__(*raised)
+        else:
+            await self._opened.__aexit__(*raised)
+
+    async def __call__(self, name: str, *args: Any) -> Any:
+        return getattr(self._stream, name)(*args)
+
+    async def next(self, results: Any) -> Any:
+        return next(results) if self._is_sync else await anext(results)
+
+    async def result(self, name: str, *args: Any, **fields: Any) -> Any:
+        answer = getattr(self._stream, name)(*args, **fields)
+        return answer if self._is_sync else await answer
+
 
 # Sending
 
@@ -43,10 +82,136 @@ def test_every_column_of_bytes_buffers_arrays_and_lists_gets_its_result_in_order
     assert results[-1].label == str(np.argmax(probabilities[-1]))
 
 
-def test_leaving_a_send_early_sends_no_more_than_a_window(running: Running) -> None:
+@pytest.mark.parametrize("n_read", [0, 1, 70, 300])
+@pytest.mark.parametrize("kind", [connect_sync, connect])
+async def test_all_columns_are_sent_whether_or_not_their_results_are_read(
+    running: Running, kind: Any, n_read: int
+) -> None:
+    first, second = builders.columns(300), builders.columns(20, 1)
+    async with program(kind, running) as call:
+        results = await call("send", first)
+        assert [(await call.next(results)).column for _ in range(n_read)] == list(range(n_read))
+        following = await call("send", second)
+        assert (await call.next(following)).column == 300
+        assert (await call.result("flush")).columns == 320
+        if n_read < 300:
+            with pytest.raises(CallError, match="dropped by a later call: read them before it"):
+                await call.next(results)
+
+
+def test_a_send_has_sent_a_window_when_it_returns(running: Running) -> None:
     with connect_sync(running.url) as stream:
-        next(iter(stream.send(builders.columns(2_000))))
-        assert stream.flush().columns <= 2 * WINDOW_COLUMNS
+        stream.send(builders.columns(2_000))
+        assert stream._n_unanswered == WINDOW_COLUMNS
+
+
+async def test_calls_that_are_not_awaited_are_sent_in_order_by_the_next_that_is(
+    running: Running,
+) -> None:
+    async with connect(running.url) as stream:
+        columns = builders.columns(300)
+        for start in range(0, 300, 100):
+            stream.send(columns[start : start + 100])
+        columns[:] = 0  # what was given is sent, whatever the program does with its array
+        awaited = await stream.send(builders.columns(2))
+        assert [result.column for result in awaited] == [300, 301]
+        assert (await stream.flush()).columns == 302
+        await stream.rewind(300)
+        with connect_sync(running.url) as other:
+            expected = list(other.send(builders.columns(300)))[-1].label
+        assert (await stream.flush()).label == expected
+
+
+async def test_a_cancelled_call_leaves_all_that_was_given_to_be_sent(running: Running) -> None:
+    async with connect(running.url) as stream:
+        for _ in range(20):
+            stream.send(builders.columns(100))
+        n_cancelled = 0
+        for wait_s in (0.0, 0.001, 0.004, 0.016, 0.064):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await stream.flush()
+                continue
+            n_cancelled += 1
+        assert (await stream.flush()).columns == 2000
+        assert n_cancelled > 0
+
+
+# Misuse
+
+
+async def test_two_tasks_or_threads_on_one_stream_are_told_so(running: Running) -> None:
+    async with connect(running.url) as stream:
+        answers = await asyncio.gather(stream.ping(), stream.flush(), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [Pong, CallError]
+        assert "another thread or task" in str(answers[1])
+        assert (await stream.flush()).columns == 0
+    with connect_sync(running.url) as blocked, ThreadPoolExecutor() as pool:
+        receiving = threading.Event()
+        receive = blocked._socket.recv
+
+        def recv(timeout: float | None) -> Any:
+            receiving.set()
+            assert refused.wait(10)
+            return receive(timeout)
+
+        refused = threading.Event()
+        blocked._socket.recv = recv  # type: ignore[assignment,method-assign]
+        flushing = pool.submit(blocked.flush)
+        assert receiving.wait(10)
+        with pytest.raises(CallError, match="another thread or task"):
+            blocked.send(builders.columns(1))
+        refused.set()
+        assert flushing.result(10).columns == 0
+
+
+@pytest.mark.parametrize("kind", [connect_sync, connect])
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [("send", (bytes(28),)), ("ink", ([[(1, 2)]], 9)), ("undo", (1,)), ("end", ())],
+)
+async def test_a_call_after_the_block_is_refused_at_once(
+    running: Running, kind: Any, name: str, args: Any
+) -> None:
+    async with program(kind, running) as call:
+        pass
+    with pytest.raises(StreamEndedError, match="its `with` block has ended"):
+        await call.result(name, *args)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "error", "text"),
+    [
+        ("send", (np.zeros((2, 28)),), ColumnsError, "columns hold 'd' numbers, expected bytes"),
+        ("send", (np.full((2, 28), np.nan, np.float32),), ColumnsError, "expected bytes"),
+        ("send", (np.zeros((28, 28, 3), np.uint8),), ColumnsError, "shape (28, 28, 3)"),
+        ("send", (None,), ColumnsError, "columns are NoneType"),
+        ("send", ("text",), ColumnsError, "columns are str"),
+        ("send", ([[float("nan")] * 28],), ColumnsError, "pixel 0 of column 0 is nan"),
+        ("ink", (None, 120), InkError, "strokes is None"),
+        ("ink", ("text", 120), InkError, "stroke 0 is 't'"),
+        ("ink", ([[(float("nan"), 2)]], 120), InkError, "point 0 of stroke 0 is (nan, 2)"),
+        ("ink", ([[(1, 2)]], None), ValueRefusedError, "height is None"),
+        ("ink", ([[(1, 2)]], float("nan")), ValueRefusedError, "height is nan"),
+        ("ink", ([[(1, 2)]], -3), ValueRefusedError, "height is -3"),
+        ("undo", (None,), ValueRefusedError, "stroke is None"),
+        ("undo", (1.5,), ValueRefusedError, "stroke is 1.5"),
+        ("rewind", (None,), ValueRefusedError, "column is null"),
+        ("rewind", (1.5,), ValueRefusedError, "column is 1.5"),
+        ("rewind", (np.int64(0),), None, ""),
+        ("configure", ({1, 2},), ValueRefusedError, "configure holds a value that JSON has not"),
+    ],
+)
+async def test_wrong_values_are_named_by_the_call(
+    running: Running, name: str, args: Any, error: type[InkstreamError] | None, text: str
+) -> None:
+    for kind in (connect_sync, connect):
+        async with program(kind, running) as call:
+            fields = {"top_k": args[0]} if name == "configure" else {}
+            refused = pytest.raises(error, match=re.escape(text)) if error else nullcontext()
+            with refused:
+                await call.result(name, *(() if fields else args), **fields)
+            assert (await call.result("flush")).columns == 0
 
 
 # Control messages

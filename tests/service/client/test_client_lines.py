@@ -290,7 +290,7 @@ def test_recognize_reads_images_of_lines(line_weights: Path, picture: Path) -> N
     assert values.endswith(f"{answer.confidence:.6f}")
 
     line = json.loads(output_of("--json"))
-    assert line.keys() == {"image", "text", "letters", "words", "columns"}
+    assert line.keys() == {"image", "text", "confidence", "letters", "words", "columns"}
     assert [each["char"] for each in line["letters"]] == [each.char for each in answer.letters]
     assert [each["text"] for each in line["words"]] == [each.text for each in answer.words]
 

@@ -113,9 +113,15 @@ class ClientMachine(RuleBasedStateMachine):
             results.append(result)
             if len(results) > n_read:
                 break
-        n_sent = self.stream.flush().columns - before
-        self.line += columns[:n_sent].tobytes()
+        self.line += columns.tobytes()
         self._check(results, before)
+
+    @precondition(lambda self: len(self.line) // 28 < MAX_LINE)
+    @rule(n_columns=st.integers(1, MOST))
+    def write_without_reading(self, n_columns: int) -> None:
+        columns = np.resize(POOL, (n_columns, 28))
+        self.stream.send(columns)
+        self.line += columns.tobytes()
 
     @rule(back=st.integers(0, LIMITS.max_rewind_columns))
     def rewind(self, back: int) -> None:

@@ -9,12 +9,13 @@
  *     }
  *
  * Messages are sent in the order of the calls. Await each call if you send much: it resolves when the
- * message is on its way, so it slows you down when the network or the server is behind. A lost connection
+ * message is on its way, so it slows you down when the network or the server is behind. A message that the
+ * server refuses later comes as an `error`; where nothing iterates, it rejects `end`. A lost connection
  * is replaced, and the line goes on where it was: no message is missing or comes twice. Messages of the
  * server wait until you iterate over them. If more than 255 wait, a newer result replaces an older one;
  * no other message is left out. docs/protocol.md describes the messages.
  *
- * @import { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
+ * @import { Configured, Done, Flushed, Id, Point, Ready, ResetDone, Rewound, ServerMessage, SessionOptions,
  *   Stroke } from "./protocol.d.ts"
  */
 import type { Configured, Done, Flushed, Id, Ready, ResetDone, Rewound, ServerMessage, SessionOptions, Stroke } from "./protocol.d.ts";
@@ -138,7 +139,12 @@ export declare class Stream {
     configure(options: SessionOptions): Promise<Configured>;
     /** Measure the round trip to the server. @returns {Promise<number>} milliseconds */
     ping(): Promise<number>;
-    /** Flush and end the session; iterating then stops after `done`. @returns {Promise<Done>} */
+    /**
+     * Flush and end the session; iterating then stops after `done`.
+     *
+     * @returns {Promise<Done>}
+     * @throws {InkstreamError} why the server refused a message before, if nothing iterates
+     */
     end(): Promise<Done>;
     /** Close the connection at once and reject all unanswered requests. */
     close(): void;

@@ -437,3 +437,29 @@ describe("another connection", () => {
     await stop();
   });
 });
+
+describe("what is wrong is never silent", () => {
+  test("an unknown option of connect is named", () => {
+    assert.throws(() => connect(server.url, /** @type {any} */ ({ modle: "lines" })), {
+      name: "InkstreamError",
+      message: /modle is no option of connect, allowed: model, key/,
+    });
+  });
+
+  test("pressure and time beside x and y are left out", async () => {
+    const timed = /** @type {any} */ (WAVE.map(([x, y], i) => [x, y, 0.5, 10 * i]));
+    const texts = [WAVE, timed].map(async (points) => {
+      const stream = await connect(server.url, { model: "lines" });
+      await stream.ink([{ points }], HEIGHT);
+      return (await stream.end()).text;
+    });
+    assert.equal(await texts[1], await texts[0]);
+  });
+
+  test("a refused message rejects the end where nothing iterates", async () => {
+    const stream = await connect(server.url, { model: "lines" });
+    await stream.ink([{ points: WAVE }], -1);
+    await assert.rejects(stream.end(), { name: "InkstreamError", message: /height/ });
+    stream.close();
+  });
+});
