@@ -81,7 +81,9 @@ def test_the_readme_is_at_most_150_lines_long() -> None:
 def test_the_python_examples_of_readme_run(url: str) -> None:
     local, streamed = (run([sys.executable, "-"], url, block) for block in blocks(README, "python"))
     assert local == "7\nhello, world!\n"
-    columns, texts = zip(*(line.split(" ", 1) for line in streamed.splitlines()), strict=True)
+    *results, whole = streamed.splitlines()
+    assert whole == "hello, world!"
+    columns, texts = zip(*(line.split(" ", 1) for line in results), strict=True)
     assert [int(column) for column in columns] == list(range(len(columns)))
     assert "hello, world!".startswith(texts[-1])
     assert "hello" in texts[-1]
