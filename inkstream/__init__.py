@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from inkstream.model.recognizer import Recognition, Recognizer, Result, State, Stream, load
     from inkstream.service.client.stream import AsyncStream, connect, connect_sync
     from inkstream.service.protocol.errors import (  # isort: skip
-        ClientFullError, ColumnsError, ForwardedError, HostError, IdleError, InkError,
+        CallError, ClientFullError, ColumnsError, ForwardedError, HostError, IdleError, InkError,
         JsonError, MessageError, ModelUnknownError, NoConnectionError, NotResumableError,
         OriginError, OverLimitError, PathUnknownError, ServerFullError, ServiceError,
         SessionExpiredError, StoppingError, StreamEndedError, TypeUnknownError,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 __all__ = [
-    "AsyncStream", "CheckpointError", "ClientFullError", "ColumnsError", "ConfigError",
+    "AsyncStream", "CallError", "CheckpointError", "ClientFullError", "ColumnsError", "ConfigError",
     "DataError", "ForwardedError", "HostError", "IdleError", "ImageError", "ImageSizeError",
     "InkError", "InkPiece", "InkSizeError", "InkstreamError", "InputError", "JsonError",
     "Letter", "MessageError", "ModelUnknownError", "NoConnectionError", "NotResumableError",

@@ -19,7 +19,8 @@ REFUSALS: tuple[type[inkstream.ServiceError], ...] = (
     inkstream.StreamEndedError,
 )  # fmt: skip
 FAULTS: tuple[type[inkstream.InputError], ...] = (
-    inkstream.ColumnsError, inkstream.InkError, inkstream.InkSizeError, inkstream.JsonError,
+    inkstream.CallError, inkstream.ColumnsError, inkstream.InkError, inkstream.InkSizeError,
+    inkstream.JsonError,
     inkstream.MessageError, inkstream.NotResumableError, inkstream.TypeUnknownError,
     inkstream.UnreadableError, inkstream.ValueRefusedError, inkstream.ImageSizeError,
 )  # fmt: skip

@@ -136,6 +136,7 @@ def tab_to(pad: Pad, name: str) -> None:
 
 
 def test_the_keyboard_alone_reaches_and_operates_the_main_controls(pad: Pad) -> None:
+    pad.page.context.grant_permissions(["clipboard-write"])
     press = pad.page.keyboard.press
     tab_to(pad, "example")
     press("Enter")

@@ -276,6 +276,6 @@ def test_an_image_that_the_server_cannot_read_is_explained(
     def fail(*_: object) -> None:
         raise UnreadableError("internal")
 
-    monkeypatch.setattr(BodyReader, "page", fail)
+    monkeypatch.setattr(BodyReader, "pages", fail)
     choose(pad, PAGE)
     explained(pad, "cannot read this image", 422)
