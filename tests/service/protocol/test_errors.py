@@ -12,7 +12,7 @@ from inkstream.service.protocol.errors import MEANINGS, MessageError, ServiceErr
 
 MODULES = (app, cli, client, session)  # importing them defines every error
 # The client's, the bench's, and that of a snapshot that is refused.
-NOT_ON_THE_WIRE = {"no_connection", "stream_ended", "bench_failed", "not_resumable"}
+NOT_ON_THE_WIRE = {"bad_call", "no_connection", "stream_ended", "bench_failed", "not_resumable"}
 NORMAL = {1001, 1011, 1013}  # RFC 6455, and the IANA registry of closing codes
 OWN = {4400, 4401, 4403, 4404, 4408, 4413, 4421, 4429, 4440}
 

@@ -273,7 +273,7 @@ def test_a_page_is_played_at_once_and_a_line_at_a_speed_to_look_at(pad: Pad) -> 
 def test_an_image_that_the_server_cannot_read_is_explained(
     pad: Pad, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise UnreadableError("internal")
 
     monkeypatch.setattr(BodyReader, "pages", fail)
