@@ -45,9 +45,10 @@ def own_report(checkpoint: Checkpoint, data: LineData, *, limit: int | None = No
         texts = [reading.text for reading in Reader(net).read([samples[at] for at in chosen])]
         figures = errors_with_bootstrap(texts, labels, [writers[at] for at in chosen])
         readers[name] = figures | {"texts": texts, "confusions": confusions(texts, labels, N_SHOWN)}
-    ours = next(iter(readers.values()))["bootstrap"]
-    for figures in readers.values():
-        figures["ratio"] = error_ratios({"all": figures["bootstrap"]}, {"all": ours}).get("all")
+    ours, *others = readers.values()
+    for figures in others:
+        sides = ({"all": side["bootstrap"]} for side in (figures, ours))
+        figures["ratio"] = error_ratios(*sides).get("all")
     wrong = [Levenshtein.distance(*pair) for pair in zip(texts, labels, strict=True)]
     worst = sorted(range(len(chosen)), key=lambda at: -wrong[at])[:N_SHOWN]
     contents = of_file(checkpoint) | {

@@ -103,7 +103,7 @@ def run_options(
 )
 @click.option(
     "--quick", is_flag=True,
-    help="make a small net without a teacher: two minutes on a core for MNIST",
+    help="make a small net without a teacher, within minutes",
 )  # fmt: skip
 def digits(*, quick: bool, **options: Any) -> int:
     """Train the causal LSTM that is served, after a net that sees whole images and teaches it.
