@@ -306,13 +306,15 @@ class Recognizer:
         if isinstance(source, InkPiece):
             return self.read_ink(source.strokes, source.height)
         columns, hint = image_columns(source, self._runtime.config)
+        if isinstance(source, Path) and (n_pages := len(pages_of(source))) > 1:
+            hint = f"this is the first of {n_pages} pages: read_document reads all"
         return dataclasses.replace(self.read(columns), hint=hint)
 
     def read_page(self, image: ImageInput) -> "Page":
         """Read the image of a page of many lines; see `recognize` for what an image may be.
 
         Raises `ImageError` if it cannot be read or has too many lines, and `InputError` if the net
-        is a classifier. A page without writing has no lines.
+        is a classifier, or several pages came. A page without writing has no lines.
         """
         # These take 0.2 s, which programs that read no pages do not wait for.
         from inkstream.model.pages import (  # noqa: PLC0415
@@ -328,13 +330,16 @@ class Recognizer:
                 f"the model {self.metadata.name!r} reads one character, and a page needs one that"
                 " reads lines, such as 'lines'"
             )
+        source = image_of(image)
+        if isinstance(source, Path) and (n_pages := len(pages_of(source))) > 1:
+            raise InputError(f"{n_pages} pages came, expected one: `read_document` reads them all")
 
         def read(page: "Layout") -> tuple[list[Recognition], float]:
             answers = self.read_all([line.columns for line in page.lines]) if page.lines else []
             letters = [letter.confidence for line in answers for letter in line.letters]
             return answers, sum(letters) / max(1, len(letters))
 
-        page = bounded(find_page(image_of(image), self.column_height, threads=self.threads))
+        page = bounded(find_page(source, self.column_height, threads=self.threads))
         readings, confidence = read(page)
         if confidence < UPRIGHT_CONFIDENCE and read(page.upside_down().sample())[1] > confidence:
             page = page.upside_down()

@@ -159,6 +159,7 @@ class _Stream(Conversation, Generic[Results]):
         super().__init__(reconnect=reconnect)
         self._sockets = sockets  # closes the only one
         self._is_open = True  # until the `with` block ends
+        self._has_ended = False  # by `end`
         self._lock = threading.Lock()  # of the thread or task that uses the stream
         self._url = url
         self._address = stream_url(url, model)
@@ -219,6 +220,10 @@ class _Stream(Conversation, Generic[Results]):
     def _check_open(self) -> None:
         if not self._is_open:
             raise StreamEndedError("the stream is closed: its `with` block has ended")
+
+    def _check_not_ended(self) -> None:
+        if self._has_ended:
+            raise StreamEndedError("the stream has ended, by `end`: open another one")
 
     @contextmanager
     def _running(self, exchange: Exchange[Any]) -> Iterator[None]:
@@ -303,7 +308,9 @@ class AsyncStream(_Stream["AsyncResults"]):
 
     async def end(self) -> Done:
         """End the stream; return its last line. A call after it raises `StreamEndedError`."""
-        return await self._call(Done, "end")
+        done = await self._call(Done, "end")
+        self._has_ended = True
+        return done
 
     async def _call(self, expected: type[T], kind: str, **fields: Any) -> T:
         answer = await self._run(self._ask(expected, kind, **fields))
@@ -312,6 +319,7 @@ class AsyncStream(_Stream["AsyncResults"]):
 
     def _sent(self, call: Call) -> "AsyncResults":
         self._check_open()
+        self._check_not_ended()
         self._calls.append(call)
         return AsyncResults(lambda: self._run(self._next_of(call)))
 
@@ -388,7 +396,9 @@ class Stream(_Stream[Iterator[Result]]):
 
     def end(self) -> Done:
         """End the stream; return its last line. A call after it raises `StreamEndedError`."""
-        return self._call(Done, "end")
+        done = self._call(Done, "end")
+        self._has_ended = True
+        return done
 
     def _call(self, expected: type[T], kind: str, **fields: Any) -> T:
         answer = self._run(self._ask(expected, kind, **fields))
@@ -396,6 +406,7 @@ class Stream(_Stream[Iterator[Result]]):
         return answer
 
     def _sent(self, call: Call) -> Iterator[Result]:
+        self._check_not_ended()
         self._run(self._start(call))
         return iter(lambda: self._run(self._next_of(call)), None)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from inkstream.model.errors import InputError
 from inkstream.model.pages.transcription import Page
@@ -65,6 +66,16 @@ def test_a_page_is_read_from_all_that_images_are_read_from(
 
 def test_an_image_is_a_document_of_one_page(lines: Recognizer, read: Page, path: Path) -> None:
     assert [*lines.read_document(path)] == [read]
+
+
+def test_several_pages_are_a_document(lines: Recognizer, path: Path, tmp_path: Path) -> None:
+    several = tmp_path / "several.tiff"
+    with Image.open(path) as image:
+        image.save(several, save_all=True, append_images=[image.copy()])
+    with pytest.raises(InputError, match="2 pages came, expected one: `read_document` reads"):
+        lines.read_page(several)
+    assert len([*lines.read_document(several)]) == 2
+    assert lines.recognize(several).hint == "this is the first of 2 pages: read_document reads all"
 
 
 def test_a_model_for_single_characters_reads_no_page(path: Path) -> None:
