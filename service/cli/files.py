@@ -42,7 +42,8 @@ def expand(
     for argument in arguments:
         named = [path for path in _named(argument, suffixes) if path.resolve() != written]
         if not named:
-            missing.append(f"no image or ink at {argument!r}")
+            is_one = not (Path(argument).is_dir() or glob.has_magic(argument))
+            missing.append(f"no {'file' if is_one else 'image or ink'} at {argument!r}")
         paths += named
     return paths, missing
 

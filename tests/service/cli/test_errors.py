@@ -18,7 +18,7 @@ ERRORS = [  # `{tmp}` is a folder with one file, `file`
     (2, "recgnize", "Did you mean 'recognize'?"),
     (2, "recognize", "Missing argument 'IMAGE...'"),
     (2, "recognize --jason x.png", "No such option '--jason'"),
-    (2, "recognize nosuch.png", "no image or ink at 'nosuch.png'"),
+    (2, "recognize nosuch.png", "no file at 'nosuch.png'"),
     (2, "recognize 'nosuch/*.png'", "no image or ink at 'nosuch/*.png'"),
     (2, "recognize examples --json --csv", "--json and --csv exclude each other"),
     (2, "recognize examples/page.jpg --line --hocr", "--hocr is for pages: leave --line out"),

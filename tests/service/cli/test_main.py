@@ -162,7 +162,7 @@ def test_recognize_names_missing_files_and_reads_the_others(
     into = ["--jsonl", out] if jsonl else []
     done = run_here("recognize", *images, "--model", tiny.path, *into)
     assert done.returncode == 1
-    assert "no image or ink at 'nofile.png'" in done.stderr.splitlines()[0]
+    assert "no file at 'nofile.png'" in done.stderr.splitlines()[0]
     assert len((out.read_text() if jsonl else done.stdout).splitlines()) == 2
 
 
