@@ -13,7 +13,6 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
-DECIMALS: Final = 6  # of probabilities
 SCHEMA: Final = ConfigDict(
     frozen=True,
     extra="ignore",

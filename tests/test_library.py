@@ -81,9 +81,9 @@ def test_type_checkers_understand_the_installed_package(
         timeout=600,
         check=False,
     )
-    found = [line for line in done.stdout.splitlines() if "error:" in line]
-    assert len(found) == 1, done.stdout + done.stderr
-    assert f"program.py:{len(program.read_text().splitlines())}:" in found[0]
+    faults = [line for line in done.stdout.splitlines() if "error:" in line]
+    assert len(faults) == 1, done.stdout + done.stderr
+    assert f"program.py:{len(program.read_text().splitlines())}:" in faults[0]
 
 
 def test_the_api_page_is_that_of_the_docstrings() -> None:

@@ -29,7 +29,7 @@ def page() -> str:
 
 
 def section(item: Any, owner: str = "") -> str:
-    """Return what is said of a function, or of a class and its public members."""
+    """Return the section about a function, or about a class and its public members."""
     title = f"{'###' if owner else '##'} `{owner}{item.name}`"
     if item.is_function:
         return f"{title}\n\n```python\n{item.signature()}\n```\n\n{prose(item)}\n"

@@ -172,7 +172,7 @@ def _open(checkpoint: Checkpoint, languages: Sequence[str]) -> Opened:
 
 
 def _recognizers(checkpoint: Checkpoint, opened: Opened) -> list[tuple[str, str, Recognizer]]:
-    """Return our net without a language, and with each: name, which model, recogniser."""
+    """Return recognisers without a language and with each of `opened`: name, description, net."""
     recognizers = [(OURS, "no", Recognizer(checkpoint))]
     for name, files in opened.items():
         hints = Hints(tuple(file.language for file in files))

@@ -18,8 +18,8 @@ from inkstream.model.pages.columns import (
     Grey,
     PageLine,
     Points,
-    found_layout,
     framed_strips,
+    map_page,
     page_columns,
     page_lines,
 )
@@ -76,11 +76,11 @@ def find_page(
     grey = _read_page(image, max_pixels)
     width, height = upright_size(image, max_pixels)
     shares = np.array([width / grey.shape[1], height / grey.shape[0]])
-    layout = found_layout(grey, threads)
-    if not runs_down(layout[0]):
-        return Page(width, height, page_lines(grey, layout, column_height, shares))
+    mapped = map_page(grey, threads)
+    if not runs_down(mapped.text):
+        return Page(width, height, page_lines(grey, mapped, column_height, shares))
     grey = np.ascontiguousarray(np.rot90(grey))  # against the clock
-    lines = page_lines(grey, found_layout(grey, threads), column_height, shares[::-1])
+    lines = page_lines(grey, map_page(grey, threads), column_height, shares[::-1])
     return Page(width, height, [line.turned_back(width) for line in lines], turned=270)
 
 
@@ -93,7 +93,7 @@ def cut_lines(image: ImageSource, outlines: Sequence[Points] | None = None) -> l
     """
     grey = _read_page(image, MAX_PIXELS)
     if outlines is None:
-        text, layout, scale = found_layout(grey, THREADS)
+        text, layout, scale = map_page(grey, THREADS)
     else:
         scale = min(1.0, math.sqrt(MAP_PIXELS / grey.size))
         height, width = (max(1, round(length * scale)) for length in grey.shape)

@@ -6,14 +6,14 @@ upright boxes around its lines would cover their neighbours.
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Base64Bytes
 
 from inkstream.model.decoding import base as decoding
-from inkstream.model.messages import DECIMALS, Character, Message, Spelling
+from inkstream.model.decoding.base import DECIMALS
+from inkstream.model.messages import Character, Message, Spelling
 from inkstream.model.pages import Page as Layout
 from inkstream.model.pages import PageLine
 
@@ -111,14 +111,8 @@ class PageColumns(Message):
 
 def reading_of(event: decoding.Event) -> Letter | Word:
     """Return a letter or a word of a decoder as answers have it."""
-    fields: dict[str, Any] = {"start": event.start, "end": event.end}
-    fields["confidence"] = round(event.confidence, DECIMALS)
-    others = [(text, round(p, DECIMALS)) for text, p in event.alternatives]
-    if isinstance(event, decoding.Word):
-        fields["alternatives"] = tuple(Spelling(text=text, p=p) for text, p in others)
-        return Word(text=event.text, **fields)
-    fields["alternatives"] = tuple(Character(char=char, p=p) for char, p in others)
-    return Letter(char=event.char, mark=event.is_mark, **fields)
+    kind = Word if isinstance(event, decoding.Word) else Letter
+    return kind.model_validate(event.to_dict())
 
 
 def read_line(line: PageLine, text: str, readings: Iterable[Letter | Word]) -> ReadLine:

@@ -5,7 +5,7 @@ Rules stay, for letters stand on them; they only do not count where a line's ink
 
 import math
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,16 +83,20 @@ class Strip:
         return self.grey[top:bottom, left:right]
 
 
-def page_lines(
-    grey: Grey, on_map: tuple[TextMap, Layout, float], column_height: int, scale: Points
-) -> list[PageLine]:
-    """Return all lines of a page's image [h, w], as they are read.
+class MappedPage(NamedTuple):
+    """A page's map, the lines on it, and the map's scale."""
 
-    `on_map` is what `found_layout` returned of it.
+    text: TextMap
+    layout: Layout
+    scale: float  # pixels of the map for one of the image
+
+
+def page_lines(grey: Grey, mapped: MappedPage, column_height: int, scale: Points) -> list[PageLine]:
+    """Return all lines of a page's image [h, w], as they are read.
 
     `scale` [2] is pixels of the whole image, in which they are placed, for each of `grey`.
     """
-    text, layout, map_scale = on_map
+    text, layout, map_scale = mapped
     image_scale = scale * np.array(grey.shape[::-1]) / np.array(text.shape[::-1])
     lines = []
     for line, strip in framed_strips(grey, text, layout, map_scale):
@@ -107,15 +111,15 @@ def page_lines(
     return lines
 
 
-def found_layout(grey: Grey, threads: int) -> tuple[TextMap, Layout, float]:
-    """Find the lines of a page; return its map, the layout, and the map's scale."""
+def map_page(grey: Grey, threads: int) -> MappedPage:
+    """Find the lines of a page."""
     for n_pixels in (MAP_PIXELS >> 2, MAP_PIXELS):
         text, map_scale = text_map(grey, n_pixels, threads)
         layout = find_lines(text)
         # Lower lines grow together on the map.
         if not layout.lines or layout.height >= 12.5 or map_scale == 1:
             break
-    return text, layout, map_scale
+    return MappedPage(text, layout, map_scale)
 
 
 def framed_strips(

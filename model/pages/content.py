@@ -19,7 +19,6 @@ Content = Literal["page", "line", "character"]
 # Of 60 digits on large sheets none is found as a line more than 1.4 times as long as high; of 60
 # short German words none less than 2.5.
 LONG: Final = 1.8
-MAP_PIXELS: Final = 3 << 14  # of the map in which lines are sought: 20 to 60 ms
 
 
 def content_of(image: ImageSource, max_pixels: int = MAX_PIXELS) -> Content:
@@ -39,7 +38,7 @@ def content_of(image: ImageSource, max_pixels: int = MAX_PIXELS) -> Content:
         return by_shape
     if looks_like_page(grey):
         return "page"
-    text, _ = text_map(grey, MAP_PIXELS)
+    text, _ = text_map(grey, 3 << 14)  # pixels: 20 to 60 ms
     lines = find_lines(text).lines
     if len(lines) > 1:
         return "page"

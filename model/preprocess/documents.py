@@ -19,7 +19,7 @@ from inkstream.model.preprocess.image import (
     DECODING_ERRORS,
     MAX_PIXELS,
     ImageSource,
-    content_of,
+    file_bytes,
     opened,
 )
 from inkstream.model.preprocess.metadata import tiff_page, tiff_pages
@@ -64,7 +64,7 @@ def pages_of(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pages:
             return Pages(pdf.page_count(source), partial(pdf.drawn_page, source), is_document=True)
         with suppress(ImageError, *DECODING_ERRORS):  # too
             if head.startswith((b"II", b"MM")):
-                pages = _of_tiff(content_of(source))
+                pages = _of_tiff(file_bytes(source))
             elif head.startswith((b"GIF", b"RIFF")) or needs_library(head):
                 pages = _frames(opened(source, max_pixels)[0])
     return pages or Pages(1, lambda _: source, is_document=False)

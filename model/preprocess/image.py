@@ -107,7 +107,7 @@ def upright_size(source: ImageSource, max_pixels: int = MAX_PIXELS) -> tuple[int
     return (height, width) if orientation >= 5 else (width, height)
 
 
-def content_of(source: str | Path | bytes) -> bytes:
+def file_bytes(source: str | Path | bytes) -> bytes:
     """Return the bytes of a file; raise `ImageError` if it cannot be read."""
     try:
         return source if isinstance(source, bytes) else Path(source).read_bytes()
@@ -124,7 +124,7 @@ def opened(source: ImageSource, max_pixels: int = MAX_PIXELS) -> tuple[Image.Ima
     if isinstance(source, np.ndarray):
         source = _from_array(source)
     if not isinstance(source, Image.Image):
-        data = content_of(source)
+        data = file_bytes(source)
         if is_pdf(data[:64]):
             source = drawn_page(data, 0)
     try:

@@ -59,7 +59,6 @@ class RunFolder:
             _refuse_changes(path, *map(_flat, (read_configuration(path), configuration)))
             return
         _write(path / CONFIGURATION, json.dumps(configuration, indent=2).encode())
-        (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -70,6 +69,8 @@ class RunFolder:
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise DataError(f"{self.path} is in use: another run writes into it") from error
+            if not (self.path / STATE).exists():
+                (self.path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
             yield
         finally:
             os.close(folder)

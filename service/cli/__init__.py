@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -114,6 +115,17 @@ def use_one_thread() -> None:
     before numpy is imported.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def given_options() -> dict[str, str]:
+    """Return the options that stand on the command line: their flags, by parameter name."""
+    context = click.get_current_context()
+    return {
+        name: option.opts[0]
+        for option in context.command.params
+        if (name := option.name or "")
+        and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
 
 
 def complain(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Files with what was read: of each image its own, in one form or in several."""
+"""Write the answer about each image into a file of its name, in one form or in several."""
 
 import os
 from collections import Counter

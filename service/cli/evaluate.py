@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from click.core import ParameterSource
 
-from inkstream.service.cli import LINES, PATH, SEVERAL, Command, add_options, outcome
+from inkstream.service.cli import LINES, PATH, SEVERAL, Command, add_options, given_options, outcome
 
 if TYPE_CHECKING:
     from inkstream.model.checkpoint import Checkpoint
@@ -167,20 +166,20 @@ def lines(
 
     data: Path | None = options["data"]
     if data is not None and is_own(data):
-        given = _given()
-        if others := given - {"--checkpoint", "--data", "--limit", "--out"}:
-            flags_of_unipen = ", ".join(sorted(others))
-            raise click.UsageError(f"--data is your own, {data}, which excludes {flags_of_unipen}")
-        out, load = out if "--out" in given else REPORTS / "own", partial(load_own, data, 0.0)
+        given = given_options()
+        if others := given.keys() - {"checkpoint", "data", "limit", "out"}:
+            unused = ", ".join(sorted(given[name] for name in others))
+            raise click.UsageError(f"{data} holds labelled data of yours: leave out {unused}")
+        out, load = out if "out" in given else REPORTS / "own", partial(load_own, data, 0.0)
         chosen = {name: options[name] for name in ("checkpoint", "limit")}
         _evaluate(own_report, load=load, out=out, **chosen)
         return
     if rough:
         flags = {"baselines": "--baselines", "n_writers": "--adaptation"}
-        unused = [flag for name, flag in flags.items() if options.pop(name)]
-        unused += ["--document"] if document else []
-        if unused:
-            raise click.UsageError(f"--rough excludes {', '.join(unused)}")
+        excluded = [flag for name, flag in flags.items() if options.pop(name)]
+        excluded += ["--document"] if document else []
+        if excluded:
+            raise click.UsageError(f"--rough excludes {', '.join(excluded)}")
         _evaluate(words_report, out=out / ROUGH_FOLDER, **options)
         return
 
@@ -340,17 +339,6 @@ def letters(*, files: tuple[Path, ...], **options: Any) -> None:
     from inkstream.model.evaluation.letters import letters_report
 
     _evaluate(letters_report, load=lambda: [load_letters(path) for path in files], **options)
-
-
-def _given() -> set[str]:
-    """Return the options that stand on the command line."""
-    context = click.get_current_context()
-    source = context.get_parameter_source
-    return {
-        option.opts[0]
-        for option in context.command.params
-        if source(option.name or "") is ParameterSource.COMMANDLINE
-    }
 
 
 def _evaluate(

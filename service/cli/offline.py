@@ -23,9 +23,8 @@ from typing import Any, Final, Protocol
 
 import click
 
-from inkstream.model.config import Kind
+from inkstream.model.decoding.base import DECIMALS
 from inkstream.model.errors import InkstreamError
-from inkstream.model.messages import DECIMALS
 from inkstream.model.pages import drawing
 from inkstream.model.pages.content import Content, content_of, kind_for
 from inkstream.model.pages.transcription import Page
@@ -58,7 +57,6 @@ class Answer:
     """What was read of an image or a piece of ink."""
 
     name: str
-    kind: Kind  # of the model that read it
     result: Recognition | Page | InkstreamError
 
     @property
@@ -96,7 +94,7 @@ class Answer:
 
     def _certainty(self, result: Recognition) -> str:
         """Return a digit's probability, or of a line the letters that are uncertain."""
-        if self.kind == "classifier":
+        if result.kind == "classifier":
             return f"{result.confidence:.2%}"
         pairs = [
             f"{letter.char} (or {letter.alternatives[0][0]})"
@@ -136,7 +134,8 @@ class Reader:
 
     def check(self) -> None:
         """Load the model that is named, so that a missing one is one error, not one a file."""
-        self.model_for("line")
+        if self.model is not None:
+            self.model_for("line")
 
     def content_of(self, image: ImageSource) -> Content:
         """Return as what an image is read."""
@@ -160,11 +159,10 @@ class Reader:
             except InkstreamError as error:
                 given = error
             if isinstance(given, InkstreamError):
-                yield Answer(name, "transcriber", given)
+                yield Answer(name, given)
                 continue
             content = "line" if isinstance(given, InkPiece) else self.content_of(given)
-            model = self.model_for(content)
-            yield Answer(name, model.metadata.config.kind, self._result(model, given, content))
+            yield Answer(name, self._result(self.model_for(content), given, content))
 
     def _result(
         self, model: Recognizer, given: ImageSource | InkPiece, content: Content

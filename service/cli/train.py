@@ -11,7 +11,6 @@ from types import FrameType
 from typing import Any, Final
 
 import click
-from click.core import ParameterSource
 
 from inkstream.model.training.config import (
     PRESETS,
@@ -20,7 +19,7 @@ from inkstream.model.training.config import (
     TrainingConfig,
     find_sources,
 )
-from inkstream.service.cli import PATH, Command, add_options, outcome
+from inkstream.service.cli import PATH, Command, add_options, given_options, outcome
 
 RUNS: Final = Path("runs")
 OWN: Final = (
@@ -43,7 +42,7 @@ def train() -> None:
       inkstream train lines --sources data/ --minutes 60     stop after an hour, and save
       inkstream train lines --resume                         go on exactly there
       inkstream train digits --data letters/ --run runs/letters   your own images
-      inkstream train digits --quick            a small net of your own, within minutes
+      inkstream train digits --quick            a small net, within minutes
       inkstream train hand --data mine/         one person's handwriting
     """
 
@@ -172,8 +171,7 @@ def hand(**options: Any) -> int:
       inkstream evaluate lines --data another_page/ --checkpoint runs/anna
       inkstream serve --models lines,runs/anna
     """
-    source = click.get_current_context().get_parameter_source
-    if options["name"] and source("run") is ParameterSource.DEFAULT:
+    if options["name"] and "run" not in given_options():
         options["run"] = RUNS / options["name"]
     if options["data"] is None and not options["resume"]:
         raise click.UsageError("Missing option '--data'.", click.get_current_context())
@@ -186,8 +184,7 @@ def _train(task: str, options: dict[str, Any], recipe: str | None = None) -> int
     from inkstream.model.train import train as train_net
     from inkstream.model.training.run_folder import resumed, saved_state
 
-    source = click.get_current_context().get_parameter_source
-    given = {name for name in options if source(name) is ParameterSource.COMMANDLINE}
+    given = set(given_options())
     folder: Path | None = options.pop("sources", None)
     of_run = {field.name for field in dataclasses.fields(RunOptions)} & options.keys()
     run = RunOptions(**{name: options.pop(name) for name in of_run})

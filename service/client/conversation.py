@@ -258,7 +258,7 @@ class Conversation:
         for fields in ink:
             yield from self._until_pong(self._message("ink", **fields), self._newest_id)
 
-    # Of a call that sends, a program may read all results, some or none: `Call` keeps what is left
+    # A program may read all results of a call, some or none. `Call` keeps what is left to send.
 
     def _start(self, call: Call) -> Exchange[Result]:
         """Send as much of a call as can be sent before anything is received."""

@@ -9,10 +9,10 @@
             print(result.column, result.text, result.events)
         print(stream.end().text)
 
-What `send`, `ink` and `undo` are given is sent, whether or not the results are read. `Stream` sends
-at once what may be unanswered. `AsyncStream` can send only while it is awaited. What is left is
-sent as results are read, or before the next call, which drops the results that were not read: their
-events then come with the next result or answer.
+`send`, `ink` and `undo` send their data whether or not their results are read. `Stream` sends as
+much at once as the server accepts without an answer; `AsyncStream` sends when it is next awaited.
+The rest is sent while results are read, or by the next call. That call drops results that were not
+read; their events come with the next result or answer.
 
 A connection that breaks is replaced, and the line goes on where it was, perhaps on another server:
 no result and no event is missing or comes twice. With `reconnect=False` an error is raised instead.

@@ -33,7 +33,7 @@ class StrokesBody(Described):
     """Complete strokes of a pen."""
 
     strokes: list[list[Annotated[list[float], Field(min_length=2)]]]
-    """The points of each, [x, y]: x to the right, y downwards; what follows y is not read."""
+    """Lists of points [x, y], x to the right, y downwards; further values are ignored."""
     height: Annotated[float, Field(gt=0)] | None = None
     """Of the frame that is written in, from y = 0 on; absent: the ink's own bounds."""
 

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inkstream.model.messages import DECIMALS
+from inkstream.model.decoding.base import DECIMALS
 from inkstream.model.pages import UPRIGHT_CONFIDENCE, Page, PageLine
 from inkstream.model.pages.answers import Letter, Word
 from inkstream.service.protocol import server_messages as messages
@@ -140,25 +140,25 @@ async def recognize_page(
     Raises what `recognize` raises for the first line that fails.
     """
     turns = asyncio.Semaphore(8)  # lines at once: an eighth of a batch of the engine
-    confidences: list[float] = []  # of letters
 
-    async def read(number: int, line: PageLine) -> LineReading:
+    async def read(number: int, line: PageLine) -> tuple[LineReading, list[float]]:
         async with turns:
             session_id = f"{request_id}.{number}"
             answers = await recognize(model, session_id, client, line.columns, options)
         letters = (event for event in answers.events if isinstance(event, messages.Letter))
-        confidences.extend(letter.confidence for letter in letters)
+        confidences = [letter.confidence for letter in letters]
         events = await encoder.encode(answers.events)
-        return LineReading(answers.text or "", msgspec.json.encode(events))
+        return LineReading(answers.text or "", msgspec.json.encode(events)), confidences
 
     async def read_all(page: Page) -> tuple[list[LineReading], float]:
-        confidences.clear()
         try:
             async with asyncio.TaskGroup() as group:
                 reading = [group.create_task(read(n, line)) for n, line in enumerate(page.lines)]
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        return [task.result() for task in reading], sum(confidences) / max(1, len(confidences))
+        results = [task.result() for task in reading]
+        confidences = [confidence for _, of_line in results for confidence in of_line]
+        return [line for line, _ in results], sum(confidences) / max(1, len(confidences))
 
     lines, confidence = await read_all(page)
     if confidence < UPRIGHT_CONFIDENCE:

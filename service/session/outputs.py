@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkstream.model.decoding import base as decoding
-from inkstream.model.decoding.base import Allowed, Scores, label_probabilities
-from inkstream.model.messages import DECIMALS, Character, Spelling
+from inkstream.model.decoding.base import DECIMALS, Allowed, Scores, label_probabilities
+from inkstream.model.messages import Character, Spelling
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.server_messages import Event, Pair, Span
 from inkstream.service.session.ink import LineInk

@@ -7,7 +7,7 @@ from typing import Any
 import pypdfium2
 from PIL import Image
 
-# The standard security handler with a password that nobody knows.
+# Encrypted by the standard security handler; the password is not known.
 ENCRYPTED = b"""%%PDF-1.4
 1 0 obj <</Type /Catalog /Pages 2 0 R>> endobj
 2 0 obj <</Type /Pages /Kids [3 0 R] /Count 1>> endobj

@@ -1,4 +1,4 @@
-"""Documents: each page is an image of its own, and what cannot be read is a clear error."""
+"""Documents are split into images, one for each page; damaged ones raise a clear error."""
 
 import io
 import sys

@@ -99,7 +99,7 @@ def test_options_that_your_own_data_exclude_are_named(tmp_path: Path) -> None:
     data = own_data(tmp_path / "mine", "one line")
     done = run_here("evaluate", "lines", "--data", data, "--rough", "--part", "validation")
     assert done.returncode == 2
-    assert f"--data is your own, {data}, which excludes --part, --rough" in done.stderr
+    assert f"{data} holds labelled data of yours: leave out --part, --rough" in done.stderr
 
 
 @pytest.mark.usefixtures("mnist_excerpt")

@@ -148,7 +148,7 @@ WRITTEN = ["one line", "another of them", "the third", "and the last"]
     [
         (WRITTEN, [(0, 0), (1, 1), (2, 2), (3, 3)]),
         (["xxxxx", "yyyyyyy", "zz", "w"], [(0, 0), (1, 1), (2, 2), (3, 3)]),  # another alphabet
-        (["xxxxx", "yyyyyyy", "zz"], []),  # which of them is missing cannot be told
+        (["xxxxx", "yyyyyyy", "zz"], []),  # each of the three may be the line that is missing
         (WRITTEN[:2] + WRITTEN[3:], [(0, 0), (1, 1), (2, 3)]),
         (["one", "line", *WRITTEN[1:]], [(2, 1), (3, 2), (4, 3)]),  # found in two parts
         ([*WRITTEN[1:], "a stain"], [(0, 1), (1, 2), (2, 3)]),  # as many, but others
