@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,7 +58,9 @@ class RunFolder:
         if self.has_state:
             _refuse_changes(path, *map(_flat, (read_configuration(path), configuration)))
             return
-        _write(path / CONFIGURATION, json.dumps(configuration, indent=2).encode())
+        with self.locked() if path.is_dir() else nullcontext():
+            _write(path / CONFIGURATION, json.dumps(configuration, indent=2).encode())
+            (path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -69,8 +71,6 @@ class RunFolder:
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise DataError(f"{self.path} is in use: another run writes into it") from error
-            if not (self.path / STATE).exists():
-                (self.path / METRICS).unlink(missing_ok=True)  # of a run that left nothing else
             yield
         finally:
             os.close(folder)

@@ -134,6 +134,14 @@ def test_the_error_of_a_missing_gpu_names_the_device(tmp_path: Path) -> None:
         trainer(tmp_path / "run", device="cuda")
 
 
+def test_a_folder_that_is_in_use_loses_no_figures_to_another_run(tmp_path: Path) -> None:
+    first = trainer(tmp_path / "run")
+    (tmp_path / "run" / METRICS).write_text('{"epoch": 1}\n')  # before its first state
+    with first.folder.locked(), pytest.raises(DataError, match="run is in use"):
+        trainer(tmp_path / "run")
+    assert epochs(tmp_path / "run") == [1]
+
+
 def test_epochs_that_are_repeated_after_a_crash_are_recorded_once(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / METRICS).write_text('{"epoch": 7}\n')  # of a run that saved no state
