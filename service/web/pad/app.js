@@ -100,6 +100,7 @@ const paper = new Paper(
       const button = element("zoom", HTMLElement);
       button.hidden = zoom === 1;
       button.textContent = `${Math.round(100 * zoom)} %`;
+      element("reading", HTMLElement).style.setProperty("--zoom", String(zoom));
       areLettersAligned = false;
       redraw();
     },
@@ -639,7 +640,11 @@ element("key-form", HTMLFormElement).addEventListener("submit", (event) => {
   key = element("key", HTMLInputElement).value;
   reader.restart();
 });
-element("paper", HTMLElement).addEventListener("scroll", () => {
+const reading = element("reading", HTMLElement);
+// The text beside the ink moves with it.
+reading.addEventListener("wheel", ({ deltaY }) => element("paper", HTMLElement).scrollBy(0, deltaY), { passive: true });
+element("paper", HTMLElement).addEventListener("scroll", ({ target }) => {
+  reading.style.setProperty("--scroll", `${/** @type {HTMLElement} */ (target).scrollTop}px`);
   areLettersAligned = false;
   redraw();
 });

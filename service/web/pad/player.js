@@ -32,6 +32,7 @@ export class Player {
   #speed = element("speed", HTMLSelectElement);
   #listener;
   #imageButton = element("image", HTMLElement);
+  #imageLabel = element("image-label", HTMLElement);
   #nPreparing = 0; // images that the server is converting
   #isPlaying = false;
   #isSpeedChosen = false; // by the user
@@ -102,7 +103,7 @@ export class Player {
   /** Change the number of images that the server is converting. @param {1 | -1} change */
   countPreparing(change) {
     this.#nPreparing += change;
-    this.#imageButton.textContent = this.#nPreparing > 0 ? t("Preparing …") : t("Image");
+    this.#imageLabel.textContent = this.#nPreparing > 0 ? t("Preparing …") : t("Image");
   }
 
   pause() {

@@ -48,6 +48,7 @@ export default {
   "API key": "API-Schlüssel",
   Connect: "Verbinden",
   Copy: "Kopieren",
+  "Your words will stand here, line by line.": "Hier stehen deine Wörter, Zeile für Zeile.",
   "New document": "Neues Dokument",
   "Import ink": "Tinte importieren",
   "Kept in this browser. Only ink that is read is sent to the server, which does not keep it.":

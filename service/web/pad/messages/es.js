@@ -46,6 +46,7 @@ export default {
   "API key": "Clave de API",
   Connect: "Conectar",
   Copy: "Copiar",
+  "Your words will stand here, line by line.": "Aquí estarán tus palabras, línea por línea.",
   "New document": "Documento nuevo",
   "Import ink": "Importar tinta",
   "Kept in this browser. Only ink that is read is sent to the server, which does not keep it.":

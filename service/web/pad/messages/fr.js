@@ -47,6 +47,7 @@ export default {
   "API key": "Clé d’API",
   Connect: "Connecter",
   Copy: "Copier",
+  "Your words will stand here, line by line.": "Vos mots apparaîtront ici, ligne par ligne.",
   "New document": "Nouveau document",
   "Import ink": "Importer de l’encre",
   "Kept in this browser. Only ink that is read is sent to the server, which does not keep it.":
