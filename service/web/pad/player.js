@@ -164,10 +164,10 @@ export class Player {
 
   /** @param {number} lineIndex @param {number} played @param {number} columns */
   #showPosition(lineIndex, played, columns) {
-    const values = { line: lineIndex + 1, lines: this.lines.length, played, columns };
+    const values = { line: lineIndex + 1, lines: this.lines.length, percent: Math.floor((100 * played) / columns) };
     element("position", HTMLElement).textContent =
       this.lines.length > 1
-        ? t("Line {line} of {lines}, {played} of {columns} columns", values)
-        : t("{played} of {columns} columns", values);
+        ? t("Line {line} of {lines}, {percent} %", values)
+        : t("{percent} %", values);
   }
 }

@@ -37,9 +37,6 @@ export default {
   "Lines of the page": "Lignes de la page",
   "The image as the model sees it": "L’image telle que le modèle la voit",
   Play: "Lire",
-  "One column": "Une colonne",
-  "Columns per second": "Colonnes par seconde",
-  "no limit": "sans limite",
   Close: "Fermer",
   "This looks like more than a digit.": "Cela ressemble à plus qu’un chiffre.",
   "Read as text": "Lire comme du texte",
@@ -52,19 +49,11 @@ export default {
   "Import ink": "Importer de l’encre",
   "Kept in this browser. Only ink that is read is sent to the server, which does not keep it.":
     "Gardé dans ce navigateur. Seule l’encre à lire est envoyée au serveur, qui ne la garde pas.",
-  "Drawing (SVG)": "Dessin (SVG)",
-  "Image (PNG)": "Image (PNG)",
   "Ink (InkML)": "Encre (InkML)",
-  "Training data (JSON lines)": "Données d’entraînement (lignes JSON)",
-  Print: "Imprimer",
-  "Training data has your ink and your corrected text. A model is trained on it by":
-    "Les données d’entraînement contiennent votre encre et votre texte corrigé. On entraîne un modèle par",
   Read: "Lire comme",
   "A digit": "Un chiffre",
   Numbers: "Des nombres",
   "A date": "Une date",
-  "My own pattern": "Un motif à moi",
-  Pattern: "Motif",
   Language: "Langue",
   Automatic: "Automatique",
   "No language": "Aucune langue",
@@ -110,8 +99,6 @@ export default {
   "Preparing …": "Préparation …",
   Replay: "Relire",
   Pause: "Pause",
-  "Line {line} of {lines}, {played} of {columns} columns": "Ligne {line} sur {lines}, {played} colonnes sur {columns}",
-  "{played} of {columns} columns": "{played} colonnes sur {columns}",
   "The server does not answer. Your writing is kept here, and read as soon as it does.":
     "Le serveur ne répond pas. Ce que vous écrivez reste ici et sera lu dès qu’il répondra.",
   "The server is stopping. Your writing is kept here, and read as soon as it is back.":
@@ -125,10 +112,32 @@ export default {
     "Le serveur ne peut pas lire cette image. Une autre photo ou un autre scan du même papier peut aider.",
   "This file is not an image of writing, or it is damaged or blank. A photo or a scan can be read.":
     "Ce fichier n’est pas une image d’écriture, ou il est endommagé ou vide. Une photo ou un scan peut être lu.",
-  "The server does not accept pages of this address. Its setting `origins` allows others.":
-    "Le serveur n’accepte pas les pages de cette adresse. Son réglage `origins` en permet d’autres.",
   connected: "connecté",
   "not connected": "non connecté",
   "The server does not accept this key.": "Le serveur n’accepte pas cette clé.",
   "This server requires an API key.": "Ce serveur exige une clé d’API.",
+  "An example of it": "Un exemple",
+  "Like my example": "Comme mon exemple",
+  Drawing: "Dessin",
+  "Print or PDF": "Imprimer ou PDF",
+  "For other programs": "Pour d’autres programmes",
+  "Ink with its text (JSON lines)": "Encre avec son texte (lignes JSON)",
+  "From ink with its text a model learns your hand:": "De l’encre avec son texte, un modèle apprend votre main :",
+  Step: "Pas",
+  Speed: "Vitesse",
+  "very slow": "très lent",
+  slow: "lent",
+  "as written": "comme on écrit",
+  fast: "rapide",
+  "at once": "d’un coup",
+  "How it works": "Comment ça marche",
+  "Line {line} of {lines}, {percent} %": "Ligne {line} sur {lines}, {percent} %",
+  "{percent} %": "{percent} %",
+  "The server does not accept pages of this address. Whoever runs it can allow this one.":
+    "Le serveur n’accepte pas les pages de cette adresse. La personne qui le gère peut autoriser celle-ci.",
+  "This pattern cannot be used. Write an example instead, such as AB 1234.":
+    "Ce motif ne peut pas servir. Écrivez plutôt un exemple, comme AB 1234.",
+  "Letters and digits stand for all others of their kind.":
+    "Les lettres et chiffres représentent tous ceux de leur sorte.",
+  "Also read: {other}": "Lu aussi : {other}",
 };
