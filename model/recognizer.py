@@ -440,28 +440,36 @@ def load(
     threads: int = 1,
     language: str | Path | Sequence[str | Path] | None = None,
     characters: str | None = None,
-    **known: Any,
+    *,
+    words: Sequence[str] = (),
+    lexicon: Sequence[str] = (),
+    pattern: str | None = None,
 ) -> Recognizer:
     """Load a net by its name, or a checkpoint by its path.
 
     Args:
         name_or_path: of the net.
         threads: that it may use; several lines are then read side by side.
-        language: that lines are read in, by name, code of ISO 639 or path; of several, listed or
-            with commas between them, each line follows the likeliest one, with "auto" of all.
+        language: that lines are read in, by name, code of ISO 639 ("de"), tag of BCP 47 ("de-AT")
+            or path; of several, listed or with commas between them, each line follows the likeliest
+            one, with "auto" of all.
         characters: only what these spell is answered, by any net; None is every label.
-        known: what else is known of the lines that it will read, as of `Hints`: `words` that they
-            may well hold, a `lexicon` that they consist of, a `pattern` that they match.
+        words: that lines may well hold, such as names.
+        lexicon: the only words of lines; none allows any.
+        pattern: a regular expression that lines match.
 
     Raises:
         CheckpointError: there is no such net, or it cannot be used.
         DataError: there is no such language.
         InputError: hints came for a classifier, or they or `characters` cannot be used.
     """
+    if not isinstance(name_or_path, str | Path):
+        raise InputError(f"{name_or_path!r:.40} came, expected the name or the path of a model")
     checkpoint = checkpoints.open_model(name_or_path, threads=threads)
     labels = checkpoint.metadata.config.labels
     files = [] if language is None else languages.open_all(language, labels)
-    hints = Hints(tuple(file.language for file in files), **known)
+    spoken = tuple(file.language for file in files)
+    hints = Hints(spoken, words=words or (), lexicon=lexicon or (), pattern=pattern)
     return Recognizer(checkpoint, hints, characters, threads)
 
 

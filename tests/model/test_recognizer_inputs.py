@@ -100,6 +100,9 @@ def test_a_file_of_ink_that_cannot_be_read_is_named(
     [
         (None, "None came, expected an image (a path, "),
         (3, "3 came, expected an image"),
+        ("", "'' came, expected the path of a file"),
+        ("https://example.org/a.png", "'https://example.org/a.png' came, expected the path of a"),
+        ("https://example.org/a.jsonl", "nothing is downloaded"),
         ([], "[] came, expected an image (a path, the bytes of a file, an open file, a PIL image"),
         ({}, "or an array) or a list of strokes"),
         (io.StringIO("text"), "a file that is open as text came"),

@@ -45,6 +45,11 @@ ERRORS = [  # `{tmp}` is a folder with one file, `file`
         "recognize examples/hello.png --language klingon",
         "no language klingon, allowed: a file, danish, dutch",
     ),
+    (
+        1,
+        "recognize examples/hello.png --language=",
+        "language is '', allowed: danish, dutch",
+    ),
     (1, "recognize examples/hello.png --language pyproject.toml", "is no language model of ours"),
     (2, "stream nosuch.png", "'nosuch.png' does not exist"),
     (2, "stream examples/7.png --pace -1", "--pace"),
