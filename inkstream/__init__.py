@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     __version__: str
     from inkstream.model.decoding.base import Letter, Word
     from inkstream.model.errors import (  # isort: skip
-        CheckpointError, ConfigError, DataError, ImageError, ImageSizeError, InkSizeError,
-        InkstreamError, InputError,
+        BlankImageError, CheckpointError, ConfigError, DataError, ImageError, ImageSizeError,
+        InkSizeError, InkstreamError, InputError,
     )  # fmt: skip
     from inkstream.model.pages.transcription import Page
     from inkstream.model.preprocess.columns import digit_columns, line_columns
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 __all__ = [
-    "AsyncStream", "CallError", "CheckpointError", "ClientFullError", "ColumnsError", "ConfigError",
-    "DataError", "ForwardedError", "HostError", "IdleError", "ImageError", "ImageSizeError",
-    "InkError", "InkPiece", "InkSizeError", "InkstreamError", "InputError", "JsonError",
-    "Letter", "MessageError", "ModelUnknownError", "NoConnectionError", "NotResumableError",
-    "OriginError", "OverLimitError", "Page", "PathUnknownError", "Recognition", "Recognizer",
-    "Result", "ServerFullError", "ServiceError", "SessionExpiredError", "State", "StoppingError",
-    "Stream", "StreamEndedError", "SyncStream", "TypeUnknownError", "UnauthorizedError",
-    "UnreadableError", "ValueRefusedError", "Word", "connect", "connect_sync", "digit_columns",
-    "ink_pieces", "line_columns", "load",
+    "AsyncStream", "BlankImageError", "CallError", "CheckpointError", "ClientFullError",
+    "ColumnsError", "ConfigError", "DataError", "ForwardedError", "HostError", "IdleError",
+    "ImageError", "ImageSizeError", "InkError", "InkPiece", "InkSizeError", "InkstreamError",
+    "InputError", "JsonError", "Letter", "MessageError", "ModelUnknownError", "NoConnectionError",
+    "NotResumableError", "OriginError", "OverLimitError", "Page", "PathUnknownError", "Recognition",
+    "Recognizer", "Result", "ServerFullError", "ServiceError", "SessionExpiredError", "State",
+    "StoppingError", "Stream", "StreamEndedError", "SyncStream", "TypeUnknownError",
+    "UnauthorizedError", "UnreadableError", "ValueRefusedError", "Word", "connect", "connect_sync",
+    "digit_columns", "ink_pieces", "line_columns", "load",
 ]  # fmt: skip
 
 _NAMES: Final = {  # by their module; those of no other are errors of `service.protocol.errors`
     "model.decoding.base": "Letter Word",
     "model.errors": (
-        "CheckpointError ConfigError DataError ImageError ImageSizeError InkSizeError "
-        "InkstreamError InputError"
+        "BlankImageError CheckpointError ConfigError DataError ImageError ImageSizeError "
+        "InkSizeError InkstreamError InputError"
     ),
     "model.pages.transcription": "Page",
     "model.preprocess.columns": "digit_columns line_columns",

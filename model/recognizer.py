@@ -154,7 +154,7 @@ class Recognition:
         """How probable that is; of a line the product of its words' confidences."""
         if self.words:
             return math.prod(word.confidence for word in self.words)
-        return self.probabilities.get(self.label, 1.0)
+        return self.probabilities.get(self.label, 1.0 if self.columns else 0.0)
 
     def __repr__(self) -> str:
         hint = f", hint={self.hint!r}" if self.hint else ""
@@ -297,9 +297,11 @@ class Recognizer:
                 [h, w, 3 or 4] of bytes. Or strokes: a list of what `read_ink` takes, an `InkPiece`,
                 or the path of a file of InkML or JSON lines that holds one piece of ink.
 
+        Of a blank image the label is "", and `hint` says that no writing was found.
+
         Raises:
             InputError: this is neither an image nor strokes, or they cannot be drawn.
-            ImageError: the image cannot be read, or nothing is on it.
+            ImageError: the image cannot be read.
             DataError: the file of ink cannot be read.
         """
         source = image_or_ink(given)
@@ -308,6 +310,9 @@ class Recognizer:
         columns, hint = image_columns(source, self._runtime.config)
         if isinstance(source, Path) and (n_pages := len(pages_of(source))) > 1:
             hint = f"this is the first of {n_pages} pages: read_document reads all"
+        if not len(columns):
+            curve = np.zeros((0, len(self.labels)), np.float32)
+            return Recognition("", {}, 0, curve, columns, self.metadata.config.kind, hint=hint)
         return dataclasses.replace(self.read(columns), hint=hint)
 
     def read_page(self, image: ImageInput) -> "Page":

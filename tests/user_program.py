@@ -23,6 +23,7 @@ FAULTS: tuple[type[inkstream.InputError], ...] = (
     inkstream.JsonError,
     inkstream.MessageError, inkstream.NotResumableError, inkstream.TypeUnknownError,
     inkstream.UnreadableError, inkstream.ValueRefusedError, inkstream.ImageSizeError,
+    inkstream.BlankImageError,
 )  # fmt: skip
 
 

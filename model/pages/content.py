@@ -11,7 +11,7 @@ from inkstream.model.config import Kind
 from inkstream.model.errors import ImageError
 from inkstream.model.pages.detector import text_map
 from inkstream.model.pages.lines import find_lines
-from inkstream.model.preprocess.columns import LEAST_PAGE_SIDE, WIDE, looks_like_page
+from inkstream.model.preprocess.columns import LEAST_PAGE_SIDE, WIDE, is_blank, looks_like_page
 from inkstream.model.preprocess.image import MAX_PIXELS, ImageSource, read_image
 
 Content = Literal["page", "line", "character"]
@@ -26,7 +26,7 @@ def content_of(image: ImageSource, max_pixels: int = MAX_PIXELS) -> Content:
 
     The shape of a small image decides. Of another one, lines are sought on a reduced map: two lines
     make a page, and one is a character unless it is long. Dense lines, which grow together on that
-    map, are known by the strokes that a cut through them crosses.
+    map, are known by the strokes that a cut through them crosses. What is blank is a blank page.
     """
     try:
         grey = read_image(image, max_pixels)
@@ -40,7 +40,7 @@ def content_of(image: ImageSource, max_pixels: int = MAX_PIXELS) -> Content:
         return "page"
     text, _ = text_map(grey, 3 << 14)  # pixels: 20 to 60 ms
     lines = find_lines(text).lines
-    if len(lines) > 1:
+    if len(lines) > 1 or (not lines and is_blank(grey)):
         return "page"
     is_long = any(line.course.right - line.course.left > LONG * line.height for line in lines)
     return "line" if is_long else by_shape

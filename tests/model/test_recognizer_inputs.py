@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inkstream import InkPiece, InputError, Recognizer, ink_pieces, load
+from inkstream import (
+    BlankImageError,
+    InkPiece,
+    InputError,
+    Recognizer,
+    ink_pieces,
+    line_columns,
+    load,
+)
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import DataError, ImageError
 
@@ -93,6 +101,16 @@ def test_a_file_of_ink_that_cannot_be_read_is_named(
         (tmp_path / name).write_bytes(content)
     with pytest.raises((DataError, InputError), match=re.escape(text)):
         lines.recognize(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["digits", "lines"])
+def test_of_a_blank_image_the_answer_is_empty_and_the_hint_says_why(name: str) -> None:
+    answer = load(name).recognize(np.full((80, 200), 250, np.uint8))
+    assert (answer.text, answer.confidence, answer.columns) == ("", 0, 0)
+    assert answer.to_dict()["hint"] == "no writing found"
+    assert "<img" in answer._repr_html_()
+    with pytest.raises(BlankImageError, match="no writing found: the image is blank"):
+        line_columns(np.full((80, 200), 250, np.uint8), 32)
 
 
 @pytest.mark.parametrize(
