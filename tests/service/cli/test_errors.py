@@ -54,7 +54,6 @@ ERRORS = [  # `{tmp}` is a folder with one file, `file`
     (2, "stream nosuch.png", "'nosuch.png' does not exist"),
     (2, "stream examples/7.png --pace -1", "--pace"),
     (2, "stream examples/7.png --pace nan", "--pace: nan is no pace"),
-    (1, "stream examples/7.png --url ws://127.0.0.1:9", "inkstream serve"),
     (2, "serve --pot 1", "--port"),
     (2, "serve --port high", "port is 'high'"),
     (2, "serve --port 99999", "port is '99999'"),
@@ -68,6 +67,10 @@ ERRORS = [  # `{tmp}` is a folder with one file, `file`
     (2, "train language --text-weight=-1", "Invalid value for '--text-weight'"),
     (2, "train language --text-weight=inf", "Invalid value for '--text-weight'"),
     (1, "train language --no-words --out {tmp}/x", "no text"),
+    (1, "train language --no-words --out README.md", "README.md holds a language model already"),
+    (2, "recognize examples/hello.jsonl --pdf --out {tmp}/x", "--pdf reads images of pages, but "),
+    (2, "recognize examples/hello.jsonl --alto", "but these hold ink: examples/hello.jsonl"),
+    (1, "stream examples/7.png --url ws://127.0.0.1:9", "`inkstream serve`, or name another with"),
     (1, "train digits --epochs 0 --data {tmp}/nothing", ": epochs is 0, allowed: 1..10000"),
     (
         1,
