@@ -213,6 +213,11 @@ class LanguageFile:
         self._language = Language(self.about, nodes) if keep else None
 
     @property
+    def is_read(self) -> bool:
+        """Whether the model is at hand."""
+        return self._language is not None
+
+    @property
     def language(self) -> Language:
         """The model; raises `DataError` if it is not kept and its file has changed."""
         if self._language is None:
