@@ -93,8 +93,8 @@ LANGUAGES := french german spanish italian portuguese dutch danish norwegian swe
 TEXTS ?= texts
 TEXT_SOURCE := Common Voice (CC0), Tatoeba (CC BY 2.0), novels of ELTeC (public domain), Universal \
     Dependencies (CC BY-SA 4.0): sentences of those that have the language
-COUNT = $(BIN)/inkstream train language --source '$(TEXT_SOURCE)' --text $(TEXTS)/$(1).txt.xz --language $(1) \
-    --out model/weights/$(1).ngrams
+COUNT = rm -f model/weights/$(1).ngrams && $(BIN)/inkstream train language --source '$(TEXT_SOURCE)' \
+    --text $(TEXTS)/$(1).txt.xz --language $(1) --out model/weights/$(1).ngrams
 languages: $(FULL) # Build the language models that are shipped, in six minutes, from TEXTS=FOLDER
 	$(call COUNT,english) --text-weight 1 --most 1000000
 	for language in $(LANGUAGES); do $(call COUNT,$$language) --most 200000 || exit; done

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     __version__: str
     from inkstream.model.decoding.base import Letter, Word
     from inkstream.model.errors import (  # isort: skip
-        CheckpointError, ConfigError, DataError, ImageError, ImageSizeError, InkSizeError,
-        InkstreamError, InputError,
+        BlankImageError, CheckpointError, ConfigError, DataError, ImageError, ImageSizeError,
+        InkSizeError, InkstreamError, InputError,
     )  # fmt: skip
     from inkstream.model.pages.transcription import Page
     from inkstream.model.preprocess.columns import digit_columns, line_columns
     from inkstream.model.preprocess.ink_pieces import InkPiece, ink_pieces
     from inkstream.model.recognizer import Recognition, Recognizer, Result, State, Stream, load
-    from inkstream.service.client.stream import AsyncStream, connect, connect_sync
+    from inkstream.service.client.stream import AsyncStream, SyncStream, connect, connect_sync
     from inkstream.service.protocol.errors import (  # isort: skip
         CallError, ClientFullError, ColumnsError, ForwardedError, HostError, IdleError, InkError,
         JsonError, MessageError, ModelUnknownError, NoConnectionError, NotResumableError,
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 __all__ = [
-    "AsyncStream", "CallError", "CheckpointError", "ClientFullError", "ColumnsError", "ConfigError",
-    "DataError", "ForwardedError", "HostError", "IdleError", "ImageError", "ImageSizeError",
-    "InkError", "InkPiece", "InkSizeError", "InkstreamError", "InputError", "JsonError",
-    "Letter", "MessageError", "ModelUnknownError", "NoConnectionError", "NotResumableError",
-    "OriginError", "OverLimitError", "Page", "PathUnknownError", "Recognition", "Recognizer",
-    "Result", "ServerFullError", "ServiceError", "SessionExpiredError", "State", "StoppingError",
-    "Stream", "StreamEndedError", "TypeUnknownError", "UnauthorizedError", "UnreadableError",
-    "ValueRefusedError", "Word", "connect", "connect_sync", "digit_columns", "ink_pieces",
-    "line_columns", "load",
+    "AsyncStream", "BlankImageError", "CallError", "CheckpointError", "ClientFullError",
+    "ColumnsError", "ConfigError", "DataError", "ForwardedError", "HostError", "IdleError",
+    "ImageError", "ImageSizeError", "InkError", "InkPiece", "InkSizeError", "InkstreamError",
+    "InputError", "JsonError", "Letter", "MessageError", "ModelUnknownError", "NoConnectionError",
+    "NotResumableError", "OriginError", "OverLimitError", "Page", "PathUnknownError", "Recognition",
+    "Recognizer", "Result", "ServerFullError", "ServiceError", "SessionExpiredError", "State",
+    "StoppingError", "Stream", "StreamEndedError", "SyncStream", "TypeUnknownError",
+    "UnauthorizedError", "UnreadableError", "ValueRefusedError", "Word", "connect", "connect_sync",
+    "digit_columns", "ink_pieces", "line_columns", "load",
 ]  # fmt: skip
 
 _NAMES: Final = {  # by their module; those of no other are errors of `service.protocol.errors`
     "model.decoding.base": "Letter Word",
     "model.errors": (
-        "CheckpointError ConfigError DataError ImageError ImageSizeError InkSizeError "
-        "InkstreamError InputError"
+        "BlankImageError CheckpointError ConfigError DataError ImageError ImageSizeError "
+        "InkSizeError InkstreamError InputError"
     ),
     "model.pages.transcription": "Page",
     "model.preprocess.columns": "digit_columns line_columns",
     "model.preprocess.ink_pieces": "InkPiece ink_pieces",
     "model.recognizer": "Recognition Recognizer Result State Stream load",
-    "service.client.stream": "AsyncStream connect connect_sync",
+    "service.client.stream": "AsyncStream SyncStream connect connect_sync",
 }
 _MODULES: Final = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -32,6 +32,10 @@ class ImageSizeError(ImageError):
     code = "over_limit"
 
 
+class BlankImageError(ImageError):
+    """An image without writing: nothing on it stands out from the paper."""
+
+
 class InkSizeError(InputError):
     """Strokes with more columns, or a longer way of the pen, than the limit allows."""
 

@@ -154,7 +154,7 @@ class Recognition:
         """How probable that is; of a line the product of its words' confidences."""
         if self.words:
             return math.prod(word.confidence for word in self.words)
-        return self.probabilities.get(self.label, 1.0)
+        return self.probabilities.get(self.label, 1.0 if self.columns else 0.0)
 
     def __repr__(self) -> str:
         hint = f", hint={self.hint!r}" if self.hint else ""
@@ -297,9 +297,11 @@ class Recognizer:
                 [h, w, 3 or 4] of bytes. Or strokes: a list of what `read_ink` takes, an `InkPiece`,
                 or the path of a file of InkML or JSON lines that holds one piece of ink.
 
+        Of a blank image the label is "", and `hint` says that no writing was found.
+
         Raises:
             InputError: this is neither an image nor strokes, or they cannot be drawn.
-            ImageError: the image cannot be read, or nothing is on it.
+            ImageError: the image cannot be read.
             DataError: the file of ink cannot be read.
         """
         source = image_or_ink(given)
@@ -308,6 +310,9 @@ class Recognizer:
         columns, hint = image_columns(source, self._runtime.config)
         if isinstance(source, Path) and (n_pages := len(pages_of(source))) > 1:
             hint = f"this is the first of {n_pages} pages: read_document reads all"
+        if not len(columns):
+            curve = np.zeros((0, len(self.labels)), np.float32)
+            return Recognition("", {}, 0, curve, columns, self.metadata.config.kind, hint=hint)
         return dataclasses.replace(self.read(columns), hint=hint)
 
     def read_page(self, image: ImageInput) -> "Page":
@@ -440,28 +445,36 @@ def load(
     threads: int = 1,
     language: str | Path | Sequence[str | Path] | None = None,
     characters: str | None = None,
-    **known: Any,
+    *,
+    words: Sequence[str] = (),
+    lexicon: Sequence[str] = (),
+    pattern: str | None = None,
 ) -> Recognizer:
     """Load a net by its name, or a checkpoint by its path.
 
     Args:
         name_or_path: of the net.
         threads: that it may use; several lines are then read side by side.
-        language: that lines are read in, by name, code of ISO 639 or path; of several, listed or
-            with commas between them, each line follows the likeliest one, with "auto" of all.
+        language: that lines are read in, by name, code of ISO 639 ("de"), tag of BCP 47 ("de-AT")
+            or path; of several, listed or with commas between them, each line follows the likeliest
+            one, with "auto" of all.
         characters: only what these spell is answered, by any net; None is every label.
-        known: what else is known of the lines that it will read, as of `Hints`: `words` that they
-            may well hold, a `lexicon` that they consist of, a `pattern` that they match.
+        words: that lines may well hold, such as names.
+        lexicon: the only words of lines; none allows any.
+        pattern: a regular expression that lines match.
 
     Raises:
         CheckpointError: there is no such net, or it cannot be used.
         DataError: there is no such language.
         InputError: hints came for a classifier, or they or `characters` cannot be used.
     """
+    if not isinstance(name_or_path, str | Path):
+        raise InputError(f"{name_or_path!r:.40} came, expected the name or the path of a model")
     checkpoint = checkpoints.open_model(name_or_path, threads=threads)
     labels = checkpoint.metadata.config.labels
     files = [] if language is None else languages.open_all(language, labels)
-    hints = Hints(tuple(file.language for file in files), **known)
+    spoken = tuple(file.language for file in files)
+    hints = Hints(spoken, words=words or (), lexicon=lexicon or (), pattern=pattern)
     return Recognizer(checkpoint, hints, characters, threads)
 
 

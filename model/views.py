@@ -23,6 +23,7 @@ def html(text: str, pixels: NDArray[np.uint8], letters: Sequence[Letter]) -> str
 
     An uncertain letter is red and underlined; each names its alternatives under the mouse.
     """
+    pixels = np.pad(pixels, [(0, not len(pixels)), (0, 0)])  # a blank image has none
     Image.fromarray(255 - pixels.T).save(file := io.BytesIO(), "PNG")
     shown = []
     for letter in letters:
@@ -45,6 +46,7 @@ def plot(text: str, pixels: NDArray[np.uint8], letters: Sequence[Letter], axes: 
 
     None makes axes. Returns the axes; raises `InkstreamError` without matplotlib.
     """
+    pixels = np.pad(pixels, [(0, not len(pixels)), (0, 0)])  # a blank image has none
     if axes is None:
         try:
             pyplot = importlib.import_module("matplotlib.pyplot")

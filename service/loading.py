@@ -4,14 +4,19 @@ ONNX Runtime and hashlib let other threads run while they compute. One thread is
 heap: what more of them leave free in theirs is 17 MB.
 """
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import msgspec
 
 from inkstream.model import checkpoint as checkpoints
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.decoding import ngrams
-from inkstream.model.decoding.ngrams import Language, LanguageFile
-from inkstream.model.errors import DataError, InkstreamError
+from inkstream.model.decoding.ngrams import Language, LanguageFile, choose
+from inkstream.model.errors import DataError, InkstreamError, InputError
 from inkstream.model.runtime import Runtime
 from inkstream.service.observe.logs import get_logger
 from inkstream.service.settings import ALL, Settings
@@ -70,3 +75,32 @@ class LanguagesOnDemand(Mapping[str, Language]):
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def unread(self, choice: str) -> list[str]:
+        """Return which of the languages that a client chooses are still to be read."""
+        return [name for name in choose(choice, [*self]) if not self._files[name].is_read]
+
+
+class _Choice(msgspec.Struct):
+    """A language in a message, or in the options with which a client resumes."""
+
+    language: str | None = None
+    options: dict[str, Any] = {}
+
+
+def unread(languages: Mapping[str, Language], message: str | bytes) -> list[str]:
+    """Return which languages a message asks for that are still to be read."""
+    if isinstance(message, str) and '"language"' in message:
+        with suppress(msgspec.MsgspecError, RecursionError, InputError):  # the session says why
+            asked = msgspec.json.decode(message, type=_Choice)
+            choice = asked.language or asked.options.get("language")
+            if choice is not None and isinstance(languages, LanguagesOnDemand):
+                return languages.unread(choice)
+    return []
+
+
+async def read(languages: Mapping[str, Language], names: Sequence[str]) -> None:
+    """Read languages in a thread: each would hold the event loop for 10 ms."""
+    if names:
+        with suppress(InkstreamError):  # which is raised again where the language is used
+            await asyncio.to_thread(lambda: [languages[name] for name in names])

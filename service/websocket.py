@@ -8,8 +8,9 @@ and no message is lost.
 """
 
 import asyncio
+import json
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs
 import structlog
 
 from inkstream.model.errors import InkstreamError
+from inkstream.service.loading import read, unread
 from inkstream.service.observe.logs import get_logger
 from inkstream.service.observe.tracing import TRACEPARENT, trace_of
 from inkstream.service.protocol import errors
@@ -69,6 +71,8 @@ class Stream:
             Session, model=model.session_model, client=credential, options=options
         )
         self._engine = model.engine
+        self._languages = model.session_model.languages
+        self._held: list[str | bytes] | None = None  # messages, while languages are read for them
         self._limits = service.limits
         self._metrics = service.metrics
         self._loop = asyncio.get_running_loop()
@@ -151,7 +155,28 @@ class Stream:
             self._take(event["bytes"] if text is None else text)
 
     def _take(self, message: str | bytes) -> None:
-        """Take one message; pause a client that is too far ahead, or owes tokens."""
+        """Take one message; hold it, and what follows it, while languages are read for it."""
+        if self._held is not None:
+            self._held.append(message)
+        elif names := unread(self._languages, message):
+            self._held = [message]
+            self._pause()
+            self._reading = self._loop.create_task(self._read_languages(names))
+        else:
+            self._receive(message)
+
+    async def _read_languages(self, names: Sequence[str]) -> None:
+        """Read languages, then take the messages that were held meanwhile."""
+        await read(self._languages, names)
+        first, *others = self._held or []
+        self._held = None
+        self._receive(first)
+        for message in others:
+            self._take(message)
+        self._resume()
+
+    def _receive(self, message: str | bytes) -> None:
+        """Hand a message to the engine; pause a client that is too far ahead, or owes tokens."""
         if self._close is not None:
             return
         self._received_s = self._loop.time()
@@ -161,10 +186,13 @@ class Stream:
             self._fail()
         owes = self._session.inbox.paid_s > self._received_s
         if self._may_read.is_set() and (owes or self._is_ahead(1)):
-            self._may_read.clear()
-            if self._connection is not None:
-                self._connection.pause_reading()
+            self._pause()
             self._resume()
+
+    def _pause(self) -> None:
+        self._may_read.clear()
+        if self._connection is not None:
+            self._connection.pause_reading()
 
     def _is_ahead(self, part: int) -> bool:
         """Whether at least a `part`-th of what may wait does, of columns or of messages.
@@ -183,6 +211,8 @@ class Stream:
 
         A client that owes tokens is checked again when it owes none.
         """
+        if self._held is not None:
+            return
         if self._close is None:
             paid_s = self._session.inbox.paid_s
             if paid_s > self._loop.time():
@@ -285,7 +315,7 @@ class StreamEndpoint:
         address = str(scope["client"][0]) if scope["client"] else None
         client = address or "unknown"
         try:
-            stream = self._new_stream(scope, address)
+            stream = await self._new_stream(scope, address)
             self._service.sessions.check(client)
         except InkstreamError as error:
             await self._refuse(scope, send, error)
@@ -293,7 +323,7 @@ class StreamEndpoint:
         with self._service.sessions.admit(client, stream.send_goaway) as session_id:
             await stream.run(session_id, client, scope, receive, send)
 
-    def _new_stream(self, scope: AsgiEvent, address: str | None) -> Stream:
+    async def _new_stream(self, scope: AsgiEvent, address: str | None) -> Stream:
         """Return a stream as its query asks; raise an `InkstreamError` if it is refused."""
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         given = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -311,6 +341,8 @@ class StreamEndpoint:
         access.check_origin(headers.get(b"origin"), host)
         credential = access.check_key(headers.get(b"authorization"), scope["subprotocols"])
         model = self._service.model(query.get("model"))
+        languages = model.session_model.languages
+        await read(languages, unread(languages, json.dumps(query)))
         return Stream(model, model.options_of(query), self._service, credential)
 
     async def _refuse(self, scope: AsgiEvent, send: SendEvent, error: InkstreamError) -> None:

@@ -23,6 +23,7 @@ FAULTS: tuple[type[inkstream.InputError], ...] = (
     inkstream.JsonError,
     inkstream.MessageError, inkstream.NotResumableError, inkstream.TypeUnknownError,
     inkstream.UnreadableError, inkstream.ValueRefusedError, inkstream.ImageSizeError,
+    inkstream.BlankImageError,
 )  # fmt: skip
 
 
@@ -75,6 +76,7 @@ if __name__ == "__main__":
     try:
         for answer in read(inkstream.load("lines"), Path(sys.argv[1]), Path(sys.argv[2])):
             print(answer.text, answer.confidence, answer.curve.shape, answer.hint)
+        digits: inkstream.SyncStream
         with inkstream.connect_sync(sys.argv[3]) as digits:
             print(digits.ready.model.name, asyncio.run(follow(sys.argv[3], b"")))
     except REFUSALS + FAULTS as error:

@@ -49,7 +49,7 @@ def overview(ink: InkSet, counts: Statistics, parts: Parts) -> str:
     lines = [" " * 18 + "".join(f"{part:>12}" for part in parts)]
     lines += [f"{name:18}" + "".join(f"{n:12,}" for n in row) for name, row in numbers.items()]
     for title, sums in (("skipped", counts.skipped), ("changed", counts.changed)):
-        lines += ["", f"{title + ':':10}{sums.total():9,}"]
+        lines += ["", f"{title + ':':10}{sums.total():9,}"] if sums else []
         lines += [f"{n:19,}  {why}" for why, n in sums.most_common()]
     lines += ["", f"characters: {' '.join(sorted(set(''.join(ink.labels)) - {' '}))}"]
     lines.append(f"pieces of the same ink in two parts: {count_leaks(ink, parts)}")

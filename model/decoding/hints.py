@@ -26,12 +26,10 @@ Row = NDArray[np.float32]  # [K]
 class Hints:
     """All that may be known; nothing is at first. Texts may be in any spelling: see `plain`."""
 
-    language: (
-        Language | tuple[Language, ...]
-    ) = ()  # that it is written in, or the likeliest of them
+    language: tuple[Language, ...] = ()  # that it is written in, or the likeliest of them
     context: str = ""  # the text before it, which a language goes on from
-    words: tuple[str, ...] = ()  # that it may well hold: names, terms
-    lexicon: tuple[str, ...] = ()  # that it consists of, beside spaces; none: of any
+    words: Sequence[str] = ()  # that it may well hold: names, terms
+    lexicon: Sequence[str] = ()  # that it consists of, beside spaces; none: of any
     pattern: str | None = None  # a regular expression that it matches
 
 
@@ -89,11 +87,10 @@ def guide_of(hints: Hints, labels: tuple[str, ...]) -> Guide | None:
     if hints != NO_HINTS and SPACE not in labels:
         raise InputError("hints need a net whose labels hold the space")
     guides: list[Guide] = []
-    languages = (hints.language,) if isinstance(hints.language, Language) else hints.language
-    if len(languages) == 1:
-        guides.append(LanguageGuide(languages[0], labels, hints.context))
-    elif languages:
-        guides.append(_in_use(LanguagesGuide, languages, labels, hints.context))
+    if len(hints.language) == 1:
+        guides.append(LanguageGuide(hints.language[0], labels, hints.context))
+    elif hints.language:
+        guides.append(_in_use(LanguagesGuide, hints.language, labels, hints.context))
     if hints.words:
         guides.append(_in_use(WordsGuide, tuple(hints.words), labels))
     if hints.lexicon:

@@ -13,6 +13,7 @@ settings name; another shipped one it reads again when it is first used, and com
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -57,14 +58,17 @@ CODES: Final = {  # by names; of ISO 639-1 if there is one, 639-3, and others of
     "slovak": "sk slk slo", "slovenian": "sl slv", "turkish": "tr tur", "vietnamese": "vi vie",
 }  # fmt: skip
 _NAMES: Final = {given: name for name in CODES for given in (name, *CODES[name].split())}
+_TAG: Final = re.compile(r"([a-z]{2,3})(?:[-_][a-z0-9]{1,8})+")  # of BCP 47, such as de-AT
 
 
 def name_of(language: str) -> str:
-    """Return the name of a language that is given by its name or a code of ISO 639.
+    """Return the name of a language that is given by its name, a code of ISO 639 or a tag.
 
-    Any other text is returned as it is.
+    Of a tag of BCP 47, such as de-AT, the language counts. Any other text is returned as it is.
     """
-    return _NAMES.get(language.lower(), language)
+    given = language.lower()
+    tag = _TAG.fullmatch(given)
+    return _NAMES.get(given) or _NAMES.get(tag[1] if tag else given, language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +213,11 @@ class LanguageFile:
         self._language = Language(self.about, nodes) if keep else None
 
     @property
+    def is_read(self) -> bool:
+        """Whether the model is at hand."""
+        return self._language is not None
+
+    @property
     def language(self) -> Language:
         """The model; raises `DataError` if it is not kept and its file has changed."""
         if self._language is None:
@@ -241,33 +250,50 @@ def _allowed(names: Iterable[str]) -> str:
     return f"{listed}, several with commas, or {AUTO}" if listed else "none"
 
 
+def _asked(language: Any, offered: Sequence[str]) -> list[str]:
+    """Return the names, codes, tags and paths that were given; raise `InputError` for none."""
+    given = [language] if isinstance(language, str | Path) else language
+    items = [*given] if isinstance(given, Iterable) else [given]
+    if all(isinstance(item, str | Path) for item in items):
+        lists = ([str(item)] if isinstance(item, Path) else item.split(",") for item in items)
+        if parts := [part.strip() for listed in lists for part in listed if part.strip()]:
+            return parts
+    shown = f"{language!r:.{MAX_SHOWN}}"
+    raise InputError(f"language is {shown}, allowed: {_allowed(offered)}")
+
+
 def choose(language: str, offered: Sequence[str]) -> tuple[str, ...]:
     """Return which of the offered models a text asks for; raise `InputError` for others.
 
-    It has names or codes with commas between them, or is `AUTO`.
+    It has names, codes or tags, with commas between them; `AUTO` is all.
     """
-    parts = offered if language == AUTO else map(str.strip, language.split(","))
-    names = tuple(dict.fromkeys(part if part in offered else name_of(part) for part in parts))
-    if not names or not set(names) <= set(offered):
+    names = dict.fromkeys(
+        name
+        for part in _asked(language, offered)
+        for name in (offered if part == AUTO else [part if part in offered else name_of(part)])
+    )
+    if not names or not names.keys() <= set(offered):
         raise InputError(f"language is {language[:MAX_SHOWN]!r}, allowed: {_allowed(offered)}")
-    return names
+    return tuple(names)
 
 
 def open_all(
-    language: str | Path | Sequence[str | Path], labels: Iterable[str]
+    language: str | Path | Iterable[str | Path], labels: Iterable[str]
 ) -> list[LanguageFile]:
     """Open the models that a net with these labels is to follow, each once.
 
-    They are given by names, codes or paths, in a text with commas between them; `AUTO` stands for
-    all shipped ones whose letters the net has. Raises `DataError` as `find` and `Language.load`.
+    They are given by names, codes, tags or paths, in a text with commas between them; `AUTO` stands
+    for all shipped ones whose letters the net has. Raises `DataError` as `find` and
+    `Language.load`, and `InputError` if none is given.
     """
-    if language == AUTO:
-        files = [LanguageFile(find(name), keep=True) for name in shipped()]
-        return [file for file in files if not file.about.lacking(labels)]
-    given = language.split(",") if isinstance(language, str) else language
-    parts = [given] if isinstance(given, Path) else given
-    paths = dict.fromkeys(find(str(part).strip()) for part in parts)
-    return [LanguageFile(path, keep=True) for path in paths]
+    parts = _asked(language, shipped())
+    paths = dict.fromkeys(find(part) for part in parts if part != AUTO)
+    files = [LanguageFile(path, keep=True) for path in paths]
+    if AUTO in parts:
+        others = [find(name) for name in shipped() if find(name) not in paths]
+        opened = [LanguageFile(path, keep=True) for path in others]
+        files += [file for file in opened if not file.about.lacking(labels)]
+    return files
 
 
 def load(name_or_path: str | Path) -> Language:

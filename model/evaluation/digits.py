@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import trange
 
 from inkstream.model.checkpoint import Checkpoint, read
 from inkstream.model.data.images import Dataset
@@ -36,7 +37,8 @@ def predictor(checkpoint: Checkpoint, batch_size: int = 64) -> Predictor:
 
     def predict(columns: NDArray[np.uint8]) -> NDArray[np.float32]:
         probabilities: list[NDArray[np.float32]] = []  # [T, K] of each image
-        for start in range(0, len(columns), batch_size):
+        shown = f"{len(columns)} images of {columns.shape[1]} columns"
+        for start in trange(0, len(columns), batch_size, desc=shown, leave=False, disable=None):
             batch = columns[start : start + batch_size].transpose(1, 0, 2)  # [T, B, H]
             scores, _ = runtime.run(batch.copy(), runtime.initial_state(batch.shape[1]))
             probabilities += map(decoder.probabilities, scores.swapaxes(0, 1))

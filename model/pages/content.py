@@ -14,6 +14,7 @@ from inkstream.model.pages.lines import find_lines
 from inkstream.model.preprocess.columns import (
     LEAST_PAGE_SIDE,
     WIDE,
+    is_blank,
     looks_like_page,
     strokes_crossed,
 )
@@ -36,7 +37,7 @@ def content_of(image: ImageSource, max_pixels: int = MAX_PIXELS) -> Content:
 
     The shape of a small image decides. Of another one, lines are sought on a reduced map: two lines
     make a page, and one is a character unless it is long. Dense lines, which grow together on that
-    map, are known by the strokes that a cut through them crosses.
+    map, are known by the strokes that a cut through them crosses. What is blank is a blank page.
     """
     try:
         grey = read_image(image, max_pixels)
@@ -51,6 +52,8 @@ def content_of(image: ImageSource, max_pixels: int = MAX_PIXELS) -> Content:
         return "page"
     text, _ = text_map(grey, 3 << 14)  # pixels: 20 to 60 ms
     lines = find_lines(text).lines
+    if not lines and is_blank(grey):
+        return "page"
     if len(lines) > 1:
         return "page" if may_be_page else "line"
     is_long = any(line.course.right - line.course.left > LONG * line.height for line in lines)

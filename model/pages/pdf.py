@@ -16,7 +16,7 @@ from inkstream.model.pages.drawing import FONT, upright_image
 from inkstream.model.pages.transcription import Page
 from inkstream.model.preprocess.image import ImageSource
 
-LONG_SIDE: Final = 842.0  # points of a page's longer side: that of A4
+LONG_SIDE: Final = 842.0  # points of the longer side of a page that is no PDF's: that of A4
 EM: Final = 1000  # units that the font is measured in
 
 
@@ -40,11 +40,16 @@ class SearchablePdf:
         )
 
     def add(self, source: ImageSource, page: Page) -> None:
-        """Add a page that was read; raise `ImageError` if its image cannot be read."""
-        scale = LONG_SIDE / max(page.width, page.height)  # points for a pixel
-        width, height = page.width * scale, page.height * scale
+        """Add a page that was read, its writing upright; raise `ImageError` as `read_image`.
+
+        A page of a PDF keeps its size.
+        """
+        picture = upright_image(source)
+        as_large = LONG_SIDE / max(picture.size) * np.array(picture.size)
+        width, height = picture.info.get("points", as_large)
+        scale = width / page.width, -height / page.height  # points for a pixel; y upwards
         jpeg = io.BytesIO()
-        upright_image(source).save(jpeg, "JPEG", quality=90)
+        picture.save(jpeg, "JPEG", quality=90)
         image = pdfium.PdfImage.new(self._pdf)
         image.load_jpeg(jpeg)
         image.set_matrix(pdfium.PdfMatrix().scale(width, height))
@@ -52,8 +57,9 @@ class SearchablePdf:
         pdf_page.insert_obj(image)
         for line in page.lines:
             for word in line.words:
-                corners = np.array(word.box) * [scale, -scale] + [0, height]  # y upwards
+                corners = np.array(word.box) * scale + [0, height]
                 raw.FPDFPage_InsertObject(pdf_page, self._text(word.text, corners))
+        pdf_page.set_rotation(page.turned)
         pdf_page.gen_content()
         pdf_page.close()
 

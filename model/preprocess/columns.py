@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageFilter
 
 from inkstream.model.config import Kind, ModelConfig
-from inkstream.model.errors import ImageError
+from inkstream.model.errors import BlankImageError, ImageError
 from inkstream.model.preprocess.image import (
     MAX_PIXELS,
     MAX_SIDE,
@@ -52,6 +52,7 @@ SHIPPED: Final[dict[Kind, str]] = {"classifier": "digits", "transcriber": "lines
 WIDE: Final = 2.0
 
 LEAST_PAGE_SIDE: Final = 64  # pixels: what is narrower or lower shows no three lines
+NO_WRITING: Final = "no writing found"
 LOOKS_LIKE_LINE: Final = (
     "this looks like a line of writing, and a classifier reads one character:"
     " try a model that reads lines, such as lines"
@@ -68,7 +69,7 @@ def digit_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     """Return columns of one digit or letter, dark on light or light on dark, of any size.
 
     They are [H, H], 0 = paper, 255 = ink; an image prepared as MNIST's are comes back unchanged.
-    Raises `ImageError` if this is no image, or nothing on it stands out from the paper.
+    Raises `ImageError` if this is no image, `BlankImageError` if nothing stands out from the paper.
     """
     ink, threshold = _ink(_halved(read_image(image)))
     if _fits(ink, column_height):
@@ -85,8 +86,8 @@ def line_columns(image: ImageSource, column_height: int) -> NDArray[np.uint8]:
     """Return columns of one line of writing, dark on light or light on dark, of any size.
 
     They are [T, H], 0 = paper, 255 = ink; what is as high as H and fills the rows comes back
-    unchanged. Raises `ImageError` if this is no image, nothing on it stands out from the paper, its
-    strokes vanish at the scale of the rows, or it is too long.
+    unchanged. Raises `ImageError` if this is no image, its strokes vanish at the scale of the rows,
+    or it is too long, and `BlankImageError` if nothing stands out from the paper.
     """
     ink, threshold = _ink(without_borders(read_image(image, max_side=LINE_SIDE)))
     ink = _without_underline(without_rule(ink, threshold), threshold)
@@ -136,11 +137,15 @@ def image_columns(
 ) -> tuple[NDArray[np.uint8], str | None]:
     """Return the columns that a net reads of an image, and the hint of `image_hint`.
 
-    For errors see `read_image`, `digit_columns` and `line_columns`.
+    A blank image has no columns, and `NO_WRITING` is its hint. For errors see `read_image`,
+    `digit_columns` and `line_columns`.
     """
     reads_lines = config.kind == "transcriber"
     grey = read_image(image, max_pixels, LINE_SIDE if reads_lines else MAX_SIDE)
-    columns = (line_columns if reads_lines else digit_columns)(grey, config.column_height)
+    try:
+        columns = (line_columns if reads_lines else digit_columns)(grey, config.column_height)
+    except BlankImageError:
+        return np.zeros((0, config.column_height), np.uint8), NO_WRITING
     return columns, image_hint(grey, config.kind)
 
 
@@ -162,6 +167,15 @@ def looks_like_page(grey: Grey) -> bool:
     scanned pages of handwriting less than twice as wide as high none has less than 5.8.
     """
     return min(grey.shape) >= LEAST_PAGE_SIDE and strokes_crossed(grey) >= 3.5
+
+
+def is_blank(grey: Grey) -> bool:
+    """Return whether nothing on an image [h, w] stands out from the paper."""
+    try:
+        _ink(grey)
+    except BlankImageError:
+        return True
+    return False
 
 
 def strokes_crossed(grey: Grey) -> float:
@@ -199,7 +213,8 @@ def _ink(grey: Grey) -> tuple[Ink, float]:
     darker = float(np.maximum(-difference - threshold, 0).sum())
     lighter = float(np.maximum(difference - threshold, 0).sum())
     if not darker and not lighter:
-        raise ImageError("no writing found: the image is blank, nothing stands out from the paper")
+        reason = "the image is blank, nothing stands out from the paper"
+        raise BlankImageError(f"{NO_WRITING}: {reason}")
     ink = -difference if darker >= lighter else difference
     ink[ink < NOISE_FACTOR * noise] = 0
     return np.maximum(ink, 0), threshold

@@ -24,6 +24,8 @@ def image_of(given: ImageInput | Sequence[Any], or_else: str = "") -> ImageSourc
 
     Raises `InputError` for what is no image; `or_else` says what else is allowed.
     """
+    if isinstance(given, str) and (not given or "://" in given):
+        raise InputError(f"{given!r:.60} came, expected the path of a file: nothing is downloaded")
     if isinstance(given, str | os.PathLike):
         return Path(given)
     if isinstance(given, bytes | Image.Image | np.ndarray):
@@ -47,12 +49,13 @@ def image_or_ink(given: Input) -> ImageSource | InkPiece:
         return given
     if isinstance(given, list | tuple) and len(given):
         return InkPiece(strokes_of(given))
-    if isinstance(given, str | os.PathLike) and holds_ink(Path(given)):
-        piece, *others = ink_pieces(given)
+    source = image_of(given, " or a list of strokes")
+    if isinstance(source, Path) and holds_ink(source):
+        piece, *others = ink_pieces(source)
         if others:
             raise InputError(
-                f"{Path(given)} holds {1 + len(others)} pieces of ink, expected one: read them all"
+                f"{source} holds {1 + len(others)} pieces of ink, expected one: read them all"
                 " with `for piece in ink_pieces(path): print(model.recognize(piece).text)`"
             )
         return piece
-    return image_of(given, " or a list of strokes")
+    return source

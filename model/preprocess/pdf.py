@@ -44,8 +44,8 @@ def page_count(source: PdfSource) -> int:
 def drawn_page(source: PdfSource, index: int) -> Image.Image:
     """Return a page of a PDF, from 0, in grey: at 300 dots an inch, or with `PAGE_PIXELS` pixels.
 
-    Raises `ImageError` if it cannot be read, `ImageSizeError` if it is larger than
-    `MAX_SQUARE_POINTS`.
+    Its `info` has the page's width and height as `points`, 72 an inch. Raises `ImageError` if it
+    cannot be read, `ImageSizeError` if it is larger than `MAX_SQUARE_POINTS`.
     """
     with _opened(source) as pdf:
         page = pdf[index]
@@ -58,7 +58,9 @@ def drawn_page(source: PdfSource, index: int) -> Image.Image:
             )
         scale = min(MAX_DPI / 72, math.sqrt(PAGE_PIXELS / (width * height)))
         drawn: Image.Image = page.render(scale=scale, grayscale=True).to_pil()
-        return drawn.copy()  # for its pixels are PDFium's
+        drawn = drawn.copy()  # for its pixels are PDFium's
+        drawn.info["points"] = width, height
+        return drawn
 
 
 @contextmanager

@@ -96,6 +96,9 @@ def digits(
 ) -> None:
     """Accuracy after each column, calibration, confusion and the worst mistakes, on MNIST's test.
 
+    The images are read seven times, with blank columns before and after them: a minute or two.
+    MNIST is downloaded into the cache (~/.cache/inkstream/mnist) when it is first needed.
+
     \b
     Examples:
       inkstream evaluate digits

@@ -28,7 +28,7 @@ from inkstream.model.errors import InkstreamError
 from inkstream.model.pages import drawing
 from inkstream.model.pages.content import Content, content_of, kind_for
 from inkstream.model.pages.transcription import Page
-from inkstream.model.preprocess.columns import SHIPPED
+from inkstream.model.preprocess.columns import NO_WRITING, SHIPPED
 from inkstream.model.preprocess.image import ImageSource
 from inkstream.model.preprocess.ink_pieces import InkPiece
 from inkstream.model.recognizer import Recognition, Recognizer, load
@@ -254,7 +254,7 @@ def read(
 def _note(result: Recognition | Page) -> str | None:
     """Return what is to be said of an answer beside it."""
     if isinstance(result, Page):
-        return None if result.lines else "no writing found"
+        return None if result.lines else NO_WRITING
     return result.hint
 
 

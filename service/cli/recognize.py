@@ -110,7 +110,7 @@ def recognize(
     of_pages = [f"--{form}" for form in forms if form in ("hocr", "alto", "pagexml", "pdf")]
     of_pages += ["--show"] * bool(show)
     page = True if of_pages and page is None else page
-    for is_wrong, text in (
+    _refuse(
         (
             len(forms) > 1 and not out,
             f"{' and '.join(f'--{form}' for form in forms)} exclude each other without --out",
@@ -127,13 +127,17 @@ def recognize(
             "--ray reads pages into a file or folder: add --page, and --jsonl or --parquet",
         ),
         (jsonl and parquet, "--jsonl and --parquet exclude each other"),
-    ):
-        if is_wrong:
-            raise click.UsageError(text)
+    )
     use_one_thread()
     from inkstream.service.cli import offline
     from inkstream.service.cli.answer_files import AnswerFiles
-    from inkstream.service.cli.files import IMAGE_SUFFIXES, STANDARD_INPUT, SUFFIXES, expand
+    from inkstream.service.cli.files import (
+        IMAGE_SUFFIXES,
+        STANDARD_INPUT,
+        SUFFIXES,
+        expand,
+        holds_ink,
+    )
     from inkstream.service.cli.files import images as images_of
 
     objects = [image for image in images if by_ray and "://" in image]
@@ -141,13 +145,19 @@ def recognize(
     paths, missing = expand(named, IMAGE_SUFFIXES if page else SUFFIXES, jsonl)
     if not paths and not objects:
         raise click.BadParameter(missing[0], param_hint="IMAGE")
-    if len(paths) > 1 and STANDARD_INPUT in paths:
-        raise click.UsageError("-, standard input, is read alone: name no other file beside it")
+    ink = [path for path in paths if page and holds_ink(path)]
+    option = next(iter(of_pages), "--page")
+    _refuse(
+        (
+            len(paths) > 1 and STANDARD_INPUT in paths,
+            "-, standard input, is read alone: name no other file beside it",
+        ),
+        (ink, f"{option} reads images of pages, but these hold ink: {', '.join(map(str, ink))}"),
+    )
     if of_pages and (show or not out):
         n_pages = sum(1 for path in paths for _ in images_of(path))
-        if n_pages > 1:
-            option = "--show" if show else f"{of_pages[0]} without --out"
-            raise click.UsageError(f"{option} takes one page, {n_pages} came")
+        option = "--show" if show else f"{of_pages[0]} without --out"
+        _refuse((n_pages > 1, f"{option} takes one page, {n_pages} came"))
     for text in missing:
         complain(text)
     arguments = load_arguments(**hints)
@@ -173,6 +183,13 @@ def recognize(
     else:
         all_read = offline.read_into(rows, paths, reader, processes)
     return 0 if all_read and not missing else 1
+
+
+def _refuse(*faults: tuple[object, str]) -> None:
+    """Raise `UsageError` with the text of the first fault that there is."""
+    for is_wrong, text in faults:
+        if is_wrong:
+            raise click.UsageError(text)
 
 
 @contextmanager

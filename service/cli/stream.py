@@ -88,4 +88,5 @@ def stream(
                 stream.configure(**given)
             show(stream, image, pace, plain or not sys.stdout.isatty())
     except NoConnectionError as error:
-        raise click.ClickException(f"{error}; start a server with: inkstream serve") from None
+        advice = "start one with `inkstream serve`, or name another with --url"
+        raise click.ClickException(f"{error}: {advice}") from None

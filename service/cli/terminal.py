@@ -24,7 +24,7 @@ from inkstream.model.preprocess.columns import digit_columns, line_columns
 from inkstream.model.preprocess.ink import flatten, framed, rasterise, stroke_columns
 from inkstream.model.preprocess.ink_pieces import holds_ink, named_pieces
 from inkstream.service.client.conversation import Result
-from inkstream.service.client.stream import Stream
+from inkstream.service.client.stream import SyncStream
 from inkstream.service.protocol.server_messages import Event, Letter, Ready, Word
 
 Columns = NDArray[np.uint8]  # [T, H], 0 = paper, 255 = ink
@@ -255,7 +255,7 @@ def sure_since(leaders: Sequence[tuple[str, float]]) -> int | None:
     return since if is_sure[-1] else None
 
 
-def show(stream: Stream, image: Path, pace_ms: float | None, plain: bool) -> None:
+def show(stream: SyncStream, image: Path, pace_ms: float | None, plain: bool) -> None:
     """Stream an image or each piece of ink of a file; write to standard output what comes back.
 
     Columns are sent `pace_ms` after each other: None is slow enough to follow, or 0 if `plain`,
@@ -287,7 +287,7 @@ def show(stream: Stream, image: Path, pace_ms: float | None, plain: bool) -> Non
 
 
 def _show_results(
-    stream: Stream,
+    stream: SyncStream,
     results: Iterable[Result],
     view: DigitView | LineView,
     screen: Screen | None,

@@ -275,10 +275,13 @@ def language(
       inkstream recognize line.png --language runs/mine.ngrams
     """
     from inkstream.model.data.synthesis.word_lists import NAMES, code_of
+    from inkstream.model.errors import ConfigError
     from inkstream.model.training.ngrams import train_language
 
     code = code_of(name)
     out = out or RUNS / f"{NAMES[code]}.ngrams"
+    if out.exists():
+        raise ConfigError(f"{out} holds a language model already: name another file (--out)")
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work: so it cannot fail at its end
     with outcome(f"the language model {out}") as result:
         code_or_none = None if no_words else code

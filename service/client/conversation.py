@@ -55,6 +55,11 @@ class Result:
         """The most probable label."""
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
+    def __repr__(self) -> str:
+        read = "" if self.text is None else f", text={self.text!r}"
+        label = f"{self.label!r}: {self.probabilities[self.label]:.3f}"
+        return f"Result(column={self.column}, {label}{read}, events={len(self.events)})"
+
 
 class _WithEvents(messages.Answer):
     """What a client adds to a line's answer."""

@@ -9,10 +9,10 @@
             print(result.column, result.text, result.events)
         print(stream.end().text)
 
-`send`, `ink` and `undo` send their data whether or not their results are read. `Stream` sends as
-much at once as the server accepts without an answer; `AsyncStream` sends when it is next awaited.
-The rest is sent while results are read, or by the next call. That call drops results that were not
-read; their events come with the next result or answer.
+`send`, `ink` and `undo` send their data whether or not their results are read. `SyncStream` sends
+as much at once as the server accepts without an answer, `AsyncStream` when it is next awaited. The
+rest is sent while results are read, by the next call, or at the end of the block. These drop
+results that were not read; their events come with the next result or answer.
 
 A connection that breaks is replaced, and the line goes on where it was, perhaps on another server:
 no result and no event is missing or comes twice. With `reconnect=False` an error is raised instead.
@@ -25,18 +25,11 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import (
-    AsyncExitStack,
-    ExitStack,
-    asynccontextmanager,
-    closing,
-    contextmanager,
-    suppress,
-)
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 import tenacity
 from websockets.asyncio.client import ClientConnection as AsyncConnection
@@ -89,11 +82,10 @@ class Reconnected:
     seconds: float  # from the loss to the answers that the connection owed
 
 
-@asynccontextmanager
-async def connect(
+def connect(
     url: str, *, model: str | None = None, key: str | None = None, reconnect: bool = True
-) -> AsyncIterator["AsyncStream"]:
-    """Open a stream for the `async with` block.
+) -> "AsyncStream":
+    """Return a stream, which is open in its `async with` block.
 
     Args:
         url: the server, as `ws://host:port` or `https://host/below/a/path`.
@@ -102,30 +94,18 @@ async def connect(
         reconnect: whether the line goes on, on another connection, when this one breaks. For a
             minute the client tries to open one; then a call raises `NoConnectionError`.
 
-    Raises `NoConnectionError` if no server answers; the server's refusal as a typed error
-    (`UnauthorizedError`, `ServerFullError`, ...).
+    The block's beginning raises `NoConnectionError` if no server answers; the server's refusal as a
+    typed error (`UnauthorizedError`, `ServerFullError`, ...). Its end, unless by an error, waits
+    until all that was given has been sent and answered, and raises what the server has refused.
     """
-    async with AsyncExitStack() as sockets:
-        stream = AsyncStream(sockets, url, model, key, reconnect=reconnect)
-        await stream._run(stream._begin())
-        try:
-            yield stream
-        finally:
-            stream._is_open = False
+    return AsyncStream(url, model, key, reconnect=reconnect)
 
 
-@contextmanager
 def connect_sync(
     url: str, *, model: str | None = None, key: str | None = None, reconnect: bool = True
-) -> Iterator["Stream"]:
-    """Open a stream for the `with` block; see `connect`."""
-    with ExitStack() as sockets:
-        stream = Stream(sockets, url, model, key, reconnect=reconnect)
-        stream._run(stream._begin())
-        try:
-            yield stream
-        finally:
-            stream._is_open = False
+) -> "SyncStream":
+    """Return a stream, which is open in its `with` block; see `connect`."""
+    return SyncStream(url, model, key, reconnect=reconnect)
 
 
 def retry_after_s(value: str) -> float:
@@ -151,14 +131,12 @@ def _wait_s(state: tenacity.RetryCallState) -> float:
 class _Stream(Conversation, Generic[Results]):
     """What both streams have in common; `Results` is how they give results."""
 
+    _BLOCK: str  # in which a program uses the stream
     reconnected: Reconnected | None = None  # the newest replacement of a connection, if any
 
-    def __init__(
-        self, sockets: Any, url: str, model: str | None, key: str | None, *, reconnect: bool
-    ) -> None:
+    def __init__(self, url: str, model: str | None, key: str | None, *, reconnect: bool) -> None:
         super().__init__(reconnect=reconnect)
-        self._sockets = sockets  # closes the only one
-        self._is_open = True  # until the `with` block ends
+        self._is_open = False
         self._has_ended = False  # by `end`
         self._lock = threading.Lock()  # of the thread or task that uses the stream
         self._url = url
@@ -182,6 +160,7 @@ class _Stream(Conversation, Generic[Results]):
         `ColumnsError` before anything is sent if they do not fit. The server's errors are raised
         where results are read, or by the next call.
         """
+        self._check_can_send()
         return self._sent(Call(self._columns(columns)))
 
     def ink(
@@ -204,10 +183,12 @@ class _Stream(Conversation, Generic[Results]):
         has much ink. Raises `InkError` before anything is sent if these are no strokes, and the
         server's errors as `send` does.
         """
+        self._check_can_send()
         return self._sent(Call(self._ink(strokes, python_height(height), pause=pause, fit=fit)))
 
     def undo(self, stroke: int | str) -> Results:
         """Remove the stroke of that id; return the results of the columns that it changes."""
+        self._check_can_send()
         if not isinstance(stroke, int | str):
             allowed = "the id of a stroke, a whole number or a text"
             raise ValueRefusedError(f"stroke is {stroke!r:.40}, allowed: {allowed}")
@@ -217,13 +198,25 @@ class _Stream(Conversation, Generic[Results]):
         """Send what can be sent of a call, and return its results."""
         raise NotImplementedError
 
+    def _begin_block(self) -> None:
+        if hasattr(self, "ready"):
+            raise StreamEndedError(f"a stream has one block: {self._BLOCK} opens another one")
+        self._is_open = True
+
     def _check_open(self) -> None:
+        if not self._is_open and not hasattr(self, "ready"):
+            raise CallError(f"the stream is not open: call it in its block, {self._BLOCK}")
         if not self._is_open:
             raise StreamEndedError("the stream is closed: its `with` block has ended")
 
-    def _check_not_ended(self) -> None:
+    def _check_can_send(self) -> None:
+        self._check_open()
         if self._has_ended:
             raise StreamEndedError("the stream has ended, by `end`: open another one")
+
+    def __repr__(self) -> str:
+        about = f"model={self.ready.model.name!r}, " if hasattr(self, "ready") else ""
+        return f"{type(self).__name__}({self._address!r}, {about}is_open={self._is_open})"
 
     @contextmanager
     def _running(self, exchange: Exchange[Any]) -> Iterator[None]:
@@ -278,10 +271,28 @@ class _Stream(Conversation, Generic[Results]):
 
 
 class AsyncStream(_Stream["AsyncResults"]):
-    """A stream for asyncio; `connect` opens one."""
+    """A stream for asyncio; `connect` makes one."""
 
-    _sockets: AsyncExitStack
+    _BLOCK = "`async with connect(...) as stream:`"
     _socket: AsyncConnection
+
+    async def __aenter__(self) -> Self:
+        self._sockets = AsyncExitStack()  # closes the only one
+        self._begin_block()
+        try:
+            await self._run(self._begin())
+        except BaseException as error:
+            await self.__aexit__(error)
+            raise
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        try:
+            if raised[0] is None:
+                await self._run(self._complete())
+        finally:
+            self._is_open = False
+            await self._sockets.aclose()
 
     async def flush(self) -> Flushed:
         """Decide everything; return the line's answer: a `label` or a `text`, and events."""
@@ -318,8 +329,6 @@ class AsyncStream(_Stream["AsyncResults"]):
         return answer
 
     def _sent(self, call: Call) -> "AsyncResults":
-        self._check_open()
-        self._check_not_ended()
         self._calls.append(call)
         return AsyncResults(lambda: self._run(self._next_of(call)))
 
@@ -368,11 +377,29 @@ class AsyncResults(AsyncIterator[Result]):
         return [result async for result in self]
 
 
-class Stream(_Stream[Iterator[Result]]):
-    """A stream without asyncio, with the calls of `AsyncStream`; `connect_sync` opens one."""
+class SyncStream(_Stream[Iterator[Result]]):
+    """A stream without asyncio, with the calls of `AsyncStream`; `connect_sync` makes one."""
 
-    _sockets: ExitStack
+    _BLOCK = "`with connect_sync(...) as stream:`"
     _socket: SyncConnection
+
+    def __enter__(self) -> Self:
+        self._sockets = ExitStack()  # closes the only one
+        self._begin_block()
+        try:
+            self._run(self._begin())
+        except BaseException as error:
+            self.__exit__(error)
+            raise
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        try:
+            if raised[0] is None:
+                self._run(self._complete())
+        finally:
+            self._is_open = False
+            self._sockets.close()
 
     def flush(self) -> Flushed:
         """Decide everything; return the line's answer: a `label` or a `text`, and events."""
@@ -406,7 +433,6 @@ class Stream(_Stream[Iterator[Result]]):
         return answer
 
     def _sent(self, call: Call) -> Iterator[Result]:
-        self._check_not_ended()
         self._run(self._start(call))
         return iter(lambda: self._run(self._next_of(call)), None)
 

@@ -21,7 +21,7 @@ class Classification(Described):
 
     type: Literal["classification"]
     label: str
-    """The most probable label."""
+    """The most probable label; "" of a blank image."""
     probabilities: list[messages.Pair]
     """Labels and their probabilities after the last column, the most probable first."""
     columns: int
@@ -29,7 +29,7 @@ class Classification(Described):
     curve: list[list[messages.Pair]] | None = None
     """With `curve=true`: the probabilities after every column."""
     hint: str | None = None
-    """Where the input looks like a line or a page: what to try. Else left out."""
+    """Where the image is blank, or the input looks like a line or a page. Else left out."""
 
 
 class Transcription(Described):
@@ -45,7 +45,7 @@ class Transcription(Described):
     columns: int
     """How many columns were read."""
     hint: str | None = None
-    """Where the input looks like a page: what to try. Else left out."""
+    """Where the image is blank, or the input looks like a page. Else left out."""
 
 
 class PageError(Described):
@@ -91,11 +91,11 @@ async def answer_json(answers: Answers, came: Input, encoder: Encoder) -> bytes:
             "words": await encoder.encode(words),
         }
     else:
-        assert answers.newest is not None  # of the last column
-        probabilities = ordered_pairs(answers.newest)
+        newest = answers.newest  # of the last column; a blank image has none
+        probabilities = [] if newest is None else ordered_pairs(newest)
         about = {
             "type": "classification",
-            "label": probabilities[0][0],
+            "label": probabilities[0][0] if probabilities else "",
             "probabilities": probabilities,
         }
         if answers.curve:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -90,10 +90,10 @@ class BodyReader:
     @asynccontextmanager
     async def columns(
         self, request: Request, model: RunningModel | None, *, may_be_page: bool = False
-    ) -> AsyncIterator[Input | None]:
+    ) -> AsyncIterator[Input | bytearray]:
         """Read an image, columns or strokes for a model, or for the one that suits them if None.
 
-        If it `may_be_page` and shows one, None is yielded, and `pages` reads it then.
+        If it `may_be_page` and shows one, the body is yielded, which `pages` takes.
 
         Until the block ends, the request counts as a session, and memory is reserved. Raises an
         `InputError` or a `ServiceError` that says what came and what is allowed.
@@ -102,8 +102,8 @@ class BodyReader:
         async with self._service.sessions.admit_request(client):
             is_page = None if may_be_page else False
             came = await self._read(request, self._task(request, model, is_page=is_page))
-            if came is None:
-                yield None
+            if isinstance(came, bytearray):
+                yield came
                 return
             # A column takes its bytes twice, the second time in messages; and of a classifier,
             # which may answer each of them, its result.
@@ -115,9 +115,13 @@ class BodyReader:
                 yield came
 
     async def pages(
-        self, request: Request, model: RunningModel, max_pages: int
+        self,
+        request: Request,
+        model: RunningModel,
+        max_pages: int,
+        received: bytearray | None = None,
     ) -> AsyncGenerator[tuple[Page | InkstreamError, bool]]:
-        """Yield each page with its lines, or the error in its place.
+        """Yield each page of a body, which may have been received, or the error in its place.
 
         The second value is whether it is a page of a document: the error of another image is
         raised. Holds and raises as `columns` does.
@@ -127,7 +131,10 @@ class BodyReader:
         task = replace(self._task(request, model, is_page=True), max_pages=max_pages)
         async with self._service.sessions.admit_request(client):
             with self._memory(client) as reserve:
-                body = await self._receive(request, self._kind(task), reserve)
+                if received is None:
+                    body = await self._receive(request, self._kind(task), reserve)
+                else:
+                    reserve(len(body := received))
                 index, n_pages, is_document = 0, 1, False
                 while index < n_pages:
                     content: Page | InkstreamError | None  # the error in the place of a page
@@ -182,8 +189,8 @@ class BodyReader:
             hint += " or send -F file=@FILE)"
         raise ImageError(f"content type is {kind[:100]}, allowed: {', '.join(allowed)}{hint}")
 
-    async def _read(self, request: Request, task: Task) -> Input | None:
-        """Receive a body of an allowed content type and read it.
+    async def _read(self, request: Request, task: Task) -> Input | bytearray:
+        """Receive a body of an allowed content type and read it; return it where it is a page.
 
         Where reading fails unexpectedly, this body alone is refused, with `UnreadableError`.
         """
@@ -197,9 +204,7 @@ class BodyReader:
                 if came is not None:
                     return came
             outcome = await self._work(request, Job(task=task), body)
-            if outcome.input is None:
-                request.state.body = body  # which `pages` reads
-        return outcome.input
+        return outcome.input or body
 
     async def _work(
         self, request: Request, job: Job, body: bytes | bytearray = b"", *, has_begun: bool = False
@@ -267,9 +272,6 @@ class BodyReader:
         Raises `OverLimitError` if it is too large, at once where its length is announced, and
         `IdleError` if it comes too slowly.
         """
-        if (received := getattr(request.state, "body", None)) is not None:
-            reserve(len(received))
-            return cast(bytearray, received)
         max_bytes, name = self._service.limits.max_body_bytes, "body"
         if kind == JSON:  # takes up to 25 times its size once it is parsed: `[],` is 64 bytes then
             max_bytes, name = min(max_bytes, 2 * 1024 * 1024), "JSON body"

@@ -179,11 +179,12 @@ def file_of_form(content_type: str, body: bytes | bytearray) -> bytes:
             text = f"the multipart body cannot be read: {error.message}"
             raise MessageError(text) from None
         try:
+            if others := [name for name in form if name != "file"]:
+                text = f"the form holds {others[0]!r:.100}, allowed: the part 'file' alone;"
+                raise ValueRefusedError(f"{text} parameters stand in the query, as ?model=lines")
             file = form.get("file")
             if not isinstance(file, UploadFile):
-                came = ", ".join(map(repr, form)) or "nothing"
-                text = f"the multipart body holds {came:.100}, expected a part 'file'"
-                raise MessageError(text)
+                raise MessageError("the multipart body holds no file, expected a part 'file'")
             if not (data := await file.read()):
                 raise MessageError("the file is empty, expected an image")
             return data

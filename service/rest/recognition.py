@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from inkstream.model.decoding.base import DECIMALS
 from inkstream.model.pages import UPRIGHT_CONFIDENCE, Page, PageLine
 from inkstream.model.pages.answers import Letter, Word
+from inkstream.service.loading import read, unread
 from inkstream.service.protocol import server_messages as messages
 from inkstream.service.protocol.errors import StoppingError, error_of
 from inkstream.service.rest.work import LineReading
@@ -111,12 +112,15 @@ async def recognize(
     Their number was bounded with the body, so all of them may wait at once. Raises what the session
     sends as an error.
     """
+    languages = model.session_model.languages
+    configure = json.dumps({"type": "configure", **options})
+    await read(languages, unread(languages, configure))
     answers = Answers(with_curve=options["results"] == "column")
     session = Session(session_id, model.session_model, column_size=columns.shape[1])
     member = model.engine.attach(session, answers.deliver, client)
     try:
         step = model.session_model.limits.max_message_columns
-        sent: list[str | bytes] = [json.dumps({"type": "configure", **options})]
+        sent: list[str | bytes] = [configure]
         sent += [columns[i : i + step].tobytes() for i in range(0, len(columns), step)]
         for message in (*sent, json.dumps({"type": "flush"})):
             model.engine.receive(member, message, time.monotonic())

@@ -35,6 +35,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inkstream.model import installed_version
 from inkstream.model.config import Kind
 from inkstream.model.errors import InkstreamError
+from inkstream.model.pages import Page
 from inkstream.model.pages.answers import PageColumns, columns_of
 from inkstream.service.observe.logs import get_logger
 from inkstream.service.observe.tracing import TRACEPARENT, trace_of
@@ -58,7 +59,7 @@ from inkstream.service.rest.errors import (
     error_response,
     request_id_of,
 )
-from inkstream.service.rest.inputs import JSON
+from inkstream.service.rest.inputs import JSON, Input
 from inkstream.service.rest.recognition import Encoder, recognize, recognize_page
 from inkstream.service.rest.work import FORMS, PageForm, Rendering
 from inkstream.service.service import RunningModel, Service, check_repeated
@@ -153,9 +154,15 @@ class RecognizeParameters(ClassifyParameters, PageParameters):
     @property
     def kind(self) -> Kind | None:
         """The kind of model that the parameters need; None if the input decides."""
-        if self.page or self.words or self.context or (self.language, self.pattern) != (None, None):
+        hints = self.words or self.context or (self.language, self.pattern) != (None, None)
+        if self.is_page or hints:
             return "transcriber"
         return "classifier" if self.curve else None
+
+    @property
+    def is_page(self) -> bool | None:
+        """Whether the image is a page, as one is that is asked for in a form of pages."""
+        return self.page if self.form == "json" or self.page is not None else True
 
 
 class Models(Described):
@@ -233,19 +240,23 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         client, request_id = address_of(request), request_id_of(request)
         options = query.options | {"results": "column" if curve else "message"}
         async with bodies.columns(request, model, may_be_page=may_be_page) as came:
-            if came is not None:
+            if isinstance(came, Input):
                 model = service.models[came.model]
                 work = recognize(model, request_id, client, came.columns, options)
                 answers = await while_connected(request, work)
                 return Response(await answer_json(answers, came, encoder), media_type=JSON)
         assert isinstance(query, PageParameters)
-        return await read_page(request, model or service.model(None, "transcriber"), query)
+        return await read_page(request, model or service.model(None, "transcriber"), query, came)
 
-    async def read_page(request: Request, model: RunningModel, query: PageParameters) -> Response:
+    async def read_page(
+        request: Request,
+        model: RunningModel,
+        query: PageParameters,
+        received: bytearray | None = None,
+    ) -> Response:
         max_pages = service.settings.max_document_pages if query.form == "json" else 1
-        parts = _page_parts(
-            request, model, query, bodies=bodies, max_pages=max_pages, encoder=encoder
-        )
+        pages = bodies.pages(request, model, max_pages, received)
+        parts = _page_parts(request, model, query, pages, bodies=bodies, encoder=encoder)
         first, media_type = await anext(parts), FORMS[query.form][1]
         second = await anext(parts, None)
         if second is None:
@@ -281,7 +292,7 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         model = service.model_of_kind(query.model, "transcriber", "/v1/page")
         return await read_page(request, model, query)
 
-    described = "What the other calls take; an image of a page with page=true."
+    described = "What the other calls take."
     texts = openapi.PAGE_TEXTS
 
     @router.post(**openapi.call("/v1/recognize", Recognition, described, content=texts))
@@ -292,11 +303,12 @@ def _add_reading(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         model = service.model(query.model, query.kind)
         if query.curve:
             service.model_of_kind(model.info.name, "classifier", "curve=true")
-        if query.page:
-            service.model_of_kind(model.info.name, "transcriber", "page=true")
+        if query.form != "json" and query.page is False:
+            raise ValueRefusedError(f"format={query.form} is for pages: leave page=false out")
+        if query.is_page:
+            asked = "page=true" if query.page else f"format={query.form}"
+            service.model_of_kind(model.info.name, "transcriber", asked)
             return await read_page(request, model, query)
-        if query.form != "json":
-            raise ValueRefusedError(f"format={query.form} needs page=true")
         is_decided = query.model is not None or query.kind is not None
         return await read(
             request,
@@ -311,16 +323,16 @@ async def _page_parts(
     request: Request,
     model: RunningModel,
     query: PageParameters,
+    pages: AsyncGenerator[tuple[Page | InkstreamError, bool]],
     *,
     bodies: BodyReader,
-    max_pages: int,
     encoder: Encoder,
 ) -> AsyncGenerator[str]:
     """Yield the answer about a page, or the parts of one about a document, a page each."""
     client, request_id = address_of(request), request_id_of(request)
     options = query.options | {"results": "none"}
     before = '{"type":"document","pages":['
-    async with aclosing(bodies.pages(request, model, max_pages)) as pages:
+    async with aclosing(pages):
         async for page, is_of_document in pages:
             try:
                 if isinstance(page, InkstreamError):
@@ -359,7 +371,7 @@ def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> Non
         """
         model = service.model(query.model) if query.model is not None else None
         async with bodies.columns(request, model) as came:
-            assert came is not None
+            assert isinstance(came, Input)
             headers = {"x-inkstream-model": came.model}
             columns = came.columns[:, : service.models[came.model].info.column_height]
             return Response(columns.tobytes(), 200, headers, "application/octet-stream")

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inkstream import InkPiece, InputError, Recognizer, ink_pieces, load
+from inkstream import (
+    BlankImageError,
+    InkPiece,
+    InputError,
+    Recognizer,
+    ink_pieces,
+    line_columns,
+    load,
+)
 from inkstream.model.checkpoint import Checkpoint
 from inkstream.model.errors import DataError, ImageError
 
@@ -95,11 +103,24 @@ def test_a_file_of_ink_that_cannot_be_read_is_named(
         lines.recognize(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["digits", "lines"])
+def test_of_a_blank_image_the_answer_is_empty_and_the_hint_says_why(name: str) -> None:
+    answer = load(name).recognize(np.full((80, 200), 250, np.uint8))
+    assert (answer.text, answer.confidence, answer.columns) == ("", 0, 0)
+    assert answer.to_dict()["hint"] == "no writing found"
+    assert "<img" in answer._repr_html_()
+    with pytest.raises(BlankImageError, match="no writing found: the image is blank"):
+        line_columns(np.full((80, 200), 250, np.uint8), 32)
+
+
 @pytest.mark.parametrize(
     ("given", "text"),
     [
         (None, "None came, expected an image (a path, "),
         (3, "3 came, expected an image"),
+        ("", "'' came, expected the path of a file"),
+        ("https://example.org/a.png", "'https://example.org/a.png' came, expected the path of a"),
+        ("https://example.org/a.jsonl", "nothing is downloaded"),
         ([], "[] came, expected an image (a path, the bytes of a file, an open file, a PIL image"),
         ({}, "or an array) or a list of strokes"),
         (io.StringIO("text"), "a file that is open as text came"),

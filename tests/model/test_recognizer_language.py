@@ -65,6 +65,8 @@ def test_a_state_of_other_languages_is_refused(before: str, after: str) -> None:
         ("digits", {"language": "english"}, "`language` needs a model that reads lines; this one"),
         ("lines", {"language": "klingon"}, "no language klingon, allowed: a file, danish, .*auto"),
         ("lines", {"language": "en,klingon"}, "no language klingon"),
+        ("lines", {"language": 3}, "language is 3, allowed: danish, "),
+        (3, {}, "3 came, expected the name or the path of a model"),
         ("lines", {"words": "Zschage"}, "words is 'Zschage', expected a list of words"),
         ("lines", {"lexicon": "Zschage"}, "lexicon is 'Zschage', expected a list of words"),
         *[
@@ -74,11 +76,14 @@ def test_a_state_of_other_languages_is_refused(before: str, after: str) -> None:
     ],
 )
 def test_hints_that_cannot_be_followed_are_refused(
-    model: str, hints: dict[str, Any], text: str
+    model: Any, hints: dict[str, Any], text: str
 ) -> None:
     with pytest.raises((InputError, DataError), match=text):
         load(model, **hints)
     assert load("lines", lexicon=["hello"], pattern="[0-9]*[a-z]+")
+    unknown: dict[str, Any] = {"lang": "de"}
+    with pytest.raises(TypeError, match=r"load\(\) got an unexpected keyword argument 'lang'"):
+        load("lines", **unknown)
 
 
 @pytest.mark.parametrize("language", [None, "english"])

@@ -1,6 +1,9 @@
 """Which languages a server reads in: those whose letters its nets have."""
 
+import socket
+import threading
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -82,6 +85,37 @@ def test_languages_are_read_when_they_are_first_used(weights: Path) -> None:
     assert list(languages) == ngrams.shipped()
     assert languages["english"] is languages["english"]
     assert languages.get("latin") is None
+
+
+@pytest.mark.parametrize("kind", ["query", "configure", "resume", "call"])
+def test_languages_are_read_beside_the_event_loop(
+    line_weights: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    threads: list[threading.Thread] = []
+    read = ngrams._read
+
+    def noted(*args: Any) -> Any:
+        threads.append(threading.current_thread())
+        return read(*args)
+
+    with server(line_weights, models="tiny_lines") as running, client_of(running) as client:
+        monkeypatch.setattr(ngrams, "_read", noted)
+        ink = {"strokes": [[[10, 10], [10, 100]], [[40, 10], [90, 90]]], "height": 120}
+        url = f"{running.url}?language=en" if kind == "query" else running.url
+        if kind == "call":
+            assert client.post("/v1/recognize?language=en", json=ink).json()["text"]
+        else:
+            with connect_sync(url) as stream:
+                if kind == "configure":
+                    assert stream.configure(language="en").language == "english"
+                if kind == "resume":
+                    stream._line._line_options = {"language": "en"}
+                    stream._socket.socket.shutdown(socket.SHUT_RDWR)
+                columns = stream.send(bytes(16 * 70))
+                assert len(list(columns)) == 70
+                assert stream.configure().language == "english"
+        assert len(threads) == 1
+        assert running.thread not in threads
 
 
 def test_a_server_outlives_a_change_of_a_shipped_language(

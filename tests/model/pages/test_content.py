@@ -1,5 +1,6 @@
 """What images show, and which way up pages stand."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,7 +51,7 @@ IMAGES: dict[str, tuple[Callable[[], Grey], Content]] = {
         lambda: sheet(np.kron(255 - example("7.png"), np.ones((5, 5), np.uint8))),
         "character",
     ),
-    "blank sheet": (lambda: np.full((800, 600), 240, np.uint8), "character"),
+    "blank sheet": (lambda: np.full((800, 600), 240, np.uint8), "page"),
 }
 
 
@@ -119,8 +120,16 @@ def test_lines_that_run_down_are_found_without_reading_them() -> None:
 def test_a_blank_page_has_no_writing(tmp_path: Path) -> None:
     path = tmp_path / "blank.png"
     Image.new("L", (600, 800), 240).save(path)
-    for option in ([], ["--page"], ["--line"]):
-        assert "no writing found" in run_here("recognize", path, *option).stderr
+    forms = [["--json", option] for option in ("--page", "--line")]
+    of_kind = [["--model", name, "--line"] for name in ("digits", "lines")]
+    for options in ([], ["--page"], *of_kind, ["--json"], *forms, ["--alto"]):
+        done = run_here("recognize", path, *options)
+        assert done.returncode == 0
+        if "--json" in options:
+            answer = json.loads(done.stdout)
+            assert (answer["text"], "error" in answer) == ("", False)
+        elif "--alto" not in options:
+            assert "no writing found" in done.stderr
 
 
 def test_the_command_line_may_be_told_what_an_image_shows() -> None:

@@ -11,6 +11,8 @@ from PIL import Image
 from inkstream.model.pages.answers import Box, BoxedWord, ReadLine
 from inkstream.model.pages.pdf import SearchablePdf
 from inkstream.model.pages.transcription import Page
+from inkstream.model.preprocess.pdf import drawn_page
+from tests.helpers.documents import blank_pdf
 
 WORDS: Final = {  # and their boxes, upright and askew
     "Grüße": ((100.0, 100.0), (300.0, 100.0), (300.0, 160.0), (100.0, 160.0)),
@@ -56,6 +58,28 @@ def test_the_text_of_each_page_is_that_which_was_read(pdf: Path) -> None:
     assert len(document) == 2
     for page in document:
         assert page.get_textpage().get_text_bounded().split() == [*WORDS]
+
+
+@pytest.mark.parametrize("turned", [0, 90, 180, 270])
+def test_a_page_that_lay_otherwise_is_turned_upright_and_keeps_its_size(
+    tmp_path: Path, turned: int
+) -> None:
+    scan = drawn_page(blank_pdf((300, 500)), 0)
+    box = 100.0, 100.0
+    lines = (
+        ReadLine(
+            text="up", confidence=1, box=(box,) * 4, block=0, letters=(), columns=9,
+            words=(word("up", WORDS["Grüße"]),),
+        ),
+    )  # fmt: skip
+    page = Page(text="up", width=scan.width, height=scan.height, turned=turned, lines=lines)
+    document = SearchablePdf()
+    document.add(scan, page)
+    document.save(tmp_path / "scan.pdf")
+    (shown,) = pdfium.PdfDocument(tmp_path / "scan.pdf")
+    assert shown.get_rotation() == turned  # clockwise
+    assert shown.get_size() == pytest.approx((300, 500) if turned % 180 == 0 else (500, 300))
+    assert shown.get_textpage().get_text_bounded().strip() == "up"
 
 
 @pytest.mark.parametrize("text", [*WORDS, "Grüße été,"])

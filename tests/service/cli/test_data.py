@@ -1,5 +1,6 @@
 """`inkstream data`: ink is read once, described and plotted."""
 
+import json
 import tarfile
 from pathlib import Path
 
@@ -32,6 +33,17 @@ def test_pieces_are_counted_by_part_reason_and_rule(release: Path) -> None:
         "writers 16 2 2",
     ]
     assert {"skipped: 20", "20 quality BAD", "changed: 20", "20 marks closed up"} <= {*lines}
+
+
+def test_of_your_own_ink_nothing_is_listed_that_is_none(tmp_path: Path) -> None:
+    piece = {"strokes": [[[0, 0], [10, 40], [20, 0]]], "label": "hello"}
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps(piece | {"writer": name}) + "\n" for name in "abc"))
+    shown = run_here("data", "ink", path).stdout
+    assert "characters: e h l o" in shown
+    assert "skipped" not in shown
+    assert "changed" not in shown
+    assert "\n\n\n" not in shown
 
 
 def test_ink_that_was_read_once_is_described_again_without_a_source(release: Path) -> None:

@@ -149,7 +149,6 @@ REFUSED: Final[dict[str, tuple[Make, str]]] = {
     "encrypted.pdf": (lambda: ENCRYPTED, "the PDF is encrypted"),
     "empty.pdf": (blank_pdf, "the PDF is damaged, or has no pages"),
     "huge.pdf": (partial(blank_pdf, (10_000, 10_000)), "10000 x 10000 points, allowed"),
-    "blank.pdf": (partial(blank_pdf, (600, 800)), "no writing found"),
     "text": (lambda: b"hello, world!", "not an image that is read; expected PNG"),
     "empty": (lambda: b"", "not an image that is read"),
     "icon.ico": (partial(line, "ICO"), "not an image that is read"),

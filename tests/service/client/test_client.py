@@ -43,7 +43,7 @@ class program:  # noqa: N801
         self._opened = kind(running.url)
 
     async def __aenter__(self) -> "program":
-        is_sync = hasattr(self._opened, "__enter__") and not hasattr(self._opened, "__aenter__")
+        is_sync = hasattr(self._opened, "__enter__")
         self._stream = self._opened.__enter__() if is_sync else await self._opened.__aenter__()
         self._is_sync = is_sync
         return self
@@ -137,7 +137,50 @@ async def test_a_cancelled_call_leaves_all_that_was_given_to_be_sent(running: Ru
         assert n_cancelled > 0
 
 
+@pytest.mark.parametrize("kind", [connect_sync, connect])
+async def test_the_end_of_the_block_says_what_of_its_last_calls_was_refused(
+    running: Running, kind: Any
+) -> None:
+    async def write(error: Exception | None) -> None:
+        async with program(kind, running) as call:
+            for height in (120, 60):
+                await call("ink", [[(0, 0), (9, 9)]], height)
+            if error:
+                raise error
+
+    with pytest.raises(InkError, match="height is 60"):
+        await write(None)
+    with pytest.raises(KeyError):  # an error of the program is the one that it gets
+        await write(KeyError())
+
+
+async def test_the_end_of_the_block_waits_until_all_is_sent(running: Running) -> None:
+    async with connect(running.url) as stream:
+        stream.send(builders.columns(300))
+    assert stream._n_read == 300
+
+
 # Misuse
+
+
+@pytest.mark.parametrize("kind", [connect_sync, connect])
+def test_a_stream_says_in_one_line_what_it_is_and_how_it_is_opened(
+    running: Running, kind: Any
+) -> None:
+    stream = kind(running.url)
+    assert repr(stream) == f"{type(stream).__name__}('{running.url}', is_open=False)"
+    with pytest.raises(CallError, match=rf"with {kind.__name__}\(\.\.\.\) as stream:"):
+        stream.send(builders.columns(1))
+
+
+def test_a_stream_has_one_block_and_results_one_line(running: Running) -> None:
+    with connect_sync(running.url) as stream:
+        assert repr(stream).endswith("/v1/stream', model='tiny', is_open=True)")
+        (result,) = stream.send(builders.columns(1))
+    assert repr(result).startswith(f"Result(column=0, '{result.label}': 0.")
+    assert len(repr(result)) < 100
+    with pytest.raises(StreamEndedError, match="a stream has one block"), stream:
+        pass
 
 
 async def test_two_tasks_or_threads_on_one_stream_are_told_so(running: Running) -> None:

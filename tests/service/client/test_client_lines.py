@@ -16,7 +16,7 @@ from inkstream.model.preprocess.columns import line_columns
 from inkstream.model.preprocess.ink import flatten, rasterise
 from inkstream.model.recognizer import Recognizer, load
 from inkstream.service.client.conversation import CHUNK_COLUMNS, Result
-from inkstream.service.client.stream import Stream, connect, connect_sync
+from inkstream.service.client.stream import SyncStream, connect, connect_sync
 from inkstream.service.protocol.errors import ColumnsError, InkError
 from inkstream.service.protocol.server_messages import Event, Letter
 from tests.helpers import builders
@@ -39,7 +39,7 @@ def running(line_weights: Path) -> Iterator[Running]:
 
 
 @pytest.fixture
-def stream(running: Running) -> Iterator[Stream]:
+def stream(running: Running) -> Iterator[SyncStream]:
     with connect_sync(running.url, model="tiny_lines") as stream:
         yield stream
 
@@ -75,7 +75,9 @@ def expected(reader: Recognizer, columns: Any) -> list[tuple[bool, int, int]]:
 # Columns
 
 
-def test_events_come_with_the_result_of_their_column(stream: Stream, reader: Recognizer) -> None:
+def test_events_come_with_the_result_of_their_column(
+    stream: SyncStream, reader: Recognizer
+) -> None:
     columns = builders.columns(300, 3, 16)
     results = list(stream.send(columns))
     flushed = stream.flush()
@@ -89,7 +91,9 @@ def test_events_come_with_the_result_of_their_column(stream: Stream, reader: Rec
     assert flushed.text == reader.read(columns).text
 
 
-def test_a_line_that_ends_by_itself_has_its_last_events(stream: Stream, reader: Recognizer) -> None:
+def test_a_line_that_ends_by_itself_has_its_last_events(
+    stream: SyncStream, reader: Recognizer
+) -> None:
     stream.configure(line_end_columns=5)
     first = np.concatenate([builders.columns(41, 4, 16), np.zeros((5, 16), np.uint8)])
     first[40] = 99
@@ -105,7 +109,7 @@ def test_a_line_that_ends_by_itself_has_its_last_events(stream: Stream, reader: 
     assert all(event.start < 20 for event in events_of(following))
 
 
-def test_events_that_a_rewind_withdraws_do_not_come_later(stream: Stream) -> None:
+def test_events_that_a_rewind_withdraws_do_not_come_later(stream: SyncStream) -> None:
     columns = builders.columns(120, 3, 16)
     for result in stream.send(columns):
         if result.column == 10:
@@ -119,7 +123,7 @@ def test_events_that_a_rewind_withdraws_do_not_come_later(stream: Stream) -> Non
 
 
 def test_a_long_line_that_other_weights_read_again_comes_once_and_is_withdrawn(
-    stream: Stream, reader: Recognizer
+    stream: SyncStream, reader: Recognizer
 ) -> None:
     columns = builders.columns(5000, 3, 16)
     results = list(stream.send(columns[:4000]))
@@ -181,7 +185,7 @@ def test_fitted_small_ink_is_read_like_large_ink(running: Running) -> None:
         assert abs(len(fitted or "") - len(expected or "")) <= 3
 
 
-def test_an_error_is_raised_by_the_call_that_caused_it(stream: Stream) -> None:
+def test_an_error_is_raised_by_the_call_that_caused_it(stream: SyncStream) -> None:
     list(stream.ink([BAR], 160))
     columns = builders.columns(2 * CHUNK_COLUMNS + 1, column_height=16)
     with pytest.raises(ColumnsError, match="in a line of ink"):
@@ -295,7 +299,7 @@ def test_recognize_reads_images_of_lines(line_weights: Path, picture: Path) -> N
     assert [each["text"] for each in line["words"]] == [each.text for each in answer.words]
 
 
-def test_without_results_the_flush_has_all_events(stream: Stream, reader: Recognizer) -> None:
+def test_without_results_the_flush_has_all_events(stream: SyncStream, reader: Recognizer) -> None:
     columns = builders.columns(300, 3, 16)
     stream.configure(results="none")
     assert list(stream.send(columns)) == []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inkstream.service.client import stream as client
-from inkstream.service.client.stream import Stream, connect, connect_sync
+from inkstream.service.client.stream import SyncStream, connect, connect_sync
 from tests.helpers import builders
 from tests.helpers.proxies import Cut, cutting_proxy
 from tests.helpers.running_server import Running, server
@@ -66,7 +66,7 @@ async def test_a_program_hears_the_same_wherever_its_connection_is_cut(
     assert n_cut > 2 * N_SEEDS
 
 
-def digits(stream: Stream) -> Iterator[object]:
+def digits(stream: SyncStream) -> Iterator[object]:
     """Write with a classifier, without asyncio; yield all answers."""
     yield from stream.send(builders.columns(300))
     yield stream.rewind(100)

@@ -119,8 +119,6 @@ UNREADABLE: Final = {
     "a changed byte": PNG_FILE[:60] + bytes([PNG_FILE[60] ^ 255]) + PNG_FILE[61:],
     "no pixels": png(0, 0, zlib.compress(b"")),
     "an icon": encode(LARGE, "ICO"),
-    "blank paper": encode(Image.new("L", (28, 28), 255)),
-    "nothing but transparent": encode(Image.new("RGBA", (50, 50), (0, 0, 0, 0))),
 }
 
 

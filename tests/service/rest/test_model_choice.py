@@ -10,6 +10,7 @@ from PIL import Image
 
 from inkstream.model.preprocess.columns import LOOKS_LIKE_LINE, LOOKS_LIKE_PAGE
 from tests.helpers.http import PNG, client_of, error
+from tests.helpers.image_files import encoded
 from tests.helpers.running_server import server
 
 EXAMPLES = PNG.parent
@@ -49,6 +50,16 @@ def test_the_hint_of_an_answer_names_what_the_input_looks_like(client: httpx.Cli
         assert answer["hint"] == LOOKS_LIKE_PAGE
     for content in (DIGIT, LINE):
         assert "hint" not in client.post("/v1/recognize", content=content).json()
+
+
+@pytest.mark.parametrize("side", [28, 250])
+def test_a_blank_image_is_no_error(client: httpx.Client, side: int) -> None:
+    blank = encoded(Image.new("L", (side, side), 240), "PNG")
+    for path in ("/v1/classify?curve=true", "/v1/recognize?page=false", "/v1/transcribe"):
+        answer = client.post(path, content=blank).json()
+        assert (answer["columns"], answer["hint"]) == (0, "no writing found")
+        assert answer.get("text", answer.get("label")) == ""
+    assert client.post("/v1/columns", content=blank).content == b""
 
 
 @pytest.mark.parametrize("query", ["", "?model=tiny_lines", "?words=ab"])

@@ -108,17 +108,20 @@ def test_a_page_without_ink_has_no_lines(client: httpx.Client) -> None:
     }  # fmt: skip
     assert client.post(COLUMNS, content=blank).json()["lines"] == []
     for format_name in ("hocr", "alto", "pagexml"):
-        assert client.post(f"{PAGE}&format={format_name}", content=blank).status_code == 200
+        answer = client.post(f"{PAGE}&format={format_name}", content=blank)
+        assert answer.status_code == 200
+        # As on the command line, the form says that the image is a page.
+        anything = client.post(f"/v1/recognize?format={format_name}", content=blank)
+        assert anything.headers["content-type"] == answer.headers["content-type"]
 
 
 def test_what_is_no_image_of_a_page_is_refused(client: httpx.Client, picture: bytes) -> None:
     error(client.post(f"{PAGE}&format=pdf", content=picture), 422, "bad_value")
     json_page = client.post(PAGE, json={"strokes": [[[1, 2]]]})
     assert error(json_page, 422, "bad_value") == "a page needs an image, application/json came"
-    text = error(
-        client.post("/v1/recognize?model=tiny_lines&format=alto", content=picture), 422, "bad_value"
-    )
-    assert text == "format=alto needs page=true"
+    as_line = "/v1/recognize?model=tiny_lines&format=alto&page=false"
+    text = error(client.post(as_line, content=picture), 422, "bad_value")
+    assert text == "format=alto is for pages: leave page=false out"
     for content in (b"text", b"\x89PNG\r\n\x1a\n"):
         error(client.post(PAGE, content=content), 415, "bad_image")
 

@@ -31,13 +31,13 @@ from tests.helpers.single_session import (
 
 OFFERED = "little, other, several with commas, or auto"
 HINTED: list[tuple[dict[str, Any], Hints]] = [
-    ({"language": "little"}, Hints(LITTLE)),
-    ({"language": "little", "context": "a cab"}, Hints(LITTLE, "a cab")),
+    ({"language": "little"}, Hints((LITTLE,))),
+    ({"language": "little", "context": "a cab"}, Hints((LITTLE,), "a cab")),
     ({"language": "little,other"}, Hints((LITTLE, OTHER))),
     ({"language": "auto", "context": "acca bac"}, Hints((LITTLE, OTHER), "acca bac")),
     ({"words": ["cab", "ab."]}, Hints(words=("cab", "ab."))),
     ({"pattern": "[ab]{3}( c+)?"}, Hints(pattern="[ab]{3}( c+)?")),
-    ({"language": "little", "pattern": "(a|b| )*"}, Hints(LITTLE, pattern="(a|b| )*")),
+    ({"language": "little", "pattern": "(a|b| )*"}, Hints((LITTLE,), pattern="(a|b| )*")),
 ]
 
 
@@ -64,6 +64,8 @@ def test_a_line_is_read_with_the_options_set_before_it(
         ("DEU, english", "german,english"),
         ("english,en,eng", "english"),
         ("auto", "auto"),
+        ("de-AT", "german"),
+        ("en,auto", "english,german"),
     ],
 )
 def test_languages_are_named_once_however_they_are_asked_for(

@@ -38,6 +38,17 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         mnist.load("train", tmp_path)
 
 
+def test_where_it_cannot_be_fetched_the_error_says_which_files_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/",))
+    files = "train-images-idx3-ubyte, .*, or have them in .*inkstream/mnist"
+    with pytest.raises(DataError, match=rf"http://127.0.0.1:9/: .* Give a folder with {files}"):
+        mnist.load("train")
+
+
 def test_a_column_is_a_vertical_slice_of_the_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from inkstream.service.client.stream import Stream, connect_sync
+from inkstream.service.client.stream import SyncStream, connect_sync
 from tests.helpers.command_line import EXAMPLES
 from tests.helpers.running_server import Running
 
@@ -260,7 +260,7 @@ def kept(own: tuple[float, str], fitted: tuple[float, str]) -> tuple[float, str]
 
 
 def read_in_both_frames(
-    stream: Stream, strokes: Sequence[Any], height: float
+    stream: SyncStream, strokes: Sequence[Any], height: float
 ) -> list[tuple[float, str]]:
     """Read a line in its own frame, then in the one that fits it.
 
