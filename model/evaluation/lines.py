@@ -188,11 +188,7 @@ def _characters(reader: Reader, pieces: EvaluationSet) -> dict[str, Figures]:
         if set(characters) <= set(reader.config.labels):
             indices = pieces.indices(category)
             texts = [reading.text for reading in reader.read(pieces.samples(indices), characters)]
-            labels = pieces.labels(indices)
-            figures[category] = errors(texts, labels) | {
-                "characters_allowed": characters,
-                "by_donor": errors_by(pieces.donors(indices), texts, labels),
-            }
+            figures[category] = errors(texts, pieces.labels(indices))
     return figures
 
 
