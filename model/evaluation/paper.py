@@ -12,17 +12,24 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.data.sources.paper import ACCENTED, PaperLines, fold, knows_accents, spelt
+from inkstream.model.data.sources.paper import (
+    ACCENTED,
+    PaperLines,
+    decoded,
+    fold,
+    knows_accents,
+    read_file,
+    spelt,
+)
 from inkstream.model.data.split import Part, table_digest
 from inkstream.model.decoding.hints import Hints
 from inkstream.model.decoding.ngrams import LanguageFile, open_all
 from inkstream.model.evaluation.baselines import Baseline, ReadLine, plain_text, processor_s
 from inkstream.model.evaluation.page_reading import (
     OVERLAP,
-    Points,
     ReadPage,
     draw_pages,
     lines_found,
@@ -76,7 +83,7 @@ def ruled_report(
         recognisers[baseline.name] = baseline.page_method, partial(_their_lines, baseline)
     accents = knows_accents(checkpoint.metadata.config.labels)
     for name, (method, recognise) in recognisers.items():
-        read[name] = [read_page(recognise, page) for page in pages]
+        read[name] = [read_page(recognise, page, ruled.path(page)) for page in pages]
         texts, labels = [page.text for page in read[name]], [page.label for page in read[name]]
         copies = [page.writer for page in read[name]]
         readers[name] = {
@@ -197,18 +204,22 @@ def _their_lines(baseline: Baseline, image: Grey) -> list[ReadLine]:
     return baseline.read_page(np.repeat(image[:, :, None], 3, 2))
 
 
-def read_page(recognise: Recognise, page: RuledPage) -> ReadPage:
+def read_page(recognise: Recognise, page: RuledPage, path: Path) -> ReadPage:
     """Read one page and match the lines that were found with those that are written."""
-    image = page.image()
+
+    def load() -> Grey:
+        return decoded(read_file(path), str(path))
+
+    image = load()
     begun_s = processor_s()
     read = recognise(image)
     seconds = processor_s() - begun_s
     return ReadPage(
-        name=page.path.stem,
+        name=path.stem,
         writer=page.copy,
-        image=page.image,
-        labels=[line.text for line in page.lines],
-        outlines=[line.polygon for line in page.lines],
+        image=load,  # again when it is drawn: all pages together are gigabytes
+        labels=[line.label for line in page.lines],
+        outlines=[np.reshape(line.polygon, (-1, 2)) for line in page.lines],
         lines=read,
         hits=match(overlaps(read, page.lines, image.shape)),
         seconds=seconds,
@@ -245,10 +256,12 @@ def overlaps(
     return best
 
 
-def _reduced(points: Points, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
+def _reduced(points: ArrayLike, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Return points as pixels of a mask of half the image's size, moved into it."""
     height, width = mask.shape
-    return np.clip((points / 2).round(), 0, (width - 1, height - 1)).astype(np.int32)
+    return np.clip((np.reshape(points, (-1, 2)) / 2).round(), 0, (width - 1, height - 1)).astype(
+        np.int32
+    )
 
 
 def accent_figures(

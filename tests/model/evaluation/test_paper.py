@@ -23,7 +23,7 @@ from inkstream.model.evaluation.paper import (
     ruled_report,
 )
 from inkstream.model.evaluation.report import Report, document, figures
-from inkstream.model.evaluation.ruled import RuledLine, load_pages
+from inkstream.model.evaluation.ruled import RuledLine, RuledPage, load_pages
 from tests.helpers import builders
 from tests.helpers.paper_folder import WIDTH, write_index, write_pages, write_wills
 
@@ -36,8 +36,15 @@ def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
 
 def line(left: float, top: float, right: float, bottom: float, baseline: float) -> RuledLine:
     """Return a written line with a straight baseline."""
-    ends = np.array([(left, baseline), (right, baseline)], np.float64)
-    return RuledLine("a", box(left, top, right, bottom), ends)
+    polygon = box(left, top, right, bottom).ravel().tolist()
+    return RuledLine("a", polygon, [left, baseline, right, baseline])
+
+
+def first_page(folder: Path) -> tuple[RuledPage, Path]:
+    """Write made-up pages, and return the first one and the path of its image."""
+    write_pages(folder)
+    ruled = load_pages(folder)
+    return ruled.pages[0], ruled.path(ruled.pages[0])
 
 
 class Copyist:
@@ -95,14 +102,13 @@ def test_a_written_line_outside_the_image_is_not_found() -> None:
 def test_the_cer_of_a_page_folds_accents_and_leaves_out_what_is_crossed_out(
     tmp_path: Path,
 ) -> None:
-    write_pages(tmp_path)
-    page = load_pages(tmp_path).pages[0]
-    read = read_page(lambda image: Copyist().read_page(np.stack([image] * 3, 2)), page)
+    page = first_page(tmp_path)
+    read = read_page(lambda image: Copyist().read_page(np.stack([image] * 3, 2)), *page)
     assert (read.label, read.cer) == ("abc abc cab ca bca", 0)
     assert read.hits == {0: 0, 1: 1, 2: 2}
-    accented = read_page(lambda _: [ReadLine("àbc abç cab ca bca", box(0, 0, 9, 9))], page)
+    accented = read_page(lambda _: [ReadLine("àbc abç cab ca bca", box(0, 0, 9, 9))], *page)
     assert (accented.cer, accented.hits) == (0, {})
-    struck = read_page(lambda _: [ReadLine("abc abc cab ba ca bca", box(0, 0, 9, 9))], page)
+    struck = read_page(lambda _: [ReadLine("abc abc cab ba ca bca", box(0, 0, 9, 9))], *page)
     assert struck.cer == pytest.approx(3 / 18)
 
 
@@ -126,11 +132,10 @@ def test_accents_count_and_each_letter_has_its_f1() -> None:
 
 
 def test_a_page_is_drawn_with_the_accents_that_were_read(tmp_path: Path) -> None:
-    write_pages(tmp_path)
-    page = load_pages(tmp_path).pages[0]
+    page = first_page(tmp_path)
 
     def drawn(text: str) -> bytes:
-        return overlay(read_page(lambda _: [ReadLine(text, box(40, 30, 360, 60))], page)).tobytes()
+        return overlay(read_page(lambda _: [ReadLine(text, box(40, 30, 360, 60))], *page)).tobytes()
 
     assert len({drawn(text) for text in "eéèêëß€"}) == 7
 
