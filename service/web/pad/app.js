@@ -22,6 +22,7 @@ import { Line } from "./line.js";
 import { t, translatePage } from "./messages.js";
 import { Metrics } from "./metrics.js";
 import { Paper } from "./paper.js";
+import { another, isPattern, patternOf } from "./pattern.js";
 import { Reader } from "./reader.js";
 import { Ribbon } from "./ribbon.js";
 import { scratchedOut } from "./scratch.js";
@@ -100,6 +101,7 @@ const paper = new Paper(
       const button = element("zoom", HTMLElement);
       button.hidden = zoom === 1;
       button.textContent = `${Math.round(100 * zoom)} %`;
+      element("reading", HTMLElement).style.setProperty("--zoom", String(zoom));
       areLettersAligned = false;
       redraw();
     },
@@ -190,6 +192,7 @@ new ImageView({
 /** @param {{ code: string, message: string }} error */
 function showError(error) {
   if (error.code === "unauthorized") status.askForKey(key !== undefined);
+  else if (error.code === "bad_value" && pad.settings.reads === "pattern") explainPattern(true);
   else status.showError(error);
 }
 
@@ -242,7 +245,7 @@ function options({ reads }) {
     language: isText ? chooseLanguage(pad.settings.language, languages, navigator.languages) : null,
     words: isText ? learnedWords().filter((word) => [...word].every((char) => known.has(char))) : [],
     characters: reads === "number" ? NUMBERS : null,
-    pattern: reads === "date" ? DATE : reads === "pattern" ? pad.settings.pattern || null : null,
+    pattern: reads === "date" ? DATE : reads === "pattern" ? patternOf(pad.settings.pattern) || null : null,
   };
 }
 
@@ -386,6 +389,21 @@ function showSettings() {
   fillMenu(element("language", HTMLSelectElement), languages, language);
   element("pattern", HTMLInputElement).value = pattern;
   element("pattern-label", HTMLElement).hidden = reads !== "pattern";
+  explainPattern();
+}
+
+/** Say beside an example what else is read with it, or what is wrong with it. @param {boolean} [isRefused] by the server */
+function explainPattern(isRefused = false) {
+  const field = element("pattern", HTMLInputElement);
+  const example = field.value.trim();
+  const isWrong = isRefused || !isPattern(example);
+  field.ariaInvalid = String(isWrong);
+  const other = another(example);
+  element("pattern-help", HTMLElement).textContent = isWrong
+    ? t("This pattern cannot be used. Write an example instead, such as AB 1234.")
+    : other === ""
+      ? t("Letters and digits stand for all others of their kind.")
+      : t("Also read: {other}", { other });
 }
 
 /** Begin the next line; an empty one is inserted if there is ink below. */
@@ -593,8 +611,10 @@ element("text-model", HTMLSelectElement).addEventListener("change", ({ target })
   reader.restart();
   changed();
 });
+element("pattern", HTMLInputElement).addEventListener("input", () => explainPattern());
 element("pattern", HTMLInputElement).addEventListener("change", ({ target }) => {
-  if (pad.set({ pattern: /** @type {HTMLInputElement} */ (target).value.trim() })) changed();
+  const pattern = /** @type {HTMLInputElement} */ (target).value.trim();
+  if (isPattern(pattern) && pad.set({ pattern })) changed();
 });
 element("language", HTMLSelectElement).addEventListener("change", ({ target }) => {
   if (pad.set({ language: /** @type {HTMLSelectElement} */ (target).value })) changed();
@@ -639,7 +659,11 @@ element("key-form", HTMLFormElement).addEventListener("submit", (event) => {
   key = element("key", HTMLInputElement).value;
   reader.restart();
 });
-element("paper", HTMLElement).addEventListener("scroll", () => {
+const reading = element("reading", HTMLElement);
+// The text beside the ink moves with it.
+reading.addEventListener("wheel", ({ deltaY }) => element("paper", HTMLElement).scrollBy(0, deltaY), { passive: true });
+element("paper", HTMLElement).addEventListener("scroll", ({ target }) => {
+  reading.style.setProperty("--scroll", `${/** @type {HTMLElement} */ (target).scrollTop}px`);
   areLettersAligned = false;
   redraw();
 });

@@ -32,6 +32,7 @@ export class Player {
   #speed = element("speed", HTMLSelectElement);
   #listener;
   #imageButton = element("image", HTMLElement);
+  #imageLabel = element("image-label", HTMLElement);
   #nPreparing = 0; // images that the server is converting
   #isPlaying = false;
   #isSpeedChosen = false; // by the user
@@ -102,7 +103,7 @@ export class Player {
   /** Change the number of images that the server is converting. @param {1 | -1} change */
   countPreparing(change) {
     this.#nPreparing += change;
-    this.#imageButton.textContent = this.#nPreparing > 0 ? t("Preparing …") : t("Image");
+    this.#imageLabel.textContent = this.#nPreparing > 0 ? t("Preparing …") : t("Image");
   }
 
   pause() {
@@ -163,10 +164,10 @@ export class Player {
 
   /** @param {number} lineIndex @param {number} played @param {number} columns */
   #showPosition(lineIndex, played, columns) {
-    const values = { line: lineIndex + 1, lines: this.lines.length, played, columns };
+    const values = { line: lineIndex + 1, lines: this.lines.length, percent: Math.floor((100 * played) / columns) };
     element("position", HTMLElement).textContent =
       this.lines.length > 1
-        ? t("Line {line} of {lines}, {played} of {columns} columns", values)
-        : t("{played} of {columns} columns", values);
+        ? t("Line {line} of {lines}, {percent} %", values)
+        : t("{percent} %", values);
   }
 }

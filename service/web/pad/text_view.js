@@ -80,6 +80,7 @@ export class TextView {
       const isActive = line.row === activeRow;
       if ((this.#fill(item, line) || !item.hasAttribute("data-active")) && isActive) changed = item;
       item.toggleAttribute("data-active", isActive);
+      item.style.setProperty("--at", String(line.row + 1)); // the grid row beside its ink on wide screens
       return item;
     });
     const isSame = wanted.length === items.length && wanted.every((item, i) => item === items[i]);

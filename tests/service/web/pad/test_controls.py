@@ -136,9 +136,9 @@ def test_the_text_is_copied(open_pad: OpenPad, url: str) -> None:
     [
         ("Text", "txt", "hello"),
         ("Markdown", "md", "hello"),
-        ("Drawing (SVG)", "svg", "<path d="),
+        ("Drawing", "svg", "<path d="),
         ("Ink (InkML)", "inkml", "<trace>"),
-        ("Training data (JSON lines)", "jsonl", '"strokes"'),
+        ("Ink with its text (JSON lines)", "jsonl", '"strokes"'),
     ],
 )
 def test_the_document_is_exported(
@@ -147,6 +147,7 @@ def test_the_document_is_exported(
     press(pad, "Try an example")
     expect(pad.page.locator("#text li")).to_have_text("hello, world!")
     press(pad, "Export")
+    pad.page.get_by_text("For other programs").click()
     with pad.page.expect_download() as download:
         press(pad, name)
     assert download.value.suggested_filename.endswith(f".{ending}")
@@ -199,15 +200,27 @@ def test_a_document_that_is_open_in_another_window_is_not_deleted(
         expect(second.locator("#document-list li")).to_have_count(1)
 
 
+def test_an_example_is_sent_as_its_pattern_and_says_what_else_is_read(pad: Pad) -> None:
+    pad.read_as("Like my example")
+    pad.set("#pattern", lambda field: field.fill("ab 12.5"))
+    expect(pad.page.locator("#pattern-help")).to_have_text("Also read: de 45.8")
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    assert pad.hints()["pattern"] == r"[a-z]{2} [0-9]{2}\.[0-9]"
+    assert re.fullmatch(r"[a-z]{2} \d\d\.\d", pad.text)
+
+
 def test_a_pattern_of_ones_own_is_sent_and_a_wrong_one_is_explained(pad: Pad) -> None:
-    pad.read_as("My own pattern")
+    pad.read_as("Like my example")
     pad.set("#pattern", lambda field: field.fill("[a-z]{2} [0-9]{3}"))
     pad.write(*HELLO, scale=0.6)
     pad.settle()
     assert pad.hints()["pattern"] == "[a-z]{2} [0-9]{3}"
     assert re.fullmatch("[a-z]{2} [0-9]{3}", pad.text)
-    pad.set("#pattern", lambda field: field.fill("[a-z"))
-    expect(pad.page.locator("#error")).to_contain_text("pattern")
+    for wrong in ("[a-z", "(?=a)b"):  # the browser refuses one, the server the other
+        pad.set("#pattern", lambda field, wrong=wrong: field.fill(wrong))
+        expect(pad.page.locator("#pattern-help")).to_contain_text("an example instead")
+        expect(pad.page.locator("#pattern")).to_have_attribute("aria-invalid", "true")
 
 
 def test_numbers_are_read_as_numbers(pad: Pad) -> None:
