@@ -32,7 +32,8 @@ MARGIN: Final = 80  # pixels around them
 @click.option("--turned", default=34, help="pages that are turned three times each")
 def main(pages: Path, archives: tuple[Path, ...], images: int, turned: int) -> None:
     """Print how many images are taken for what they are, and how many turned pages are righted."""
-    ruled = [page.path for page in load_pages(pages).part("test")]
+    listed = load_pages(pages)
+    ruled = [listed.path(page) for page in listed.part("test")]
     right = sum(content_of(path) == "page" for path in spread(ruled, images))
     click.echo(f"pages taken for pages: {right} of {len(spread(ruled, images))}")
     for path in archives:
