@@ -59,6 +59,7 @@ class Labelled:
     writer: str
     strokes: list[NDArray[np.float64]]  # S arrays [n, 2], n >= 1; none if it has no ink
     traces: frozenset[Hashable] = frozenset()  # of which others may have points too
+    in_tex: bool = False  # whether its label may be TeX
 
     @property
     def points(self) -> NDArray[np.float64]:
@@ -181,7 +182,7 @@ def _inkml(path: Path) -> Iterator[Labelled]:
             raise DataError(f"{where}: a coordinate beyond {FURTHEST:g}")
         label, writer = _text(group.label, "label", where), _writer(group.writer or None, where)
         traces = frozenset((path, trace) for trace in group.traces)
-        yield Labelled(label, writer, group.strokes, traces)
+        yield Labelled(label, writer, group.strokes, traces, in_tex=True)
 
 
 def _writer(name: str | float | None, where: str) -> str:
@@ -206,6 +207,10 @@ def _fault(piece: Labelled, medians: Mapping[str, float]) -> str:
         return "no ink"
     if "\n" in piece.label:
         return "label of several lines"
+    # CROHME labels formulas and symbols in TeX, and the group of its symbols with a heading.
+    not_written = r"\$.+\$|\\([A-Za-z]+|.)|Segmentation|From ITF"
+    if piece.in_tex and re.fullmatch(not_written, piece.label):
+        return "label is not what is written"
     if piece.size > OUTSIZE * medians[piece.writer]:
         return f"ink {OUTSIZE} times larger than its writer's other pieces"
     return ""

@@ -57,6 +57,23 @@ def test_a_labelled_group_may_hold_others_and_names_their_writer(tmp_path: Path)
     assert pieces == [(label, f"page/{writer}", n) for label, writer, n in written]
 
 
+def test_formulas_in_tex_are_skipped_and_counted_and_their_symbols_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "crohme.inkml"
+    views = [f'<traceView traceDataRef="{number}"/>' for number in range(2)]
+    symbols = group(views[0], truth="2") + group(views[1], truth=r"\pi")
+    path.write_text(
+        inkml(
+            r'<annotation type="truth">$2\pi$</annotation><annotation type="writer">w7</annotation>'
+            '<trace id="0">0 0, 300 0</trace><trace id="1">400 0, 700 0</trace>'
+            + group(symbols, truth="Segmentation")
+        )
+    )
+    labelled = ink_files.read(path)
+    piece = only(labelled.ink)
+    assert (piece.label, piece.writer, piece.category) == ("2", "crohme/w7", "1a")
+    assert sum(labelled.statistics.skipped.values()) == 3
+
+
 NOTATIONS = (
     "100 200, 400 600", "100 200,400 600", "1e2 2.0e2, 400. 600", "100 200 7 T, 400 600 8 F",
     "100 200, '300 '400", "100 200, !400 600", "100 200 : 5 7, 400 600 : 5",
