@@ -1,10 +1,12 @@
-"""Labelled images, and the loader of a user's own: a folder for each class.
+"""Labelled images, and the loader of a user's own: a folder for each class, or a CSV of pixels.
 
 Images go through the same preprocessing as those that will be recognised.
 """
 
+import csv
 import hashlib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from inkstream.model.errors import DataError, ImageError
 from inkstream.model.preprocess.columns import digit_columns
+from inkstream.model.preprocess.image import ImageSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +68,48 @@ COLUMN_HEIGHT: Final = 28  # as MNIST, so that a net can start from either
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
 
 
-def load(folder: Path) -> Dataset:
-    """Read a folder of images for each class; raises `DataError` naming what can't be used."""
-    paths = [path for path in sorted(folder.glob("*/*")) if path.suffix.lower() in SUFFIXES]
-    labels, answers = np.unique([path.parent.name for path in paths], return_inverse=True)
+def load(source: Path) -> Dataset:
+    """Read `source`, a folder or a CSV file; raises `DataError` naming what can't be used."""
+    if source.is_dir():
+        paths = [path for path in sorted(source.glob("*/*")) if path.suffix.lower() in SUFFIXES]
+        samples = [(path.parent.name, _columns(path, str(path))) for path in paths]
+    elif source.suffix.lower() == ".csv" and source.is_file():
+        samples = list(_csv(source))
+    else:
+        raise DataError(f"{source} is neither a folder nor a CSV file")
+    labels, answers = np.unique([label for label, _ in samples], return_inverse=True)
     if len(labels) < 2:
         raise DataError(
-            f"{folder} has {len(paths)} images of {len(labels)} classes, expected a folder with 2 "
-            f"classes or more: a folder for each class with {', '.join(SUFFIXES)} files"
+            f"{source} has {len(samples)} images of {len(labels)} classes, expected 2 classes or "
+            f"more: a folder for each class with {', '.join(SUFFIXES)} files, or a CSV of "
+            "label,pixel,pixel,..."
         )
-    columns = np.stack([_columns(path) for path in paths])
-    return Dataset(folder.name, columns, answers.astype(np.int64), tuple(labels.tolist()))
+    columns = np.stack([columns for _, columns in samples])
+    return Dataset(source.name, columns, answers.astype(np.int64), tuple(labels.tolist()))
 
 
-def _columns(path: Path) -> NDArray[np.uint8]:
-    """Return the columns of one image; an error names it."""
+def _csv(source: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Yield a label and the pixels of a square image (0 = paper) for each row; skip a header."""
+    with source.open(newline="") as file:
+        for number, (label, *pixels) in enumerate(filter(None, csv.reader(file)), 1):
+            where = f"{source}, row {number}"
+            side = math.isqrt(len(pixels))
+            if side == 0 or side * side != len(pixels):
+                raise DataError(f"{where}: {len(pixels)} pixels, expected a square image's")
+            try:
+                image = np.array([int(pixel) for pixel in pixels])
+            except ValueError as error:
+                if number == 1:
+                    continue
+                raise DataError(f"{where}: {error}") from error
+            if image.min() < 0 or image.max() > 255:
+                raise DataError(f"{where}: pixels {image.min()}..{image.max()}, allowed: 0..255")
+            yield label, _columns(image.astype(np.uint8).reshape(side, side), where)
+
+
+def _columns(image: ImageSource, where: str) -> NDArray[np.uint8]:
+    """Return the columns of one sample; an error says where it stands."""
     try:
-        return digit_columns(path, COLUMN_HEIGHT)
+        return digit_columns(image, COLUMN_HEIGHT)
     except ImageError as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{where}: {error}") from error

@@ -96,8 +96,8 @@ def run_options(
 @train.command()
 @run_options(
     "digits",
-    "a folder with one folder of images for each class, or a folder of MNIST's IDX files"
-    "  [default: MNIST, downloaded once]",
+    "a folder with one folder of images for each class, a CSV file of label and pixels, or a folder"
+    " of MNIST's IDX files  [default: MNIST, downloaded once]",
     "pen-digits.jsonl.xz, unipen-train.tar.xz",
 )
 @click.option(

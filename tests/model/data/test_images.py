@@ -67,12 +67,35 @@ def test_folders_are_classes_in_the_order_of_their_names(tmp_path: Path) -> None
     assert dataset.columns.max() > 128
 
 
-def test_less_than_two_classes_are_refused(tmp_path: Path) -> None:
-    draw(tmp_path / "a" / "1.png", "a")
-    with pytest.raises(DataError, match="1 images of 1 classes, expected a folder with 2 classes"):
-        images.load(tmp_path)
-    with pytest.raises(DataError, match="0 images of 0 classes"):
-        images.load(tmp_path / "missing")
+def test_a_csv_of_pixels_is_read_and_its_header_skipped(tmp_path: Path) -> None:
+    source = excerpt(3)
+    path = tmp_path / "digits.csv"
+    lines = ["label," + ",".join(f"pixel{i}" for i in range(784))]
+    for columns, answer in zip(source.columns, source.answers, strict=True):
+        lines.append(f"{answer}," + ",".join(map(str, columns.T.ravel())))
+    path.write_text("\n".join(lines) + "\n")
+    dataset = images.load(path)
+    assert [dataset.labels[k] for k in dataset.answers] == [str(k) for k in source.answers]
+    np.testing.assert_array_equal(dataset.columns, source.columns)
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        (["1,0,0,0"], "row 1: 3 pixels, expected a square image's"),
+        (["label,a,b,c,d", "2,0,0,x,0"], "row 2: invalid literal"),
+        (["1,0,0,0,0"], "row 1: no writing found"),
+        (["1,0,300,0,0"], r"row 1: pixels 0..300, allowed: 0..255"),
+        ([], "0 images of 0 classes, expected 2 classes or more"),
+    ],
+)
+def test_the_error_of_a_faulty_csv_names_the_row(
+    tmp_path: Path, lines: list[str], complaint: str
+) -> None:
+    path = tmp_path / "faulty.csv"
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=complaint):
+        images.load(path)
 
 
 def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:

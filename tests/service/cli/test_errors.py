@@ -75,7 +75,7 @@ ERRORS = [  # `{tmp}` is a folder with one file, `file`
     (
         1,
         "train digits --run {tmp}/run --data {tmp}/no",
-        "{tmp}/no has 0 images of 0 classes",
+        "{tmp}/no is neither a folder nor a CSV file",
     ),
     (1, "train lines --run {tmp}/nothing --resume", "there is no run to resume"),
     (1, "train lines --sources {tmp}", f"has no {RECIPE}, which the recipe of lines reads"),
