@@ -1,4 +1,4 @@
-"""`inkstream data`: ink is read once, and described."""
+"""`inkstream data`: ink is read once, described and plotted."""
 
 import json
 import tarfile
@@ -24,9 +24,6 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_pieces_are_counted_by_part_reason_and_rule(release: Path) -> None:
     done = run_here("data", "unipen", release)
-    made, following = done.stderr.splitlines()[-2:]
-    assert made == f"made:    {unipen.cache_folder()}"
-    assert following == "next:    inkstream train lines"
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert lines[:5] == [
         "train validation test",
@@ -78,13 +75,26 @@ def test_a_damaged_archive_is_named(release: Path, form: str, damage: str) -> No
     assert message in one_line(done.stderr)
 
 
-def test_a_users_own_ink_is_described(tmp_path: Path) -> None:
+def test_plots_are_written(release: Path) -> None:
+    done = run_here("data", "unipen", release, "--plots", release / "plots")
+    names = ["characters", "words", "lines", "letters"]
+    paths = [release / "plots" / f"{name}.png" for name in names]
+    files = ", ".join(map(str, [unipen.cache_folder(), *paths]))
+    assert done.stderr.splitlines()[-2:] == [
+        f"made:    {files}",
+        "next:    inkstream train lines",
+    ]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+def test_a_users_own_ink_is_described_and_plotted(tmp_path: Path) -> None:
     pieces = [f'{{"strokes": [[[0, 0], [{x}, 9]]], "label": "né"}}' for x in range(300, 320)]
     (tmp_path / "hand.jsonl").write_text("\n".join(pieces))
-    done = run_here("data", "ink", tmp_path / "hand.jsonl")
+    done = run_here("data", "ink", tmp_path / "hand.jsonl", "--plots", tmp_path / "plots")
     assert done.returncode == 0
     lines = {" ".join(line.split()) for line in done.stdout.splitlines()}
     assert {"train validation", "words 16 4", "writers 1 1", "characters: n é"} <= lines
+    assert (tmp_path / "plots" / "words.png").is_file()
 
 
 def test_the_error_and_the_help_show_the_format_of_labelled_ink(tmp_path: Path) -> None:
