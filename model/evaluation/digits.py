@@ -3,7 +3,7 @@
 The runtime and the decoder are those that are served.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import trange
 
-from inkstream.model.checkpoint import Checkpoint
+from inkstream.model.checkpoint import Checkpoint, read
 from inkstream.model.data.images import Dataset
 from inkstream.model.data.sources import mnist
 from inkstream.model.data.sources.pen_digits import PenDigits
@@ -114,30 +114,46 @@ def _padded_accuracy(predict: Predictor, dataset: Dataset, n_blank: tuple[int, i
 
 
 def report(
-    net: Checkpoint,
+    checkpoints: Sequence[Path],
     dataset: Dataset,
     part: Part = "test",
     pen: Mapping[str, PenDigits] = MappingProxyType({}),
 ) -> Report:
-    """Measure a classifier; `part` says which images `dataset` and `pen` have.
+    """Measure checkpoints: the first in full; the others are further seeds of its recipe.
 
-    `pen` are pen digits by source. Raises `DataError` for a net of other labels.
+    `part` says which images `dataset` and `pen`, pen digits by source, have.
     """
-    if (labels := net.metadata.config.labels) != dataset.labels:
-        raise DataError(
-            f"{net.path} answers {' '.join(labels)}, but {dataset.name} has the labels"
-            f" {' '.join(dataset.labels)}: of a net for other labels `inkstream models"
-            " --weights FOLDER` lists what it reached on the images held out in training"
-        )
-    predict = predictor(net)
-    figures, probabilities = measure(predict, dataset)
-    contents = of_file(net) | {
-        "parameters": net.metadata.parameters,
+    nets = [read(path, "classifier") for path in checkpoints]
+    for net in nets:
+        if (labels := net.metadata.config.labels) != dataset.labels:
+            raise DataError(
+                f"{net.path} answers {' '.join(labels)}, but {dataset.name} has the labels"
+                f" {' '.join(dataset.labels)}: of a net for other labels `inkstream models"
+                " --weights FOLDER` lists what it reached on the images held out in training"
+            )
+    seeds, probabilities = zip(*(measure(predictor(net), dataset) for net in nets), strict=True)
+    contents = of_file(nets[0]) | {
+        "parameters": nets[0].metadata.parameters,
         "data": dataset.name,
         "data_digest": dataset.digest,
         "part": part,
-        **figures,
-        "pen": {name: measure_pen(predict, digits) for name, digits in pen.items()},
+        **seeds[0],
+        "pen": {name: measure_pen(predictor(nets[0]), digits) for name, digits in pen.items()},
+        "seeds": _seeds(seeds),
     }
-    draw = partial(plots.draw_digits_report, contents, probabilities, dataset)
+    draw = partial(plots.draw_digits_report, contents, probabilities[0], dataset)
     return Report("digits", contents, draw)
+
+
+def _seeds(nets: Sequence[Figures]) -> Figures:
+    """Return the mean and the standard deviation (N - 1) of the accuracies of several seeds."""
+    after = {k: [net["accuracy_after"][k] for net in nets] for k in nets[0]["accuracy_after"]}
+    several = len(nets) > 1
+    return {
+        "n": len(nets),
+        "accuracy": [net["accuracy"] for net in nets],
+        "mean_after": {k: float(np.mean(values)) for k, values in after.items()},
+        "deviation_after": {
+            k: float(np.std(values, ddof=1)) if several else None for k, values in after.items()
+        },
+    }

@@ -74,7 +74,12 @@ def evaluate() -> None:
 
 
 @evaluate.command()
-@click.option("--checkpoint", default="digits", help="name or path of a model")
+@click.option(
+    "--checkpoint",
+    multiple=True,
+    default=("digits",),
+    help="name or path; the first is reported in full, others as further seeds, not with --rough",
+)
 @click.option("--data", type=PATH, help="a folder of MNIST's IDX files  [default: downloaded once]")
 @click.option("--pen", type=PATH, help="pen-digits.jsonl.xz: measure pen digits too, and UNIPEN's")
 @PART
@@ -82,7 +87,7 @@ def evaluate() -> None:
 @out_option("digits", "folder for JSON and plots")
 def digits(
     *,
-    checkpoint: str,
+    checkpoint: tuple[str, ...],
     data: Path | None,
     pen: Path | None,
     part: "Part",
@@ -97,7 +102,7 @@ def digits(
     \b
     Examples:
       inkstream evaluate digits
-      inkstream evaluate digits --checkpoint runs/a/digits.onnx
+      inkstream evaluate digits --checkpoint runs/a/digits.onnx --checkpoint runs/b/digits.onnx
       inkstream evaluate digits --rough --part validation
     """
     from inkstream.model.checkpoint import find, read
@@ -106,12 +111,12 @@ def digits(
     from inkstream.model.evaluation.rough import digits_report
 
     def measure() -> "Report":
-        net, dataset = read(find(checkpoint), "classifier"), images(part, data)
+        nets, dataset = [find(name) for name in checkpoint], images(part, data)
         if rough:
-            return digits_report(net, dataset, part=part)
-        return report(net, dataset, part, pen_digits.load(pen, part) if pen else {})
+            return digits_report(read(nets[0], "classifier"), dataset, part=part)
+        return report(nets, dataset, part, pen_digits.load(pen, part) if pen else {})
 
-    _write(measure, out / ROUGH_FOLDER if rough else out, None, _serve(checkpoint))
+    _write(measure, out / ROUGH_FOLDER if rough else out, None, _serve(checkpoint[0]))
 
 
 @evaluate.command()

@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from inkstream import load
 from inkstream.model import train as training
-from inkstream.model.checkpoint import read
 from inkstream.model.errors import DataError
 from inkstream.model.evaluation.digits import report
 from inkstream.model.network import ColumnLSTM
@@ -220,7 +219,7 @@ def test_a_run_of_digits_trains_its_teacher_first_and_learns(
     assert (tmp_path / "run" / "teacher" / "network.safetensors").exists()
     assert (tmp_path / "run" / "curve.png").exists()
     # With 300 images and a few seconds it is not good, but far better than guessing (0.1).
-    digits_report = report(read(path), builders.excerpt(400))
+    digits_report = report([path], builders.excerpt(400))
     assert digits_report.contents["accuracy"] > 0.5
     assert load(path).metadata.metrics["held_out_accuracy"] > 0.4
 

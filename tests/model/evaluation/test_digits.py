@@ -40,9 +40,10 @@ def test_accuracy_is_counted_after_every_column() -> None:
 def test_pen_digits_stand_beside_the_images_with_an_interval_over_their_writers(
     tmp_path: Path,
 ) -> None:
-    net = builders.checkpoint(tmp_path / "tiny.onnx")
+    path = tmp_path / "tiny.onnx"
+    builders.checkpoint(path)
     pen = PenDigits(builders.excerpt(40), np.arange(40) % 4, "digest")
-    made = report(net, builders.excerpt(40), "validation", {"pen digits": pen})
+    made = report([path], builders.excerpt(40), "validation", {"pen digits": pen})
     figures = made.contents["pen"]["pen digits"]
     assert (figures["images"], figures["writers"], figures["split_digest"]) == (40, 4, "digest")
     assert figures["accuracy_after"] == made.contents["accuracy_after"]
@@ -65,11 +66,22 @@ def test_the_measured_answers_are_those_of_the_library(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_report_has_all_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_has_all_seeds_and_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inkstream.model.evaluation.plots.WORST", 3)  # mistakes in the plot
-    digits_report = report(builders.checkpoint(tmp_path / "tiny.onnx"), builders.excerpt(60))
+    paths = [tmp_path / f"seed{seed}.onnx" for seed in range(3)]
+    for seed, path in enumerate(paths):
+        builders.checkpoint(path, seed=seed)
+    digits_report = report(paths, builders.excerpt(60))
     digits_report.save(tmp_path / "report")
     contents = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert contents["seeds"]["n"] == 3
+    assert contents["seeds"]["mean_after"]["28"] == pytest.approx(
+        np.mean(contents["seeds"]["accuracy"])
+    )
+    assert contents["seeds"]["deviation_after"]["28"] == pytest.approx(
+        np.std(contents["seeds"]["accuracy"], ddof=1)
+    )
+    assert contents["model"] == "seed0"
     plots = {path.name for path in (tmp_path / "report").glob("*.png")}
     assert plots == {
         "accuracy_curve.png",
