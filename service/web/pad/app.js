@@ -667,7 +667,28 @@ element("paper", HTMLElement).addEventListener("scroll", ({ target }) => {
   areLettersAligned = false;
   redraw();
 });
-addShortcuts({ undo: () => step("undo"), redo: () => step("redo"), nextLine });
+const texts = element("text", HTMLElement);
+addShortcuts({
+  undo: () => step("undo"),
+  redo: () => step("redo"),
+  nextLine,
+  selectAll() {
+    const range = new Range();
+    range.selectNode(texts);
+    getSelection()?.removeAllRanges();
+    getSelection()?.addRange(range);
+  },
+});
+addEventListener("copy", (event) => {
+  const selection = getSelection();
+  const isField = event.target instanceof Element && event.target.closest("input, textarea") !== null;
+  const isPart = selection !== null && !selection.isCollapsed && !selection.containsNode(texts);
+  if (isField || isPart || pad.isEmpty) return;
+  event.clipboardData?.setData("text/plain", pad.wholeText);
+  event.preventDefault();
+});
+// Where something is selected, the browser would drag it instead of passing the pen's movements on.
+addEventListener("dragstart", (event) => event.preventDefault());
 addEventListener("pagehide", () => {
   paper.finish();
   void store.finish();
