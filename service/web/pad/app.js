@@ -280,10 +280,15 @@ function credentials() {
 
 // The document
 
-/** Show and store a change of the document, and have it read. */
+/** Store a change of the document, show it and have it read. */
 function changed() {
   status.hideError();
   save();
+  refresh();
+}
+
+/** Show the document and have it read. */
+function refresh() {
   paper.fitSheet();
   paper.draw();
   reader.open(pad.settings.reads === "digit" ? "classifier" : "transcriber");
@@ -327,7 +332,7 @@ async function open(id) {
   if (!isUntouched()) localStorage.setItem(OPEN, pad.id);
   paper.activeRow = pad.lines.at(-1)?.row ?? 0;
   showSettings();
-  changed();
+  refresh();
   paper.resize();
   paper.show(paper.activeRow);
 }
