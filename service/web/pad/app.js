@@ -10,14 +10,15 @@
 import { connect } from "../client/inkstream.js";
 import { Bars } from "./bars.js";
 import { Curve } from "./curve.js";
-import { PadDocument, ROW_HEIGHT } from "./document.js";
+import { IMAGE_LEFT, IMAGE_TOP, PadDocument, ROW_HEIGHT } from "./document.js";
 import { element } from "./dom.js";
 import { Example, exampleStrokes } from "./example.js";
-import { drawingSize, exported, svg } from "./export.js";
+import { exported, png, printout } from "./export.js";
 import { readInk } from "./import.js";
 import { ImageView } from "./image_view.js";
 import { chooseLanguage, fillMenu } from "./languages.js";
 import { Letters } from "./letters.js";
+import { bitmapOf } from "./line_images.js";
 import { Line } from "./line.js";
 import { t, translatePage } from "./messages.js";
 import { Metrics } from "./metrics.js";
@@ -202,8 +203,15 @@ new ImageView({
   server: metrics,
   headers: credentials,
   onToggle: showIntro,
-  onTexts(texts) {
-    if (pad.addTexts(texts)) changed();
+  place: () => ({
+    width: element("paper", HTMLElement).clientWidth / paper.zoom - 2 * IMAGE_LEFT,
+    height: ROW_HEIGHT - 2 * IMAGE_TOP,
+  }),
+  onLines(lines) {
+    if (!pad.addImage(lines)) return;
+    paper.activeRow = (pad.lines.at(-1)?.row ?? 0) + 1; // what is written next stands below
+    changed();
+    paper.show(paper.activeRow);
   },
   onError: showError,
 });
@@ -289,6 +297,7 @@ function changed() {
 
 /** Show the document and have it read. */
 function refresh() {
+  for (const { image } of pad.lines) if (image !== undefined) bitmapOf(image, () => paper.draw());
   paper.fitSheet();
   paper.draw();
   reader.open(pad.settings.reads === "digit" ? "classifier" : "transcriber");
@@ -523,25 +532,9 @@ setInterval(async () => {
 /** @param {string} format */
 async function saveAs(format) {
   if (format === "print") return print();
-  if (format === "png") return download("document.png", await png());
+  if (format === "png") return download("document.png", await png(pad));
   const { name, type, text: content } = exported(pad, format);
   download(name, new Blob([content], { type }));
-}
-
-/** Return the ink as an image, dark on white. @returns {Promise<Blob>} */
-async function png() {
-  const { width, height } = drawingSize(pad);
-  const canvas = new OffscreenCanvas(2 * width, 2 * height);
-  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  context.fillStyle = "#fff";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.scale(2, 2);
-  context.translate(16, 16);
-  context.lineWidth = 2.2;
-  context.lineCap = context.lineJoin = "round";
-  context.strokeStyle = "#1b2430";
-  for (const [, path] of svg(pad).matchAll(/<path d="(.+?)"/gu)) context.stroke(new Path2D(path));
-  return canvas.convertToBlob();
 }
 
 /** @param {string} name @param {Blob} content */
@@ -570,6 +563,8 @@ async function copy(copied) {
 function onClick(id, act) {
   element(id, HTMLElement).addEventListener("click", () => void act());
 }
+
+addEventListener("beforeprint", () => element("print", HTMLElement).replaceChildren(...printout(pad)));
 
 onClick("undo", () => step("undo"));
 onClick("redo", () => step("redo"));

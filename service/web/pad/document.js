@@ -13,11 +13,16 @@ export const VERSION = 1; // of the stored data
 /** Height of a line of the paper, which is the frame of its writing; CSS pixels without zoom. */
 export const ROW_HEIGHT = 96;
 const MAX_UNDO = 1000; // operations
+/** Where the images of lines stand on the paper: from its left side, and from the top of their row. */
+export const IMAGE_LEFT = 24;
+export const IMAGE_TOP = 10;
 const DIGIT_GAP = 0.25; // of the row's height: ink further from a digit than this belongs to another one
 
 /** What a line is read as. @typedef {"text" | "digit" | "number" | "date" | "pattern"} Reads */
 
 /** A finished stroke; y counts from the top of its line. @typedef {{ id: number, points: readonly Point[], pressures: readonly number[] }} InkStroke */
+
+/** A line that came from an image: the base64 of its JPEG, and its size on the paper. @typedef {{ jpeg: string, width: number, height: number }} LineImage */
 
 /**
  * @typedef {object} DocumentLine
@@ -26,6 +31,7 @@ const DIGIT_GAP = 0.25; // of the row's height: ink further from a digit than th
  * @property {Reads} reads
  * @property {readonly InkStroke[]} strokes in the order of writing
  * @property {Correction | null} correction
+ * @property {LineImage} [image] which has no strokes
  */
 
 /**
@@ -140,7 +146,7 @@ export class PadDocument {
   lineAt(row, x) {
     const { reads } = this.settings;
     return this.lines.find((line) => {
-      if (line.row !== row || (line.reads === "digit") !== (reads === "digit")) return false;
+      if (line.row !== row || line.image !== undefined || (line.reads === "digit") !== (reads === "digit")) return false;
       const gap = DIGIT_GAP * ROW_HEIGHT;
       return reads !== "digit" || (left(line) - gap <= x && x <= right(line) + gap);
     });
@@ -245,9 +251,11 @@ export class PadDocument {
     return this.#commit([[line, { ...line, correction: { base, text } }]]);
   }
 
-  /** Add lines of text without ink below all others. @param {readonly string[]} texts */
-  addTexts(texts) {
-    return this.#addBelow(texts.map((text) => ({ strokes: [], correction: { base: "", text } })));
+  /** Add lines that came from an image below all others. @param {readonly { text: string, image?: LineImage }[]} lines */
+  addImage(lines) {
+    return this.#addBelow(
+      lines.map(({ text, image }) => ({ strokes: [], correction: { base: "", text }, ...(image && { image }) })),
+    );
   }
 
   /** Add lines of ink below all others. @param {readonly (readonly (readonly Point[])[])[]} lines strokes of each */
@@ -260,7 +268,7 @@ export class PadDocument {
     return this.#addBelow(lines.map((strokes) => ({ strokes: strokes.map(stroke), correction: null })));
   }
 
-  /** @param {Pick<DocumentLine, "strokes" | "correction">[]} lines */
+  /** @param {Pick<DocumentLine, "strokes" | "correction" | "image">[]} lines */
   #addBelow(lines) {
     const last = Math.max(-1, ...[...this.#lines.values()].map(({ row }) => row));
     return this.#commit(
@@ -334,7 +342,8 @@ export function left({ strokes }) {
   return strokes.reduce((least, { points }) => Math.min(least, boxOf(points).left), Infinity);
 }
 
-/** Return the right end of a line's ink. @param {DocumentLine} line */
-export function right({ strokes }) {
-  return strokes.reduce((most, { points }) => Math.max(most, boxOf(points).right), -Infinity);
+/** Return the right end of a line's ink or image. @param {DocumentLine} line */
+export function right({ strokes, image }) {
+  const first = image === undefined ? -Infinity : IMAGE_LEFT + image.width;
+  return strokes.reduce((most, { points }) => Math.max(most, boxOf(points).right), first);
 }

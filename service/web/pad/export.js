@@ -1,14 +1,16 @@
 /**
  * The document in other formats.
  *
- * @import { PadDocument } from "./document.js"
+ * @import { DocumentLine, PadDocument } from "./document.js"
  * @import { Point } from "../client/protocol.d.ts"
  */
 
-import { ROW_HEIGHT, right } from "./document.js";
+import { IMAGE_LEFT, IMAGE_TOP, ROW_HEIGHT, right } from "./document.js";
+import { bitmapOf } from "./line_images.js";
 
 const MARGIN = 16; // around the drawing, CSS pixels
 const PEN_WIDTH = 2.2;
+const INK = "#1b2430";
 
 /** @typedef {{ name: string, type: string, text: string }} File */
 
@@ -18,7 +20,7 @@ export function exported(pad, format) {
     case "markdown":
       return { name: "document.md", type: "text/markdown", text: markdown(pad) };
     case "svg":
-      return { name: "document.svg", type: "image/svg+xml", text: svg(pad) };
+      return { name: "document.svg", type: "image/svg+xml", text: svg(pad.lines, pad.wholeText) };
     case "inkml":
       return { name: "document.inkml", type: "application/inkml+xml", text: inkml(pad) };
     case "jsonl":
@@ -47,28 +49,79 @@ function jsonLines(pad) {
     .join("");
 }
 
-/** Return the size of the drawing. @param {PadDocument} pad */
-export function drawingSize(pad) {
-  const inked = pad.lines.filter(({ strokes }) => strokes.length > 0);
+/** Return the size of a drawing, CSS pixels. @param {readonly DocumentLine[]} lines */
+function drawingSize(lines) {
+  const drawn = lines.filter(({ strokes, image }) => strokes.length > 0 || image !== undefined);
   return {
-    width: Math.ceil(Math.max(0, ...inked.map(right))) + 2 * MARGIN,
-    height: (Math.max(-1, ...inked.map(({ row }) => row)) + 1) * ROW_HEIGHT + 2 * MARGIN,
+    width: Math.ceil(Math.max(0, ...drawn.map(right))) + 2 * MARGIN,
+    height: (Math.max(-1, ...drawn.map(({ row }) => row)) + 1) * ROW_HEIGHT + 2 * MARGIN,
   };
 }
 
-/** Return the ink as a drawing (SVG 1.1). @param {PadDocument} pad */
-export function svg(pad) {
-  const { width, height } = drawingSize(pad);
-  const paths = pad.lines.flatMap((line) =>
-    line.strokes.map(({ points }) => {
-      const [first = [0, 0]] = points;
-      const all = points.length === 1 ? [first, first] : points;
-      return `<path d="M${all.map((point) => numbers(point, line.row)).join("L")}"/>`;
-    }),
-  );
-  const style = `fill="none" stroke="#1b2430" stroke-width="${PEN_WIDTH}" stroke-linecap="round" stroke-linejoin="round"`;
-  const group = `<g transform="translate(${MARGIN} ${MARGIN})" ${style}>\n${paths.join("\n")}\n</g>`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">\n<title>${escaped(pad.wholeText)}</title>\n${group}\n</svg>\n`;
+/** Return the paths of a line's ink (SVG 1.1). @param {DocumentLine} line */
+function paths({ strokes, row }) {
+  return strokes.map(({ points }) => {
+    const [first = [0, 0]] = points;
+    const all = points.length === 1 ? [first, first] : points;
+    return `M${all.map((point) => numbers(point, row)).join("L")}`;
+  });
+}
+
+/** Return lines as a drawing (SVG 1.1). @param {readonly DocumentLine[]} lines @param {string} title */
+function svg(lines, title) {
+  const { width, height } = drawingSize(lines);
+  const parts = lines.flatMap((line) => [
+    ...(line.image === undefined
+      ? []
+      : [`<image x="${IMAGE_LEFT}" y="${line.row * ROW_HEIGHT + IMAGE_TOP}" width="${line.image.width}" height="${line.image.height}" href="data:image/jpeg;base64,${line.image.jpeg}"/>`]),
+    ...paths(line).map((path) => `<path d="${path}"/>`),
+  ]);
+  const style = `fill="none" stroke="${INK}" stroke-width="${PEN_WIDTH}" stroke-linecap="round" stroke-linejoin="round"`;
+  const group = `<g transform="translate(${MARGIN} ${MARGIN})" ${style}>\n${parts.join("\n")}\n</g>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">\n<title>${escaped(title)}</title>\n${group}\n</svg>\n`;
+}
+
+/** Return the document as an image, dark on white. @param {PadDocument} pad @returns {Promise<Blob>} */
+export async function png(pad) {
+  const { width, height } = drawingSize(pad.lines);
+  const canvas = new OffscreenCanvas(2 * width, 2 * height);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.scale(2, 2);
+  context.translate(MARGIN, MARGIN);
+  context.lineWidth = PEN_WIDTH;
+  context.lineCap = context.lineJoin = "round";
+  context.strokeStyle = INK;
+  for (const line of pad.lines) {
+    const bitmap = line.image && bitmapOf(line.image);
+    if (line.image && bitmap) context.drawImage(bitmap, IMAGE_LEFT, line.row * ROW_HEIGHT + IMAGE_TOP, line.image.width, line.image.height);
+    for (const path of paths(line)) context.stroke(new Path2D(path));
+  }
+  return canvas.convertToBlob();
+}
+
+/** Return the document as it is printed: each line whole, its text beneath. @param {PadDocument} pad @returns {HTMLElement[]} */
+export function printout(pad) {
+  return pad.lines.map((line) => {
+    const item = document.createElement("figure");
+    const caption = document.createElement("figcaption");
+    caption.textContent = pad.text(line);
+    const bitmap = line.image && bitmapOf(line.image);
+    if (bitmap) {
+      const canvas = document.createElement("canvas"); // an image element would need a policy that allows it
+      canvas.width = bitmap.width;
+      canvas.height = bitmap.height;
+      canvas.style.width = `${line.image?.width}px`;
+      canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+      item.append(canvas);
+    } else if (line.strokes.length > 0) {
+      const drawing = new DOMParser().parseFromString(svg([{ ...line, row: 0 }], ""), "image/svg+xml");
+      item.append(document.importNode(drawing.documentElement, true));
+    }
+    item.append(caption);
+    return item;
+  });
 }
 
 /** Return the ink as InkML (W3C 2011): a group of traces for each line, with its text. @param {PadDocument} pad */

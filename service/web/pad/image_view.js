@@ -3,12 +3,14 @@
  * their own. What was read of them enters the document.
  *
  * @import { Stream } from "../client/inkstream.js"
+ * @import { LineImage } from "./document.js"
  */
 
 import { InkstreamError } from "../client/inkstream.js";
 import { element, setText } from "./dom.js";
 import { imageLines } from "./image.js";
 import { Line } from "./line.js";
+import { cutLines } from "./line_images.js";
 import { t } from "./messages.js";
 import { PageView } from "./page_view.js";
 import { scaleCanvas } from "./paper.js";
@@ -23,7 +25,8 @@ const SHOWN_UNTIL = 0.8; // of the canvas's width: beyond it, the picture is scr
  * @property {{ readsText: boolean, readsPages: boolean }} server what it can read, as far as is known
  * @property {() => Record<string, string>} headers of requests, with the key
  * @property {() => void} onToggle an image is shown, or no longer
- * @property {(texts: string[]) => void} onTexts an image was read: a text for each of its lines
+ * @property {() => { width: number, height: number }} place the most that a line's image takes on the paper, CSS pixels
+ * @property {(lines: { text: string, image?: LineImage }[]) => void} onLines an image was read
  * @property {(error: { code: string, message: string }) => void} onError
  */
 
@@ -41,6 +44,8 @@ export class ImageView {
   #isWholeShown = false; // a line of a page was chosen: it does not scroll as one that is played
   /** @type {string[]} */
   #texts = []; // of the lines before the one that is played
+  /** Its lines, cut out of it. @type {LineImage[]} */
+  #images = [];
   /** The image, if it was read as a digit and looks like text. @type {Blob | undefined} */
   #textFile;
   #page = new PageView(element("page", HTMLElement), (index) => this.#showLine(index));
@@ -86,7 +91,9 @@ export class ImageView {
       const isText = kind === "transcriber";
       const options = { model: name, mayBePage: isText && this.#listener.server.readsPages };
       const { lines, page, looksOther } = await imageLines(file, options, this.#listener.headers());
+      const images = await cutLines(file, page, this.#listener.place());
       if (number !== this.#number) return stream.close();
+      this.#images = images;
       if (looksOther && isText) {
         throw new InkstreamError("no_pages", t("This server reads no whole pages. An image of one line can be read."));
       }
@@ -145,7 +152,8 @@ export class ImageView {
     this.#texts.push(text);
     const { lines, columnHeight, lineIndex, isLastLine } = this.#player;
     if (this.#textFile !== undefined) return; // a digit that is none would be no text
-    if (isLastLine) this.#listener.onTexts(this.#texts.filter((text) => text !== ""));
+    const read = this.#texts.map((text, index) => ({ text, ...(this.#images[index] && { image: this.#images[index] }) }));
+    if (isLastLine) this.#listener.onLines(read.filter(({ text }) => text !== ""));
     else this.#play(lines, columnHeight, lineIndex + 1);
   }
 

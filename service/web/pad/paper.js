@@ -1,12 +1,13 @@
 /**
  * The paper: ruled lines to write on. It turns pointer events into strokes and draws the document's ink.
  *
- * @import { DocumentLine } from "./document.js"
+ * @import { DocumentLine, LineImage } from "./document.js"
  * @import { Point } from "../client/protocol.d.ts"
  */
 
 import { boxOf } from "./box.js";
-import { ROW_HEIGHT } from "./document.js";
+import { IMAGE_LEFT, IMAGE_TOP, ROW_HEIGHT, right } from "./document.js";
+import { bitmapOf } from "./line_images.js";
 import { findRow } from "./rows.js";
 
 const SEND_INTERVAL_MS = 12; // at least; points that come meanwhile are read together
@@ -114,13 +115,13 @@ export class Paper {
   fitSheet() {
     const { clientWidth, clientHeight } = this.#scroller;
     const rowHeight = this.zoom * ROW_HEIGHT;
-    let right = 0;
+    let width = 0;
     let rows = Math.max(Math.floor(clientHeight / rowHeight), this.activeRow + 1 + SPARE_ROWS);
-    for (const { row, strokes } of this.#listener.lines()) {
-      rows = Math.max(rows, row + 1 + SPARE_ROWS);
-      for (const { points } of strokes) for (const [x] of points) right = Math.max(right, x);
+    for (const line of this.#listener.lines()) {
+      rows = Math.max(rows, line.row + 1 + SPARE_ROWS);
+      width = Math.max(width, this.zoom * right(line));
     }
-    const width = this.zoom * right > clientWidth ? this.zoom * right + rowHeight : 0;
+    if (width > clientWidth) width += rowHeight;
     const least = Math.max(1, this.zoom); // views
     this.#sheet.style.width = `${Math.max(width, least * clientWidth)}px`;
     this.#sheet.style.height = `${Math.max(least * clientHeight, rows * rowHeight)}px`;
@@ -358,7 +359,8 @@ export class Paper {
       context.stroke();
     }
     this.#setColour();
-    for (const { row, strokes } of this.#listener.lines()) {
+    for (const { row, strokes, image } of this.#listener.lines()) {
+      if (image !== undefined && first <= row && row <= last) this.#drawImage(image, row);
       for (const stroke of strokes) {
         const { top, bottom } = boxOf(stroke.points);
         const isInView = row + bottom / ROW_HEIGHT >= first && row + top / ROW_HEIGHT <= last + 1;
@@ -368,6 +370,16 @@ export class Paper {
     if (this.live !== undefined) this.#drawStroke(this.live, this.live.row, 0);
     context.strokeStyle = style.getPropertyValue("--soft");
     for (const points of this.#example) this.#drawStroke({ points, pressures: [] }, 0, 0);
+  }
+
+  /** @param {LineImage} image @param {number} row */
+  #drawImage(image, row) {
+    const bitmap = bitmapOf(image, () => this.draw());
+    if (bitmap === undefined) return;
+    const { zoom } = this;
+    const { scrollLeft, scrollTop } = this.#scroller;
+    const [x, y] = [zoom * IMAGE_LEFT - scrollLeft, zoom * (row * ROW_HEIGHT + IMAGE_TOP) - scrollTop];
+    this.#context.drawImage(bitmap, x, y, zoom * image.width, zoom * image.height);
   }
 
   #setColour() {

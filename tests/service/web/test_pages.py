@@ -12,7 +12,7 @@ from tests.helpers.running_server import Running, server
 
 pytestmark = pytest.mark.slow
 
-MAX_BYTES = 80_000  # of all that the page loads, as sent
+MAX_BYTES = 110_000  # of all that the page loads, as sent
 CONTENT_TYPES = {
     ".js": "text/javascript",
     ".css": "text/css",

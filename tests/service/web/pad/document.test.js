@@ -196,6 +196,6 @@ test("an inserted row moves the lines below it down", () => {
 
 test("texts without ink enter the document below all lines", () => {
   const pad = written("a");
-  pad.addTexts(["second", "third"]);
+  pad.addImage([{ text: "second" }, { text: "third" }]);
   assert.equal(pad.wholeText, "a\nsecond\nthird");
 });

@@ -17,7 +17,7 @@ function written() {
   const line = pad.line(id);
   assert.ok(line);
   pad.setReading(id, { of: pad.nameOf(line), text: "a < b", letters: [], words: [] });
-  pad.addTexts(["* typed"]);
+  pad.addImage([{ text: "* typed" }]);
   return pad;
 }
 

@@ -1,10 +1,12 @@
 """Images on the writing pad: their columns are played to the stream, as by a line scanner."""
 
 import base64
+import io
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 from playwright.sync_api import Browser, Route, expect
@@ -224,6 +226,48 @@ def test_all_lines_of_a_page_enter_the_document(running: Running, pad: Pad) -> N
     assert len(played(pad)) == 32 * sum(line["columns"] for line in lines)
     pad.page.get_by_role("button", name="Undo").click()
     expect(pad.page.locator("#text li")).to_have_count(0)
+
+
+def test_an_image_is_part_of_the_document_and_what_is_written_next_stands_below_it(
+    pad: Pad, tmp_path: Path
+) -> None:
+    choose(pad, LINE)
+    expect(pad.page.locator("#text li")).to_have_text("hello, world!")
+    pad.page.locator("#close-image").click()
+    pad.write(*HELLO, scale=0.6, row=1)
+    pad.settle()
+    assert pad.texts == ["hello, world!"] * 2
+    pad.page.wait_for_timeout(300)  # until the browser has stored it
+    pad.page.reload()
+    row = {"x": 60, "y": 60, "width": 400, "height": 80}  # of the image, on the page
+    expect(pad.page.locator("#text li")).to_have_text(pad.texts)
+    pad.page.wait_for_timeout(500)  # until the image is decoded
+
+    def dark_pixels() -> int:
+        image = Image.open(io.BytesIO(pad.page.screenshot(clip=row)))  # type: ignore[arg-type]
+        return int((np.asarray(image.convert("L")) < 100).sum())
+
+    shown = dark_pixels()
+    assert shown > 300
+    pad.page.get_by_role("button", name="Export").click()
+    with pad.page.expect_download() as download:
+        pad.page.get_by_role("button", name="Drawing").click()
+    download.value.save_as(tmp_path / "drawing.svg")
+    assert (tmp_path / "drawing.svg").read_text().count("<image ") == 1
+    with pad.page.expect_download() as download:
+        pad.page.locator("#export").get_by_role("button", name="Image").click()
+    download.value.save_as(tmp_path / "drawing.png")
+    inked = np.asarray(Image.open(tmp_path / "drawing.png").convert("L")) < 128  # [h, w]
+    rows = inked[32 : 32 + 4 * 96].reshape(2, 2 * 96, -1).sum((1, 2))
+    assert rows.min() > 500  # of the image, and of the ink below it
+    pad.page.keyboard.press("Escape")
+    for _ in range(len(HELLO) + 1):
+        pad.page.locator("#paper").press("Control+z")
+    expect(pad.page.locator("#text li")).to_have_count(0)
+    assert dark_pixels() < shown / 2  # the example of the empty page
+    pad.page.locator("#paper").press("Control+y")
+    expect(pad.page.locator("#text li")).to_have_text("hello, world!")
+    assert dark_pixels() == shown
 
 
 def test_a_page_is_shown_with_a_box_around_each_line_which_shows_its_text(
