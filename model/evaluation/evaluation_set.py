@@ -13,7 +13,7 @@ from inkstream.model.data import split
 from inkstream.model.data.augmentation import fit
 from inkstream.model.data.batches import NO_ENDS, InkPieces, LineSample, draw_piece
 from inkstream.model.data.images import Dataset
-from inkstream.model.data.ink_set import CATEGORIES, STYLES, InkSet, Piece
+from inkstream.model.data.ink_set import CATEGORIES, InkSet, Piece
 from inkstream.model.metrics import Figures, bootstrap, errors, errors_by
 
 CHARACTERS: Final = {  # labels that are allowed in the categories of single characters
@@ -21,23 +21,6 @@ CHARACTERS: Final = {  # labels that are allowed in the categories of single cha
     "1b": string.ascii_uppercase,
     "1c": string.ascii_lowercase,
 }
-
-COUNTRIES: Final = {  # where UNIPEN's donors, or their writers, are by their documentation
-    "USA": (
-        "anj apa apb apc apd app att bba bbb bbc bbd cea cec ced cee ibm imt lex mot pri scr syn"
-    ),
-    "United Kingdom": "hpb hpp imp not sta",
-    "Germany": "abm dar gmd kar",
-    "France": "int pap",
-    "Belgium": "lou",
-    "Spain": "val",
-    "Israel": "huj rim",
-    "Canada": "lav",
-    "Japan": "tos",
-    "Korea": "kai",
-    "several countries": "pcl",
-}
-COUNTRY_OF: Final = {donor: name for name, donors in COUNTRIES.items() for donor in donors.split()}
 
 SEED: Final = 0  # for the choice of pieces and writers, positions in the rows, and portions
 GAP: Final = 0.6  # rows' heights between pieces that are concatenated: about the gap of words
@@ -121,27 +104,10 @@ class EvaluationSet:
         """Return the label of each piece."""
         return [self.pieces.ink.labels[self.pieces.indices[index]] for index in indices]
 
-    def donors(self, indices: Sequence[int]) -> list[str]:
-        """Return who collected each piece."""
-        return [writer.partition("/")[0] for writer in self.writers(indices)]
-
     def writers(self, indices: Sequence[int]) -> list[str]:
         """Return the writer of each piece, as "donor/writer"."""
         ink = self.pieces.ink
         return [ink.writer_names[ink.writers[self.pieces.indices[index]]] for index in indices]
-
-    def styles(self, indices: Sequence[int]) -> list[str]:
-        """Return the style of each piece, as the data name it."""
-        return [STYLES[self.pieces.ink.styles[self.pieces.indices[index]]] for index in indices]
-
-    def countries(self, indices: Sequence[int]) -> list[str]:
-        """Return where each piece was collected, as its donor documents it."""
-        return [COUNTRY_OF.get(donor, "not documented") for donor in self.donors(indices)]
-
-    def joined(self, indices: Sequence[int]) -> list[bool]:
-        """Return whether a stroke of each piece goes on from one letter to another."""
-        joined: list[bool] = self.pieces.ink.joined()[self.pieces.indices[indices]].tolist()
-        return joined
 
     def unseen(self, indices: Sequence[int]) -> list[bool]:
         """Return whether no training writer wrote the text of each piece."""

@@ -28,7 +28,7 @@ from inkstream.model.errors import ConfigError
 from inkstream.model.evaluation.evaluation_set import SEED, EvaluationSet
 from inkstream.model.evaluation.report import Report, of_net
 from inkstream.model.evaluation.streaming import latency, least_s, letter_calibration
-from inkstream.model.metrics import Figures, bootstrap
+from inkstream.model.metrics import Figures, errors_with_bootstrap
 from inkstream.model.preprocess.ink import PEN_WIDTH, rasterise
 from inkstream.model.reader import Reader, Reading, reading_errors
 from inkstream.model.training.ngrams import LONGEST, MAX_WORDS
@@ -76,14 +76,7 @@ def report(
                 for label in pieces.labels(indices)
             ],
         }
-        contents[kind] = {
-            name: _errors_by_group(readings, groups, pieces.writers(indices))
-            | {
-                "latency": latency(readings),
-                "calibration": letter_calibration(readings)["expected_calibration_error"],
-            }
-            for name, readings in _read(reader, pieces, indices, hints).items()
-        }
+        contents[kind] = _errors(reader, pieces, indices, hints, groups)
     contents["lag"] = _lag(reader, pieces, hints["guided"])
     contents["lexicons"] = lexicons(reader, pieces, language)
     contents["own_words"] = own_words(reader, pieces, language)
@@ -98,28 +91,31 @@ def report(
     return Report("language", contents)
 
 
-def _read(
-    reader: Reader, pieces: EvaluationSet, indices: Sequence[int], hints: Mapping[str, Hints]
-) -> dict[str, list[Reading]]:
-    """Read pieces with each of several hints, from the same scores."""
-    decoders = [reader.decoder(known) for known in hints.values()]
-    return dict(zip(hints, reader.read_with(decoders, pieces.samples(indices)), strict=True))
-
-
-def _errors_by_group(
-    readings: Sequence[Reading],
+def _errors(
+    reader: Reader,
+    pieces: EvaluationSet,
+    indices: Sequence[int],
+    hints: Mapping[str, Hints],
     groups: Mapping[str, Sequence[bool]],
-    writers: Sequence[str] = (),
-) -> Figures:
-    """Return the errors of each group of readings; with writers their bootstrap too."""
-    errors = {}
-    for name, chosen in groups.items():
-        group, group_writers = list(compress(readings, chosen)), list(compress(writers, chosen))
-        errors[name] = reading_errors(group)
-        if group_writers:
-            texts, labels = [r.text for r in group], [r.line.label for r in group]
-            errors[name] |= {"bootstrap": bootstrap(texts, labels, group_writers)}
-    return errors
+) -> dict[str, Figures]:
+    """Return the errors of each group of pieces, their latency and their calibration error.
+
+    The pieces are read with each of several hints, from the same scores.
+    """
+    decoders = [reader.decoder(known) for known in hints.values()]
+    readings_of_hints = reader.read_with(decoders, pieces.samples(indices))
+    by_hints: dict[str, Figures] = {}
+    for name, readings in zip(hints, readings_of_hints, strict=True):
+        figures: Figures = {
+            "latency": latency(readings),
+            "calibration": letter_calibration(readings)["expected_calibration_error"],
+        }
+        values = [r.text for r in readings], pieces.labels(indices), pieces.writers(indices)
+        for group, chosen in groups.items():
+            texts, labels, writers = (list(compress(of, chosen)) for of in values)
+            figures[group] = errors_with_bootstrap(texts, labels, writers)
+        by_hints[name] = figures
+    return by_hints
 
 
 def _lag(reader: Reader, pieces: EvaluationSet, known: Hints) -> Figures:
@@ -163,11 +159,7 @@ def lexicons(reader: Reader, pieces: EvaluationSet, language: tuple[Language, ..
         listed = closed(written, reader.config.labels, size)
         hints[f"{size}"] = Hints(lexicon=listed)
         hints[f"{size} and language"] = Hints(language, lexicon=listed)
-    groups = {"all": [True] * len(indices), "unseen": pieces.unseen(indices)}
-    return {"written": len(written)} | {
-        name: _errors_by_group(readings, groups)
-        for name, readings in _read(reader, pieces, indices, hints).items()
-    }
+    return _errors(reader, pieces, indices, hints, {"all": [True] * len(indices)})
 
 
 def _written(labels: Sequence[str]) -> list[str]:
@@ -198,10 +190,7 @@ def own_words(reader: Reader, pieces: EvaluationSet, language: tuple[Language, .
         "language and list": Hints(language, words=user_words),
     }
     groups = {"listed": listed, "others": [not is_listed for is_listed in listed]}
-    return {
-        name: _errors_by_group(readings, groups)
-        for name, readings in _read(reader, pieces, indices, hints).items()
-    }
+    return _errors(reader, pieces, indices, hints, groups)
 
 
 def dates(reader: Reader, ink: InkSet, part: Part) -> Figures:

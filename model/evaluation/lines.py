@@ -41,6 +41,23 @@ from inkstream.model.reader import Reader, Reading, reading_errors
 from inkstream.model.train import train
 from inkstream.model.training.config import HAND, LinesConfig, RunOptions
 
+COUNTRIES: Final = {  # where UNIPEN's donors, or their writers, are by their documentation
+    "USA": (
+        "anj apa apb apc apd app att bba bbb bbc bbd cea cec ced cee ibm imt lex mot pri scr syn"
+    ),
+    "United Kingdom": "hpb hpp imp not sta",
+    "Germany": "abm dar gmd kar",
+    "France": "int pap",
+    "Belgium": "lou",
+    "Spain": "val",
+    "Israel": "huj rim",
+    "Canada": "lav",
+    "Japan": "tos",
+    "Korea": "kai",
+    "several countries": "pcl",
+}
+COUNTRY_OF: Final = {donor: name for name, donors in COUNTRIES.items() for donor in donors.split()}
+
 SIDES: Final = {"words": WORDS, "text": TEXT}
 LENGTHS: Final = {WORDS: (2, 4, 6, 9), TEXT: (5, 10, 20, 40)}  # the longest labels of their groups
 LEAST_WORDS: Final = 100  # of a writer to whom the net is adapted
@@ -155,10 +172,14 @@ def _read(reader: Reader, pieces: EvaluationSet, category: str) -> tuple[Figures
     texts = [reading.text for reading in readings]
     lengths, order = _length_groups(labels, LENGTHS[category])
     frames: Figures = {"75%": {"size": 0.75}, "50%": {"size": 0.5}, "cut out": {"tight": True}}
+    donors = [writer.partition("/")[0] for writer in writers]
+    countries = [COUNTRY_OF.get(donor, "not documented") for donor in donors]
+    ink = pieces.pieces.ink
+    styles = [STYLES[style] for style in ink.styles[pieces.pieces.indices[indices]]]
     figures = pieces.errors(indices, texts) | {
-        "by_donor": errors_by(pieces.donors(indices), texts, labels, writers=writers),
-        "by_country": errors_by(pieces.countries(indices), texts, labels, writers=writers),
-        "by_style": errors_by(pieces.styles(indices), texts, labels, STYLES, writers),
+        "by_donor": errors_by(donors, texts, labels, writers=writers),
+        "by_country": errors_by(countries, texts, labels, writers=writers),
+        "by_style": errors_by(styles, texts, labels, STYLES, writers),
         "by_length": errors_by(lengths, texts, labels, order),
         "by_size": {"100%": errors(texts, labels)}
         | {
@@ -188,11 +209,7 @@ def _characters(reader: Reader, pieces: EvaluationSet) -> dict[str, Figures]:
         if set(characters) <= set(reader.config.labels):
             indices = pieces.indices(category)
             texts = [reading.text for reading in reader.read(pieces.samples(indices), characters)]
-            labels = pieces.labels(indices)
-            figures[category] = errors(texts, labels) | {
-                "characters_allowed": characters,
-                "by_donor": errors_by(pieces.donors(indices), texts, labels),
-            }
+            figures[category] = errors(texts, pieces.labels(indices))
     return figures
 
 
@@ -215,7 +232,7 @@ def _letter_ends(
     """
     figures: Figures = {"reach_columns": streaming.REACH}
     with_ends = np.array([streaming.has_ends(reading) for reading in readings], bool)
-    joined = np.array(pieces.joined(indices), bool)
+    joined = pieces.pieces.ink.joined()[pieces.pieces.indices[indices]]
     groups = {"all": with_ends, "apart": with_ends & ~joined, "joined": with_ends & joined}
     for name, chosen in groups.items():
         figures[name] = {
@@ -250,7 +267,7 @@ def adaptation(
         pairs_new = [line.label not in known for line in lines]
         words += pairs
         is_new += pairs_new
-        donor = pieces.donors(second)[0]
+        donor = pieces.writers(second)[0].partition("/")[0]
         writers.append({"donor": donor, "trained_on": len(first), **_reductions(pairs, pairs_new)})
     return {"config_digest": config.digest, "writers": writers, **_reductions(words, is_new)}
 

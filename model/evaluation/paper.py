@@ -1,8 +1,7 @@
 """Measure how real paper is read: `inkstream evaluate pages --real` and `inkstream evaluate wills`.
 
 Our net and the baselines read the same images in the same run. Ruled pages are whole, so lines are
-found too; wills, registers and words are cut already. Accents are folded; of a net that knows them,
-all recognisers are measured with accents too.
+found too; wills, registers and words are cut already. Accents count, and are also folded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,17 +11,23 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from inkstream.model.checkpoint import Checkpoint
-from inkstream.model.data.sources.paper import ACCENTED, PaperLines, fold, knows_accents, spelt
+from inkstream.model.data.sources.paper import (
+    ACCENTED,
+    PaperLines,
+    decoded,
+    fold,
+    read_file,
+    spelt,
+)
 from inkstream.model.data.split import Part, table_digest
 from inkstream.model.decoding.hints import Hints
 from inkstream.model.decoding.ngrams import LanguageFile, open_all
-from inkstream.model.evaluation.baselines import Baseline, ReadLine, plain_text, processor_s
+from inkstream.model.evaluation.baselines import Baseline, ReadLine, processor_s
 from inkstream.model.evaluation.page_reading import (
     OVERLAP,
-    Points,
     ReadPage,
     draw_pages,
     lines_found,
@@ -74,20 +79,13 @@ def ruled_report(
     }
     for baseline in baselines:
         recognisers[baseline.name] = baseline.page_method, partial(_their_lines, baseline)
-    accents = knows_accents(checkpoint.metadata.config.labels)
     for name, (method, recognise) in recognisers.items():
-        read[name] = [read_page(recognise, page) for page in pages]
+        read[name] = [read_page(recognise, page, ruled.path(page)) for page in pages]
         texts, labels = [page.text for page in read[name]], [page.label for page in read[name]]
         copies = [page.writer for page in read[name]]
         readers[name] = {
             "method": method,
-            "written": errors_with_bootstrap(
-                list(map(plain_text, texts)), list(map(plain_text, labels)), copies
-            ),
-            "folded": errors_with_bootstrap(
-                list(map(fold, texts)), list(map(fold, labels)), copies
-            ),
-            **(accent_figures(texts, labels, copies) if accents else {}),
+            **text_errors(texts, labels, copies),
             "found": lines_found(read[name]),
             "seconds": quantiles(np.array([page.seconds for page in read[name]])),
         }
@@ -126,26 +124,22 @@ def lines_report(
     """
     indices = spread(lines.part(part).tolist(), limit)
     opened = _open(checkpoint, languages)
-    labels, with_accents, writers, images = (
+    labels, writers, images = (
         [values[index] for index in indices]
-        for values in (lines.texts, lines.spelt, lines.writers, lines.images)
+        for values in (lines.texts, lines.writers, lines.images)
     )
-    config = checkpoint.metadata.config
-    columns = [lines.columns(index, config.column_height) for index in indices]
+    column_height = checkpoint.metadata.config.column_height
+    columns = [lines.columns(index, column_height) for index in indices]
     read = {
         name: [result.text for result in reader.read_all(columns)] if columns else []
         for name, _, reader in _recognizers(checkpoint, opened)
     }
     read |= {baseline.name: baseline.read(images, "text", None) for baseline in baselines}
-    readers: dict[str, Figures] = {}
-    for name, texts in read.items():
-        folded = [fold(text) for text in texts]
-        readers[name] = {
-            "folded": errors_with_bootstrap(folded, labels, writers),
-            "without_spaces": errors_with_bootstrap(_joined(texts), _joined(with_accents), writers),
-        }
-        if knows_accents(config.labels):
-            readers[name] |= accent_figures(texts, with_accents, writers, lines.source.accented)
+    readers = {
+        name: text_errors(texts, labels, writers, lines.source.accented)
+        | {"without_spaces": errors_with_bootstrap(_joined(texts), _joined(labels), writers)}
+        for name, texts in read.items()
+    }
     contents = _head(checkpoint, opened) | {
         "source": lines.source.name,
         "data_digest": lines.digest,
@@ -197,18 +191,22 @@ def _their_lines(baseline: Baseline, image: Grey) -> list[ReadLine]:
     return baseline.read_page(np.repeat(image[:, :, None], 3, 2))
 
 
-def read_page(recognise: Recognise, page: RuledPage) -> ReadPage:
+def read_page(recognise: Recognise, page: RuledPage, path: Path) -> ReadPage:
     """Read one page and match the lines that were found with those that are written."""
-    image = page.image()
+
+    def load() -> Grey:
+        return decoded(read_file(path), str(path))
+
+    image = load()
     begun_s = processor_s()
     read = recognise(image)
     seconds = processor_s() - begun_s
     return ReadPage(
-        name=page.path.stem,
+        name=path.stem,
         writer=page.copy,
-        image=page.image,
-        labels=[line.text for line in page.lines],
-        outlines=[line.polygon for line in page.lines],
+        image=load,  # again when it is drawn: all pages together are gigabytes
+        labels=[line.label for line in page.lines],
+        outlines=[np.reshape(line.polygon, (-1, 2)) for line in page.lines],
         lines=read,
         hits=match(overlaps(read, page.lines, image.shape)),
         seconds=seconds,
@@ -245,23 +243,26 @@ def overlaps(
     return best
 
 
-def _reduced(points: Points, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
+def _reduced(points: ArrayLike, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Return points as pixels of a mask of half the image's size, moved into it."""
     height, width = mask.shape
-    return np.clip((points / 2).round(), 0, (width - 1, height - 1)).astype(np.int32)
+    return np.clip((np.reshape(points, (-1, 2)) / 2).round(), 0, (width - 1, height - 1)).astype(
+        np.int32
+    )
 
 
-def accent_figures(
+def text_errors(
     texts: Sequence[str], labels: Sequence[str], writers: Sequence[str], accented: str = ACCENTED
 ) -> Figures:
-    """Return the errors if accents count, and the F1 of each letter of `accented` and of all.
+    """Return the errors without and with accents, and the F1 of letters of `accented` and of all.
 
-    Quotation marks, dashes and spaces are plain in both, see `alphabet.plain`.
+    Where accents count, quotation marks, dashes and spaces are plain in both, see `alphabet.plain`.
     """
     read, written = list(map(spelt, texts)), list(map(spelt, labels))
     there = [letter for letter in accented if any(letter in label for label in written)]
     f1_of = partial(character_f1, read, written)
     return {
+        "folded": errors_with_bootstrap(list(map(fold, texts)), list(map(fold, labels)), writers),
         "cer_accents": errors_with_bootstrap(read, written, writers),
         "letters": {letter: f1_of(letter.__eq__) for letter in there}
         | {"all": f1_of(frozenset(accented).__contains__)},

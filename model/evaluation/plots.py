@@ -1,4 +1,4 @@
-"""Draw the reports on digits and lines: errors, latency, calibration, confusions, samples."""
+"""Draw the reports on digits and lines: accuracy, latency, calibration, samples."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from inkstream.model.data.images import Dataset
 from inkstream.model.decoding.base import SPACE, Scores
 from inkstream.model.evaluation.report import Contents
 from inkstream.model.evaluation.streaming import letter_matches
-from inkstream.model.metrics import BINS, NOTHING, reliability
+from inkstream.model.metrics import BINS, reliability
 from inkstream.model.plots import (
     ACCENT,
     COLOURS,
@@ -26,7 +26,6 @@ from inkstream.model.plots import (
     SECOND,
     WRONG,
     curves,
-    new_axes,
     save,
 )
 from inkstream.model.reader import Reader, Reading, letter_positions
@@ -52,7 +51,6 @@ def draw_digits_report(
     figures = {
         "accuracy_curve": accuracy_curve(report),
         "reliability": reliability_panels(reliabilities, 2),
-        "confusion": confusion_matrix(report, dataset.labels),
         "mistakes": sheet(
             [_digit(index, probabilities, dataset) for index in worst.tolist()],
             dataset.labels,
@@ -74,8 +72,6 @@ def draw_lines_report(
 ) -> None:
     """Write the plots of a report (see `evaluation.lines`), samples among them, into `folder`."""
     figures = {
-        "donors": donors(report),
-        "groups": groups(report),
         "calibration": reliability_panels(
             {
                 _calibration_title(name, report[key]): [
@@ -87,7 +83,6 @@ def draw_lines_report(
                 )
             }
         ),
-        "confusions": confusions(report),
     }
     if report["error_by_delay"]["events"] is not None:
         figures["delay"] = delay(report)
@@ -132,83 +127,6 @@ def delay(report: Contents) -> Figure:
         ylim=(0, 104),
         xticks=shares["columns"][::2],
     )
-    return figure
-
-
-def confusion_matrix(report: Contents, labels: Sequence[str]) -> Figure:
-    """Plot what was answered for what, without the right answers, which would hide the rest."""
-    counts = np.array(report["confusion"])
-    wrong = counts - np.diag(np.diag(counts))
-    side = max(4.6, 0.42 * len(labels) + 1)
-    title = f"{wrong.sum()} mistakes in {counts.sum():,} images"
-    figure, axes = new_axes(side, side, title=title, xlabel="answered", ylabel="written")
-    axes.imshow(wrong, cmap="Blues")
-    for label, answer in zip(*np.nonzero(wrong), strict=True):
-        colour = "white" if wrong[label, answer] > 0.6 * wrong.max() else INK
-        axes.text(answer, label, wrong[label, answer], ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(labels)), labels)
-    axes.set_yticks(range(len(labels)), labels)
-    return figure
-
-
-def donors(report: Contents) -> Figure:
-    """Plot the CER of words and of lines of text by donor."""
-    sides = _sides(report)
-    rows = max(len(figures["by_donor"]) for figures in sides.values())
-    figure = Figure(figsize=(9, 1.6 + 0.21 * rows), layout="constrained")
-    for axes, (name, figures) in zip(figure.subplots(1, 2), sides.items(), strict=True):
-        worst_first = sorted(
-            figures["by_donor"].items(), key=lambda item: (-item[1]["cer"], item[0])
-        )
-        draw_errors(axes, dict(worst_first), lying=True)
-        if figures["cer"] is not None:
-            axes.axvline(100 * figures["cer"], color=SECOND, linewidth=1)
-        axes.set(title=f"{name} (orange: all of them)", xlabel="CER (%)")
-    figure.suptitle("CER by donor (numbers: pieces)")
-    return figure
-
-
-def _sides(report: Contents) -> dict[str, Contents]:
-    return {"words": report["words"], "lines of text": report["text"]}
-
-
-def groups(report: Contents) -> Figure:
-    """Plot the CER by style, length and size."""
-    kinds = {
-        "by_style": "style",
-        "by_length": "length in characters",
-        "by_size": "frame's share of the rows",
-    }
-    figure = Figure(figsize=(9, 5.4), layout="constrained")
-    rows = figure.subplots(2, len(kinds), sharey="row")
-    for row, (name, side) in zip(rows, _sides(report).items(), strict=True):
-        for axes, (key, kind) in zip(row, kinds.items(), strict=True):
-            draw_errors(axes, side[key])
-            axes.margins(y=0.12)
-            axes.set_title(f"{name}, by {kind}", fontsize=9)
-        row[0].set_ylabel("CER (%)")
-    figure.suptitle("CER by style, length and size (numbers: pieces)")
-    return figure
-
-
-def draw_errors(axes: Axes, by_group: Mapping[str, Contents], *, lying: bool = False) -> None:
-    """Draw the CER of each group as a bar with its number of pieces."""
-    errors = [100 * figures["cer"] for figures in by_group.values()]
-    bars = (axes.barh if lying else axes.bar)(list(by_group), errors, 0.7, color=ACCENT)
-    numbers = [f"{figures['pieces']:,}" for figures in by_group.values()]
-    axes.bar_label(bars, numbers, fontsize=7, padding=2)
-
-
-def confusions(report: Contents) -> Figure:
-    """Plot the most frequent confusions."""
-    pairs, names = report["confusions"], {SPACE: "space", NOTHING: "nothing"}
-    title = "The most frequent mistakes in words and lines"
-    figure, axes = new_axes(6.4, 1.2 + 0.2 * len(pairs), title=title, xlabel="times")
-    bars = axes.barh(range(len(pairs)), [count for _, _, count in pairs], 0.7, color=ACCENT)
-    rows = [f"{names.get(label, label)}  read as  {names.get(r, r)}" for label, r, _ in pairs]
-    axes.set_yticks(range(len(pairs)), rows, family="monospace")
-    axes.invert_yaxis()
-    axes.bar_label(bars, fmt=" {:,.0f}", fontsize=7, color=INK)
     return figure
 
 

@@ -10,21 +10,16 @@ any recogniser that reads it makes an error.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from inkstream.model.data.sources import json_lines
-from inkstream.model.data.sources.paper import MARKED, decoded, read_file
-from inkstream.model.errors import DataError
-from inkstream.model.preprocess.image import Grey
+from inkstream.model.data.sources.paper import MARKED, read_file
 
 Half = Literal["validation", "test"]
-Points = NDArray[np.float64]  # [n, 2], x right, y down, in pixels
 
 PAGE_FORM: Final = (
     '{"page": "name with the number of its text", '
@@ -32,59 +27,60 @@ PAGE_FORM: Final = (
 )
 
 
-class LineRow(Struct):
-    """A line of a page, as it is listed."""
+class RuledLine(Struct):
+    """A line of a ruled page, as it is listed."""
 
     text: str
-    polygon: list[float]  # x, y, x, y, ...
-    baseline: list[float]
+    polygon: list[float]  # x, y, x, y, ... around its ink
+    baseline: list[float]  # from left to right
+
+    def __post_init__(self) -> None:
+        for numbers in (self.polygon, self.baseline):
+            if len(numbers) < 4 or len(numbers) % 2:
+                raise ValueError(f"{numbers} are no points")
+
+    @property
+    def label(self) -> str:
+        """Its text without what is crossed out or unreadable."""
+        return " ".join(MARKED.sub("", self.text).split())
 
 
-class PageRow(Struct):
-    """A page, as it is listed."""
-
-    page: str  # the name of its image
-    lines: list[LineRow]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RuledLine:
-    """A line of a ruled page."""
-
-    text: str  # without what is crossed out or unreadable
-    polygon: Points  # around its ink
-    baseline: Points  # from left to right
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RuledPage:
+class RuledPage(Struct):
     """A ruled page and its lines, from the top down."""
 
-    path: Path
-    text_number: int  # of the text that was copied
+    page: str  # the name of its image
     lines: list[RuledLine]
+
+    def __post_init__(self) -> None:
+        if not re.search(r"\d", self.page):
+            raise ValueError(f"{self.page} has no number")
+
+    @property
+    def is_for_test(self) -> bool:
+        """Whether the number of the text that was copied is odd; even ones validate."""
+        return int(re.findall(r"\d+", self.page)[0]) % 2 == 1
 
     @property
     def copy(self) -> str:
         """The name of the copy of one text, which fills one page or several, by one writer."""
-        return re.sub(r"_\d\Z", "", self.path.stem)
-
-    def image(self) -> Grey:
-        """Return the pixels; raise `DataError` when there is no such image."""
-        return decoded(read_file(self.path), str(self.path))
+        return re.sub(r"_\d\Z", "", Path(self.page).stem)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RuledPages:
     """Ruled pages, whose images are read when they are asked for."""
 
+    folder: Path
     pages: list[RuledPage]
     digest: str  # SHA-256 of all files
 
     def part(self, name: Half) -> list[RuledPage]:
-        """Return the pages with even text numbers for validation, with odd ones for the test."""
-        odd = name == "test"
-        return [page for page in self.pages if page.text_number % 2 == odd]
+        """Return the pages of a part."""
+        return [page for page in self.pages if page.is_for_test == (name == "test")]
+
+    def path(self, page: RuledPage) -> Path:
+        """Return the path of a page's image."""
+        return self.folder / "pages" / page.page
 
 
 def load_pages(folder: Path) -> RuledPages:
@@ -94,36 +90,9 @@ def load_pages(folder: Path) -> RuledPages:
     """
     path = folder / "pages.jsonl"
     listed = read_file(path)
-    digest, pages = hashlib.sha256(listed), []
-    for position, row in json_lines.rows(path, listed.splitlines(), PageRow, PAGE_FORM):
-        try:
-            page = _ruled_page(row, folder)
-        except ValueError as error:
-            raise DataError(f"{position}: {error}, expected {PAGE_FORM}") from error
-        digest.update(read_file(page.path))
-        pages.append(page)
-    return RuledPages(pages, digest.hexdigest())
-
-
-def _ruled_page(row: PageRow, folder: Path) -> RuledPage:
-    """Return a page; raise `ValueError` if its name has no number, or its lines no points."""
-    number = re.search(r"\d+", row.page)
-    if number is None:
-        raise ValueError(f"{row.page} has no number")
-    lines = [
-        RuledLine(
-            " ".join(MARKED.sub("", line.text).split()),
-            _points(line.polygon),
-            _points(line.baseline),
-        )
-        for line in row.lines
-    ]
-    return RuledPage(folder / "pages" / row.page, int(number[0]), lines)
-
-
-def _points(numbers: list[float]) -> Points:
-    """Return x, y, x, y, ... as points; raise `ValueError` unless these are two points or more."""
-    points = np.array(numbers).reshape(-1, 2)
-    if len(points) < 2:
-        raise ValueError(f"{numbers} are no points")
-    return points
+    rows = json_lines.rows(path, listed.splitlines(), RuledPage, PAGE_FORM)
+    pages = RuledPages(folder, [page for _, page in rows], "")
+    digest = hashlib.sha256(listed)
+    for page in pages.pages:
+        digest.update(read_file(pages.path(page)))
+    return replace(pages, digest=digest.hexdigest())

@@ -166,7 +166,7 @@ def looks_like_page(grey: Grey) -> bool:
     Of MNIST's digits none crosses more than 2.9 strokes and a single line has about 1.5; of 181
     scanned pages of handwriting less than twice as wide as high none has less than 5.8.
     """
-    return min(grey.shape) >= LEAST_PAGE_SIDE and _strokes_crossed(grey) >= 3.5
+    return min(grey.shape) >= LEAST_PAGE_SIDE and strokes_crossed(grey) >= 3.5
 
 
 def is_blank(grey: Grey) -> bool:
@@ -178,7 +178,7 @@ def is_blank(grey: Grey) -> bool:
     return False
 
 
-def _strokes_crossed(grey: Grey) -> float:
+def strokes_crossed(grey: Grey) -> float:
     """Return how many strokes a vertical cut through the ink crosses on average."""
     try:
         ink, threshold = _ink(_halved(grey))

@@ -269,8 +269,7 @@ def paper_source(
     known, shares = set(labels), np.array([lines.source.share for lines in paper])
     pairs_of_source = []
     for lines in paper:
-        texts = lines.texts_in(labels)
-        pairs = ((lines.images[at], texts[at]) for at in lines.part("train").tolist())
+        pairs = ((lines.images[at], lines.texts[at]) for at in lines.part("train").tolist())
         pairs_of_source.append([(image, text) for image, text in pairs if known.issuperset(text)])
 
     def draw(random: np.random.Generator) -> LineSample:
@@ -291,7 +290,7 @@ def validation_samples(data: LineData, config: ModelConfig) -> dict[str, list[Li
     """Return the lines that are validated by source, narrow ones first.
 
     Beside pieces of ink these are words with the looks of real paper, words without directions, and
-    real paper, whose texts have accents if the labels have them.
+    real paper.
     """
     pieces, rows = batches.InkPieces(data.ink, data.validation, config.labels), config.column_height
     rng, rough_rng = np.random.default_rng(0), np.random.default_rng(0)
@@ -307,10 +306,10 @@ def validation_samples(data: LineData, config: ModelConfig) -> dict[str, list[Li
     samples["rough"] = sorted(rough, key=batches.width)
     samples["plain"] = sorted(plain, key=batches.width)
     for paper in data.paper:
-        texts, indices = paper.texts_in(config.labels), paper.part("validation")
+        indices = paper.part("validation")
         every = max(1, math.ceil(len(indices) / 200))  # lines of a source, at most
         lines = [
-            LineSample(paper.columns(at, rows), texts[at], batches.NO_ENDS)
+            LineSample(paper.columns(at, rows), paper.texts[at], batches.NO_ENDS)
             for at in indices[::every].tolist()
         ]
         samples[paper.source.key] = sorted(lines, key=batches.width)

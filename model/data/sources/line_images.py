@@ -62,7 +62,7 @@ def read(source: Path, held_out: float) -> tuple[list[PaperLines], Counter[str]]
             names, images, texts = map(list, zip(*members, strict=True))
             parts = partial(part_of_lines, held_out=held_out)
             origin = PaperSource(kind, kind, "", "", str, parts, columns=KINDS[kind])
-            sets.append(PaperLines(origin, images, texts, texts, names, 0, digest.hexdigest()))
+            sets.append(PaperLines(origin, images, texts, names, 0, digest.hexdigest()))
     return sets, left_out
 
 

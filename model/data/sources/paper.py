@@ -10,8 +10,7 @@ Each archive, or its unpacked folder, has a list of its images, their texts and 
   Their writer is the sheet; neighbouring sheets are by the same clerk, of about 13.
 
 In transcriptions `>word<` is crossed out, `><` is unreadable, and `^` stands before raised letters;
-lines with something crossed out or unreadable are left out. Texts are kept with their accents, and
-folded to the letters of ASCII for nets that spell no others.
+lines with something crossed out or unreadable are left out. Texts keep their accents.
 """
 
 import hashlib
@@ -30,7 +29,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from inkstream.model.alphabet import LETTERS, plain
+from inkstream.model.alphabet import plain
 from inkstream.model.data.sources import json_lines
 from inkstream.model.data.split import Part, part_of_few, part_of_one
 from inkstream.model.errors import DataError, ImageError
@@ -69,11 +68,6 @@ def fold(text: str) -> str:
 def spelt(text: str) -> str:
     """Return a text with its accents, in plain marks and single spaces."""
     return " ".join(plain(text).split())
-
-
-def knows_accents(labels: Iterable[str]) -> bool:
-    """Tell whether all letters of western Europe are among these labels."""
-    return set(labels).issuperset(LETTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +154,10 @@ class PaperLines:
 
     source: PaperSource
     images: list[Grey]
-    texts: list[str]  # folded
-    spelt: list[str]  # with accents
+    texts: list[str]
     writers: list[str]
     n_left_out: int  # lines with something crossed out, unreadable or beyond ASCII
     digest: str  # SHA-256 of all files that were read
-
-    def texts_in(self, labels: Iterable[str]) -> list[str]:
-        """Return the texts with their accents if `labels` have all accents, else folded."""
-        return self.spelt if knows_accents(labels) else self.texts
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -208,21 +197,20 @@ def load_lines(path: Path) -> PaperLines:
     else:
         raise DataError(f"{path} is of no known source: its writers are {rows[0].writer}, ...")
     digest = hashlib.sha256(listed)
-    images, texts, with_accents, writers = [], [], [], []
+    images, texts, writers = [], [], []
     for row, writer in zip(rows, names, strict=True):
         content = read(row.image)
         digest.update(content)
         mended = source.mended(row.text)
-        if mended is None or not (folded := fold(mended)).isascii():
+        if mended is None or not fold(mended).isascii():
             continue
         images.append(decoded(content, f"{row.image} in {path}"))
-        texts.append(folded)
-        with_accents.append(spelt(mended))
+        texts.append(spelt(mended))
         writers.append(writer)
     if not images:
         raise DataError(f"{path} has no line that can be used, {len(rows)} are left out")
     n_left_out = len(rows) - len(images)
-    return PaperLines(source, images, texts, with_accents, writers, n_left_out, digest.hexdigest())
+    return PaperLines(source, images, texts, writers, n_left_out, digest.hexdigest())
 
 
 def _reader(path: Path) -> Callable[[str], bytes]:

@@ -30,12 +30,12 @@ import { addShortcuts } from "./shortcuts.js";
 import { Status } from "./status.js";
 import { Store } from "./store.js";
 import { TextView } from "./text_view.js";
+import { Windows } from "./windows.js";
 
 const METRICS_INTERVAL_MS = 2000;
 const ANSWER_TIMEOUT_MS = 10_000;
 const EXAMPLE_LEFT = 24; // CSS pixels from the paper's left side to the example
 const COPIED_MS = 1500; // for which the button says so
-const HOLD_MS = 1000; // in which another window may let a document go: the page before a reload, for instance
 const NUMBERS = "0123456789.,:+-/% "; // characters of a line of numbers
 const DATE = "[0-9]{1,2}[./-] ?[0-9]{1,2}[./-] ?([0-9]{2}|[0-9]{4})|[0-9]{4}-[0-9]{2}-[0-9]{2}";
 /** Keys of `localStorage`, followed by the page's path. */
@@ -45,11 +45,31 @@ const SEES = `inkstream sees ${location.pathname}`; // whether `How it sees` is 
 const MODEL = `inkstream model ${location.pathname}`; // name of the one that reads text, if it was chosen
 const LEFT_HANDED = `inkstream left-handed ${location.pathname}`;
 const COLOURS = `inkstream colours ${location.pathname}`; // "light" or "dark", if not automatic
-const OPEN_ELSEWHERE = { code: "open", message: t("This document is open in another window.") };
 
 translatePage();
 const status = new Status();
-const store = new Store();
+const store = new Store({
+  onKept(id) {
+    status.showKept(true);
+    windows.saved(id);
+  },
+  onFailed: () => status.showKept(false),
+});
+const windows = new Windows(location.pathname, {
+  has: (id) => id === pad.id && !isUntouched(),
+  async onTake(id) {
+    paper.finish();
+    save();
+    await store.finish();
+    await open();
+    status.offerToGoOn(t("You went on with this page in another window."), () => takeOver(id));
+  },
+  onConflict() {
+    pad.id = newId(); // what was written here becomes a document of its own
+    save();
+    status.showError({ code: "conflict", message: t("Another window has changed this page too. What you wrote here is a page of its own now.") });
+  },
+});
 let pad = new PadDocument("");
 /** Language models of the server. @type {string[]} */
 let languages = [];
@@ -57,7 +77,6 @@ let languages = [];
 let labels = [];
 /** @type {string | undefined} */
 let key;
-let letGo = () => {}; // ends the hold on the document
 let isRedrawPending = false;
 let areLettersAligned = false;
 
@@ -261,10 +280,15 @@ function credentials() {
 
 // The document
 
-/** Show and store a change of the document, and have it read. */
+/** Store a change of the document, show it and have it read. */
 function changed() {
   status.hideError();
   save();
+  refresh();
+}
+
+/** Show the document and have it read. */
+function refresh() {
   paper.fitSheet();
   paper.draw();
   reader.open(pad.settings.reads === "digit" ? "classifier" : "transcriber");
@@ -280,47 +304,43 @@ function isReading() {
 
 function save() {
   const saved = pad;
-  if (saved.isEmpty && !saved.canUndo && !saved.canRedo) return;
+  if (isUntouched()) return;
+  localStorage.setItem(OPEN, saved.id);
   store.save(() => ({ ...saved.toData(), title: saved.wholeText.split("\n", 1)[0] ?? "" }));
 }
 
+/** Whether nothing was ever done in the document. */
+function isUntouched() {
+  return pad.isEmpty && !pad.canUndo && !pad.canRedo;
+}
+
 /**
- * Open a document; a new one if there is none with this id.
+ * Open a document that no other window has open; a new one if there is none with this id. One that is open
+ * elsewhere is offered.
  *
- * @param {string | undefined} id
- * @returns {Promise<boolean>} false if another window has it open, whose changes would be lost
+ * @param {string} [id]
  */
-async function open(id = newId()) {
-  if (id !== pad.id && !(await hold(id))) return false;
-  pad = new PadDocument(id, await store.load(id));
-  localStorage.setItem(OPEN, pad.id);
+async function open(id) {
+  status.hideOffer();
+  if (id === pad.id) return;
+  if (id !== undefined && (await windows.isElsewhere(id))) {
+    if (pad.id === "") await open();
+    return status.offerToGoOn(t("This page is open in another window."), () => takeOver(id));
+  }
+  await store.finish();
+  pad = new PadDocument(id ?? newId(), id === undefined ? undefined : await store.load(id));
+  if (!isUntouched()) localStorage.setItem(OPEN, pad.id);
   paper.activeRow = pad.lines.at(-1)?.row ?? 0;
   showSettings();
-  changed();
+  refresh();
   paper.resize();
   paper.show(paper.activeRow);
-  return true;
 }
 
-/** Hold a document for this window, and let the one before go. @param {string} id @returns {Promise<boolean>} */
-function hold(id) {
-  if (navigator.locks === undefined) return Promise.resolve(true); // a page that is not of https
-  return new Promise((resolve) => {
-    const keep = () =>
-      new Promise((release) => {
-        letGo();
-        letGo = () => release(undefined);
-        resolve(true);
-      });
-    const options = { signal: AbortSignal.timeout(HOLD_MS) };
-    navigator.locks.request(`inkstream ${location.pathname} ${id}`, options, keep).catch(() => resolve(false));
-  });
-}
-
-/** Return whether no window has a document open. @param {string} id @returns {Promise<boolean>} */
-async function isFree(id) {
-  if (navigator.locks === undefined) return true;
-  return navigator.locks.request(`inkstream ${location.pathname} ${id}`, { ifAvailable: true }, (lock) => lock !== null);
+/** Go on here with a document that another window has open. @param {string} id */
+async function takeOver(id) {
+  await windows.take(id);
+  await open(id);
 }
 
 /** Return an id that no document has. (`crypto.randomUUID` is for pages of https alone.) */
@@ -337,7 +357,7 @@ async function listDocuments() {
     if (id === pad.id) button.ariaCurrent = "true";
     button.addEventListener("click", async () => {
       element("documents", HTMLElement).hidePopover();
-      if (!(await open(id))) status.showError(OPEN_ELSEWHERE);
+      await open(id);
     });
     const remove = document.createElement("button");
     remove.type = "button";
@@ -359,7 +379,9 @@ async function listDocuments() {
  */
 async function removeDocument(id, opens, remove) {
   const isOpen = id === pad.id;
-  if (!isOpen && !(await isFree(id))) return status.showError(OPEN_ELSEWHERE);
+  if (!isOpen && (await windows.isElsewhere(id))) {
+    return status.offerToGoOn(t("This page is open in another window."), () => takeOver(id));
+  }
   await store.finish();
   const data = await store.load(id);
   if (isOpen) await open();
@@ -667,7 +689,28 @@ element("paper", HTMLElement).addEventListener("scroll", ({ target }) => {
   areLettersAligned = false;
   redraw();
 });
-addShortcuts({ undo: () => step("undo"), redo: () => step("redo"), nextLine });
+const texts = element("text", HTMLElement);
+addShortcuts({
+  undo: () => step("undo"),
+  redo: () => step("redo"),
+  nextLine,
+  selectAll() {
+    const range = new Range();
+    range.selectNode(texts);
+    getSelection()?.removeAllRanges();
+    getSelection()?.addRange(range);
+  },
+});
+addEventListener("copy", (event) => {
+  const selection = getSelection();
+  const isField = event.target instanceof Element && event.target.closest("input, textarea") !== null;
+  const isPart = selection !== null && !selection.isCollapsed && !selection.containsNode(texts);
+  if (isField || isPart || pad.isEmpty) return;
+  event.clipboardData?.setData("text/plain", pad.wholeText);
+  event.preventDefault();
+});
+// Where something is selected, the browser would drag it instead of passing the pen's movements on.
+addEventListener("dragstart", (event) => event.preventDefault());
 addEventListener("pagehide", () => {
   paper.finish();
   void store.finish();
@@ -687,5 +730,5 @@ if ("serviceWorker" in navigator) {
 
 reader.open("transcriber"); // which takes no less long than the browser's documents
 await store.open(location.pathname);
-if (!(await open(localStorage.getItem(OPEN) ?? undefined))) await open();
+await open(localStorage.getItem(OPEN) ?? undefined);
 element("paper", HTMLElement).inert = false; // what is written belongs to the document that is open now

@@ -224,13 +224,14 @@ export class LineReader {
         }
         return;
       } catch (error) {
-        if (!(error instanceof InkstreamError)) throw error;
         if (this.#isClosed) return;
+        this.stream?.close();
         this.stream = undefined;
         const name = this.lineId === undefined ? "" : this.#name;
         this.release();
-        this.#listener.onError(error);
-        if (!ENDS_OF_SESSIONS.has(error.code)) {
+        if (!(error instanceof InkstreamError)) reportError(error); // a fault of this page: the line is read again
+        else this.#listener.onError(error);
+        if (error instanceof InkstreamError && !ENDS_OF_SESSIONS.has(error.code)) {
           this.refused = name;
           return this.#setState("closed");
         }

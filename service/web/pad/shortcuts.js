@@ -1,7 +1,7 @@
 /** Keyboard shortcuts. */
 
-/** @param {{ undo: () => void, redo: () => void, nextLine: () => void }} actions */
-export function addShortcuts({ undo, redo, nextLine }) {
+/** @param {{ undo: () => void, redo: () => void, nextLine: () => void, selectAll: () => void }} actions */
+export function addShortcuts({ undo, redo, nextLine, selectAll }) {
   addEventListener("keydown", (event) => {
     const { target, key, ctrlKey, metaKey, shiftKey } = event;
     if (target instanceof Element && target.closest("input, textarea, select") !== null) return;
@@ -9,6 +9,7 @@ export function addShortcuts({ undo, redo, nextLine }) {
     const isCommand = ctrlKey || metaKey;
     if (isCommand && key.toLowerCase() === "z") (shiftKey ? redo : undo)();
     else if (isCommand && key.toLowerCase() === "y") redo();
+    else if (isCommand && key.toLowerCase() === "a") selectAll();
     else if (key === "Enter" && !isButton) nextLine();
     else return;
     event.preventDefault();

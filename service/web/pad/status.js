@@ -44,6 +44,27 @@ export class Status {
     this.#error.hidden = false;
   }
 
+  /** Say whether the browser keeps what is written. @param {boolean} isKept */
+  showKept(isKept) {
+    element("unkept", HTMLElement).hidden = isKept;
+  }
+
+  /** Say that a document is in another window, and offer to go on with it here. @param {string} message @param {() => unknown} goOn */
+  offerToGoOn(message, goOn) {
+    const bar = element("elsewhere", HTMLElement);
+    element("elsewhere-words", HTMLElement).textContent = message;
+    bar.hidden = false;
+    element("go-on", HTMLElement).onclick = () => {
+      bar.hidden = true;
+      void goOn();
+    };
+  }
+
+  /** Hide the offer: another document was opened, or begun. */
+  hideOffer() {
+    element("elsewhere", HTMLElement).hidden = true;
+  }
+
   /** Hide the error if the page is connected. */
   hideError() {
     this.#error.hidden ||= this.#state.dataset["state"] === "open";

@@ -1,6 +1,6 @@
 /**
- * The documents of this browser, in IndexedDB: they outlive a reload, a crash, a week. Where the browser
- * has no IndexedDB, documents are kept until the page is closed.
+ * The documents of this browser, in IndexedDB: they outlive a reload, a crash, a week. What the browser
+ * cannot store, because its storage is full or forbidden, is kept until the page is closed.
  *
  * @import { DocumentData } from "./document.js"
  */
@@ -14,10 +14,20 @@ export class Store {
   /** @type {IDBDatabase | undefined} */
   #database;
   /** @type {Map<string, DocumentData & { title: string }>} */
-  #unstored = new Map(); // where there is no database
+  #unstored = new Map(); // which the browser could not store
   /** @type {(() => DocumentData & { title: string }) | undefined} */
   #waiting; // the newest state, while an older one is being written
   #isWriting = false;
+  #listener;
+
+  /**
+   * @param {object} listener
+   * @param {(id: string) => void} listener.onKept a document was stored, and all that could not be before
+   * @param {() => void} listener.onFailed a document could not be stored
+   */
+  constructor(listener) {
+    this.#listener = listener;
+  }
 
   /** Open the documents of an address: pages below other paths have others. @param {string} path */
   async open(path) {
@@ -51,41 +61,49 @@ export class Store {
 
   async #write() {
     this.#isWriting = true;
-    while (this.#waiting !== undefined) await this.#writeNewest();
-    this.#isWriting = false;
+    try {
+      while (this.#waiting !== undefined) await this.#writeNewest();
+    } finally {
+      this.#isWriting = false; // else nothing would ever be written again
+    }
   }
 
   async #writeNewest() {
-    const data = this.#waiting?.();
+    const take = this.#waiting;
     this.#waiting = undefined;
-    if (data === undefined) return;
-    await this.put(data).catch(() => {});
+    if (take !== undefined) await this.put(take());
   }
 
-  /** Write a document that was deleted. @param {DocumentData & { title: string }} data */
+  /** Write a document, and those that could not be written before. @param {DocumentData & { title: string }} data */
   async put(data) {
-    if (this.#database) await this.#run("readwrite", (documents) => documents.put(data));
-    else this.#unstored.set(data.id, data);
+    this.#unstored.set(data.id, data);
+    try {
+      for (const unstored of this.#unstored.values()) {
+        await this.#run("readwrite", (documents) => documents.put(unstored));
+        if (this.#unstored.get(unstored.id) === unstored) this.#unstored.delete(unstored.id);
+        this.#listener.onKept(unstored.id);
+      }
+    } catch {
+      this.#listener.onFailed(); // the next change tries again
+    }
   }
 
   /** @param {string} id @returns {Promise<(DocumentData & { title: string }) | undefined>} */
   async load(id) {
-    return this.#database ? this.#run("readonly", (documents) => documents.get(id)) : this.#unstored.get(id);
+    return this.#unstored.get(id) ?? (this.#database && this.#run("readonly", (documents) => documents.get(id)));
   }
 
   /** @param {string} id */
   async remove(id) {
+    this.#unstored.delete(id);
     if (this.#database) await this.#run("readwrite", (documents) => documents.delete(id));
-    else this.#unstored.delete(id);
   }
 
   /** Return all documents, the one that was changed last first. @returns {Promise<Entry[]>} */
   async list() {
     /** @type {Entry[]} */
-    const entries = this.#database
-      ? await this.#run("readonly", (documents) => documents.getAll())
-      : [...this.#unstored.values()];
-    return entries
+    const stored = this.#database ? await this.#run("readonly", (documents) => documents.getAll()) : [];
+    return [...stored.filter(({ id }) => !this.#unstored.has(id)), ...this.#unstored.values()]
       .map(({ id, changed, title }) => ({ id, changed, title }))
       .sort((one, other) => other.changed - one.changed);
   }
@@ -96,8 +114,9 @@ export class Store {
    * @returns {Promise<any>} the result
    */
   #run(mode, act) {
-    const database = /** @type {IDBDatabase} */ (this.#database);
     return new Promise((resolve, reject) => {
+      const database = this.#database;
+      if (database === undefined) throw new DOMException("the browser keeps nothing", "InvalidStateError");
       const transaction = database.transaction(DOCUMENTS, mode);
       const request = act(transaction.objectStore(DOCUMENTS));
       transaction.commit(); // else it would be lost with a page that goes before the answer

@@ -86,7 +86,6 @@ def test_a_report_has_all_seeds_and_plots(tmp_path: Path, monkeypatch: pytest.Mo
     assert plots == {
         "accuracy_curve.png",
         "reliability.png",
-        "confusion.png",
         "mistakes.png",
         "ribbon.png",
     }

@@ -69,6 +69,16 @@ def test_digits_are_characters_at_any_size() -> None:
         assert content_of(np.kron(255 - columns.T, np.ones((5, 5), np.uint8))) == "character"
 
 
+def test_a_low_image_is_a_line_however_short_its_word_and_never_a_page() -> None:
+    line = Image.fromarray(example("hello.png"))
+    height = 80
+    line = line.resize((line.width * height // line.height, height))
+    word = np.asarray(line)[:, :130]
+    assert content_of(word) == "line"
+    low = np.concatenate([np.asarray(line.resize((line.width // 2, height // 2)))] * 2)
+    assert content_of(low) == "line"
+
+
 @pytest.mark.parametrize(
     ("image", "kind"),
     [

@@ -74,7 +74,6 @@ export default {
   Change: "Ändern",
   Delete: "Löschen",
   "Learn this word": "Dieses Wort lernen",
-  "This document is open in another window.": "Dieses Dokument ist in einem anderen Fenster geöffnet.",
   "the server is about to stop": "der Server hält gleich an",
   reconnecting: "wird neu verbunden",
   "Delete {title}": "{title} löschen",
@@ -141,4 +140,11 @@ export default {
     "Dieses Muster kann nicht verwendet werden. Schreib stattdessen ein Beispiel, etwa AB 1234.",
   "Letters and digits stand for all others of their kind.": "Buchstaben und Ziffern stehen für alle anderen ihrer Art.",
   "Also read: {other}": "Auch gelesen: {other}",
+  "This browser does not keep your writing: its storage is full or forbidden. It stays here until you close this window; Export saves it.":
+    "Dieser Browser behält nicht, was du schreibst: Sein Speicher ist voll oder gesperrt. Es bleibt hier, bis du dieses Fenster schließt; Export sichert es.",
+  "Go on here": "Hier weitermachen",
+  "You went on with this page in another window.": "Du hast diese Seite in einem anderen Fenster weitergeführt.",
+  "Another window has changed this page too. What you wrote here is a page of its own now.":
+    "Auch ein anderes Fenster hat diese Seite geändert. Was du hier geschrieben hast, ist jetzt eine eigene Seite.",
+  "This page is open in another window.": "Diese Seite ist in einem anderen Fenster geöffnet.",
 };

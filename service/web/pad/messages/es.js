@@ -72,7 +72,6 @@ export default {
   Change: "Cambiar",
   Delete: "Eliminar",
   "Learn this word": "Aprender esta palabra",
-  "This document is open in another window.": "Este documento está abierto en otra ventana.",
   "the server is about to stop": "el servidor está a punto de parar",
   reconnecting: "reconectando",
   "Delete {title}": "Eliminar {title}",
@@ -138,4 +137,11 @@ export default {
     "Este patrón no se puede usar. Escribe en su lugar un ejemplo, como AB 1234.",
   "Letters and digits stand for all others of their kind.": "Las letras y cifras representan a todas las de su tipo.",
   "Also read: {other}": "También se lee: {other}",
+  "This browser does not keep your writing: its storage is full or forbidden. It stays here until you close this window; Export saves it.":
+    "Este navegador no guarda lo que escribes: su memoria está llena o prohibida. Queda aquí hasta que cierres esta ventana; Exportar lo guarda.",
+  "Go on here": "Seguir aquí",
+  "You went on with this page in another window.": "Seguiste con esta página en otra ventana.",
+  "Another window has changed this page too. What you wrote here is a page of its own now.":
+    "Otra ventana también cambió esta página. Lo que escribiste aquí es ahora una página propia.",
+  "This page is open in another window.": "Esta página está abierta en otra ventana.",
 };

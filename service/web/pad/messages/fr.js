@@ -73,7 +73,6 @@ export default {
   Change: "Changer",
   Delete: "Supprimer",
   "Learn this word": "Apprendre ce mot",
-  "This document is open in another window.": "Ce document est ouvert dans une autre fenêtre.",
   "the server is about to stop": "le serveur va s’arrêter",
   reconnecting: "reconnexion en cours",
   "Delete {title}": "Supprimer {title}",
@@ -140,4 +139,11 @@ export default {
   "Letters and digits stand for all others of their kind.":
     "Les lettres et chiffres représentent tous ceux de leur sorte.",
   "Also read: {other}": "Lu aussi : {other}",
+  "This browser does not keep your writing: its storage is full or forbidden. It stays here until you close this window; Export saves it.":
+    "Ce navigateur ne garde pas votre écriture : sa mémoire est pleine ou interdite. Elle reste ici jusqu’à la fermeture de cette fenêtre ; Exporter la sauvegarde.",
+  "Go on here": "Continuer ici",
+  "You went on with this page in another window.": "Vous avez continué cette page dans une autre fenêtre.",
+  "Another window has changed this page too. What you wrote here is a page of its own now.":
+    "Une autre fenêtre a aussi changé cette page. Ce que vous avez écrit ici est maintenant une page à part.",
+  "This page is open in another window.": "Cette page est ouverte dans une autre fenêtre.",
 };

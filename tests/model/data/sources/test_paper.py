@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from inkstream.model.alphabet import ASCII, LETTERS, WESTERN
 from inkstream.model.data.sources.paper import fold, load_lines, spelt
 from inkstream.model.data.split import PARTS
 from inkstream.model.errors import DataError
@@ -31,16 +30,13 @@ def test_accents_and_typographic_signs_are_folded_or_made_plain(
     assert (fold(text), spelt(text)) == (folded, with_accents)
 
 
-def test_wills_are_folded_for_labels_without_all_accents(tmp_path: Path) -> None:
+def test_wills_keep_their_accents(tmp_path: Path) -> None:
     write_wills(tmp_path, n_writers=3)
     wills = load_lines(tmp_path)
-    assert wills.texts == ["ne a", "Mme abc"] * 3
     assert wills.writers == ["w0", "w0", "w1", "w1", "w2", "w2"]
     assert wills.n_left_out == 1  # it has something crossed out
     assert [image.shape for image in wills.images] == [(80, 200 + number) for number in range(6)]
-    assert wills.spelt == ["né à", "Mme abc"] * 3
-    assert wills.texts_in(WESTERN) == wills.texts_in(ASCII + LETTERS) == wills.spelt
-    assert wills.texts_in(ASCII) == wills.texts_in(ASCII + LETTERS[1:]) == wills.texts
+    assert wills.texts == ["né à", "Mme abc"] * 3
 
 
 def test_no_writer_of_wills_is_in_two_parts_which_depend_on_no_other(tmp_path: Path) -> None:
@@ -59,8 +55,7 @@ def test_a_fifth_of_the_writers_of_german_words_validates_and_a_fifth_tests(tmp_
     texts = {f"dhsd-{number}": ("Weißenfels", "Große Straße") for number in range(10)}
     words = load_lines(write_index(tmp_path / "german-words", texts))
     assert (words.source.key, words.n_left_out) == ("german", 0)
-    assert words.spelt[:2] == ["Weißenfels", "Große Straße"]
-    assert words.texts[:2] == ["Weissenfels", "Grosse Strasse"]
+    assert words.texts[:2] == ["Weißenfels", "Große Straße"]
     assert [len(words.part(name)) for name in PARTS] == [12, 4, 4]
     unpacked = load_lines(tmp_path / "german-words")
     assert (unpacked.digest, unpacked.parts) == (words.digest, words.parts)
@@ -97,7 +92,7 @@ def test_labels_of_registers_are_mended(tmp_path: Path) -> None:
         "Roux(par EugèneValette)et 3.800^f": "Roux (par Eugène Valette) et 3.800f",
     }
     archive = write_index(tmp_path / "lines", {"lect:page-F_1_L-0": list(mended)})
-    assert load_lines(archive).spelt == list(mended.values())
+    assert load_lines(archive).texts == list(mended.values())
 
 
 @pytest.mark.parametrize(
