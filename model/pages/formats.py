@@ -12,28 +12,20 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
 
 from inkstream.model import installed_version
 from inkstream.model.pages.answers import Box, BoxedLetter, BoxedWord, Corner, ReadLine
 
+if TYPE_CHECKING:
+    from inkstream.model.pages import Page as Layout
+    from inkstream.model.pages.transcription import Page
+
 IN_ATTRIBUTES: Final = {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#09;"}  # escaped too
 ALTO: Final = "http://www.loc.gov/standards/alto/ns-v4#"
 PAGE: Final = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
 SCHEMA_INSTANCE: Final = "http://www.w3.org/2001/XMLSchema-instance"
-
-
-class Sized(Protocol):
-    """A page, whether its lines were read or not yet."""
-
-    @property
-    def width(self) -> int:
-        """Pixels of the image, upright."""
-
-    @property
-    def height(self) -> int:
-        """Pixels of the image, upright."""
 
 
 def _element(tag: str, /, *content: str, **attributes: str) -> str:
@@ -76,7 +68,7 @@ def _bounds(*boxes: Box) -> list[int]:
     return [max(0, side) for side in sides]
 
 
-def hocr(page: Sized, lines: Iterable[ReadLine], name: str = "") -> str:
+def hocr(page: "Layout | Page", lines: Iterable[ReadLine], name: str = "") -> str:
     """Return a page and its lines as hOCR, which is XHTML; `name` is that of the image."""
     about = {
         "ocr-system": f"inkstream {installed_version()}",
@@ -126,7 +118,7 @@ def _bbox(*boxes: Box) -> str:
     return " ".join(map(str, _bounds(*boxes)))
 
 
-def alto(page: Sized, lines: Iterable[ReadLine], name: str = "") -> str:
+def alto(page: "Layout | Page", lines: Iterable[ReadLine], name: str = "") -> str:
     """Return a page and its lines as ALTO; `name` is that of the image."""
     unit = _element("MeasurementUnit", "pixel")
     image = _element("sourceImageInformation", _element("fileName", escape(name))) if name else ""
@@ -188,7 +180,7 @@ def _upright(*boxes: Box) -> dict[str, str]:
     return {name: str(pixels) for name, pixels in sides.items()}
 
 
-def page_xml(page: Sized, lines: Iterable[ReadLine], name: str = "") -> str:
+def page_xml(page: "Layout | Page", lines: Iterable[ReadLine], name: str = "") -> str:
     """Return a page and its lines as PAGE XML; `name` is that of the image."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     times = _element("Created", now), _element("LastChange", now)

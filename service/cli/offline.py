@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
@@ -43,6 +43,9 @@ from inkstream.service.cli.files import (
     pieces,
 )
 from inkstream.service.protocol.errors import UnreadableError
+
+if TYPE_CHECKING:
+    from inkstream.service.cli.parquet import Parquet
 
 Fields = dict[str, Any]  # of one image or piece of ink, as JSON has them
 
@@ -267,21 +270,6 @@ def _csv_header(paths: Sequence[Path], reader: Reader) -> str:
     return _row("image", *columns, "label" if kinds == {"classifier"} else "text", "probability")
 
 
-class Rows(Protocol):
-    """Rows about images and pieces of ink: a file of JSON lines, or a folder of Parquet."""
-
-    path: Path
-
-    def known(self) -> set[str]:
-        """Return the names that have rows, and remove what is to be read again."""
-
-    def add(self, rows: Sequence[Fields]) -> None:
-        """Add rows."""
-
-    def close(self) -> None:
-        """Write what has not been written."""
-
-
 class JsonLines:
     """A file with a line of JSON for each image or piece of ink."""
 
@@ -324,6 +312,9 @@ class JsonLines:
 
     def close(self) -> None:
         """Do nothing: no row waits."""
+
+
+Rows: TypeAlias = "JsonLines | Parquet"  # about images and pieces of ink
 
 
 def add_all(rows: Rows, read: Iterable[Sequence[Fields]], n_files: int) -> bool:

@@ -3,16 +3,14 @@
 `read` does so, in a page worker or, for a small body, on the server's event loop.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import from_json
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, create_form_parser
 
 from inkstream.model.config import Kind, ModelConfig
 from inkstream.model.errors import InkSizeError, InputError
@@ -159,36 +157,33 @@ def _bounded(task: Task, columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def file_of_form(content_type: str, body: bytes | bytearray) -> bytes:
-    """Return the part `file` of a multipart body, held in memory alone; raise `MessageError`.
+    """Return the part `file` of a multipart body, held in memory alone.
 
-    It runs an event loop of its own, so it is called in a page worker.
+    Raises `MessageError`, and `ValueRefusedError` for another part.
     """
+    files: list[Any] = []
 
-    async def in_chunks() -> AsyncGenerator[bytes, None]:
-        n_bytes = 65_536  # parsed at once: the parser keeps each line end in them as an object
-        for start in range(0, len(body), n_bytes):
-            yield bytes(body[start : start + n_bytes])
+    def take(part: Any) -> None:
+        name = (part.field_name or b"").decode(errors="replace")
+        if name != "file":
+            text = f"the form holds {name!r:.100}, allowed: the part 'file' alone;"
+            raise ValueRefusedError(f"{text} parameters stand in the query, as ?model=lines")
+        if files:
+            raise MessageError("the multipart body holds several files, allowed: one")
+        files.append(part)
 
-    async def parsed() -> bytes:
-        headers = Headers({"content-type": content_type})
-        parser = MultiPartParser(headers, in_chunks(), max_files=1, max_fields=16)
-        parser.spool_max_size = len(body) + 1  # the disk may be read-only, and is slower
-        try:
-            form = await parser.parse()
-        except MultiPartException as error:
-            text = f"the multipart body cannot be read: {error.message}"
-            raise MessageError(text) from None
-        try:
-            if others := [name for name in form if name != "file"]:
-                text = f"the form holds {others[0]!r:.100}, allowed: the part 'file' alone;"
-                raise ValueRefusedError(f"{text} parameters stand in the query, as ?model=lines")
-            file = form.get("file")
-            if not isinstance(file, UploadFile):
-                raise MessageError("the multipart body holds no file, expected a part 'file'")
-            if not (data := await file.read()):
-                raise MessageError("the file is empty, expected an image")
-            return data
-        finally:
-            await form.close()
-
-    return asyncio.run(parsed())
+    headers = {"Content-Type": content_type.encode()}
+    config = {"MAX_MEMORY_FILE_SIZE": len(body)}  # the disk may be read-only, and is slower
+    try:
+        parser = create_form_parser(headers, take, take, config)
+        parser.write(bytes(body))
+        parser.finalize()
+    except (FormParserError, ValueError) as error:
+        raise MessageError(f"the multipart body cannot be read: {error}") from None
+    if not files or isinstance(files[0], Field):
+        raise MessageError("the multipart body holds no file, expected a part 'file'")
+    content = files[0].file_object
+    content.seek(0)
+    if not (data := content.read()):
+        raise MessageError("the file is empty, expected an image")
+    return cast(bytes, data)

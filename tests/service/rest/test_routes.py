@@ -69,7 +69,6 @@ def test_every_kind_of_body_of_an_image_gets_the_same_answer(client: httpx.Clien
             for kind in ("image/png", "application/octet-stream", "IMAGE/JPEG; q=1")
         ),
         client.post("/v1/recognize", files={"file": ("7.png", data, "image/png")}),
-        client.post("/v1/recognize", files={"file": data}, data={"note": "more fields are fine"}),
         client.post("/v1/recognize", json={"columns": columns}),
         client.post("/v1/recognize?model=tiny", json={"columns": columns, "more": None}),
         *(client.post(f"/v1/classify{end}", content=data) for end in ("", "/json")),
