@@ -26,6 +26,9 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfi
 NPM_INSTALL := npm install --no-save --no-audit --no-fund --silent --prefix
 # What generates clients needs TypeScript's older interface; later @hey-api/openapi-ts needs Node 22.
 GENERATORS := 'typescript@^5.9' '@types/node@>=22' '@hey-api/openapi-ts@^0.95' openapi-fetch openapi-typescript
+# What builds the client's examples in React, Vue and Svelte.
+FRAMEWORKS := 'vite@^8.0' 'react@^19.0' 'react-dom@^19.0' '@types/react@^19.0' '@vitejs/plugin-react@^6.0' \
+    'vue@^3.5' '@vitejs/plugin-vue@^6.0' 'svelte@^5.0' '@sveltejs/vite-plugin-svelte@^7.0' typescript
 BASE := $(VENV)/.base-installed
 FULL := $(VENV)/.full-installed
 RAY_INSTALLED := $(VENV)/.ray-installed
@@ -144,6 +147,8 @@ $(FULL): $(BASE) service/web/client/package.json
 	    'axe-core@>=4.10' || echo 'Types and accessibility of the web pages go unchecked'; fi
 	@if command -v npm >/dev/null; then $(NPM_INSTALL) $(VENV)/generators $(GENERATORS) \
 	    || echo 'Clients that are generated go unchecked'; fi
+	@if command -v npm >/dev/null; then $(NPM_INSTALL) $(VENV)/frameworks $(FRAMEWORKS) \
+	    || echo 'Examples in React, Vue and Svelte go unchecked'; fi
 	@touch $@
 
 $(RAY_INSTALLED): $(FULL)
