@@ -68,14 +68,12 @@ def files_of(folder: Path) -> Iterator[str]:
 
 
 class Field:
-    """A page with a form, whose first `<ink-pad>` is written in, and the events that it dispatches."""
+    """A page with a form, whose first `<ink-pad>` is written in, and its events."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.sent: list[str] = []
-        page.on(
-            "websocket", lambda socket: socket.on("framesent", lambda text: self.sent.append(text))
-        )
+        page.on("websocket", lambda socket: socket.on("framesent", self.sent.append))
         page.goto(url)
         self.pad = page.locator("ink-pad").first
         self.paper = self.pad.locator("canvas")
@@ -165,9 +163,11 @@ def open_field(browser: Browser, pages: tuple[Path, str, Running]) -> Iterator[O
               import {{ InkPad }} from "{url}/web/client/ink_pad.js";
               {script}
             </script>
-            <main><h1>A form</h1><form><fieldset><legend>Address</legend><label for="city">City</label>
+            <main><h1>A form</h1><form><fieldset><legend>Address</legend>
+            <label for="city">City</label>
             <ink-pad id="city" name="city" server="{url}" {attributes}></ink-pad></fieldset>
-            <button name="go" value="1">Send</button><button type="reset">Reset</button></form></main>"""
+            <button name="go" value="1">Send</button>
+            <button type="reset">Reset</button></form></main>"""
         )
         field = Field(page, f"{origin}/form.html")
         expect(field.text).to_be_attached()
@@ -368,7 +368,7 @@ def test_a_pattern_and_a_keyboard_of_digits_are_hints(open_field: OpenField) -> 
     field = open_field("pattern='[0-9]{2}' inputmode=numeric language=english")
     field.write()
     expect(field.text).to_have_value(re.compile("^[0-9]{2}$"))
-    hints = {}
+    hints: dict[str, Any] = {}
     for message in map(json.loads, field.sent):
         hints |= message if message["type"] == "configure" else {}
     wanted = {"characters": "0123456789", "pattern": "[0-9]{2}", "language": "english"}
@@ -416,16 +416,9 @@ def test_frameworks_bind_the_value(
     (tmp_path / "index.html").write_text('<body><script type="module" src="/main.js"></script>')
     (tmp_path / "vite.config.js").write_text(VITE.replace("CLIENT", str(CLIENT)))
     (tmp_path / "node_modules").symlink_to(FRAMEWORKS)
-    command = [
-        str(NODE),
-        str(FRAMEWORKS / "vite" / "bin" / "vite.js"),
-        "build",
-        "--base",
-        f"/{kind}",
-    ]
-    done = subprocess.run(
-        [*command, "--outDir", str(folder / kind)], cwd=tmp_path, capture_output=True, text=True
-    )
+    vite = [str(NODE), str(FRAMEWORKS / "vite" / "bin" / "vite.js"), "build"]
+    command = [*vite, "--base", f"/{kind}", "--outDir", str(folder / kind)]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     page = browser.new_page()
     field = Field(page, f"{origin}/{kind}/")
