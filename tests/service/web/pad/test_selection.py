@@ -38,8 +38,8 @@ def test_every_stroke_is_kept_after_one_that_begins_beside_the_paper(
 
 
 def test_select_all_and_copy_mean_the_text(browser: Browser, url: str) -> None:
-    options = {"permissions": ["clipboard-read", "clipboard-write"], "service_workers": "block"}
-    with browser.new_context(**options) as context:
+    permissions = ["clipboard-read", "clipboard-write"]
+    with browser.new_context(permissions=permissions, service_workers="block") as context:
         pad = Pad(context, url)
         pad.write(*HELLO, scale=0.6)
         pad.settle()
