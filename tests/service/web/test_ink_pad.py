@@ -73,7 +73,7 @@ class Field:
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.sent: list[str] = []
-        page.on("websocket", lambda socket: socket.on("framesent", self.sent.append))
+        page.on("websocket", lambda socket: socket.on("framesent", self._keep))
         page.goto(url)
         self.pad = page.locator("ink-pad").first
         self.paper = self.pad.locator("canvas")
@@ -86,6 +86,10 @@ class Field:
             }"""
         )
         self._devtools = page.context.new_cdp_session(page)
+
+    def _keep(self, text: str | bytes) -> None:
+        if isinstance(text, str):
+            self.sent.append(text)
 
     @property
     def value(self) -> str:
