@@ -3,19 +3,23 @@
  *
  * @import { Letter } from "../client/protocol.d.ts"
  * @import { Stream } from "../client/inkstream.js"
- * @import { DocumentLine } from "./document.js"
+ * @import { DocumentLine, LineImage } from "./document.js"
  * @import { Kind, LineReader, Source } from "./reader.js"
+ * @import { Stored } from "./store.js"
  */
 
-import { connect } from "../client/inkstream.js";
+import { InkstreamError, connect } from "../client/inkstream.js";
 import { Bars } from "./bars.js";
 import { Curve } from "./curve.js";
 import { IMAGE_LEFT, IMAGE_TOP, PadDocument, ROW_HEIGHT } from "./document.js";
+import { Documents } from "./documents.js";
 import { element } from "./dom.js";
 import { Example, exampleStrokes } from "./example.js";
 import { exported, png, printout } from "./export.js";
-import { readInk } from "./import.js";
+import { kindOf, listenForFiles } from "./files.js";
+import { documentLines } from "./image.js";
 import { ImageView } from "./image_view.js";
+import { readInk } from "./import.js";
 import { chooseLanguage, fillMenu } from "./languages.js";
 import { Letters } from "./letters.js";
 import { bitmapOf } from "./line_images.js";
@@ -45,6 +49,7 @@ const WORDS = `inkstream words ${location.pathname}`; // that were learned, one 
 const SEES = `inkstream sees ${location.pathname}`; // whether `How it sees` is on
 const MODEL = `inkstream model ${location.pathname}`; // name of the one that reads text, if it was chosen
 const LEFT_HANDED = `inkstream left-handed ${location.pathname}`;
+const KEY = `inkstream key ${location.pathname}`; // of the API, if it is to be remembered
 const COLOURS = `inkstream colours ${location.pathname}`; // "light" or "dark", if not automatic
 
 translatePage();
@@ -77,7 +82,7 @@ let languages = [];
 /** @type {readonly string[]} */
 let labels = [];
 /** @type {string | undefined} */
-let key;
+let key = localStorage.getItem(KEY) ?? undefined;
 let isRedrawPending = false;
 let areLettersAligned = false;
 
@@ -198,7 +203,7 @@ const reader = new Reader(connectTo, ROW_HEIGHT, {
   },
 });
 let hasConnected = false;
-new ImageView({
+const images = new ImageView({
   connect: (asText) => connectTo(!asText && pad.settings.reads === "digit" ? "classifier" : "transcriber"),
   server: metrics,
   headers: credentials,
@@ -207,14 +212,17 @@ new ImageView({
     width: element("paper", HTMLElement).clientWidth / paper.zoom - 2 * IMAGE_LEFT,
     height: ROW_HEIGHT - 2 * IMAGE_TOP,
   }),
-  onLines(lines) {
-    if (!pad.addImage(lines)) return;
-    paper.activeRow = (pad.lines.at(-1)?.row ?? 0) + 1; // what is written next stands below
-    changed();
-    paper.show(paper.activeRow);
-  },
+  onLines: addLines,
   onError: showError,
 });
+
+/** Add lines of an image; what is written next stands below them. @param {{ text: string, image?: LineImage }[]} lines */
+function addLines(lines) {
+  if (!pad.addImage(lines)) return;
+  paper.activeRow = (pad.lines.at(-1)?.row ?? 0) + 1;
+  changed();
+  paper.show(paper.activeRow);
+}
 
 /** @param {{ code: string, message: string }} error */
 function showError(error) {
@@ -315,7 +323,10 @@ function save() {
   const saved = pad;
   if (isUntouched()) return;
   localStorage.setItem(OPEN, saved.id);
-  store.save(() => ({ ...saved.toData(), title: saved.wholeText.split("\n", 1)[0] ?? "" }));
+  store.save(() => {
+    const text = saved.wholeText;
+    return { ...saved.toData(), title: saved.settings.name || (text.split("\n", 1)[0] ?? ""), text };
+  });
 }
 
 /** Whether nothing was ever done in the document. */
@@ -337,7 +348,8 @@ async function open(id) {
     return status.offerToGoOn(t("This page is open in another window."), () => takeOver(id));
   }
   await store.finish();
-  pad = new PadDocument(id ?? newId(), id === undefined ? undefined : await store.load(id));
+  const data = id === undefined ? undefined : await store.load(id);
+  pad = data === undefined || data.deleted ? new PadDocument(newId()) : new PadDocument(data.id, data);
   if (!isUntouched()) localStorage.setItem(OPEN, pad.id);
   paper.activeRow = pad.lines.at(-1)?.row ?? 0;
   showSettings();
@@ -357,54 +369,79 @@ function newId() {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
 }
 
-async function listDocuments() {
-  const items = (await store.list()).map(({ id, changed: when, title }) => {
-    const item = document.createElement("li");
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = title || new Date(when).toLocaleString();
-    if (id === pad.id) button.ariaCurrent = "true";
-    button.addEventListener("click", async () => {
-      element("documents", HTMLElement).hidePopover();
-      await open(id);
-    });
-    const remove = document.createElement("button");
-    remove.type = "button";
-    remove.textContent = t("Delete");
-    remove.ariaLabel = t("Delete {title}", { title: button.textContent });
-    remove.addEventListener("click", () => removeDocument(id, button, remove));
-    item.append(button, remove);
-    return item;
-  });
-  element("document-list", HTMLElement).replaceChildren(...items);
+const documents = new Documents(store, {
+  openId: () => pad.id,
+  onOpen: open,
+  async onRename(id, name) {
+    if (id === pad.id) {
+      if (pad.set({ name })) changed();
+      return store.finish();
+    }
+    const data = await store.load(id);
+    if (data === undefined || !(await isHere(id))) return;
+    await store.put({ ...data, settings: { ...data.settings, name }, title: name });
+  },
+  async onRemove(id) {
+    if (!(await isHere(id))) return false;
+    await store.finish();
+    if (id === pad.id) await open();
+    return true;
+  },
+});
+
+/** Return whether no other window has a document open; offer it if one has. @param {string} id */
+async function isHere(id) {
+  if (id === pad.id || !(await windows.isElsewhere(id))) return true;
+  status.offerToGoOn(t("This page is open in another window."), () => takeOver(id));
+  return false;
 }
 
-/**
- * Delete a document. Until the list is closed, the button that did it brings it back.
- *
- * @param {string} id
- * @param {HTMLButtonElement} opens
- * @param {HTMLButtonElement} remove
- */
-async function removeDocument(id, opens, remove) {
-  const isOpen = id === pad.id;
-  if (!isOpen && (await windows.isElsewhere(id))) {
-    return status.offerToGoOn(t("This page is open in another window."), () => takeOver(id));
+// Files
+
+/** Take files into the document, one after the other. @param {File[]} files */
+async function takeFiles(files) {
+  for (const popover of [element("documents", HTMLElement), element("settings", HTMLElement)]) popover.hidePopover();
+  for (const file of files) {
+    const kind = await kindOf(file);
+    if (kind === "image") await images.load(file);
+    else if (kind === "pdf") await takePdf(file);
+    else await takeText(await file.text());
   }
-  await store.finish();
-  const data = await store.load(id);
-  if (isOpen) await open();
-  await store.remove(id);
-  opens.disabled = true;
-  const back = document.createElement("button");
-  back.type = "button";
-  back.textContent = t("Bring back");
-  back.addEventListener("click", async () => {
-    if (data !== undefined) await store.put(data);
-    await listDocuments();
-  });
-  remove.replaceWith(back);
-  back.focus();
+}
+
+/** @param {File} file */
+async function takePdf(file) {
+  try {
+    const model = await metrics.chooseModel(localStorage.getItem(MODEL) ?? "lines", credentials());
+    const texts = await documentLines(file, model, credentials());
+    addLines(texts.map((text) => ({ text })));
+  } catch (error) {
+    if (!(error instanceof InkstreamError)) throw error;
+    showError(error);
+  }
+}
+
+/** Take ink, or a backup. @param {string} content */
+async function takeText(content) {
+  try {
+    if (content.startsWith('{"inkstream":"backup"')) return await restore(JSON.parse(content).documents);
+    const ink = readInk(content);
+    if (ink.length === 0) throw new SyntaxError("there are no strokes");
+    if (pad.addInk(ink)) changed();
+  } catch {
+    const message = t("This file has no ink that can be read. It has to be JSON lines or InkML.");
+    status.showError({ code: "no_ink", message });
+  }
+}
+
+/** Bring documents of a backup back, where this browser has none that is newer. @param {Stored[]} backup */
+async function restore(backup) {
+  const ids = new Map((await store.list()).map(({ id, changed: when }) => [id, when]));
+  for (const data of backup) {
+    new PadDocument(data.id, data).wholeText; // throws if it is none
+    if (data.id !== pad.id && data.changed > (ids.get(data.id) ?? 0)) await store.put(data);
+  }
+  element("documents", HTMLElement).showPopover();
 }
 
 /** @param {"undo" | "redo"} direction */
@@ -532,9 +569,15 @@ setInterval(async () => {
 /** @param {string} format */
 async function saveAs(format) {
   if (format === "print") return print();
+  if (format === "share") return navigator.share({ text: pad.wholeText, files: [await picture()] }).catch(() => {}); // it was closed
   if (format === "png") return download("document.png", await png(pad));
   const { name, type, text: content } = exported(pad, format);
   download(name, new Blob([content], { type }));
+}
+
+/** Return the document's image as a file. */
+async function picture() {
+  return new File([await png(pad)], "document.png", { type: "image/png" });
 }
 
 /** @param {string} name @param {Blob} content */
@@ -588,21 +631,6 @@ onClick("example", () => {
   paper.activeRow = 0;
   changed();
 });
-onClick("import", () => element("import-file", HTMLInputElement).click());
-element("import-file", HTMLInputElement).addEventListener("change", async ({ target }) => {
-  const field = /** @type {HTMLInputElement} */ (target);
-  const [file] = field.files ?? [];
-  const content = await file?.text();
-  field.value = ""; // else choosing the same file again would raise no event
-  if (content === undefined) return;
-  element("documents", HTMLElement).hidePopover();
-  try {
-    if (pad.addInk(readInk(content))) changed();
-  } catch {
-    const message = t("This file has no ink that can be read. It has to be JSON lines or InkML.");
-    status.showError({ code: "bad_ink", message });
-  }
-});
 onClick("copy", async () => {
   const button = element("copy", HTMLButtonElement);
   await copy(pad.wholeText);
@@ -613,7 +641,14 @@ element("export", HTMLElement).addEventListener("click", ({ target }) => {
   const format = target instanceof HTMLElement ? target.dataset["format"] : undefined;
   if (format !== undefined) void saveAs(format);
 });
-element("documents", HTMLElement).addEventListener("toggle", () => void listDocuments());
+const probe = new File([], "document.png", { type: "image/png" });
+element("share", HTMLElement).hidden = !navigator.canShare?.({ files: [probe] });
+listenForFiles(takeFiles);
+onClick("backup", async () => {
+  await store.finish();
+  const backup = { inkstream: "backup", documents: await store.list() };
+  download("inkstream-backup.json", new Blob([JSON.stringify(backup)], { type: "application/json" }));
+});
 element("reads", HTMLSelectElement).addEventListener("change", ({ target }) => {
   const reads = /** @type {DocumentLine["reads"]} */ (/** @type {HTMLSelectElement} */ (target).value);
   if (pad.set({ reads })) changed();
@@ -674,6 +709,8 @@ showColours();
 element("key-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   key = element("key", HTMLInputElement).value;
+  if (element("remember-key", HTMLInputElement).checked) localStorage.setItem(KEY, key);
+  else localStorage.removeItem(KEY);
   reader.restart();
 });
 const reading = element("reading", HTMLElement);

@@ -38,7 +38,8 @@ const DIGIT_GAP = 0.25; // of the row's height: ink further from a digit than th
  * @typedef {object} DocumentSettings
  * @property {Reads} reads what new lines are read as
  * @property {string} language "": none; "auto": the browser's
- * @property {string} pattern of the lines that are read by one, see docs/protocol.md
+ * @property {string} pattern of the lines that are read by one, or an example of it
+ * @property {string} name "": the first line is the document's name
  */
 
 /**
@@ -68,7 +69,7 @@ const DIGIT_GAP = 0.25; // of the row's height: ink further from a digit than th
  */
 
 /** @type {DocumentSettings} */
-const FIRST_SETTINGS = { reads: "text", language: "auto", pattern: "" };
+const FIRST_SETTINGS = { reads: "text", language: "auto", pattern: "", name: "" };
 
 export class PadDocument {
   /** @type {string} */

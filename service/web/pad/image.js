@@ -46,6 +46,20 @@ export async function imageLines(file, { model, mayBePage }, headers) {
   return { lines: [columns], page: undefined, looksOther };
 }
 
+/**
+ * Have the server read a document of several pages.
+ *
+ * @param {Blob} file a PDF
+ * @param {string} model
+ * @param {Record<string, string>} headers
+ * @returns {Promise<string[]>} the text of each line
+ * @throws {InkstreamError} the server's error, or "no_connection"
+ */
+export async function documentLines(file, model, headers) {
+  const { pages } = parseJson(await request("recognize", file, { model }, headers, "application/pdf"));
+  return pages.flatMap((/** @type {{ lines: { text: string }[] }} */ { lines }) => lines.map(({ text }) => text));
+}
+
 /** Return the height of a line in pixels of the image. @param {PageLine} line */
 function lineHeight({ box: [upperLeft = [0, 0], , , lowerLeft = [0, 0]] }) {
   return Math.hypot(lowerLeft[0] - upperLeft[0], lowerLeft[1] - upperLeft[1]);
@@ -61,11 +75,12 @@ function decodeBase64(base64) {
  * @param {Blob} file
  * @param {Record<string, string>} query
  * @param {Record<string, string>} headers
+ * @param {string} [type] of the file
  */
-async function request(call, file, query, headers) {
+async function request(call, file, query, headers, type = "application/octet-stream") {
   const answer = await fetch(`v1/${call}?${new URLSearchParams(query)}`, {
     method: "POST",
-    headers: { ...headers, "content-type": "application/octet-stream" },
+    headers: { ...headers, "content-type": type },
     body: file,
   }).catch(() => undefined);
   const body = await answer?.arrayBuffer().catch(() => undefined);

@@ -49,9 +49,9 @@ export class ImageView {
   /** The image, if it was read as a digit and looks like text. @type {Blob | undefined} */
   #textFile;
   #page = new PageView(element("page", HTMLElement), (index) => this.#showLine(index));
+  #onEnd = () => {}; // called when the image was read, closed or refused
   #number = 0; // of the image: messages and answers for an earlier one are ignored
   #player = new Player({
-    onImage: (file) => void this.#load(file),
     onColumns: (pixels) => this.#stream?.columns(pixels).catch(() => {}),
     onAdvance: () => this.#draw(),
     onLineEnd: () => void this.#finishLine(),
@@ -63,13 +63,14 @@ export class ImageView {
     this.#listener = listener;
     element("close-image", HTMLElement).addEventListener("click", () => this.#close());
     element("read-as-text", HTMLElement).addEventListener("click", () => {
-      if (this.#textFile !== undefined) void this.#load(this.#textFile, true);
+      if (this.#textFile !== undefined) void this.load(this.#textFile, true);
     });
     new ResizeObserver(() => this.#draw()).observe(this.#canvas);
   }
 
   #close() {
     this.#number += 1;
+    this.#onEnd();
     this.#player.pause();
     this.#section.hidden = true;
     this.#listener.onToggle();
@@ -78,9 +79,23 @@ export class ImageView {
     this.#textFile = undefined;
   }
 
-  /** Have the server convert an image into columns, and play them. @param {Blob} file @param {boolean} [asText] */
-  async #load(file, asText = false) {
+  /**
+   * Have the server convert an image into columns, and play them.
+   *
+   * @param {Blob} file
+   * @param {boolean} [asText]
+   * @returns {Promise<void>} resolved when it was read, closed or refused
+   */
+  load(file, asText = false) {
     this.#close();
+    return new Promise((resolve) => {
+      this.#onEnd = () => resolve(undefined);
+      void this.#load(file, asText);
+    });
+  }
+
+  /** @param {Blob} file @param {boolean} asText */
+  async #load(file, asText) {
     const number = this.#number;
     this.#player.countPreparing(1);
     /** @type {Stream | undefined} */
@@ -105,6 +120,7 @@ export class ImageView {
       this.#play(lines, column_height, 0);
     } catch (error) {
       stream?.close();
+      this.#onEnd();
       if (!(error instanceof InkstreamError)) throw error;
       this.#listener.onError(error);
     } finally {
@@ -127,6 +143,7 @@ export class ImageView {
   /** @param {Uint8Array[]} lines columns of each @param {number} columnHeight @param {number} lineIndex */
   #play(lines, columnHeight, lineIndex) {
     if (lines.length === 0) {
+      this.#onEnd();
       return this.#listener.onError({ code: "no_lines", message: t("No writing was found in this image.") });
     }
     if (lineIndex === 0) this.#texts = [];
@@ -151,10 +168,12 @@ export class ImageView {
     this.#page.setText(this.#texts.length, text);
     this.#texts.push(text);
     const { lines, columnHeight, lineIndex, isLastLine } = this.#player;
-    if (this.#textFile !== undefined) return; // a digit that is none would be no text
+    if (this.#textFile !== undefined) return this.#onEnd(); // a digit that is none would be no text
     const read = this.#texts.map((text, index) => ({ text, ...(this.#images[index] && { image: this.#images[index] }) }));
-    if (isLastLine) this.#listener.onLines(read.filter(({ text }) => text !== ""));
-    else this.#play(lines, columnHeight, lineIndex + 1);
+    if (isLastLine) {
+      this.#listener.onLines(read.filter(({ text }) => text !== ""));
+      this.#onEnd();
+    } else this.#play(lines, columnHeight, lineIndex + 1);
   }
 
   /** Show a line of a page that was read. @param {number} index */

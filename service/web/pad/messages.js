@@ -4,7 +4,7 @@
  */
 
 const LANGUAGES = ["de", "es", "fr"]; // beside English
-const ATTRIBUTES = ["aria-label", "content"]; // that people read; `content` of the description alone
+const ATTRIBUTES = ["aria-label", "placeholder", "content"]; // that people read; `content` of the description alone
 
 /** @returns {string} the first language of the browser that the page has */
 function chooseLanguage() {

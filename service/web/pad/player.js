@@ -1,6 +1,6 @@
 /**
  * The player of images: plays the columns of an image's lines to the stream at a chosen speed, as a line
- * scanner would. It also has the controls with which an image is chosen, dropped or pasted.
+ * scanner would.
  */
 
 import { element } from "./dom.js";
@@ -11,7 +11,6 @@ const LINE_SPEED = "60"; // of a single line, where none was chosen; a page woul
 
 /**
  * @typedef {object} Listener
- * @property {(file: Blob) => void} onImage an image was chosen, dropped or pasted
  * @property {(pixels: Uint8Array) => void} onColumns columns were played
  * @property {() => void} onAdvance `nPlayed` has changed
  * @property {() => void} onLineEnd the whole line was played
@@ -31,7 +30,6 @@ export class Player {
   #stepButton = element("step", HTMLButtonElement);
   #speed = element("speed", HTMLSelectElement);
   #listener;
-  #imageButton = element("image", HTMLElement);
   #imageLabel = element("image-label", HTMLElement);
   #nPreparing = 0; // images that the server is converting
   #isPlaying = false;
@@ -42,12 +40,6 @@ export class Player {
   /** @param {Listener} listener */
   constructor(listener) {
     this.#listener = listener;
-    const file = element("file", HTMLInputElement);
-    this.#imageButton.addEventListener("click", () => file.click());
-    file.addEventListener("change", () => {
-      this.#takeFirst(file.files);
-      file.value = ""; // else choosing the same file again would raise no event
-    });
     this.#speed.addEventListener("change", () => (this.#isSpeedChosen = true));
     this.#playButton.addEventListener("click", () => {
       if (this.nPlayed === this.#nColumns) listener.onReplay();
@@ -58,12 +50,6 @@ export class Player {
       this.pause();
       this.#advance(this.nPlayed + 1);
     });
-    addEventListener("dragover", (event) => event.preventDefault());
-    addEventListener("drop", (event) => {
-      event.preventDefault();
-      this.#takeFirst(event.dataTransfer?.files);
-    });
-    addEventListener("paste", (event) => this.#takeFirst(event.clipboardData?.files));
   }
 
   /** The columns of the line that is played. */
@@ -116,12 +102,6 @@ export class Player {
     this.pause();
     const nColumns = /** @type {Uint8Array} */ (this.lines[lineIndex]).length / this.columnHeight;
     this.#showPosition(lineIndex, nColumns, nColumns);
-  }
-
-  /** @param {FileList | null | undefined} files */
-  #takeFirst(files) {
-    const [file] = files ?? [];
-    if (file !== undefined) this.#listener.onImage(file);
   }
 
   #start() {

@@ -8,14 +8,16 @@
 const DOCUMENTS = "documents";
 const VERSION = 1;
 
-/** What a list of documents shows. @typedef {{ id: string, changed: number, title: string }} Entry */
+const TRASH_MS = 30 * 24 * 3600 * 1000; // for which a deleted document can be brought back
+
+/** A document with what a list shows of it; `deleted`: when it was, milliseconds since 1970. @typedef {DocumentData & { title: string, text?: string, deleted?: number }} Stored */
 
 export class Store {
   /** @type {IDBDatabase | undefined} */
   #database;
-  /** @type {Map<string, DocumentData & { title: string }>} */
+  /** @type {Map<string, Stored>} */
   #unstored = new Map(); // which the browser could not store
-  /** @type {(() => DocumentData & { title: string }) | undefined} */
+  /** @type {(() => Stored) | undefined} */
   #waiting; // the newest state, while an older one is being written
   #isWriting = false;
   #listener;
@@ -47,7 +49,7 @@ export class Store {
   /**
    * Write a document. While one is being written, only the newest state waits.
    *
-   * @param {() => DocumentData & { title: string }} take returns the state to be written
+   * @param {() => Stored} take returns the state to be written
    */
   save(take) {
     this.#waiting = take;
@@ -74,7 +76,7 @@ export class Store {
     if (take !== undefined) await this.put(take());
   }
 
-  /** Write a document, and those that could not be written before. @param {DocumentData & { title: string }} data */
+  /** Write a document, and those that could not be written before. @param {Stored} data */
   async put(data) {
     this.#unstored.set(data.id, data);
     try {
@@ -88,7 +90,7 @@ export class Store {
     }
   }
 
-  /** @param {string} id @returns {Promise<(DocumentData & { title: string }) | undefined>} */
+  /** @param {string} id @returns {Promise<Stored | undefined>} */
   async load(id) {
     return this.#unstored.get(id) ?? (this.#database && this.#run("readonly", (documents) => documents.get(id)));
   }
@@ -99,13 +101,14 @@ export class Store {
     if (this.#database) await this.#run("readwrite", (documents) => documents.delete(id));
   }
 
-  /** Return all documents, the one that was changed last first. @returns {Promise<Entry[]>} */
+  /** Return all documents, the one that was changed last first, and remove those that were long in the trash. @returns {Promise<Stored[]>} */
   async list() {
-    /** @type {Entry[]} */
+    /** @type {Stored[]} */
     const stored = this.#database ? await this.#run("readonly", (documents) => documents.getAll()) : [];
-    return [...stored.filter(({ id }) => !this.#unstored.has(id)), ...this.#unstored.values()]
-      .map(({ id, changed, title }) => ({ id, changed, title }))
-      .sort((one, other) => other.changed - one.changed);
+    const all = [...stored.filter(({ id }) => !this.#unstored.has(id)), ...this.#unstored.values()];
+    const isKept = (/** @type {Stored} */ { deleted }) => deleted === undefined || Date.now() - deleted < TRASH_MS;
+    for (const { id } of all.filter((data) => !isKept(data))) await this.remove(id);
+    return all.filter(isKept).sort((one, other) => other.changed - one.changed);
   }
 
   /**

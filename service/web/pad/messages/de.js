@@ -47,7 +47,6 @@ export default {
   Copy: "Kopieren",
   "Your words will stand here, line by line.": "Hier stehen deine Wörter, Zeile für Zeile.",
   "New document": "Neues Dokument",
-  "Import ink": "Tinte importieren",
   "Kept in this browser. Only ink that is read is sent to the server, which does not keep it.":
     "In diesem Browser gespeichert. Nur Tinte, die gelesen wird, geht an den Server; er behält sie nicht.",
   "Ink (InkML)": "Tinte (InkML)",
@@ -65,8 +64,6 @@ export default {
   Light: "Hell",
   Dark: "Dunkel",
   "Left-handed": "Linkshändig",
-  "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste an image of a line or a digit.":
-    "Zurück: Strg+Z. Wieder: Strg+Y. Neue Zeile: Eingabe. Ein Bild einer Zeile oder einer Ziffer kann auch hierher gezogen oder eingefügt werden.",
   "An image of a page is read line by line.": "Das Bild einer Seite wird Zeile für Zeile gelesen.",
   Word: "Wort",
   "It may also be": "Es kann auch heißen",
@@ -147,4 +144,18 @@ export default {
   "Another window has changed this page too. What you wrote here is a page of its own now.":
     "Auch ein anderes Fenster hat diese Seite geändert. Was du hier geschrieben hast, ist jetzt eine eigene Seite.",
   "This page is open in another window.": "Diese Seite ist in einem anderen Fenster geöffnet.",
+  Rename: "Umbenennen",
+  "Name of the document": "Name des Dokuments",
+  "Rename {title}": "{title} umbenennen",
+  "Delete for good": "Endgültig löschen",
+  "This file is too large for this server. A smaller scan, or fewer pages at once, can be read.":
+    "Diese Datei ist zu groß für diesen Server. Ein kleinerer Scan oder weniger Seiten auf einmal können gelesen werden.",
+  "Open files": "Dateien öffnen",
+  Search: "Suchen",
+  "Trash (kept for 30 days)": "Papierkorb (30 Tage lang)",
+  "Save a backup of everything": "Eine Sicherung von allem speichern",
+  "Remember it in this browser": "In diesem Browser merken",
+  Share: "Teilen",
+  "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste images, PDF and ink.":
+    "Zurück: Strg+Z. Wieder: Strg+Y. Neue Zeile: Eingabe. Bilder, PDF und Tinte können auch hierher gezogen oder eingefügt werden.",
 };

@@ -45,7 +45,6 @@ export default {
   Copy: "Copiar",
   "Your words will stand here, line by line.": "Aquí estarán tus palabras, línea por línea.",
   "New document": "Documento nuevo",
-  "Import ink": "Importar tinta",
   "Kept in this browser. Only ink that is read is sent to the server, which does not keep it.":
     "Se guarda en este navegador. Solo la tinta que se lee va al servidor, que no la conserva.",
   "Ink (InkML)": "Tinta (InkML)",
@@ -63,8 +62,6 @@ export default {
   Light: "Claros",
   Dark: "Oscuros",
   "Left-handed": "Para zurdos",
-  "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste an image of a line or a digit.":
-    "Deshacer: Ctrl+Z. Rehacer: Ctrl+Y. Nueva línea: Intro. También puedes soltar o pegar una imagen de una línea o una cifra.",
   "An image of a page is read line by line.": "La imagen de una página se lee línea por línea.",
   Word: "Palabra",
   "It may also be": "También puede ser",
@@ -144,4 +141,18 @@ export default {
   "Another window has changed this page too. What you wrote here is a page of its own now.":
     "Otra ventana también cambió esta página. Lo que escribiste aquí es ahora una página propia.",
   "This page is open in another window.": "Esta página está abierta en otra ventana.",
+  Rename: "Renombrar",
+  "Name of the document": "Nombre del documento",
+  "Rename {title}": "Renombrar {title}",
+  "Delete for good": "Eliminar para siempre",
+  "This file is too large for this server. A smaller scan, or fewer pages at once, can be read.":
+    "Este archivo es demasiado grande para este servidor. Puede leerse un escaneo menor, o menos páginas a la vez.",
+  "Open files": "Abrir archivos",
+  Search: "Buscar",
+  "Trash (kept for 30 days)": "Papelera (durante 30 días)",
+  "Save a backup of everything": "Guardar una copia de todo",
+  "Remember it in this browser": "Recordarla en este navegador",
+  Share: "Compartir",
+  "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste images, PDF and ink.":
+    "Deshacer: Ctrl+Z. Rehacer: Ctrl+Y. Línea nueva: Intro. También puedes arrastrar o pegar imágenes, PDF y tinta.",
 };

@@ -46,7 +46,6 @@ export default {
   Copy: "Copier",
   "Your words will stand here, line by line.": "Vos mots apparaîtront ici, ligne par ligne.",
   "New document": "Nouveau document",
-  "Import ink": "Importer de l’encre",
   "Kept in this browser. Only ink that is read is sent to the server, which does not keep it.":
     "Gardé dans ce navigateur. Seule l’encre à lire est envoyée au serveur, qui ne la garde pas.",
   "Ink (InkML)": "Encre (InkML)",
@@ -64,8 +63,6 @@ export default {
   Light: "Claires",
   Dark: "Sombres",
   "Left-handed": "Pour gauchers",
-  "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste an image of a line or a digit.":
-    "Annuler : Ctrl+Z. Rétablir : Ctrl+Y. Nouvelle ligne : Entrée. Vous pouvez aussi déposer ou coller l’image d’une ligne ou d’un chiffre.",
   "An image of a page is read line by line.": "L’image d’une page est lue ligne par ligne.",
   Word: "Mot",
   "It may also be": "Ce peut être aussi",
@@ -146,4 +143,18 @@ export default {
   "Another window has changed this page too. What you wrote here is a page of its own now.":
     "Une autre fenêtre a aussi changé cette page. Ce que vous avez écrit ici est maintenant une page à part.",
   "This page is open in another window.": "Cette page est ouverte dans une autre fenêtre.",
+  Rename: "Renommer",
+  "Name of the document": "Nom du document",
+  "Rename {title}": "Renommer {title}",
+  "Delete for good": "Supprimer pour de bon",
+  "This file is too large for this server. A smaller scan, or fewer pages at once, can be read.":
+    "Ce fichier est trop grand pour ce serveur. Une numérisation plus petite, ou moins de pages à la fois, peut être lue.",
+  "Open files": "Ouvrir des fichiers",
+  Search: "Rechercher",
+  "Trash (kept for 30 days)": "Corbeille (pendant 30 jours)",
+  "Save a backup of everything": "Enregistrer une copie de tout",
+  "Remember it in this browser": "La retenir dans ce navigateur",
+  Share: "Partager",
+  "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste images, PDF and ink.":
+    "Annuler : Ctrl+Z. Rétablir : Ctrl+Y. Nouvelle ligne : Entrée. On peut aussi déposer ou coller des images, des PDF et de l’encre.",
 };

@@ -18,7 +18,7 @@ N_LINES = 21
 def test_all_lines_are_printed_with_their_text_on_several_pages(pad: Pad, tmp_path: Path) -> None:
     line = json.dumps({"label": "", "height": 240, "strokes": HELLO})
     (tmp_path / "ink.jsonl").write_text(f"{line}\n" * N_LINES)
-    pad.page.locator("#import-file").set_input_files(tmp_path / "ink.jsonl")
+    pad.page.locator("#file").set_input_files(tmp_path / "ink.jsonl")
     expect(pad.page.locator("#text li")).to_have_text(["hello, world!"] * N_LINES)
     pad.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     pages = pypdfium2.PdfDocument(pad.page.pdf(format="A4"))
