@@ -36,7 +36,7 @@ export class Windows {
 
   /** Have the window that has a document open store it and let it go. @param {string} id */
   async take(id) {
-    await this.#request("take", id, LET_GO_MS);
+    if (await this.isElsewhere(id)) await this.#request("take", id, LET_GO_MS);
   }
 
   /** Tell the other windows that a document was stored: one that did not answer may have it open too. @param {string} id */

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.helpers.command_line import EXAMPLES
 from tests.helpers.running_server import server
 from tests.service.web.conftest import OpenPad, address
 from tests.service.web.pad.pad_page import CHROMIUM, ROW_HEIGHT, Pad
 from tests.service.web.pad.pointer import draw
+from tests.service.web.pad.test_keeping import FULL
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
@@ -55,8 +57,10 @@ def reload(pad: Pad) -> None:
 
 
 def write(pad: Pad, model: Model, rng: random.Random) -> None:
-    row = rng.randrange(N_ROWS)
+    images = [row for row, line in model.now.items() if line["strokes"] == 0]
+    row = rng.choice([row for row in range(N_ROWS + len(images)) if row not in images])
     n = model.now.get(row, {"strokes": 0})["strokes"]
+    pad.page.evaluate(f"document.querySelector('#paper').scrollTop = {(row - 1) * ROW_HEIGHT}")
     scrolled = float(pad.page.evaluate("document.querySelector('#paper').scrollTop"))
     # From the middle of the row down: such a stroke never belongs to the row above or below.
     x, y = 20 + 40 * n, row * ROW_HEIGHT + 48 - scrolled
@@ -84,10 +88,47 @@ def correct(pad: Pad, model: Model, rng: random.Random) -> None:
     model.commit(after)
 
 
+def give_image(pad: Pad, model: Model) -> None:
+    """Have the image of a line read, which becomes a line of the document."""
+    rows = len(model.now)
+    pad.page.locator("#speed").evaluate("(menu) => { menu.value = 'all'; }")
+    pad.page.locator("#file").set_input_files(EXAMPLES / "hello.png")
+    expect(pad.page.locator("#text li")).to_have_count(rows + 1)
+    pad.page.locator("#close-image").click()
+    after = copied(model.now)
+    after[max(after, default=-1) + 1] = {"strokes": 0, "typed": "hello, world!"}
+    model.commit(after)
+
+
+def take_over(pad: Pad, model: Model) -> None:
+    """Go on with the document in another window, and come back."""
+    if not model.past and not model.future:
+        return
+    with pad.page.expect_popup() as popup:
+        pad.page.evaluate("void open(location.href)")
+    popup.value.get_by_role("button", name="Go on here").click()
+    expect(popup.value.locator("#text li")).to_have_count(len(model.now))
+    pad.page.get_by_role("button", name="Go on here").click()
+    expect(pad.page.locator("#text li")).to_have_count(len(model.now))
+    popup.value.close()
+
+
 def step(pad: Pad, model: Model, rng: random.Random) -> None:
     """Do one random thing on the page and in the model."""
     kind = rng.choice(
-        ["write"] * 5 + ["undo", "undo", "redo", "correct", "clear", "reload", "scroll"]
+        ["write"] * 6
+        + [
+            "undo",
+            "undo",
+            "redo",
+            "correct",
+            "clear",
+            "reload",
+            "scroll",
+            "image",
+            "window",
+            "full",
+        ]
     )
     if kind == "write":
         write(pad, model, rng)
@@ -99,6 +140,17 @@ def step(pad: Pad, model: Model, rng: random.Random) -> None:
             model.commit({})
     elif kind == "reload":
         reload(pad)
+    elif kind == "image":
+        give_image(pad, model)
+    elif kind == "window":
+        take_over(pad, model)
+    elif kind == "full":
+        pad.page.evaluate("window.isFull = true")
+        write(pad, model, rng)
+        expect(pad.page.locator("#unkept")).to_be_visible()
+        pad.page.evaluate("window.isFull = false")
+        write(pad, model, rng)
+        expect(pad.page.locator("#unkept")).to_be_hidden()
     elif kind == "scroll":
         pad.page.locator("#paper").hover()
         pad.page.mouse.wheel(0, rng.choice([-40, 40]))
@@ -144,21 +196,26 @@ def use_without_server(pad: Pad, model: Model, rng: random.Random) -> None:
     assert stored(pad) == model.now
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_the_document_is_what_its_model_holds(open_pad: OpenPad, tmp_path: Path, seed: int) -> None:
+def run_sequence(open_pad: OpenPad, folder: Path, seed: int) -> None:
+    """Do random things on the pad while servers come and go; at the end nothing may be lost."""
     rng, model = random.Random(seed), Model()
-    with server(tmp_path, models="lines") as running:
+    with server(folder, models="lines") as running:
         port = running.port
-        pad = open_pad(address(running))
+        pad = open_pad(address(running), FULL)
         use(pad, model, rng)
     use_without_server(pad, model, rng)
     for _ in range(N_SERVERS - 1):
-        with server(tmp_path, models="lines", port=port):
+        with server(folder, models="lines", port=port):
             use(pad, model, rng)
         use_without_server(pad, model, rng)
-    with server(tmp_path, models="lines", port=port):
+    with server(folder, models="lines", port=port):
         expect(pad.page.locator("#text")).to_have_attribute("aria-busy", "false")
         reload(pad)
         assert stored(pad) == model.now
         for item in pad.page.locator("#text li").all():
             expect(item).not_to_have_text("")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_document_is_what_its_model_holds(open_pad: OpenPad, tmp_path: Path, seed: int) -> None:
+    run_sequence(open_pad, tmp_path, seed)
