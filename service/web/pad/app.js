@@ -85,6 +85,7 @@ let labels = [];
 let key = localStorage.getItem(KEY) ?? undefined;
 let isRedrawPending = false;
 let areLettersAligned = false;
+let newRow = -1; // which a new line was asked for
 
 const shownLine = new Line(); // where no stream reads the active line
 const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), shownLine);
@@ -113,7 +114,8 @@ const paper = new Paper(
     },
     onEnd({ id, line: lineId, row, points, pressures }) {
       const scratched = scratchedOut(points, row, pad.lines);
-      pad.addStroke({ id, points, pressures }, { id: lineId, row });
+      const width = element("paper", HTMLElement).clientWidth / paper.zoom;
+      pad.addStroke({ id, points, pressures }, { id: lineId, row, width, isNew: row === newRow });
       // One operation more: undo brings back what was struck out, and this stroke with it.
       if (scratched.size > 0) pad.erase(scratched.add(id));
       changed();
@@ -478,7 +480,7 @@ function explainPattern(isRefused = false) {
 function nextLine() {
   const row = paper.activeRow + 1;
   if (pad.lines.some((each) => each.row === row)) pad.insertRow(row);
-  paper.activeRow = row;
+  paper.activeRow = newRow = row;
   changed();
   paper.show(row);
 }

@@ -4,10 +4,12 @@
  *
  * @import { Letter, Point, Word } from "../client/protocol.d.ts"
  * @import { Correction } from "./merge.js"
+ * @import { Row } from "./paragraphs.js"
  */
 
 import { boxOf } from "./box.js";
 import { correct } from "./merge.js";
+import { joinRows } from "./paragraphs.js";
 
 export const VERSION = 1; // of the stored data
 /** Height of a line of the paper, which is the frame of its writing; CSS pixels without zoom. */
@@ -32,6 +34,8 @@ const DIGIT_GAP = 0.25; // of the row's height: ink further from a digit than th
  * @property {readonly InkStroke[]} strokes in the order of writing
  * @property {Correction | null} correction
  * @property {LineImage} [image] which has no strokes
+ * @property {number} [width] of the paper when the line was begun, CSS pixels without zoom
+ * @property {boolean} [isNew] the writer asked for a new line here
  */
 
 /**
@@ -190,15 +194,24 @@ export class PadDocument {
     return correct(correction, recognized);
   }
 
-  /** The text of the document: a line for each row that has text. */
+  /** The text of the document: rows that were filled are joined. */
   get wholeText() {
-    /** @type {Map<number, string[]>} */
+    /** @type {Map<number, Row>} */
     const rows = new Map();
     for (const line of this.lines) {
       const text = this.text(line);
-      if (text !== "") rows.set(line.row, [...(rows.get(line.row) ?? []), text]);
+      if (text === "") continue;
+      const before = rows.get(line.row);
+      rows.set(line.row, {
+        row: line.row,
+        text: before === undefined ? text : `${before.text} ${text}`,
+        left: Math.min(before?.left ?? Infinity, left(line)),
+        right: Math.max(before?.right ?? 0, right(line)),
+        width: line.reads === "text" && line.strokes.length > 0 ? line.width : undefined,
+        isNew: before?.isNew ?? line.isNew ?? false,
+      });
     }
-    return [...rows.values()].map((texts) => texts.join(" ")).join("\n");
+    return joinRows([...rows.values()]);
   }
 
   // Operations
@@ -212,11 +225,11 @@ export class PadDocument {
    * Add a stroke to a line, or to a new line of a row.
    *
    * @param {InkStroke} stroke
-   * @param {{ id: number, row: number }} where the id of the line; the row for a new line
+   * @param {Pick<DocumentLine, "id" | "row" | "width" | "isNew">} where the id of the line; the rest for a new line
    */
-  addStroke(stroke, { id, row }) {
+  addStroke(stroke, { id, ...where }) {
     const before = this.#lines.get(id) ?? null;
-    const line = before ?? { id, row, reads: this.settings.reads, strokes: [], correction: null };
+    const line = before ?? { id, ...where, reads: this.settings.reads, strokes: [], correction: null };
     this.#commit([[before, { ...line, strokes: [...line.strokes, stroke] }]]);
   }
 

@@ -10,6 +10,8 @@ import { IMAGE_LEFT, IMAGE_TOP, ROW_HEIGHT, right } from "./document.js";
 import { bitmapOf } from "./line_images.js";
 import { findRow } from "./rows.js";
 
+const FOLLOW_MS = 500; // the pen has left a row's word: the paper may move
+const FOLLOW_SHARE = 0.8; // of the view's width: ink beyond it has the paper move to the left, where it can
 const SEND_INTERVAL_MS = 12; // at least; points that come meanwhile are read together
 const PEN_WIDTH = 2.2; // CSS pixels at half pressure
 const WIDTH_STEP = 0.25; // CSS pixels between two widths of a stroke
@@ -63,6 +65,8 @@ export class Paper {
   #isPanning = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #followTimer;
   #unsentSince = 0; // when the first point came that was not passed on yet
   #lastSent = 0; // when points were passed on last
   #isDrawPending = false;
@@ -107,6 +111,7 @@ export class Paper {
   /** Fit the canvas and the sheet into the page. */
   resize() {
     this.fitSheet();
+    this.show(this.activeRow);
     scaleCanvas(this.#canvas, this.#context);
     this.#drawNow();
   }
@@ -189,6 +194,7 @@ export class Paper {
     this.#penSeen ||= isPen;
     if (event.pointerType === "touch" && this.#holdFinger(event)) return;
     if (this.#pointerId !== undefined || event.button > 0) return;
+    clearTimeout(this.#followTimer);
     this.#pointerId = event.pointerId;
     this.#canvas.setPointerCapture(event.pointerId);
     if (this.isErasing || event.buttons === 32) return this.#erase(event);
@@ -274,7 +280,17 @@ export class Paper {
     this.#stopTimer();
     this.#pointerId = this.live = undefined;
     this.#liftedAt = performance.now();
-    this.#listener.onEnd(this.#placed(stroke));
+    const placed = this.#placed(stroke);
+    this.#listener.onEnd(placed);
+    this.#followTimer = setTimeout(() => this.#follow(placed), FOLLOW_MS);
+  }
+
+  /** Have the next row in view, and room to the right of a stroke. @param {LiveStroke} stroke */
+  #follow({ points }) {
+    this.show(this.activeRow);
+    const { scrollLeft, clientWidth } = this.#scroller;
+    const end = this.zoom * boxOf(points).right - scrollLeft;
+    if (end > FOLLOW_SHARE * clientWidth) this.#scroller.scrollBy({ left: clientWidth / 2 });
   }
 
   /** Place a whole stroke: where it began did not show that it belongs to another row. @param {LiveStroke} stroke @returns {LiveStroke} */
@@ -387,7 +403,7 @@ export class Paper {
   }
 
   /**
-   * Draw a stroke from one of its points on, through the middles between its points. Parts of equal
+   * Draw a stroke from one of its points on, as curves through the middles between its points. Parts of equal
    * pressure are one path each, because edges get darker where paths overlap.
    *
    * @param {{ points: readonly Point[], pressures: readonly number[] }} stroke
@@ -405,15 +421,37 @@ export class Paper {
     for (let i = first, next; i < points.length; i = next) {
       context.lineWidth = width(i);
       context.beginPath();
-      for (next = Math.max(0, i - 1); next < points.length; next += 1) {
+      for (next = i; next < points.length; next += 1) {
         if (next > i && width(next) !== context.lineWidth) break;
-        const [x, y] = /** @type {Point} */ (points[next]);
-        context.lineTo(zoom * x - scrollLeft, zoom * y + top);
-        if (points.length === 1) context.lineTo(zoom * x - scrollLeft + 0.01, zoom * y + top); // makes a dot visible
       }
+      const at = (/** @type {Point} */ [x, y]) => /** @type {Point} */ ([zoom * x - scrollLeft, zoom * y + top]);
+      drawCurve(context, points, Math.max(0, i - 1), next, at);
       context.stroke();
     }
   }
+}
+
+/**
+ * Draw a part of a stroke: through the middles between its points, each point bending the line.
+ *
+ * @param {Pick<CanvasPath, "moveTo" | "lineTo" | "quadraticCurveTo">} path
+ * @param {readonly Point[]} points of the stroke
+ * @param {number} first of the part
+ * @param {number} end after it
+ * @param {(point: Point) => Point} at where a point is drawn
+ */
+function drawCurve(path, points, first, end, at) {
+  const middle = (/** @type {number} */ i) => {
+    const [[x, y], [toX, toY]] = /** @type {[Point, Point]} */ ([points[i], points[i + 1]]);
+    return at([(x + toX) / 2, (y + toY) / 2]);
+  };
+  const start = /** @type {Point} */ (points[first]);
+  path.moveTo(...(first === 0 || points[first + 1] === undefined ? at(start) : middle(first)));
+  for (let i = first + 1; i + 1 < points.length && i < end; i += 1) {
+    path.quadraticCurveTo(...at(/** @type {Point} */ (points[i])), ...middle(i));
+  }
+  const [x, y] = at(/** @type {Point} */ (points[end - 1]));
+  if (end === points.length) path.lineTo(points.length === 1 ? x + 0.01 : x, y); // makes a dot visible
 }
 
 /** Return how far a point is from a stroke. @param {Point} at @param {readonly Point[]} points */

@@ -55,9 +55,9 @@ def test_writing_goes_on_before_the_finished_line_is_answered(open_pad: OpenPad,
 
 def test_ink_beyond_the_view_is_reached_by_scrolling(open_pad: OpenPad, url: str) -> None:
     pad = open_pad(url)
-    pad.write(*HELLO, scale=0.85, left=500)
+    pad.write(*HELLO, scale=0.85, left=160)
     pad.settle()
-    pad.page.set_viewport_size({"width": 500, "height": 800})
+    pad.page.set_viewport_size({"width": 340, "height": 800})
     pad.page.locator("#paper").hover()
     pad.page.mouse.wheel(400, 0)
     pad.page.wait_for_timeout(300)  # until the paper has moved
@@ -74,7 +74,7 @@ def test_a_stroke_too_far_back_for_a_rewind_can_be_undone(
 ) -> None:
     with server(tmp_path, models="lines", max_rewind_columns=40) as running:
         pad = open_pad(address(running))
-        for x in (50, 400, 700):
+        for x in (50, 330, 600):
             draw(pad, (x, 12), (x + 15, 78), (x + 30, 12), steps=7)  # the letter V
             pad.settle()
         for left in (2, 1, 0):
@@ -127,7 +127,7 @@ def test_a_touch_that_the_system_cancels_is_removed(touched: Pad) -> None:
 
 
 def test_two_fingers_move_the_paper_and_write_nothing(touched: Pad) -> None:
-    touched.write(*HELLO[:2], row=3)
+    touched.write(*HELLO[:2], row=6)
     touched.settle()
     pointer = Pointer(touched)
     for kind, y in (("Start", 250), ("Move", 200), ("Move", 150)):
