@@ -1,7 +1,7 @@
 """Use the pad at random, and check that no stroke, text or image is lost.
 
-`make tools.pad_sequences ARGS="--sequences 100"`. Each sequence writes, corrects, undoes, clears, gives
-images, goes on in another window, reloads, fills the browser's storage, and loses its server twice.
+`make tools.pad_sequences ARGS="--sequences 100"`. Each sequence writes, corrects, undoes, clears,
+gives images, goes on in another window, reloads, fills the browser's storage, and loses its server.
 """
 
 import tempfile

@@ -1,7 +1,7 @@
 /**
  * The page: the document, what reads it, and what shows it.
  *
- * @import { Letter } from "../client/protocol.d.ts"
+ * @import { Letter, Point } from "../client/protocol.d.ts"
  * @import { Stream } from "../client/inkstream.js"
  * @import { DocumentLine, LineImage } from "./document.js"
  * @import { Kind, LineReader, Source } from "./reader.js"
@@ -30,6 +30,7 @@ import { Paper } from "./paper.js";
 import { another, isPattern, patternOf } from "./pattern.js";
 import { Reader } from "./reader.js";
 import { Ribbon } from "./ribbon.js";
+import { barBefore } from "./rows.js";
 import { scratchedOut } from "./scratch.js";
 import { addShortcuts } from "./shortcuts.js";
 import { Status } from "./status.js";
@@ -115,7 +116,9 @@ const paper = new Paper(
     onEnd({ id, line: lineId, row, points, pressures }) {
       const scratched = scratchedOut(points, row, pad.lines);
       const width = element("paper", HTMLElement).clientWidth / paper.zoom;
-      pad.addStroke({ id, points, pressures }, { id: lineId, row, width, isNew: row === newRow });
+      const onPaper = points.map(([x, y]) => /** @type {Point} */ ([x, y + row * ROW_HEIGHT]));
+      const bar = barBefore(onPaper, row, pad.lines);
+      pad.addStroke({ id, points, pressures }, { id: lineId, row, width, isNew: row === newRow }, bar);
       // One operation more: undo brings back what was struck out, and this stroke with it.
       if (scratched.size > 0) pad.erase(scratched.add(id));
       changed();

@@ -226,11 +226,19 @@ export class PadDocument {
    *
    * @param {InkStroke} stroke
    * @param {Pick<DocumentLine, "id" | "row" | "width" | "isNew">} where the id of the line; the rest for a new line
+   * @param {{ line: DocumentLine, stroke: InkStroke }} [bar] a stroke that moves from another line to this one
    */
-  addStroke(stroke, { id, ...where }) {
+  addStroke(stroke, { id, ...where }, bar) {
     const before = this.#lines.get(id) ?? null;
     const line = before ?? { id, ...where, reads: this.settings.reads, strokes: [], correction: null };
-    this.#commit([[before, { ...line, strokes: [...line.strokes, stroke] }]]);
+    if (bar === undefined) return void this.#commit([[before, { ...line, strokes: [...line.strokes, stroke] }]]);
+    const rest = bar.line.strokes.filter((other) => other !== bar.stroke);
+    const down = (bar.line.row - line.row) * ROW_HEIGHT;
+    const moved = { ...bar.stroke, points: bar.stroke.points.map(([x, y]) => /** @type {Point} */ ([x, y + down])) };
+    this.#commit([
+      [bar.line, rest.length === 0 ? null : { ...bar.line, strokes: rest }],
+      [before, { ...line, strokes: [...line.strokes, moved, stroke] }],
+    ]);
   }
 
   /** Erase strokes; a line that keeps none is removed. @param {ReadonlySet<number>} ids @returns {boolean} whether there were any */

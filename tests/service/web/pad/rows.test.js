@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ROW_HEIGHT } from "../../../../service/web/pad/document.js";
-import { findRow } from "../../../../service/web/pad/rows.js";
+import { barBefore, findRow } from "../../../../service/web/pad/rows.js";
 
 /** @import { Point } from "../../../../service/web/client/protocol.d.ts" */
 /** @import { DocumentLine } from "../../../../service/web/pad/document.js" */
@@ -77,4 +77,36 @@ test("a word below a short word is another line, wherever its first stroke begin
   const writer = new Writer();
   writer.write([0, 0.1, 0.7], [0.3, 0.4, 1]);
   assert.deepEqual(writer.write([0, 1.05, 1.7], [0.3, 1.4, 1.7]), [1, 1]);
+});
+
+test("a top bar stays with its letter, below a word with descenders", () => {
+  const writer = new Writer();
+  writer.write(...word(0), [0.1, 0.4, 1.05], [0.4, 0.4, 1.05], [0.7, 0.4, 1.05]);
+  assert.deepEqual(writer.write([0.1, 1.02, 1.7], [0.1, 1.0, 1.04], [0.12, 1.3, 1.33]), [1, 1, 1]);
+});
+
+test("a bar that was drawn before its letter moves to the letter's row, and no other bar does", () => {
+  for (const { bar, stem, moves } of [
+    { bar: [0.1, 0.35], stem: [1.04, 1.7], moves: true }, // of an F below a descender
+    { bar: [-0.6, 0.35], stem: [1.04, 1.7], moves: false }, // of a t in the row above
+  ]) {
+    const stroke = (/** @type {number} */ id, /** @type {[number, number][]} */ points) => ({
+      id,
+      points: points.map(([x, y]) => /** @type {Point} */ ([x * ROW_HEIGHT, y * ROW_HEIGHT])),
+      pressures: [],
+    });
+    const [top = 0, width = 0] = bar;
+    const above = /** @type {DocumentLine} */ ({
+      id: 1, row: 0, reads: "text", correction: null,
+      strokes: [stroke(1, [[0.2, 0.4], [0.2, 0.85]]), stroke(2, [[0.1, 0.9 + top], [0.1 + width, 0.92 + top]])],
+    });
+    const found = barBefore(stroke(3, stem.map((y) => [0.12, y])).points, 1, [above]);
+    assert.equal(found?.stroke.id, moves ? 2 : undefined);
+  }
+});
+
+test("two dots stay with the letter below them", () => {
+  const writer = new Writer();
+  writer.write(...word(0), [0.1, 0.4, 0.95], [0.4, 0.4, 0.95]);
+  assert.deepEqual(writer.write([0.1, 1.1, 1.7], [0.3, 1.1, 1.7], [0.15, 1.0, 1.01], [0.35, 1.0, 1.01]), [1, 1, 1, 1]);
 });

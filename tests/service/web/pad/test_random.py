@@ -180,6 +180,11 @@ def stored(pad: Pad) -> Lines:
     }
 
 
+def check(pad: Pad, model: Model) -> None:
+    found = stored(pad)
+    assert found == model.now, f"stored: {found}, expected: {model.now}"
+
+
 def use(pad: Pad, model: Model, rng: random.Random) -> None:
     """Do random things while the server is there."""
     expect(pad.page.locator("#state-words")).to_have_text("connected")
@@ -193,7 +198,7 @@ def use_without_server(pad: Pad, model: Model, rng: random.Random) -> None:
     pad.page.keyboard.press("Control+z")
     model.undo()
     write(pad, model, rng)
-    assert stored(pad) == model.now
+    check(pad, model)
 
 
 def run_sequence(open_pad: OpenPad, folder: Path, seed: int) -> None:
@@ -211,7 +216,7 @@ def run_sequence(open_pad: OpenPad, folder: Path, seed: int) -> None:
     with server(folder, models="lines", port=port):
         expect(pad.page.locator("#text")).to_have_attribute("aria-busy", "false")
         reload(pad)
-        assert stored(pad) == model.now
+        check(pad, model)
         for item in pad.page.locator("#text li").all():
             expect(item).not_to_have_text("")
 
