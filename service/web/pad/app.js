@@ -17,6 +17,7 @@ import { element } from "./dom.js";
 import { Example, exampleStrokes } from "./example.js";
 import { exported, png, printout } from "./export.js";
 import { kindOf, listenForFiles } from "./files.js";
+import { struckOut } from "./gestures.js";
 import { documentLines } from "./image.js";
 import { ImageView } from "./image_view.js";
 import { readInk } from "./import.js";
@@ -31,7 +32,6 @@ import { another, isPattern, patternOf } from "./pattern.js";
 import { Reader } from "./reader.js";
 import { Ribbon } from "./ribbon.js";
 import { barBefore } from "./rows.js";
-import { scratchedOut } from "./scratch.js";
 import { addShortcuts } from "./shortcuts.js";
 import { Status } from "./status.js";
 import { Store } from "./store.js";
@@ -114,13 +114,13 @@ const paper = new Paper(
       reader.update();
     },
     onEnd({ id, line: lineId, row, points, pressures }) {
-      const scratched = scratchedOut(points, row, pad.lines);
+      const struck = struckOut(points, row, pad.lines);
       const width = element("paper", HTMLElement).clientWidth / paper.zoom;
       const onPaper = points.map(([x, y]) => /** @type {Point} */ ([x, y + row * ROW_HEIGHT]));
       const bar = barBefore(onPaper, row, pad.lines);
       pad.addStroke({ id, points, pressures }, { id: lineId, row, width, isNew: row === newRow }, bar);
       // One operation more: undo brings back what was struck out, and this stroke with it.
-      if (scratched.size > 0) pad.erase(scratched.add(id));
+      if (struck.size > 0) pad.erase(struck.add(id));
       changed();
     },
     onCancel: changed,
@@ -344,11 +344,12 @@ function isUntouched() {
  * elsewhere is offered.
  *
  * @param {string} [id]
+ * @param {boolean} [isTaken] whether the other window has let it go
  */
-async function open(id) {
+async function open(id, isTaken = false) {
   status.hideOffer();
   if (id === pad.id) return;
-  if (id !== undefined && (await windows.isElsewhere(id))) {
+  if (id !== undefined && !isTaken && (await windows.isElsewhere(id))) {
     if (pad.id === "") await open();
     return status.offerToGoOn(t("This page is open in another window."), () => takeOver(id));
   }
@@ -366,7 +367,7 @@ async function open(id) {
 /** Go on here with a document that another window has open. @param {string} id */
 async function takeOver(id) {
   await windows.take(id);
-  await open(id);
+  await open(id, true);
 }
 
 /** Return an id that no document has. (`crypto.randomUUID` is for pages of https alone.) */
@@ -376,7 +377,7 @@ function newId() {
 
 const documents = new Documents(store, {
   openId: () => pad.id,
-  onOpen: open,
+  onOpen: (id) => open(id),
   async onRename(id, name) {
     if (id === pad.id) {
       if (pad.set({ name })) changed();

@@ -1,7 +1,7 @@
 /** Which documents other windows of this browser have open; they let them go when they are asked to. */
 
 const ANSWER_MS = 150; // in which a window that has the document answers
-const LET_GO_MS = 2000; // in which it stores the document
+const LET_GO_MS = 1000; // in which it stores the document
 
 /** @typedef {{ kind: "ask" | "take" | "answer" | "saved", id: string }} Note */
 
@@ -36,7 +36,7 @@ export class Windows {
 
   /** Have the window that has a document open store it and let it go. @param {string} id */
   async take(id) {
-    if (await this.isElsewhere(id)) await this.#request("take", id, LET_GO_MS);
+    await this.#request("take", id, LET_GO_MS);
   }
 
   /** Tell the other windows that a document was stored: one that did not answer may have it open too. @param {string} id */
