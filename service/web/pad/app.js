@@ -151,6 +151,17 @@ const text = new TextView(
     onText(id, changedText) {
       if (pad.setText(id, changedText)) changed();
     },
+    onRemove(id, from, to) {
+      const { text: read = "", letters: all = [] } = pad.reading(id) ?? {};
+      const nonSpaces = (/** @type {number} */ end) => read.slice(0, end).match(/\S/gu)?.length ?? 0;
+      const [first, last] = [nonSpaces(from), nonSpaces(to)];
+      const idsOf = (/** @type {Letter[]} */ some) => some.flatMap(({ strokes }) => (strokes ?? []).map((stroke) => Number(stroke.id)));
+      const kept = new Set(idsOf([...all.slice(0, first), ...all.slice(last)])); // a stroke may cross words
+      const ids = new Set(idsOf(all.slice(first, last)).filter((stroke) => !kept.has(stroke)));
+      const isErased = ids.size > 0 && pad.erase(ids);
+      if (isErased) changed();
+      return isErased;
+    },
     onLearn(word) {
       const words = element("words", HTMLTextAreaElement);
       if (!learnedWords().includes(word)) words.value = [...learnedWords(), word].join("\n");

@@ -36,7 +36,7 @@ const WHEEL_ZOOM = 0.002; // of one pixel of a wheel, as a power of e
  * @property {(since: number) => void} onInk points came; when the first of them was written
  * @property {(stroke: LiveStroke) => void} onEnd the pen has left the paper
  * @property {() => void} onCancel the stroke came from the palm, or moved the paper
- * @property {(ids: Set<number>) => void} onErase
+ * @property {(ids: Set<number>) => void} onErase the eraser was lifted
  * @property {(zoom: number) => void} onZoom
  */
 
@@ -70,6 +70,8 @@ export class Paper {
   #unsentSince = 0; // when the first point came that was not passed on yet
   #lastSent = 0; // when points were passed on last
   #isDrawPending = false;
+  /** Strokes that the eraser has touched since it was put down. @type {Set<number>} */
+  #erased = new Set();
   /** Example ink that is shown while the paper is empty. @type {readonly (readonly Point[])[]} */
   #example = [];
 
@@ -270,8 +272,11 @@ export class Paper {
     this.#fingers.delete(event.pointerId);
     if (this.#fingers.size === 0) this.#isPanning = false;
     if (event.pointerId !== this.#pointerId) return;
-    if (this.live === undefined) this.#pointerId = undefined;
-    else if (event.type === "pointercancel" && event.pointerType === "touch") this.#cancel();
+    if (this.live === undefined) {
+      this.#pointerId = undefined;
+      if (this.#erased.size > 0) this.#listener.onErase(this.#erased);
+      this.#erased = new Set();
+    } else if (event.type === "pointercancel" && event.pointerType === "touch") this.#cancel();
     else this.#lift();
   }
 
@@ -350,7 +355,8 @@ export class Paper {
         return strokes.filter(({ points }) => distance(at, points) < ERASER_RADIUS / this.zoom).map(({ id }) => id);
       }),
     );
-    if (ids.size > 0) this.#listener.onErase(ids);
+    for (const id of ids) this.#erased.add(id);
+    if (ids.size > 0) this.draw();
   }
 
   // Drawing
@@ -377,7 +383,7 @@ export class Paper {
     this.#setColour();
     for (const { row, strokes, image } of this.#listener.lines()) {
       if (image !== undefined && first <= row && row <= last) this.#drawImage(image, row);
-      for (const stroke of strokes) {
+      for (const stroke of strokes.filter(({ id }) => !this.#erased.has(id))) {
         const { top, bottom } = boxOf(stroke.points);
         const isInView = row + bottom / ROW_HEIGHT >= first && row + top / ROW_HEIGHT <= last + 1;
         if (isInView) this.#drawStroke(stroke, row, 0);

@@ -17,6 +17,8 @@ const WORDS = /[\p{L}\p{N}](?:\S*[\p{L}\p{N}])?/gu; // without the marks around 
 /**
  * @typedef {object} Listener
  * @property {(lineId: number, text: string) => void} onText a line's text was changed by the user
+ * @property {(lineId: number, from: number, to: number) => boolean} onRemove remove the ink of some of what was
+ *   read; false if it is not known
  * @property {(word: string) => void} onLearn
  * @property {(lineId: number) => void} onSelect a line was chosen
  */
@@ -47,7 +49,12 @@ export class TextView {
       event.preventDefault();
       this.#replace(field.value.trim());
     });
-    remove.addEventListener("click", () => this.#replace(""));
+    remove.addEventListener("click", () => {
+      const { line, token } = this.#open ?? {};
+      if (line === undefined || token?.from === undefined || !listener.onRemove(line, token.from, token.to ?? 0)) this.#replace("");
+      this.#open = undefined;
+      popover.hidePopover();
+    });
     // What was typed is kept however the popover is closed, unless by Escape.
     popover.addEventListener("keydown", ({ key }) => {
       if (key === "Escape") this.#open = undefined;

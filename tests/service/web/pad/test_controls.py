@@ -12,6 +12,7 @@ from tests.helpers.command_line import ROOT
 from tests.helpers.running_server import server
 from tests.service.web.conftest import OpenPad, address
 from tests.service.web.pad.pad_page import CHROMIUM, HELLO, Pad, recognize_at_once
+from tests.service.web.pad.pointer import draw
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
@@ -126,6 +127,35 @@ def test_a_document_that_is_open_in_another_window_is_not_opened_again(written: 
     other.reload()
     expect(other.locator("#elsewhere")).to_be_visible()
     other.close()
+
+
+def test_a_word_is_deleted_with_its_ink_and_one_undo_brings_both_back(written: Pad) -> None:
+    text = written.text
+    written.page.get_by_role("button", name="world!").click()
+    press(written, "Delete")
+    expect(written.page.locator("#text li")).to_have_text("hello,")
+    assert len(stored_strokes(written)) < len(HELLO)
+    written.page.locator("#paper").press("Control+z")
+    expect(written.page.locator("#text li")).to_have_text(text)
+    assert len(stored_strokes(written)) == len(HELLO)
+
+
+def stored_strokes(pad: Pad) -> list[str]:
+    """Return the strokes of the document, as it is exported."""
+    press(pad, "Export")
+    with pad.page.expect_download() as download:
+        press(pad, "Drawing")
+    pad.page.keyboard.press("Escape")
+    return re.findall("<path ", Path(download.value.path()).read_text())
+
+
+def test_one_sweep_of_the_eraser_is_one_undo(written: Pad) -> None:
+    text = written.text
+    press(written, "Eraser")
+    draw(written, (10, 60), (500, 60), steps=60)
+    expect(written.page.locator("#text li")).not_to_have_text(text)
+    press(written, "Undo")
+    expect(written.page.locator("#text li")).to_have_text(text)
 
 
 def test_the_text_is_copied(open_pad: OpenPad, url: str) -> None:
