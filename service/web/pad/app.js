@@ -152,7 +152,8 @@ const text = new TextView(
       if (pad.setText(id, changedText)) changed();
     },
     onRemove(id, from, to) {
-      const { text: read = "", letters: all = [] } = pad.reading(id) ?? {};
+      const { of = "", text: read = "", letters: all = [] } = pad.reading(id) ?? {};
+      if (of === "") return false; // letters that are not decided yet have no strokes
       const nonSpaces = (/** @type {number} */ end) => read.slice(0, end).match(/\S/gu)?.length ?? 0;
       const [first, last] = [nonSpaces(from), nonSpaces(to)];
       const idsOf = (/** @type {Letter[]} */ some) => some.flatMap(({ strokes }) => (strokes ?? []).map((stroke) => Number(stroke.id)));
