@@ -250,7 +250,7 @@ export class InkPad extends Element {
     const { value } = this.#text;
     if (this.#strokes.length > 0) this.#history.push({ typed: this.#typed, strokes: this.#strokes });
     this.#isDirty = true;
-    this.#value = value; // the page is told by the text field's event
+    this.#value = value; // the text field's own event reaches the page
     this.#restore({ typed: value, strokes: [] });
   }
 

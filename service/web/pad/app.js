@@ -11,7 +11,7 @@
 import { InkstreamError, connect } from "../client/inkstream.js";
 import { Bars } from "./bars.js";
 import { Curve } from "./curve.js";
-import { IMAGE_LEFT, IMAGE_TOP, PadDocument, ROW_HEIGHT } from "./document.js";
+import { IMAGE_LEFT, IMAGE_TOP, PadDocument, ROW_HEIGHT, checkStored } from "./document.js";
 import { Documents } from "./documents.js";
 import { element } from "./dom.js";
 import { Example, exampleStrokes } from "./example.js";
@@ -72,9 +72,9 @@ const windows = new Windows(location.pathname, {
     status.offerToGoOn(t("You went on with this page in another window."), () => takeOver(id));
   },
   onConflict() {
-    pad.id = newId(); // what was written here becomes a document of its own
+    pad.id = newId(); // this window goes on with a copy
     save();
-    status.showError({ code: "conflict", message: t("Another window has changed this page too. What you wrote here is a page of its own now.") });
+    status.showError({ code: "conflict", message: t("Another window has changed this page too. This window goes on with a copy.") });
   },
 });
 let pad = new PadDocument("");
@@ -225,7 +225,7 @@ const images = new ImageView({
   server: metrics,
   headers: credentials,
   onToggle: showIntro,
-  place: () => ({
+  largestLine: () => ({
     width: element("paper", HTMLElement).clientWidth / paper.zoom - 2 * IMAGE_LEFT,
     height: ROW_HEIGHT - 2 * IMAGE_TOP,
   }),
@@ -340,7 +340,7 @@ function save() {
   const saved = pad;
   if (isUntouched()) return;
   localStorage.setItem(OPEN, saved.id);
-  store.save(() => {
+  store.save(saved.id, () => {
     const text = saved.wholeText;
     return { ...saved.toData(), title: saved.settings.name || (text.split("\n", 1)[0] ?? ""), text };
   });
@@ -421,7 +421,9 @@ async function takeFiles(files) {
   for (const popover of [element("documents", HTMLElement), element("settings", HTMLElement)]) popover.hidePopover();
   for (const file of files) {
     const kind = await kindOf(file);
-    if (kind === "image") await images.load(file);
+    if (kind === undefined) {
+      status.showError({ code: "no_file", message: t("{name} cannot be opened. Choose the files of a folder themselves.", { name: file.name }) });
+    } else if (kind === "image") await images.load(file);
     else if (kind === "pdf") await takePdf(file);
     else await takeText(await file.text());
   }
@@ -455,8 +457,8 @@ async function takeText(content) {
 /** Bring documents of a backup back, where this browser has none that is newer. @param {Stored[]} backup */
 async function restore(backup) {
   const ids = new Map((await store.list()).map(({ id, changed: when }) => [id, when]));
+  backup.forEach(checkStored);
   for (const data of backup) {
-    new PadDocument(data.id, data).wholeText; // throws if it is none
     if (data.id !== pad.id && data.changed > (ids.get(data.id) ?? 0)) await store.put(data);
   }
   element("documents", HTMLElement).showPopover();

@@ -359,6 +359,23 @@ export class PadDocument {
   }
 }
 
+/**
+ * Check what is to be stored, of a backup for instance.
+ *
+ * @param {DocumentData} data
+ * @throws {TypeError} if it is no document
+ */
+export function checkStored(data) {
+  const isPoint = (/** @type {unknown} */ point) => Array.isArray(point) && point.length > 1 && point.every(Number.isFinite);
+  const isStroke = (/** @type {InkStroke} */ { id, points }) => Number.isFinite(id) && points.length > 0 && points.every(isPoint);
+  const isLine = (/** @type {DocumentLine} */ { id, row, strokes }) => Number.isFinite(id) && Number.isFinite(row) && strokes.every(isStroke);
+  const { id, version, changed, lines, past, future } = data;
+  const all = [...lines, ...[...past, ...future].flatMap((operation) => operation.lines.flat().filter((line) => line !== null))];
+  const isDocument = typeof id === "string" && version === VERSION && Number.isFinite(changed) && all.every(isLine);
+  if (!isDocument) throw new TypeError("this is no document");
+  new PadDocument(id, data).wholeText; // throws on faulty texts
+}
+
 /** Return the left end of a line's ink. @param {DocumentLine} line */
 export function left({ strokes }) {
   return strokes.reduce((least, { points }) => Math.min(least, boxOf(points).left), Infinity);

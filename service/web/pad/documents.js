@@ -38,9 +38,9 @@ export class Documents {
   async show() {
     const wanted = this.#search.value.trim().toLowerCase();
     const all = await this.#store.list();
-    const found = all.filter(({ title, text }) => `${title}\n${text ?? ""}`.toLowerCase().includes(wanted));
-    this.#list.replaceChildren(...found.filter(({ deleted }) => !deleted).map((data) => this.#createItem(data)));
-    const deleted = found.filter((data) => data.deleted);
+    const matching = all.filter(({ title, text }) => `${title}\n${text ?? ""}`.toLowerCase().includes(wanted));
+    this.#list.replaceChildren(...matching.filter(({ deleted }) => !deleted).map((data) => this.#createItem(data)));
+    const deleted = matching.filter((data) => data.deleted);
     this.#trash.replaceChildren(...deleted.map((data) => this.#createDeleted(data)));
     element("trash", HTMLElement).hidden = deleted.length === 0;
   }

@@ -1,4 +1,4 @@
-/** Files that are chosen, dropped or pasted: images, PDF, ink, and backups. All go one road. */
+/** Files that are chosen, dropped or pasted: images, PDF, ink, and backups. */
 
 import { element } from "./dom.js";
 
@@ -23,9 +23,11 @@ export function listenForFiles(take) {
   });
 }
 
-/** Tell what a file is, by its beginning. @param {File} file @returns {Promise<FileKind>} */
+/** Tell what a file is, by its beginning; undefined for a folder. @param {File} file @returns {Promise<FileKind | undefined>} */
 export async function kindOf(file) {
-  const bytes = new Uint8Array(await file.slice(0, 512).arrayBuffer());
+  const beginning = await file.slice(0, 512).arrayBuffer().catch(() => undefined);
+  if (beginning === undefined) return undefined;
+  const bytes = new Uint8Array(beginning);
   if (String.fromCharCode(...bytes.subarray(0, 5)) === "%PDF-") return "pdf";
   const isText = bytes.every((byte) => byte > 31 || [9, 10, 13].includes(byte));
   return isText && !file.type.startsWith("image/") ? "text" : "image";

@@ -1,6 +1,7 @@
 /** Conversion of images into columns, done by the server. */
 
 import { InkstreamError } from "../client/inkstream.js";
+import { decodeBase64 } from "./line_images.js";
 import { t } from "./messages.js";
 
 const LINE_SHARE = 0.5; // of an image's height: it shows nothing but a line that is as high
@@ -63,11 +64,6 @@ export async function documentLines(file, model, headers) {
 /** Return the height of a line in pixels of the image. @param {PageLine} line */
 function lineHeight({ box: [upperLeft = [0, 0], , , lowerLeft = [0, 0]] }) {
   return Math.hypot(lowerLeft[0] - upperLeft[0], lowerLeft[1] - upperLeft[1]);
-}
-
-/** @param {string} base64 */
-function decodeBase64(base64) {
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
 /**

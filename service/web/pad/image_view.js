@@ -25,7 +25,7 @@ const SHOWN_UNTIL = 0.8; // of the canvas's width: beyond it, the picture is scr
  * @property {{ readsText: boolean, readsPages: boolean }} server what it can read, as far as is known
  * @property {() => Record<string, string>} headers of requests, with the key
  * @property {() => void} onToggle an image is shown, or no longer
- * @property {() => { width: number, height: number }} place the most that a line's image takes on the paper, CSS pixels
+ * @property {() => { width: number, height: number }} largestLine that an image of a line may be on the paper, CSS pixels
  * @property {(lines: { text: string, image?: LineImage }[]) => void} onLines an image was read
  * @property {(error: { code: string, message: string }) => void} onError
  */
@@ -106,7 +106,7 @@ export class ImageView {
       const isText = kind === "transcriber";
       const options = { model: name, mayBePage: isText && this.#listener.server.readsPages };
       const { lines, page, looksOther } = await imageLines(file, options, this.#listener.headers());
-      const images = await cutLines(file, page, this.#listener.place());
+      const images = await cutLines(file, page, this.#listener.largestLine());
       if (number !== this.#number) return stream.close();
       this.#images = images;
       if (looksOther && isText) {

@@ -15,12 +15,17 @@ export function bitmapOf(image, onReady) {
   const known = bitmaps.get(image);
   if (known !== undefined) return known ?? undefined;
   bitmaps.set(image, null);
-  const bytes = Uint8Array.from(atob(image.jpeg), (char) => char.charCodeAt(0));
-  void createImageBitmap(new Blob([bytes], { type: "image/jpeg" })).then((bitmap) => {
+  const decoding = createImageBitmap(new Blob([decodeBase64(image.jpeg)], { type: "image/jpeg" }));
+  void decoding.then((bitmap) => {
     bitmaps.set(image, bitmap);
     onReady?.();
   });
   return undefined;
+}
+
+/** @param {string} base64 */
+export function decodeBase64(base64) {
+  return Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 }
 
 /**
@@ -28,20 +33,20 @@ export function bitmapOf(image, onReady) {
  *
  * @param {Blob} file
  * @param {{ width: number, height: number, boxes: Box[] } | undefined} page undefined: the image is one line
- * @param {{ width: number, height: number }} place the most that a line takes on the paper, CSS pixels
+ * @param {{ width: number, height: number }} largest that a line may be on the paper, CSS pixels
  * @returns {Promise<LineImage[]>} none if the browser does not know the image's format
  */
-export async function cutLines(file, page, place) {
+export async function cutLines(file, page, largest) {
   const bitmap = await createImageBitmap(file).catch(() => undefined);
   if (bitmap === undefined) return [];
   const { width, height } = page ?? bitmap;
   /** @type {Box[]} */
   const boxes = page?.boxes ?? [[[0, 0], [width, 0], [width, height], [0, height]]];
-  return Promise.all(boxes.map((box) => cut(bitmap, box.map(([x, y]) => [(x * bitmap.width) / width, (y * bitmap.height) / height]), place)));
+  return Promise.all(boxes.map((box) => cut(bitmap, box.map(([x, y]) => [(x * bitmap.width) / width, (y * bitmap.height) / height]), largest)));
 }
 
-/** @param {ImageBitmap} bitmap @param {number[][]} box in its pixels @param {{ width: number, height: number }} place @returns {Promise<LineImage>} */
-async function cut(bitmap, [[left = 0, top = 0] = [], [rightX = 0, rightY = 0] = [], , [footX = 0, footY = 0] = []], place) {
+/** @param {ImageBitmap} bitmap @param {number[][]} box in its pixels @param {{ width: number, height: number }} largest @returns {Promise<LineImage>} */
+async function cut(bitmap, [[left = 0, top = 0] = [], [rightX = 0, rightY = 0] = [], , [footX = 0, footY = 0] = []], largest) {
   const [width, height] = [Math.hypot(rightX - left, rightY - top) || 1, Math.hypot(footX - left, footY - top) || 1];
   const scale = ROWS / height;
   const canvas = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), ROWS);
@@ -51,6 +56,6 @@ async function cut(bitmap, [[left = 0, top = 0] = [], [rightX = 0, rightY = 0] =
   context.drawImage(bitmap, 0, 0);
   const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.8 });
   const chars = Array.from(new Uint8Array(await blob.arrayBuffer()), (byte) => String.fromCharCode(byte));
-  const fit = Math.min(place.height / ROWS, place.width / canvas.width);
+  const fit = Math.min(largest.height / ROWS, largest.width / canvas.width);
   return { jpeg: btoa(chars.join("")), width: Math.round(canvas.width * fit), height: Math.round(ROWS * fit) };
 }

@@ -19,6 +19,7 @@ const BASELINE = 0.72; // of the height of a line
 const SPARE_ROWS = 2; // below the last line with ink
 const ERASER_RADIUS = 10; // CSS pixels
 const PAN_MS = 200; // a second finger that comes so soon after the first one moves the paper
+const PALM = 60; // CSS pixels that a palm touches, and a fingertip does not
 const MIN_ZOOM = 0.5;
 const MAX_ZOOM = 4;
 const WHEEL_ZOOM = 0.002; // of one pixel of a wheel, as a power of e
@@ -194,7 +195,7 @@ export class Paper {
     const isPen = event.pointerType === "pen";
     if (isPen && !this.#penSeen && this.#pointerId !== undefined) this.#cancel();
     this.#penSeen ||= isPen;
-    if (event.pointerType === "touch" && this.#holdFinger(event)) return;
+    if (event.pointerType === "touch" && (Math.max(event.width, event.height) > PALM || this.#holdFinger(event))) return;
     if (this.#pointerId !== undefined || event.button > 0) return;
     clearTimeout(this.#followTimer);
     this.#pointerId = event.pointerId;
@@ -312,6 +313,7 @@ export class Paper {
   #cancel() {
     this.#stopTimer();
     this.#pointerId = this.live = undefined;
+    this.activeRow = this.#rowBefore;
     this.#listener.onCancel();
     this.draw();
   }

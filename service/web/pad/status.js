@@ -15,7 +15,7 @@ const ADVICE = {
   unreadable: t("The server cannot read this image. Another photo or scan of the same paper may help."),
   bad_image: t("This file is not an image of writing, or it is damaged or blank. A photo or a scan can be read."),
   over_limit: t("This file is too large for this server. A smaller scan, or fewer pages at once, can be read."),
-  forbidden_origin: t("The server does not accept pages of this address. Whoever runs it can allow this one."),
+  forbidden_origin: t("The server does not accept pages of this address. Ask the person who runs it to allow this one."),
 };
 
 export class Status {

@@ -17,8 +17,8 @@ export class Store {
   #database;
   /** @type {Map<string, Stored>} */
   #unstored = new Map(); // which the browser could not store
-  /** @type {(() => Stored) | undefined} */
-  #waiting; // the newest state, while an older one is being written
+  /** Newest states, while older ones are being written, by the id of the document. @type {Map<string, () => Stored>} */
+  #waiting = new Map();
   #isWriting = false;
   #listener;
 
@@ -47,33 +47,35 @@ export class Store {
   }
 
   /**
-   * Write a document. While one is being written, only the newest state waits.
+   * Write a document. While one is being written, only the newest state of each waits.
    *
+   * @param {string} id
    * @param {() => Stored} take returns the state to be written
    */
-  save(take) {
-    this.#waiting = take;
+  save(id, take) {
+    this.#waiting.set(id, take);
     if (!this.#isWriting) void this.#write();
   }
 
   /** Hand the state that waits to the browser at once: the page or the document is about to go. */
   async finish() {
-    if (this.#waiting !== undefined) await this.#writeNewest();
+    while (this.#waiting.size > 0) await this.#writeNewest();
   }
 
   async #write() {
     this.#isWriting = true;
     try {
-      while (this.#waiting !== undefined) await this.#writeNewest();
+      while (this.#waiting.size > 0) await this.#writeNewest();
     } finally {
       this.#isWriting = false; // else nothing would ever be written again
     }
   }
 
   async #writeNewest() {
-    const take = this.#waiting;
-    this.#waiting = undefined;
-    if (take !== undefined) await this.put(take());
+    for (const [id, take] of this.#waiting) {
+      this.#waiting.delete(id);
+      await this.put(take());
+    }
   }
 
   /** Write a document, and those that could not be written before. @param {Stored} data */

@@ -226,7 +226,8 @@ export function alternatives(pad, line, { text, from, to }) {
   };
   const isBefore = reading.text.slice(0, from).match(/\S/gu)?.length ?? 0;
   for (const word of reading.words) {
-    if (word.text === asRead) for (const other of word.alternatives) add(other.text, other.p);
+    // Words that the server considered come before those made by exchanging a letter.
+    if (word.text === asRead) for (const other of word.alternatives) add(other.text, 1 + other.p);
   }
   [...asRead].forEach((char, i) => {
     const letter = reading.letters[isBefore + i];

@@ -131,7 +131,7 @@ export default {
   "How it works": "Wie es funktioniert",
   "Line {line} of {lines}, {percent} %": "Zeile {line} von {lines}, {percent} %",
   "{percent} %": "{percent} %",
-  "The server does not accept pages of this address. Whoever runs it can allow this one.":
+  "The server does not accept pages of this address. Ask the person who runs it to allow this one.":
     "Der Server nimmt keine Seiten dieser Adresse an. Wer ihn betreibt, kann diese erlauben.",
   "This pattern cannot be used. Write an example instead, such as AB 1234.":
     "Dieses Muster kann nicht verwendet werden. Schreib stattdessen ein Beispiel, etwa AB 1234.",
@@ -141,8 +141,8 @@ export default {
     "Dieser Browser behält nicht, was du schreibst: Sein Speicher ist voll oder gesperrt. Es bleibt hier, bis du dieses Fenster schließt; Export sichert es.",
   "Go on here": "Hier weitermachen",
   "You went on with this page in another window.": "Du hast diese Seite in einem anderen Fenster weitergeführt.",
-  "Another window has changed this page too. What you wrote here is a page of its own now.":
-    "Auch ein anderes Fenster hat diese Seite geändert. Was du hier geschrieben hast, ist jetzt eine eigene Seite.",
+  "Another window has changed this page too. This window goes on with a copy.":
+    "Auch ein anderes Fenster hat diese Seite geändert. Dieses Fenster macht mit einer Kopie weiter.",
   "This page is open in another window.": "Diese Seite ist in einem anderen Fenster geöffnet.",
   Rename: "Umbenennen",
   "Name of the document": "Name des Dokuments",
@@ -158,4 +158,6 @@ export default {
   Share: "Teilen",
   "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste images, PDF and ink.":
     "Zurück: Strg+Z. Wieder: Strg+Y. Neue Zeile: Eingabe. Bilder, PDF und Tinte können auch hierher gezogen oder eingefügt werden.",
+  "{name} cannot be opened. Choose the files of a folder themselves.":
+    "{name} kann nicht geöffnet werden. Wähle die Dateien eines Ordners selbst aus.",
 };

@@ -128,7 +128,7 @@ export default {
   "How it works": "Cómo funciona",
   "Line {line} of {lines}, {percent} %": "Línea {line} de {lines}, {percent} %",
   "{percent} %": "{percent} %",
-  "The server does not accept pages of this address. Whoever runs it can allow this one.":
+  "The server does not accept pages of this address. Ask the person who runs it to allow this one.":
     "El servidor no acepta páginas de esta dirección. Quien lo administra puede permitir esta.",
   "This pattern cannot be used. Write an example instead, such as AB 1234.":
     "Este patrón no se puede usar. Escribe en su lugar un ejemplo, como AB 1234.",
@@ -138,8 +138,8 @@ export default {
     "Este navegador no guarda lo que escribes: su memoria está llena o prohibida. Queda aquí hasta que cierres esta ventana; Exportar lo guarda.",
   "Go on here": "Seguir aquí",
   "You went on with this page in another window.": "Seguiste con esta página en otra ventana.",
-  "Another window has changed this page too. What you wrote here is a page of its own now.":
-    "Otra ventana también cambió esta página. Lo que escribiste aquí es ahora una página propia.",
+  "Another window has changed this page too. This window goes on with a copy.":
+    "Otra ventana también cambió esta página. Esta ventana sigue con una copia.",
   "This page is open in another window.": "Esta página está abierta en otra ventana.",
   Rename: "Renombrar",
   "Name of the document": "Nombre del documento",
@@ -155,4 +155,6 @@ export default {
   Share: "Compartir",
   "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste images, PDF and ink.":
     "Deshacer: Ctrl+Z. Rehacer: Ctrl+Y. Línea nueva: Intro. También puedes arrastrar o pegar imágenes, PDF y tinta.",
+  "{name} cannot be opened. Choose the files of a folder themselves.":
+    "{name} no se puede abrir. Elige los archivos de la carpeta.",
 };

@@ -129,7 +129,7 @@ export default {
   "How it works": "Comment ça marche",
   "Line {line} of {lines}, {percent} %": "Ligne {line} sur {lines}, {percent} %",
   "{percent} %": "{percent} %",
-  "The server does not accept pages of this address. Whoever runs it can allow this one.":
+  "The server does not accept pages of this address. Ask the person who runs it to allow this one.":
     "Le serveur n’accepte pas les pages de cette adresse. La personne qui le gère peut autoriser celle-ci.",
   "This pattern cannot be used. Write an example instead, such as AB 1234.":
     "Ce motif ne peut pas servir. Écrivez plutôt un exemple, comme AB 1234.",
@@ -140,8 +140,8 @@ export default {
     "Ce navigateur ne garde pas votre écriture : sa mémoire est pleine ou interdite. Elle reste ici jusqu’à la fermeture de cette fenêtre ; Exporter la sauvegarde.",
   "Go on here": "Continuer ici",
   "You went on with this page in another window.": "Vous avez continué cette page dans une autre fenêtre.",
-  "Another window has changed this page too. What you wrote here is a page of its own now.":
-    "Une autre fenêtre a aussi changé cette page. Ce que vous avez écrit ici est maintenant une page à part.",
+  "Another window has changed this page too. This window goes on with a copy.":
+    "Une autre fenêtre a aussi changé cette page. Cette fenêtre continue avec une copie.",
   "This page is open in another window.": "Cette page est ouverte dans une autre fenêtre.",
   Rename: "Renommer",
   "Name of the document": "Nom du document",
@@ -157,4 +157,6 @@ export default {
   Share: "Partager",
   "Undo: Ctrl+Z. Redo: Ctrl+Y. New line: Enter. You can also drop or paste images, PDF and ink.":
     "Annuler : Ctrl+Z. Rétablir : Ctrl+Y. Nouvelle ligne : Entrée. On peut aussi déposer ou coller des images, des PDF et de l’encre.",
+  "{name} cannot be opened. Choose the files of a folder themselves.":
+    "Impossible d’ouvrir {name}. Choisissez les fichiers du dossier.",
 };

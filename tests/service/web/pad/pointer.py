@@ -35,12 +35,15 @@ class Pointer:
         self._devtools = pad.page.context.new_cdp_session(pad.page)
         self._left, self._top = origin(pad)
 
-    def touch(self, kind: str, *fingers: Point) -> None:
-        """Let fingers "Start", "Move", "End" or "Cancel"."""
+    def touch(self, kind: str, *fingers: Point, palm: Point | None = None) -> None:
+        """Let fingers "Start", "Move", "End" or "Cancel", with a palm beside them."""
         points = [
             {"x": self._left + x, "y": self._top + y, "id": number}
             for number, (x, y) in enumerate(fingers)
         ]
+        if palm is not None:
+            x, y = self._left + palm[0], self._top + palm[1]
+            points.append({"x": x, "y": y, "id": len(fingers), "radiusX": 45, "radiusY": 60})
         event: dict[str, Any] = {"type": f"touch{kind}", "touchPoints": points}
         self._devtools.send("Input.dispatchTouchEvent", event)
 

@@ -1,6 +1,7 @@
 """Documents: names, search, trash, backups, and files of all kinds that are taken into them."""
 
 import base64
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,20 @@ from tests.service.web.pad.pad_page import CHROMIUM, HELLO, Pad
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
+# A document whose one stroke has no points that can be drawn.
+BROKEN = json.dumps(
+    {
+        "inkstream": "backup",
+        "documents": [
+            {
+                "version": 1, "id": "a", "changed": 9e15, "title": "a", "settings": {},
+                "lines": [{"id": 1, "row": 0, "strokes": [{"id": 2, "points": [["x", None]]}]}],
+                "past": [], "future": [], "readings": [],
+            }
+        ],
+    },
+    separators=(",", ":"),
+).encode()  # fmt: skip
 LATER = "const now = Date.now; Date.now = () => now() + DAYS * 24 * 3600 * 1000;"
 
 
@@ -109,6 +124,8 @@ def test_files_of_all_kinds_are_taken_one_after_the_other(pad: Pad, tmp_path: Pa
         ("a.xml", b"<xml></xml>", "no ink"),
         ("a.txt", b"text", "no ink"),
         ("a.json", b'{"inkstream":"backup","documents":[{"id":1,"lines":2}]}', "no ink"),
+        ("b.json", b'{"inkstream":"backup","documents":null}', "no ink"),
+        ("c.json", BROKEN, "no ink"),
         ("a.png", base64.b64decode("iVBORw0KGgo="), "not an image"),
         ("a.pdf", b"%PDF-1.7 and nothing", "damaged"),
     ],
@@ -121,6 +138,8 @@ def test_a_file_that_cannot_be_taken_is_refused_in_plain_words(
     give(written, tmp_path / name)
     expect(written.page.locator("#error")).to_contain_text(words)
     assert written.texts == before
+    press(written, "Documents")
+    expect(written.page.locator("#document-list li")).to_have_count(1)
     written.console_texts.clear()  # the browser logs the server's refusal
 
 

@@ -137,6 +137,20 @@ def test_two_fingers_move_the_paper_and_write_nothing(touched: Pad) -> None:
     expect(touched.page.locator("#text li")).to_have_count(1)
 
 
+def test_a_palm_beside_a_finger_that_writes_changes_neither_zoom_nor_row(touched: Pad) -> None:
+    pointer = Pointer(touched)
+    palm = (300.0, 300.0)
+    pointer.touch("Start", (60, 20))
+    pointer.touch("Start", (60, 20), palm=palm)
+    pointer.touch("Move", (64, 40), palm=palm)
+    pointer.touch("Move", (68, 70), palm=(320, 290))
+    pointer.touch("End")
+    touched.wait_for_strokes(1)
+    expect(touched.page.locator("#zoom")).to_be_hidden()
+    assert [round(x) for x, _ in touched.strokes()[0][0]["points"]] == [60, 64, 68]
+    expect(touched.page.locator("#text li")).to_have_attribute("style", "--at: 1;")
+
+
 def test_two_fingers_zoom_the_paper_and_the_ink_stays_as_it_was_written(
     running: Running, touched: Pad
 ) -> None:
