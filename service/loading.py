@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
@@ -81,11 +80,16 @@ class LanguagesOnDemand(Mapping[str, Language]):
         return [name for name in choose(choice, [*self]) if not self._files[name].is_read]
 
 
-class _Choice(msgspec.Struct):
-    """A language in a message, or in the options with which a client resumes."""
+class _Options(msgspec.Struct, frozen=True):
+    """The language among the options of a line."""
 
     language: str | None = None
-    options: dict[str, Any] = {}
+
+
+class _Choice(_Options, frozen=True):
+    """A language in a message, or in the options with which a client resumes."""
+
+    options: _Options = _Options()
 
 
 def unread(languages: Mapping[str, Language], message: str | bytes) -> list[str]:
@@ -93,7 +97,7 @@ def unread(languages: Mapping[str, Language], message: str | bytes) -> list[str]
     if isinstance(message, str) and '"language"' in message:
         with suppress(msgspec.MsgspecError, RecursionError, InputError):  # the session says why
             asked = msgspec.json.decode(message, type=_Choice)
-            choice = asked.language or asked.options.get("language")
+            choice = asked.language or asked.options.language
             if choice is not None and isinstance(languages, LanguagesOnDemand):
                 return languages.unread(choice)
     return []

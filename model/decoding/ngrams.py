@@ -58,6 +58,7 @@ CODES: Final = {  # by names; of ISO 639-1 if there is one, 639-3, and others of
     "slovak": "sk slk slo", "slovenian": "sl slv", "turkish": "tr tur", "vietnamese": "vi vie",
 }  # fmt: skip
 _NAMES: Final = {given: name for name in CODES for given in (name, *CODES[name].split())}
+MAX_CHOICE: Final = 1000  # characters of a text that chooses languages
 _TAG: Final = re.compile(r"([a-z]{2,3})(?:[-_][a-z0-9]{1,8})+")  # of BCP 47, such as de-AT
 
 
@@ -267,6 +268,9 @@ def choose(language: str, offered: Sequence[str]) -> tuple[str, ...]:
 
     It has names, codes or tags, with commas between them; `AUTO` is all.
     """
+    if len(language) > MAX_CHOICE:
+        text = f"language has {len(language)} characters, allowed: up to {MAX_CHOICE}"
+        raise InputError(text)
     names = dict.fromkeys(
         name
         for part in _asked(language, offered)

@@ -10,12 +10,12 @@ import pytest
 
 from inkstream.model.alphabet import WESTERN
 from inkstream.model.decoding import ngrams
-from inkstream.model.decoding.ngrams import About, Language
+from inkstream.model.decoding.ngrams import About, Language, LanguageFile
 from inkstream.model.errors import ConfigError, InkstreamError
 from inkstream.model.training.ngrams import build
 from inkstream.service.app import create_app
 from inkstream.service.client.stream import connect_sync
-from inkstream.service.loading import LanguagesOnDemand, Loading
+from inkstream.service.loading import LanguagesOnDemand, Loading, unread
 from inkstream.service.settings import Settings
 from tests.helpers import builders
 from tests.helpers.http import client_of, error
@@ -55,6 +55,22 @@ def test_a_server_offers_the_shipped_languages_whose_letters_a_net_has(weights: 
     needy = {name for name in shipped if ngrams.load(name).about.letters}
     assert found["ascii"] == tuple(name for name in shipped if name not in needy)
     assert "english" in found["ascii"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"type":"resume","options":{"language":{"a":1}}}',
+        '{"type":"resume","options":{"language":5}}',
+        '{"type":"configure","language":["english"]}',
+        '{"type":"configure","language":"' + "english," * 200 + '"}',
+        '{"type":"configure","options":' + "[" * 5000 + "]" * 5000 + ',"language":"english"}',
+    ],
+    ids=lambda text: text[:50],
+)
+def test_no_language_is_read_for_a_message_that_the_session_refuses(message: str) -> None:
+    files = {"english": LanguageFile(ngrams.find("english"), keep=False)}
+    assert unread(LanguagesOnDemand(files), message) == []
 
 
 def test_a_named_language_is_offered_by_the_nets_that_have_its_letters(
