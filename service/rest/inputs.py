@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, Final, cast
 
 import numpy as np
@@ -182,8 +183,7 @@ def file_of_form(content_type: str, body: bytes | bytearray) -> bytes:
         raise MessageError(f"the multipart body cannot be read: {error}") from None
     if not files or isinstance(files[0], Field):
         raise MessageError("the multipart body holds no file, expected a part 'file'")
-    content = files[0].file_object
-    content.seek(0)
-    if not (data := content.read()):
+    content = cast(BytesIO, files[0].file_object)
+    if not (data := content.getvalue()):  # `read` would copy it
         raise MessageError("the file is empty, expected an image")
-    return cast(bytes, data)
+    return data

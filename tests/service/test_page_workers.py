@@ -89,7 +89,7 @@ async def test_a_page_worker_holds_one_request_and_none_that_it_has_answered(
     before = resident_bytes(number, "VmRSS")
     for _ in range(3):
         await ask(some, b"echo", bytes(20 * MB))
-    assert resident_bytes(number, "VmHWM") < before + 25 * MB
+    assert resident_bytes(number, "VmHWM") < before + 35 * MB  # two requests are 40
     async with asyncio.timeout(page_workers.IDLE_S / 2):
         while resident_bytes(number, "VmRSS") > before + 5 * MB:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.01)

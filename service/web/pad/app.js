@@ -64,13 +64,8 @@ const store = new Store({
 });
 const windows = new Windows(location.pathname, {
   has: (id) => id === pad.id && !isUntouched(),
-  async onTake(id) {
-    paper.finish();
-    save();
-    await store.finish();
-    await open();
-    status.offerToGoOn(t("You went on with this page in another window."), () => takeOver(id));
-  },
+  onTake: (id) => letGo(id, t("You went on with this page in another window.")),
+  onLateAnswer: (id) => letGo(id, t("This page is open in another window.")),
   onConflict() {
     pad.id = newId(); // this window goes on with a copy
     save();
@@ -374,6 +369,14 @@ async function open(id, isTaken = false) {
   refresh();
   paper.resize();
   paper.show(paper.activeRow);
+}
+
+/** Store the document that is open here and close it: another window has it. @param {string} id @param {string} message */
+async function letGo(id, message) {
+  paper.finish();
+  await store.finish();
+  await open();
+  status.offerToGoOn(message, () => takeOver(id));
 }
 
 /** Go on here with a document that another window has open. @param {string} id */

@@ -19,7 +19,8 @@ export class Store {
   #unstored = new Map(); // which the browser could not store
   /** Newest states, while older ones are being written, by the id of the document. @type {Map<string, () => Stored>} */
   #waiting = new Map();
-  #isWriting = false;
+  /** The writing of what waits, while it lasts. @type {Promise<void> | undefined} */
+  #writing;
   #listener;
 
   /**
@@ -54,20 +55,19 @@ export class Store {
    */
   save(id, take) {
     this.#waiting.set(id, take);
-    if (!this.#isWriting) void this.#write();
+    this.#writing ??= this.#write();
   }
 
-  /** Hand the state that waits to the browser at once: the page or the document is about to go. */
+  /** Hand the state that waits to the browser at once, and wait until all is written: the page or the document is about to go. */
   async finish() {
-    while (this.#waiting.size > 0) await this.#writeNewest();
+    await Promise.all([this.#writeNewest(), this.#writing]);
   }
 
   async #write() {
-    this.#isWriting = true;
     try {
       while (this.#waiting.size > 0) await this.#writeNewest();
     } finally {
-      this.#isWriting = false; // else nothing would ever be written again
+      this.#writing = undefined; // else nothing would ever be written again
     }
   }
 

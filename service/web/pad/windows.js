@@ -1,13 +1,14 @@
 /** Which documents other windows of this browser have open; they let them go when they are asked to. */
 
 const ANSWER_MS = 150; // in which a window that has the document answers
-const LET_GO_MS = 1000; // in which it stores the document
+const BUSY_MS = 1000; // in which it answers when another window is about to go on with the document
+const LET_GO_MS = 30_000; // in which it stores the document and lets it go
 
-/** @typedef {{ kind: "ask" | "take" | "answer" | "saved", id: string }} Note */
+/** @typedef {{ kind: "ask" | "has" | "take" | "gone" | "saved", id: string }} Note */
 
 export class Windows {
   #channel;
-  /** Questions that wait for an answer: what is called with it, by the document's id. @type {Map<string, () => void>} */
+  /** What is called with the answer that is waited for, by its kind and the document's id. @type {Map<string, () => void>} */
   #waiting = new Map();
 
   /**
@@ -15,28 +16,34 @@ export class Windows {
    * @param {object} listener
    * @param {(id: string) => boolean} listener.has whether this window has a document open
    * @param {(id: string) => Promise<void>} listener.onTake another window goes on with it: store it and let it go
+   * @param {(id: string) => void} listener.onLateAnswer another window has it open too, and was too busy to say so
    * @param {(id: string) => void} listener.onConflict another window has stored it meanwhile
    */
-  constructor(path, { has, onTake, onConflict }) {
+  constructor(path, { has, onTake, onLateAnswer, onConflict }) {
     this.#channel = new BroadcastChannel(`inkstream ${path}`);
     this.#channel.addEventListener("message", async ({ data }) => {
       const { kind, id } = /** @type {Note} */ (data);
-      if (kind === "answer") return this.#waiting.get(id)?.();
+      const end = this.#waiting.get(`${kind} ${id}`);
+      if (end !== undefined) return end();
       if (!has(id)) return;
-      if (kind === "saved") return onConflict(id);
-      if (kind === "take") await onTake(id);
-      this.#post("answer", id);
+      if (kind === "ask") this.#post("has", id);
+      else if (kind === "has") onLateAnswer(id);
+      else if (kind === "saved") onConflict(id);
+      else if (kind === "take") {
+        await onTake(id);
+        this.#post("gone", id);
+      }
     });
   }
 
   /** Return whether another window has a document open. @param {string} id */
   async isElsewhere(id) {
-    return this.#request("ask", id, ANSWER_MS);
+    return this.#request("ask", id, "has", ANSWER_MS);
   }
 
   /** Have the window that has a document open store it and let it go. @param {string} id */
   async take(id) {
-    await this.#request("take", id, LET_GO_MS);
+    if (await this.#request("ask", id, "has", BUSY_MS)) await this.#request("take", id, "gone", LET_GO_MS);
   }
 
   /** Tell the other windows that a document was stored: one that did not answer may have it open too. @param {string} id */
@@ -49,14 +56,14 @@ export class Windows {
     this.#channel.postMessage(/** @type {Note} */ ({ kind, id }));
   }
 
-  /** @param {"ask" | "take"} kind @param {string} id @param {number} timeoutMs @returns {Promise<boolean>} whether it was answered */
-  #request(kind, id, timeoutMs) {
+  /** @param {"ask" | "take"} kind @param {string} id @param {"has" | "gone"} answer @param {number} timeoutMs @returns {Promise<boolean>} whether it was answered */
+  #request(kind, id, answer, timeoutMs) {
     return new Promise((resolve) => {
       const end = (/** @type {boolean} */ isAnswered) => {
-        this.#waiting.delete(id);
+        this.#waiting.delete(`${answer} ${id}`);
         resolve(isAnswered);
       };
-      this.#waiting.set(id, () => end(true));
+      this.#waiting.set(`${answer} ${id}`, () => end(true));
       setTimeout(end, timeoutMs, false);
       this.#post(kind, id);
     });

@@ -155,6 +155,7 @@ async def test_ink_waits_until_something_comes_that_does_not(
     net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inkstream.service.engine.GATHERING_S", 60.0)
+    monkeypatch.setattr("inkstream.service.engine.INKING_S", 60.0)  # all share a turn
     metrics = RecordingMetrics()
     async with running(net, metrics=metrics) as engine:
         clients = [EngineClient(engine, net) for _ in range(4)]
@@ -189,6 +190,7 @@ async def test_ink_of_many_does_not_wait(
 ) -> None:
     monkeypatch.setattr("inkstream.service.engine.GATHERED_SESSIONS", gathered)
     monkeypatch.setattr("inkstream.service.engine.GATHERING_S", gathering_s)
+    monkeypatch.setattr("inkstream.service.engine.INKING_S", 60.0)  # all share a turn
     metrics = RecordingMetrics()
     async with running(net, metrics=metrics) as engine:
         clients = [EngineClient(engine, net) for _ in range(3)]

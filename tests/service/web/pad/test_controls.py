@@ -129,6 +129,43 @@ def test_a_document_that_is_open_in_another_window_is_not_opened_again(written: 
     other.close()
 
 
+def test_a_document_that_is_still_being_written_is_whole_in_another_window(
+    open_pad: OpenPad, url: str
+) -> None:
+    pad = open_pad(url, SLOW_DISK)
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    pad.page.wait_for_timeout(2500)  # until it is stored
+    with pad.page.expect_popup() as popup:
+        pad.page.evaluate("void open(location.href)")
+    other = popup.value
+    expect(other.locator("#elsewhere")).to_be_visible()
+    pad.write(HELLO[0], left=500)
+    other.get_by_role("button", name="Go on here").click()
+    expect(other.locator("#text li")).to_have_count(1)
+    expect(pad.page.locator("#elsewhere")).to_be_visible()
+    other.wait_for_timeout(1500)
+    expect(other.locator("#error")).to_be_hidden()  # no copy was made
+    other.close()
+
+
+def test_a_window_that_answers_late_keeps_its_document(open_pad: OpenPad, url: str) -> None:
+    pad = open_pad(url)
+    pad.write(*HELLO, scale=0.6)
+    pad.settle()
+    with pad.page.context.expect_page() as opened:
+        pad.page.evaluate(
+            """() => { open(location.href, "_blank", "noopener");  // a process of its own
+              const end = performance.now() + 3000;
+              setTimeout(() => { while (performance.now() < end); }); }"""
+        )
+    other = opened.value
+    expect(other.locator("#elsewhere")).to_be_visible()
+    expect(other.locator("#intro")).to_be_visible()
+    expect(pad.page.locator("#error")).to_be_hidden()
+    other.close()
+
+
 def test_a_word_is_deleted_with_its_ink_and_one_undo_brings_both_back(written: Pad) -> None:
     text = written.text
     written.page.get_by_role("button", name="world!").click()
