@@ -97,11 +97,12 @@ export class FieldReader {
         }
         return;
       } catch (error) {
-        if (!(error instanceof InkstreamError)) throw error;
         if (this.#run !== run) return;
+        this.#stream?.close();
         this.#lose();
         this.#hasFailed = true;
-        this.#listener.onError(error);
+        if (error instanceof InkstreamError) this.#listener.onError(error);
+        else reportError(error); // an address that is none, for instance
         this.#listener.onChange();
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }

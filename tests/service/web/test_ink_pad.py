@@ -380,13 +380,18 @@ def test_a_pattern_and_a_keyboard_of_digits_are_hints(open_field: OpenField) -> 
     assert field.pad.evaluate("(pad) => pad.checkValidity()")
 
 
-def test_ink_that_no_server_reads_is_not_submitted(open_field: OpenField) -> None:
-    field = open_field("server='http://127.0.0.1:1'", "InkPad.strings.unread = 'Nicht gelesen';")
-    field.pad.evaluate("(pad) => pad.setAttribute('server', 'http://127.0.0.1:1')")
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://["])
+def test_ink_that_no_server_reads_is_not_submitted(open_field: OpenField, address: str) -> None:
+    field = open_field("", "InkPad.strings.unread = 'Nicht gelesen';")
+    url = field.pad.get_attribute("server")
+    set_server = "(pad, address) => pad.setAttribute('server', address)"
+    field.pad.evaluate(set_server, address)
     field.write()
     field.page.get_by_role("button", name="Send").click()
     field.page.wait_for_function("document.querySelector('ink-pad').validity.customError")
     assert field.get("validationMessage") == "Nicht gelesen"
+    field.pad.evaluate(set_server, url)
+    expect(field.text).to_have_value(TEXT)
     field.text.fill("Rome")
     assert field.submit()["city"] == ["Rome"]
 
