@@ -8,8 +8,8 @@ const LET_GO_MS = 30_000; // in which it stores the document and lets it go
 
 export class Windows {
   #channel;
-  /** What is called with the answer that is waited for, by its kind and the document's id. @type {Map<string, () => void>} */
-  #waiting = new Map();
+  /** Requests that wait for an answer. @type {Set<Note & { end: (isAnswered: boolean) => void }>} */
+  #waiting = new Set();
 
   /**
    * @param {string} path pages below other paths have other documents
@@ -23,8 +23,9 @@ export class Windows {
     this.#channel = new BroadcastChannel(`inkstream ${path}`);
     this.#channel.addEventListener("message", async ({ data }) => {
       const { kind, id } = /** @type {Note} */ (data);
-      const end = this.#waiting.get(`${kind} ${id}`);
-      if (end !== undefined) return end();
+      const answered = [...this.#waiting].filter((request) => request.kind === kind && request.id === id);
+      for (const { end } of answered) end(true);
+      if (answered.length > 0) return;
       if (!has(id)) return;
       if (kind === "ask") this.#post("has", id);
       else if (kind === "has") onLateAnswer(id);
@@ -59,12 +60,16 @@ export class Windows {
   /** @param {"ask" | "take"} kind @param {string} id @param {"has" | "gone"} answer @param {number} timeoutMs @returns {Promise<boolean>} whether it was answered */
   #request(kind, id, answer, timeoutMs) {
     return new Promise((resolve) => {
-      const end = (/** @type {boolean} */ isAnswered) => {
-        this.#waiting.delete(`${answer} ${id}`);
-        resolve(isAnswered);
+      const request = {
+        kind: answer,
+        id,
+        end: (/** @type {boolean} */ isAnswered) => {
+          this.#waiting.delete(request);
+          resolve(isAnswered);
+        },
       };
-      this.#waiting.set(`${answer} ${id}`, () => end(true));
-      setTimeout(end, timeoutMs, false);
+      this.#waiting.add(request);
+      setTimeout(request.end, timeoutMs, false);
       this.#post(kind, id);
     });
   }
