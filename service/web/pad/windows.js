@@ -64,12 +64,13 @@ export class Windows {
         kind: answer,
         id,
         end: (/** @type {boolean} */ isAnswered) => {
+          clearTimeout(timer);
           this.#waiting.delete(request);
           resolve(isAnswered);
         },
       };
       this.#waiting.add(request);
-      setTimeout(request.end, timeoutMs, false);
+      const timer = setTimeout(request.end, timeoutMs, false);
       this.#post(kind, id);
     });
   }
