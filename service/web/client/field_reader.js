@@ -102,7 +102,7 @@ export class FieldReader {
         this.#lose();
         this.#hasFailed = true;
         if (error instanceof InkstreamError) this.#listener.onError(error);
-        else reportError(error); // an address that is none, for instance
+        else reportError(error); // of a `server` that is no URL, for instance
         this.#listener.onChange();
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }

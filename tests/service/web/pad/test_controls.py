@@ -155,7 +155,7 @@ def test_a_window_that_answers_late_keeps_its_document(open_pad: OpenPad, url: s
     pad.settle()
     with pad.page.context.expect_page() as opened:
         pad.page.evaluate(
-            """() => { open(location.href, "_blank", "noopener");  // a process of its own
+            """() => { open(location.href, "_blank", "noopener");  // it shares no thread
               const end = performance.now() + 3000;
               setTimeout(() => { while (performance.now() < end); }); }"""
         )

@@ -1,4 +1,4 @@
-/** Several requests of one window. */
+/** A window asks others about a document several times, one request soon after another. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
