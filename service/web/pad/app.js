@@ -9,18 +9,16 @@
  */
 
 import { InkstreamError, connect } from "../client/inkstream.js";
-import { Bars } from "./bars.js";
-import { Curve } from "./curve.js";
+import { Bars, Curve } from "./digits.js";
 import { IMAGE_LEFT, IMAGE_TOP, PadDocument, ROW_HEIGHT, checkStored } from "./document.js";
 import { Documents } from "./documents.js";
 import { element } from "./dom.js";
 import { Example, exampleStrokes } from "./example.js";
 import { exported, png, printout } from "./export.js";
-import { kindOf, listenForFiles } from "./files.js";
+import { kindOf, listenForFiles, readInk } from "./files.js";
 import { struckOut } from "./gestures.js";
 import { documentLines } from "./image.js";
 import { ImageView } from "./image_view.js";
-import { readInk } from "./import.js";
 import { chooseLanguage, fillMenu } from "./languages.js";
 import { Letters } from "./letters.js";
 import { bitmapOf } from "./line_images.js";
@@ -32,7 +30,6 @@ import { another, isPattern, patternOf } from "./pattern.js";
 import { Reader } from "./reader.js";
 import { Ribbon } from "./ribbon.js";
 import { barBefore } from "./rows.js";
-import { addShortcuts } from "./shortcuts.js";
 import { Status } from "./status.js";
 import { Store } from "./store.js";
 import { TextView } from "./text_view.js";
@@ -47,7 +44,7 @@ const DATE = "[0-9]{1,2}[./-] ?[0-9]{1,2}[./-] ?([0-9]{2}|[0-9]{4})|[0-9]{4}-[0-
 /** Keys of `localStorage`, followed by the page's path. */
 const OPEN = `inkstream open ${location.pathname}`; // id of the document that is open
 const WORDS = `inkstream words ${location.pathname}`; // that were learned, one a line
-const SEES = `inkstream sees ${location.pathname}`; // whether `How it sees` is on
+const SEES = `inkstream sees ${location.pathname}`; // whether `How it sees` is on, if not by the window's size
 const MODEL = `inkstream model ${location.pathname}`; // name of the one that reads text, if it was chosen
 const LEFT_HANDED = `inkstream left-handed ${location.pathname}`;
 const KEY = `inkstream key ${location.pathname}`; // of the API, if it is to be remembered
@@ -99,12 +96,10 @@ const paper = new Paper(
   },
   {
     lines: () => pad.lines,
-    onBegin() {
-      showIntro();
-      return pad.takeId();
-    },
+    onBegin: () => pad.takeId(),
     lineOf: (row, x) => pad.lineAt(row, x)?.id ?? pad.takeId(),
     onInk(since) {
+      if (pad.isEmpty) showIntro();
       metrics.recordInk(since);
       reader.update();
     },
@@ -186,19 +181,19 @@ const reader = new Reader(connectTo, ROW_HEIGHT, {
     if (reading.of !== "") save();
     redraw();
   },
-  onMessage(worker, message) {
+  onMessage(lineReader, message) {
     if (message.type === "result") metrics.recordResult();
     // Only these change the frame, or have the line in another one kept.
     if (["rewound", "reset_done", "flushed"].includes(message.type)) areLettersAligned = false;
     if (message.type === "goaway") status.showWaiting(t("the server is about to stop"));
     redraw();
   },
-  onOpen(worker) {
-    const ready = worker.stream?.ready;
+  onOpen(lineReader) {
+    const ready = lineReader.stream?.ready;
     if (ready === undefined) return;
     metrics.showModel(ready.model);
     element("pages", HTMLElement).hidden = !metrics.readsPages;
-    if (worker.kind === "classifier") return bars.setLabels(ready.labels);
+    if (lineReader.kind === "classifier") return bars.setLabels(ready.labels);
     ({ languages, labels } = ready);
     element("text-model-label", HTMLElement).hidden = metrics.textModels.length < 2;
     const textModel = element("text-model", HTMLSelectElement);
@@ -523,7 +518,7 @@ function exampleInk() {
 
 /** Align the ribbon and the letters with the ink. */
 function align() {
-  const columnHeight = reader.workers.find((worker) => worker.line === line)?.stream?.ready.column_height ?? 32;
+  const columnHeight = reader.lineReaders.find((lineReader) => lineReader.line === line)?.stream?.ready.column_height ?? 32;
   const pixelsPerColumn = (paper.zoom * (line.height ?? ROW_HEIGHT)) / columnHeight;
   ribbon.align(pixelsPerColumn, paper.offset);
   letters.align(pixelsPerColumn, paper.offset);
@@ -545,8 +540,8 @@ function redraw() {
 }
 
 function drawSees() {
-  const worker = activeWorker();
-  const wanted = worker?.line ?? shownLine;
+  const lineReader = activeLineReader();
+  const wanted = lineReader?.line ?? shownLine;
   document.body.dataset["reads"] = pad.settings.reads;
   if (wanted !== line || !areLettersAligned) {
     line = wanted;
@@ -561,17 +556,17 @@ function drawSees() {
 }
 
 /** Return the stream that reads the active line. @returns {LineReader | undefined} */
-function activeWorker() {
+function activeLineReader() {
   const ofRow = pad.lines.filter(({ row }) => row === paper.activeRow).map(({ id }) => id);
   const ids = paper.live === undefined ? ofRow : [paper.live.line];
-  return reader.workers
+  return reader.lineReaders
     .filter(({ lineId }) => lineId !== undefined && ids.includes(lineId))
     .sort((one, other) => other.usedAt - one.usedAt)[0];
 }
 
 /** @param {Letter} letter @param {string} char */
 function correctLetter(letter, char) {
-  const lineId = activeWorker()?.lineId;
+  const lineId = activeLineReader()?.lineId;
   const read = lineId === undefined ? undefined : pad.line(lineId);
   if (read === undefined) return;
   const index = [...line.text.matchAll(/\S/gu)][letter.id]?.index;
@@ -583,7 +578,7 @@ function correctLetter(letter, char) {
 }
 
 setInterval(async () => {
-  const stream = reader.workers.find(({ state }) => state === "open")?.stream;
+  const stream = reader.lineReaders.find(({ state }) => state === "open")?.stream;
   metrics.show(await stream?.ping().catch(() => undefined));
 }, METRICS_INTERVAL_MS);
 
@@ -698,15 +693,16 @@ const words = element("words", HTMLTextAreaElement);
 words.value = localStorage.getItem(WORDS) ?? "";
 words.addEventListener("change", () => localStorage.setItem(WORDS, words.value));
 const sees = element("sees-switch", HTMLInputElement);
-sees.checked = localStorage.getItem(SEES) !== null;
+sees.checked = (localStorage.getItem(SEES) ?? String(matchMedia("(min-width: 900px) and (min-height: 720px)").matches)) === "true";
 function showSees() {
   element("sees", HTMLElement).hidden = !sees.checked;
-  if (sees.checked) localStorage.setItem(SEES, "");
-  else localStorage.removeItem(SEES);
   areLettersAligned = false;
   if (sees.checked) drawSees();
 }
-sees.addEventListener("change", showSees);
+sees.addEventListener("change", () => {
+  localStorage.setItem(SEES, String(sees.checked));
+  showSees();
+});
 showSees();
 const leftHanded = element("left-handed", HTMLInputElement);
 leftHanded.checked = localStorage.getItem(LEFT_HANDED) !== null;
@@ -745,16 +741,23 @@ element("paper", HTMLElement).addEventListener("scroll", ({ target }) => {
   redraw();
 });
 const texts = element("text", HTMLElement);
-addShortcuts({
-  undo: () => step("undo"),
-  redo: () => step("redo"),
-  nextLine,
-  selectAll() {
-    const range = new Range();
-    range.selectNode(texts);
-    getSelection()?.removeAllRanges();
-    getSelection()?.addRange(range);
-  },
+function selectAll() {
+  const range = new Range();
+  range.selectNode(texts);
+  getSelection()?.removeAllRanges();
+  getSelection()?.addRange(range);
+}
+addEventListener("keydown", (event) => {
+  const { target, key, ctrlKey, metaKey, shiftKey } = event;
+  if (target instanceof Element && target.closest("input, textarea, select") !== null) return;
+  const isButton = target instanceof Element && target.closest("a, button") !== null;
+  const isCommand = ctrlKey || metaKey;
+  if (isCommand && key.toLowerCase() === "z") step(shiftKey ? "redo" : "undo");
+  else if (isCommand && key.toLowerCase() === "y") step("redo");
+  else if (isCommand && key.toLowerCase() === "a") selectAll();
+  else if (key === "Enter" && !isButton) nextLine();
+  else return;
+  event.preventDefault();
 });
 addEventListener("copy", (event) => {
   const selection = getSelection();

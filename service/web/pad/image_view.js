@@ -12,9 +12,8 @@ import { imageLines } from "./image.js";
 import { Line } from "./line.js";
 import { cutLines } from "./line_images.js";
 import { t } from "./messages.js";
-import { PageView } from "./page_view.js";
 import { scaleCanvas } from "./paper.js";
-import { Picture } from "./picture.js";
+import { PageView, Picture } from "./picture.js";
 import { Player } from "./player.js";
 
 const SHOWN_UNTIL = 0.8; // of the canvas's width: beyond it, the picture is scrolled

@@ -10,12 +10,13 @@
 
 import { InkstreamError } from "../client/inkstream.js";
 import { Line } from "./line.js";
-import { FIT_MS, PauseTimer } from "./pause_timer.js";
 
 const MAX_STREAMS = 3; // of each kind of model
 const MAX_UNDONE = 8; // strokes: if more are gone, the line is read from its beginning
 const BEHIND = 0.5; // of a line's height: ink further to the left of what was sent has columns read again
 const RETRY_MS = 2000;
+/** After how long a rest of the pen the columns that it touched are read, all is decided, and the frame that fits is tried. */
+const [PAUSE_MS, FLUSH_MS, FIT_MS] = [250, 500, 1200];
 const SURER = 0.1; // nats a letter: so much surer the model must be in a line's own frame to stay in it
 /** Codes of errors after which another stream reads the line. */
 const ENDS_OF_SESSIONS = new Set(["no_connection", "stopping", "server_full", "idle", "not_resumable"]);
@@ -44,15 +45,15 @@ const ENDS_OF_SESSIONS = new Set(["no_connection", "stopping", "server_full", "i
  * @property {() => Source[]} sources the lines of the document, the active one first
  * @property {(source: Source) => object} options of `configure` for a line
  * @property {(id: number, reading: Reading) => void} onReading a line was read
- * @property {(worker: LineReader, message: Message) => void} onMessage
- * @property {(worker: LineReader) => void} onOpen
+ * @property {(lineReader: LineReader, message: Message) => void} onMessage
+ * @property {(lineReader: LineReader) => void} onOpen
  * @property {(error: { code: string, message: string }) => void} onError
  * @property {() => void} onState the state of a connection has changed
  */
 
 export class Reader {
   /** @type {LineReader[]} */
-  workers = [];
+  lineReaders = [];
   #connect;
   #listener;
   #height;
@@ -70,58 +71,53 @@ export class Reader {
 
   /** The worst state of the connections. @returns {LineReader["state"]} */
   get state() {
-    if (this.workers.some(({ state }) => state === "closed")) return "closed";
-    return this.workers.some(({ state }) => state === "waiting") ? "waiting" : "open";
+    if (this.lineReaders.some(({ state }) => state === "closed")) return "closed";
+    return this.lineReaders.some(({ state }) => state === "waiting") ? "waiting" : "open";
   }
 
   /** Keep a stream open, so that the first stroke need not wait. @param {Kind} kind */
   open(kind) {
-    if (!this.workers.some((worker) => worker.kind === kind)) this.#add(kind);
+    if (!this.lineReaders.some((lineReader) => lineReader.kind === kind)) this.#add(kind);
   }
 
   /** Bring all streams up to the document. */
   update() {
     const sources = this.#listener.sources();
-    for (const worker of this.workers) {
-      const { refused } = worker;
-      if (refused !== "" && sources.every(({ name }) => name !== refused)) this.#replace(worker);
+    for (const lineReader of this.lineReaders) {
+      const { refused } = lineReader;
+      if (refused !== "" && sources.every(({ name }) => name !== refused)) this.#replace(lineReader);
     }
-    for (const worker of this.workers) {
-      if (!sources.some(({ id }) => id === worker.lineId)) worker.release();
+    for (const lineReader of this.lineReaders) {
+      if (!sources.some(({ id }) => id === lineReader.lineId)) lineReader.release();
     }
     for (const source of sources) {
-      const worker = this.#workerFor(source);
-      worker?.sync(source);
+      const lineReader = this.#lineReaderFor(source);
+      lineReader?.sync(source);
     }
   }
 
-  /** Open another stream in the place of one whose ink was refused. @param {LineReader} worker */
-  #replace(worker) {
-    this.workers = this.workers.filter((other) => other !== worker);
-    this.open(worker.kind);
+  /** Open another stream in the place of one whose ink was refused. @param {LineReader} lineReader */
+  #replace(lineReader) {
+    this.lineReaders = this.lineReaders.filter((other) => other !== lineReader);
+    this.open(lineReader.kind);
   }
 
   /** Read all lines again, with a key for instance. */
   restart() {
-    const kinds = new Set(this.workers.map(({ kind }) => kind));
-    for (const worker of this.workers) worker.close();
-    this.workers = [];
+    const kinds = new Set(this.lineReaders.map(({ kind }) => kind));
+    for (const lineReader of this.lineReaders) lineReader.close();
+    this.lineReaders = [];
     for (const kind of kinds) this.open(kind);
     this.update();
   }
 
-  /** Return the stream that reads a line now, if one does. @param {number | undefined} lineId */
-  workerOf(lineId) {
-    return this.workers.find((worker) => worker.lineId === lineId && lineId !== undefined);
-  }
-
   /** @param {Source} source */
-  #workerFor(source) {
+  #lineReaderFor(source) {
     const kind = source.reads === "digit" ? "classifier" : "transcriber";
-    const own = this.workers.find((worker) => worker.lineId === source.id && worker.kind === kind);
+    const own = this.lineReaders.find((lineReader) => lineReader.lineId === source.id && lineReader.kind === kind);
     if (own !== undefined) return own;
     if (source.isRead || source.strokes.length === 0) return undefined;
-    const ofKind = this.workers.filter((worker) => worker.kind === kind);
+    const ofKind = this.lineReaders.filter((lineReader) => lineReader.kind === kind);
     const free = ofKind.find(({ lineId }) => lineId === undefined);
     if (free !== undefined) return free;
     if (ofKind.length < MAX_STREAMS && ofKind.every(({ state }) => state === "open")) return this.#add(kind);
@@ -130,10 +126,10 @@ export class Reader {
 
   /** @param {Kind} kind */
   #add(kind) {
-    const worker = new LineReader(kind, this.#connect, this.#height, this.#listener, () => this.update());
-    this.workers.push(worker);
-    void worker.run();
-    return worker;
+    const lineReader = new LineReader(kind, this.#connect, this.#height, this.#listener, () => this.update());
+    this.lineReaders.push(lineReader);
+    void lineReader.run();
+    return lineReader;
   }
 }
 
@@ -466,4 +462,26 @@ function certainty({ letters, results }) {
   const ofLabels = (results.at(-1)?.probabilities ?? []).map(([, p]) => p);
   const sure = letters.length > 0 ? letters.map(({ confidence }) => confidence) : [Math.max(0, ...ofLabels)];
   return sure.reduce((sum, p) => sum + Math.log(p), 0) / sure.length;
+}
+
+/** Timers that start when the pen is lifted. */
+class PauseTimer {
+  #acts;
+  /** @type {ReturnType<typeof setTimeout>[]} */
+  #timers = [];
+
+  /** @param {{ onPause: () => void, onFlush: () => void, onFit: () => void }} listener */
+  constructor({ onPause, onFlush, onFit }) {
+    this.#acts = /** @type {const} */ ([[onPause, PAUSE_MS], [onFlush, FLUSH_MS], [onFit, FIT_MS]]);
+  }
+
+  /** Start all timers, again if they run. */
+  start() {
+    this.stop();
+    this.#timers = this.#acts.map(([act, wait]) => setTimeout(act, wait));
+  }
+
+  stop() {
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
 }

@@ -26,8 +26,8 @@ export default {
   "Decided letters": "Entschiedene Buchstaben",
   "Probabilities of the digits": "Wahrscheinlichkeiten der Ziffern",
   "Probabilities of the digits after each column": "Wahrscheinlichkeiten der Ziffern nach jeder Spalte",
-  "Each column of the ink has a bar: what the letter there may be, the most probable at the bottom. Above it, where a letter ends. Below, the letters that were decided; a dashed line marks one that is unsure; brackets are words.":
-    "Jede Spalte der Tinte hat einen Balken: welcher Buchstabe dort stehen kann, der wahrscheinlichste unten. Darüber, wo ein Buchstabe endet. Darunter die entschiedenen Buchstaben; eine gestrichelte Linie zeigt einen unsicheren; Klammern sind Wörter.",
+  "While you write, the colours show which letter each column of ink may belong to; the letters below are decided, and unsure where dashed.":
+    "Während du schreibst, zeigen die Farben, zu welchem Buchstaben jede Spalte der Tinte gehören kann; die Buchstaben darunter sind entschieden, gestrichelte noch unsicher.",
   Server: "Server",
   Model: "Modell",
   Measured: "Gemessen",

@@ -24,8 +24,8 @@ export default {
   "Decided letters": "Letras decididas",
   "Probabilities of the digits": "Probabilidades de las cifras",
   "Probabilities of the digits after each column": "Probabilidades de las cifras tras cada columna",
-  "Each column of the ink has a bar: what the letter there may be, the most probable at the bottom. Above it, where a letter ends. Below, the letters that were decided; a dashed line marks one that is unsure; brackets are words.":
-    "Cada columna de la tinta tiene una barra: qué letra puede haber ahí, la más probable abajo. Encima, dónde termina una letra. Debajo, las letras decididas; una línea discontinua marca una dudosa; los corchetes son palabras.",
+  "While you write, the colours show which letter each column of ink may belong to; the letters below are decided, and unsure where dashed.":
+    "Mientras escribes, los colores muestran a qué letra puede pertenecer cada columna de la tinta; las letras de abajo están decididas, y las discontinuas son dudosas.",
   Server: "Servidor",
   Model: "Modelo",
   Measured: "Medido",

@@ -25,8 +25,8 @@ export default {
   "Decided letters": "Lettres décidées",
   "Probabilities of the digits": "Probabilités des chiffres",
   "Probabilities of the digits after each column": "Probabilités des chiffres après chaque colonne",
-  "Each column of the ink has a bar: what the letter there may be, the most probable at the bottom. Above it, where a letter ends. Below, the letters that were decided; a dashed line marks one that is unsure; brackets are words.":
-    "Chaque colonne de l’encre a une barre : quelle lettre peut s’y trouver, la plus probable en bas. Au-dessus, où une lettre finit. Au-dessous, les lettres décidées ; un trait discontinu en marque une incertaine ; les crochets sont des mots.",
+  "While you write, the colours show which letter each column of ink may belong to; the letters below are decided, and unsure where dashed.":
+    "Pendant que vous écrivez, les couleurs montrent à quelle lettre chaque colonne de l’encre peut appartenir ; les lettres en dessous sont décidées, et incertaines si elles sont en tirets.",
   Server: "Serveur",
   Model: "Modèle",
   Measured: "Mesuré",

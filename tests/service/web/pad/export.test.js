@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { PadDocument, ROW_HEIGHT } from "../../../../service/web/pad/document.js";
 import { exported } from "../../../../service/web/pad/export.js";
-import { readInk } from "../../../../service/web/pad/import.js";
+import { readInk } from "../../../../service/web/pad/files.js";
 
 /** Return a document of two lines, the second one without ink. */
 function written() {

@@ -233,7 +233,7 @@ async function runSequence(seed) {
       }
       case 11:
         lift(); // as a page does that is about to go
-        for (const worker of reader.workers) worker.close();
+        for (const lineReader of reader.lineReaders) lineReader.close();
         pad = new PadDocument("a", JSON.parse(JSON.stringify(pad.toData()))); // a reload
         restedRow = undefined;
         reader = newReader();
@@ -263,7 +263,7 @@ async function runSequence(seed) {
     const expected = line.strokes.map(({ id }) => letterOf(id)).sort();
     assert.deepEqual([...pad.text(line)].sort(), expected, `seed ${seed}`);
   }
-  for (const worker of reader.workers) worker.close();
+  for (const lineReader of reader.lineReaders) lineReader.close();
 }
 
 /**
@@ -346,7 +346,7 @@ test("a word that is being written while its stream opens is not decided by halv
   await pass(1200);
   await pass(ANSWER_MS);
   assert.ok(pad.lines.every((line) => pad.isRead(line)));
-  for (const worker of reader.workers) worker.close();
+  for (const lineReader of reader.lineReaders) lineReader.close();
   mock.timers.reset();
 });
 
@@ -368,7 +368,7 @@ test("strokes to the left of what was read are sent in one message when the pen 
   await pass(1200);
   await pass(ANSWER_MS);
   assert.ok(pad.lines.every((line) => pad.isRead(line)));
-  for (const worker of reader.workers) worker.close();
+  for (const lineReader of reader.lineReaders) lineReader.close();
   mock.timers.reset();
 });
 
@@ -393,7 +393,7 @@ test("the text stays as it is while columns are read again", async () => {
   result(2, "xb");
   await turn();
   assert.deepEqual(texts, ["xb"]);
-  for (const worker of reader.workers) worker.close();
+  for (const lineReader of reader.lineReaders) lineReader.close();
   mock.timers.reset();
 });
 
@@ -417,7 +417,7 @@ for (const [confidences, kept] of /** @type {[[number, number], string][]} */ ([
     write(3, 10);
     await pass(ANSWER_MS);
     assert.equal(texts.at(-1), kept === "C" ? "CD" : "cd"); // goes on in the frame that was kept
-    for (const worker of reader.workers) worker.close();
+    for (const lineReader of reader.lineReaders) lineReader.close();
     mock.timers.reset();
   });
 }

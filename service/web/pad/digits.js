@@ -1,17 +1,65 @@
 /**
- * Curves of the probabilities of a classifier's labels over the columns.
+ * How a classifier sees a digit: bars of the newest column's probabilities, and curves of all columns'.
  *
+ * @import { Result } from "../client/protocol.d.ts"
  * @import { Line } from "./line.js"
  */
 
-import { scaleCanvas } from "./paper.js";
+import { scaleCanvas from "./paper.js";
 import { labelColour } from "./ribbon.js";
 
 const MIN_NAMED = 0.15; // probability from which on a label is written at the end of its curve
-const MARGIN = 9; // CSS pixels above and below
+const MARGIN = 9; // CSS pixels above and below the curves
 const NAME_WIDTH = 22; // CSS pixels at the right for the labels
-const MIN_COLUMNS = 28; // that the width has room for
+const MIN_COLUMNS = 28; // that the curves have room for
 
+/** Bars of the probabilities of the labels. */
+export class Bars {
+  #box;
+  /** @type {Map<string, { item: HTMLElement, bar: HTMLElement, percentage: HTMLElement }>} */
+  #bars = new Map();
+
+  /** @param {HTMLElement} box */
+  constructor(box) {
+    this.#box = box;
+  }
+
+  /** Replace the bars by empty ones for these labels. @param {readonly string[]} labels */
+  setLabels(labels) {
+    this.#bars.clear();
+    this.#box.replaceChildren(
+      ...labels.map((label) => {
+        const item = document.createElement("div");
+        const frame = document.createElement("div");
+        const bar = document.createElement("span");
+        const name = document.createElement("b");
+        const percentage = document.createElement("small");
+        item.role = "listitem";
+        frame.className = "bar";
+        name.textContent = label;
+        frame.append(bar);
+        item.append(frame, name, document.createElement("br"), percentage);
+        this.#bars.set(label, { item, bar, percentage });
+        return item;
+      }),
+    );
+    this.draw(undefined);
+  }
+
+  /** Show a column's probabilities; undefined before the first column. @param {Result | undefined} result */
+  draw(result) {
+    const probabilities = new Map(result?.probabilities);
+    const best = Math.max(...probabilities.values());
+    for (const [label, { item, bar, percentage }] of this.#bars) {
+      const p = probabilities.get(label) ?? 0;
+      bar.style.height = `${100 * p}%`;
+      percentage.textContent = result === undefined ? "–" : `${Math.round(100 * p)} %`;
+      item.toggleAttribute("data-best", result !== undefined && p === best);
+    }
+  }
+}
+
+/** Curves of the probabilities of the labels over the columns. */
 export class Curve {
   #canvas;
   #context;
