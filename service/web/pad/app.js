@@ -4,6 +4,7 @@
  * @import { Letter, Point } from "../client/protocol.d.ts"
  * @import { Stream } from "../client/inkstream.js"
  * @import { DocumentLine, LineImage } from "./document.js"
+ * @import { LiveStroke } from "./paper.js"
  * @import { Kind, LineReader, Source } from "./reader.js"
  * @import { Stored } from "./store.js"
  */
@@ -16,7 +17,7 @@ import { element } from "./dom.js";
 import { Example, exampleStrokes } from "./example.js";
 import { exported, png, printout } from "./export.js";
 import { kindOf, listenForFiles, readInk } from "./files.js";
-import { struckOut } from "./gestures.js";
+import { struckOut, tapped } from "./gestures.js";
 import { documentLines } from "./image.js";
 import { ImageView } from "./image_view.js";
 import { chooseLanguage, fillMenu } from "./languages.js";
@@ -103,7 +104,10 @@ const paper = new Paper(
       metrics.recordInk(since);
       reader.update();
     },
-    onEnd({ id, line: lineId, row, points, pressures }) {
+    onEnd(stroke) {
+      const { id, line: lineId, row, points, pressures } = stroke;
+      const word = touchedWord(stroke);
+      if (word !== undefined) return text.open(word.line, word.index);
       const struck = struckOut(points, row, pad.lines);
       const width = element("paper", HTMLElement).clientWidth / paper.zoom;
       const onPaper = points.map(([x, y]) => /** @type {Point} */ ([x, y + row * ROW_HEIGHT]));
@@ -142,14 +146,7 @@ const text = new TextView(
       if (pad.setText(id, changedText)) changed();
     },
     onRemove(id, from, to) {
-      const { of = "", text: read = "", letters: all = [] } = pad.reading(id) ?? {};
-      if (of === "") return false; // letters that are not decided yet have no strokes
-      const nonSpaces = (/** @type {number} */ end) => read.slice(0, end).match(/\S/gu)?.length ?? 0;
-      const [first, last] = [nonSpaces(from), nonSpaces(to)];
-      const idsOf = (/** @type {Letter[]} */ some) => some.flatMap(({ strokes }) => (strokes ?? []).map((stroke) => Number(stroke.id)));
-      const kept = new Set(idsOf([...all.slice(0, first), ...all.slice(last)])); // a stroke may cross words
-      const ids = new Set(idsOf(all.slice(first, last)).filter((stroke) => !kept.has(stroke)));
-      const isErased = ids.size > 0 && pad.erase(ids);
+      const isErased = pad.erase(pad.strokesOf(id, from, to));
       if (isErased) changed();
       return isErased;
     },
@@ -166,6 +163,8 @@ const text = new TextView(
       paper.draw();
       redraw();
     },
+    onOpen: (id, from, to) => paper.mark(pad.strokesOf(id, from, to)),
+    onClose: () => void paper.mark(new Set()),
   },
 );
 const example = new Example((strokes, shown) => {
@@ -254,7 +253,7 @@ async function connectTo(kind) {
 
 /** Return the lines as they are to be read, the active one first. @returns {Source[]} */
 function sources() {
-  const { live } = paper;
+  const live = paper.live && touchedWord(paper.live) === undefined ? paper.live : undefined;
   const lines = pad.lines;
   const isNew = live !== undefined && pad.line(live.line) === undefined;
   if (isNew) lines.push({ id: live.line, row: live.row, reads: pad.settings.reads, strokes: [], correction: null });
@@ -562,6 +561,18 @@ function activeLineReader() {
   return reader.lineReaders
     .filter(({ lineId }) => lineId !== undefined && ids.includes(lineId))
     .sort((one, other) => other.usedAt - one.usedAt)[0];
+}
+
+/**
+ * Return the word of which a stroke only touches the ink: it was decided, and a tap opens it.
+ *
+ * @param {LiveStroke} stroke
+ * @returns {{ line: number, index: number } | undefined} the line's id, and the word's place in what was read
+ */
+function touchedWord({ points, row }) {
+  const touched = tapped(points, row, pad.lines.filter((each) => pad.isRead(each)));
+  const index = touched === undefined ? -1 : pad.indexOf(touched.line, touched.stroke);
+  return touched === undefined || index < 0 ? undefined : { line: touched.line, index };
 }
 
 /** @param {Letter} letter @param {string} char */

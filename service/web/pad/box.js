@@ -1,5 +1,5 @@
 /**
- * Boxes around strokes, which are kept: they are asked for with each stroke that is written.
+ * Where strokes lie. Their boxes are kept: they are asked for with each stroke that is written.
  *
  * @import { Point } from "../client/protocol.d.ts"
  */
@@ -22,4 +22,17 @@ export function boxOf(points) {
   }
   boxes.set(points, box);
   return box;
+}
+
+/** Return how far a point is from a stroke. @param {Point} at @param {readonly Point[]} points */
+export function distance([x, y], points) {
+  let least = Infinity;
+  points.forEach(([toX, toY], i) => {
+    const [fromX, fromY] = points[i - 1] ?? [toX, toY];
+    const [dx, dy] = [toX - fromX, toY - fromY];
+    const share = ((x - fromX) * dx + (y - fromY) * dy) / (dx * dx + dy * dy) || 0;
+    const nearest = Math.min(1, Math.max(0, share));
+    least = Math.min(least, Math.hypot(x - fromX - nearest * dx, y - fromY - nearest * dy));
+  });
+  return least;
 }

@@ -1,11 +1,11 @@
 /**
- * How a classifier sees a digit: bars of the newest column's probabilities, and curves of all columns'.
+ * How a classifier sees a digit: bars of the newest column's probabilities, and curves of those of all columns.
  *
  * @import { Result } from "../client/protocol.d.ts"
  * @import { Line } from "./line.js"
  */
 
-import { scaleCanvas from "./paper.js";
+import { scaleCanvas } from "./paper.js";
 import { labelColour } from "./ribbon.js";
 
 const MIN_NAMED = 0.15; // probability from which on a label is written at the end of its curve

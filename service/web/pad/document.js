@@ -162,6 +162,28 @@ export class PadDocument {
     return this.#readings.get(id);
   }
 
+  /**
+   * Return the strokes of some of what was read of a line, without those that other letters have too; none
+   * while it is not decided.
+   *
+   * @param {number} id @param {number} from @param {number} to indices of the text that was read
+   */
+  strokesOf(id, from, to) {
+    const { of = "", text = "", letters = [] } = this.#readings.get(id) ?? {};
+    const nonSpaces = (/** @type {number} */ end) => text.slice(0, end).match(/\S/gu)?.length ?? 0;
+    const [first, last] = [nonSpaces(from), nonSpaces(to)];
+    const idsOf = (/** @type {Letter[]} */ some) => some.flatMap(({ strokes }) => (strokes ?? []).map((stroke) => Number(stroke.id)));
+    const others = new Set(idsOf([...letters.slice(0, first), ...letters.slice(last)]));
+    return new Set(of === "" ? [] : idsOf(letters.slice(first, last)).filter((stroke) => !others.has(stroke)));
+  }
+
+  /** Return where in the text that was read of a line a stroke's first letter is; -1 if it has none. @param {number} id @param {number} stroke */
+  indexOf(id, stroke) {
+    const { text = "", letters = [] } = this.#readings.get(id) ?? {};
+    const first = letters.findIndex(({ strokes }) => strokes?.some((part) => Number(part.id) === stroke));
+    return [...text.matchAll(/\S/gu)][first]?.index ?? -1;
+  }
+
   /** Whether what was read of a line is up to date. @param {DocumentLine} line */
   isRead(line) {
     return line.strokes.length === 0 || this.#readings.get(line.id)?.of === this.nameOf(line);

@@ -1,12 +1,12 @@
 /**
  * Gestures on ink: a stroke that goes back and forth over it, in any direction, or a bar through a word removes
- * what it strikes out.
+ * what it strikes out; a tap on ink chooses its word.
  *
  * @import { Point } from "../client/protocol.d.ts"
  * @import { DocumentLine, InkStroke } from "./document.js"
  */
 
-import { boxOf } from "./box.js";
+import { boxOf, distance } from "./box.js";
 import { ROW_HEIGHT } from "./document.js";
 
 const MIN_LEGS = 3; // from side to side
@@ -25,6 +25,27 @@ const MIN_CROSSED = 3; // times that a bar crosses the ink: it may cross a lette
 const NEAR = 0.5 * ROW_HEIGHT; // from a bar to the ink of the words that it may strike out
 const GAP = 0.2 * ROW_HEIGHT; // between words
 const MIN_STRUCK = 0.6; // of a bar's width: so much of it has ink
+
+const TAP = 6; // CSS pixels that a tap may move
+const REACH = 5; // the same, from a tap to the ink that is meant
+
+/**
+ * Return the stroke that another one only touches, and its line; undefined if it is writing.
+ *
+ * @param {readonly Point[]} points of the other stroke, y from the top of its row
+ * @param {number} row
+ * @param {readonly DocumentLine[]} lines
+ * @returns {{ line: number, stroke: number } | undefined} their ids
+ */
+export function tapped(points, row, lines) {
+  const [[x, y] = [0, 0]] = points;
+  if (points.some(([toX, toY]) => Math.hypot(toX - x, toY - y) > TAP)) return undefined;
+  const near = lines.flatMap(({ id: line, row: of, strokes }) => {
+    const at = /** @type {Point} */ ([x, y + (row - of) * ROW_HEIGHT]);
+    return strokes.map((stroke) => ({ line, stroke: stroke.id, away: distance(at, stroke.points) }));
+  });
+  return near.filter(({ away }) => away < REACH).sort((one, other) => one.away - other.away)[0];
+}
 
 /**
  * Return the ids of the strokes that a stroke strikes out; none if it is writing.

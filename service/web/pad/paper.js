@@ -5,7 +5,7 @@
  * @import { Point } from "../client/protocol.d.ts"
  */
 
-import { boxOf } from "./box.js";
+import { boxOf, distance } from "./box.js";
 import { IMAGE_LEFT, IMAGE_TOP, ROW_HEIGHT, right } from "./document.js";
 import { bitmapOf } from "./line_images.js";
 import { findRow } from "./rows.js";
@@ -71,6 +71,8 @@ export class Paper {
   #unsentSince = 0; // when the first point came that was not passed on yet
   #lastSent = 0; // when points were passed on last
   #isDrawPending = false;
+  /** Strokes that stand out. @type {ReadonlySet<number>} */
+  #marked = new Set();
   /** Strokes that the eraser has touched since it was put down. @type {Set<number>} */
   #erased = new Set();
   /** Example ink that is shown while the paper is empty. @type {readonly (readonly Point[])[]} */
@@ -163,6 +165,23 @@ export class Paper {
     });
     this.draw();
     this.#listener.onZoom(after);
+  }
+
+  /** Mark strokes, and return the box around them in the window; undefined if there are none. @param {ReadonlySet<number>} ids */
+  mark(ids) {
+    this.#marked = ids;
+    this.draw();
+    const { left: x, top: y } = this.#canvas.getBoundingClientRect();
+    const { scrollLeft, scrollTop } = this.#scroller;
+    const points = this.#listener.lines().flatMap(({ row, strokes }) =>
+      strokes
+        .filter(({ id }) => ids.has(id))
+        .flatMap((stroke) => stroke.points.map(([right, down]) => /** @type {Point} */ ([right, down + row * ROW_HEIGHT]))),
+    );
+    const { left, right, top, bottom } = boxOf(points);
+    if (points.length === 0) return undefined;
+    const { zoom } = this;
+    return new DOMRect(x + zoom * left - scrollLeft, y + zoom * top - scrollTop, zoom * (right - left), zoom * (bottom - top));
   }
 
   /** Show ink that is not in the document. @param {readonly (readonly Point[])[]} strokes */
@@ -382,15 +401,16 @@ export class Paper {
       context.lineTo(clientWidth, y);
       context.stroke();
     }
-    this.#setColour();
     for (const { row, strokes, image } of this.#listener.lines()) {
       if (image !== undefined && first <= row && row <= last) this.#drawImage(image, row);
       for (const stroke of strokes.filter(({ id }) => !this.#erased.has(id))) {
         const { top, bottom } = boxOf(stroke.points);
         const isInView = row + bottom / ROW_HEIGHT >= first && row + top / ROW_HEIGHT <= last + 1;
+        context.strokeStyle = style.getPropertyValue(this.#marked.has(stroke.id) ? "--accent" : "--ink");
         if (isInView) this.#drawStroke(stroke, row, 0);
       }
     }
+    this.#setColour();
     if (this.live !== undefined) this.#drawStroke(this.live, this.live.row, 0);
     context.strokeStyle = style.getPropertyValue("--soft");
     for (const points of this.#example) this.#drawStroke({ points, pressures: [] }, 0, 0);
@@ -460,19 +480,6 @@ function drawCurve(path, points, first, end, at) {
   }
   const [x, y] = at(/** @type {Point} */ (points[end - 1]));
   if (end === points.length) path.lineTo(points.length === 1 ? x + 0.01 : x, y); // makes a dot visible
-}
-
-/** Return how far a point is from a stroke. @param {Point} at @param {readonly Point[]} points */
-function distance([x, y], points) {
-  let least = Infinity;
-  points.forEach(([toX, toY], i) => {
-    const [fromX, fromY] = points[i - 1] ?? [toX, toY];
-    const [dx, dy] = [toX - fromX, toY - fromY];
-    const share = ((x - fromX) * dx + (y - fromY) * dy) / (dx * dx + dy * dy) || 0;
-    const nearest = Math.min(1, Math.max(0, share));
-    least = Math.min(least, Math.hypot(x - fromX - nearest * dx, y - fromY - nearest * dy));
-  });
-  return least;
 }
 
 /**

@@ -7,6 +7,7 @@
 
 const MIN_SHOWN = 0.005; // probability from which on an alternative is shown
 const MAX_ALTERNATIVES = 6;
+const MARGIN = 4; // CSS pixels between the popover and what it stands beside
 const WORDS = /[\p{L}\p{N}](?:\S*[\p{L}\p{N}])?/gu; // without the marks around them
 
 /**
@@ -21,6 +22,9 @@ const WORDS = /[\p{L}\p{N}](?:\S*[\p{L}\p{N}])?/gu; // without the marks around 
  *   read; false if it is not known
  * @property {(word: string) => void} onLearn
  * @property {(lineId: number) => void} onSelect a line was chosen
+ * @property {(lineId: number, from: number, to: number) => DOMRect | undefined} onOpen a word's popover opens:
+ *   marks the ink of these characters of what was read, and returns the box around it
+ * @property {() => void} onClose
  */
 
 export class TextView {
@@ -61,6 +65,7 @@ export class TextView {
     });
     popover.addEventListener("toggle", () => {
       const typed = field.value.trim();
+      if (!this.isOpen) listener.onClose();
       if (!this.isOpen && typed !== "" && typed !== this.#open?.token.text) this.#replace(typed);
     });
     learn.addEventListener("click", () => {
@@ -130,12 +135,26 @@ export class TextView {
     tentative.textContent = token.text.slice(decided);
     button.append(token.text.slice(0, decided), ...(tentative.textContent === "" ? [] : [tentative]));
     if (token.from === undefined) button.dataset["typed"] = "";
-    button.addEventListener("click", () => this.#show(lineId, token, button));
+    button.addEventListener("click", ({ detail }) => {
+      this.#show(lineId, token, button.getBoundingClientRect());
+      const isByKey = detail === 0;
+      if (isByKey) (this.#choices.querySelector("button") ?? this.#field).focus();
+    });
     return button;
   }
 
-  /** @param {number} lineId @param {Token} token @param {HTMLElement} button */
-  #show(lineId, token, button) {
+  /** Open the popover of the word that a character of what was read belongs to, beside its ink. @param {number} lineId @param {number} index */
+  open(lineId, index) {
+    const line = this.#document?.line(lineId);
+    if (line === undefined || this.#document === undefined) return;
+    const { text, origins } = this.#document.corrected(line);
+    const token = tokensOf(text, origins).find(({ from = Infinity, to = 0 }) => from <= index && index < to);
+    // The browser closes popovers when the pointer that the tap came from is up.
+    if (token !== undefined) setTimeout(() => this.#show(lineId, token));
+  }
+
+  /** @param {number} lineId @param {Token} token @param {DOMRect} [anchor] what the popover stands beside, if not the word's ink */
+  #show(lineId, token, anchor) {
     const line = this.#document?.line(lineId);
     if (line === undefined || this.#document === undefined) return;
     this.#open = { line: lineId, token };
@@ -149,12 +168,10 @@ export class TextView {
       return choice;
     });
     this.#choices.replaceChildren(...choices);
+    const ink = token.from === undefined ? undefined : this.#listener.onOpen(lineId, token.from, token.to ?? 0);
     this.#popover.showPopover();
-    const box = button.getBoundingClientRect();
-    const { offsetWidth, offsetHeight } = this.#popover;
-    const top = box.bottom + 4 + offsetHeight < innerHeight ? box.bottom + 4 : box.top - 4 - offsetHeight;
-    this.#popover.style.left = `${Math.max(8, Math.min(box.left, innerWidth - offsetWidth - 8))}px`;
-    this.#popover.style.top = `${Math.max(8, top)}px`;
+    const box = ink ?? anchor ?? this.#list.getBoundingClientRect(); // ink may belong to two words
+    place(this.#popover, anchor ?? box, box);
   }
 
   /** Replace the word whose popover is open. @param {string} replacement */
@@ -171,6 +188,16 @@ export class TextView {
     const isRemoved = replacement === "";
     this.#listener.onText(open.line, isRemoved ? (before.trimEnd() + after).trim() : before + replacement + after);
   }
+}
+
+/** Place a popover below or above something, and not over the ink that it is about. @param {HTMLElement} popover @param {DOMRect} anchor @param {DOMRect} ink */
+function place({ style, offsetWidth, offsetHeight }, anchor, ink) {
+  const tops = [anchor, ink].flatMap(({ top, bottom }) => [bottom + MARGIN, top - MARGIN - offsetHeight]);
+  const isFree = (/** @type {number} */ top) => top >= ink.bottom || top + offsetHeight <= ink.top;
+  const isSeen = (/** @type {number} */ top) => top >= 0 && top + offsetHeight <= innerHeight;
+  const top = tops.find((top) => isFree(top) && isSeen(top)) ?? tops.find(isSeen) ?? 8;
+  style.left = `${Math.max(8, Math.min(anchor.left, innerWidth - offsetWidth - 8))}px`;
+  style.top = `${top}px`;
 }
 
 /** Scroll the text so that a line of it is seen; `scrollIntoView` would move the paper too. @param {HTMLElement} item */
