@@ -7,6 +7,7 @@
  * @import { LiveStroke } from "./paper.js"
  * @import { Kind, LineReader, Source } from "./reader.js"
  * @import { Stored } from "./store.js"
+ * @import { Colour } from "./strokes.js"
  */
 
 import { InkstreamError, connect } from "../client/inkstream.js";
@@ -33,6 +34,7 @@ import { Ribbon } from "./ribbon.js";
 import { barBefore } from "./rows.js";
 import { Status } from "./status.js";
 import { Store } from "./store.js";
+import { INKS } from "./strokes.js";
 import { TextView } from "./text_view.js";
 import { Windows } from "./windows.js";
 
@@ -40,6 +42,7 @@ const METRICS_INTERVAL_MS = 2000;
 const ANSWER_TIMEOUT_MS = 10_000;
 const EXAMPLE_LEFT = 24; // CSS pixels from the paper's left side to the example
 const COPIED_MS = 1500; // for which the button says so
+const COLOUR_NAMES = { black: t("black"), blue: t("blue"), red: t("red") };
 const NUMBERS = "0123456789.,:+-/% "; // characters of a line of numbers
 const DATE = "[0-9]{1,2}[./-] ?[0-9]{1,2}[./-] ?([0-9]{2}|[0-9]{4})|[0-9]{4}-[0-9]{2}-[0-9]{2}";
 /** Keys of `localStorage`, followed by the page's path. */
@@ -105,14 +108,15 @@ const paper = new Paper(
       reader.update();
     },
     onEnd(stroke) {
-      const { id, line: lineId, row, points, pressures } = stroke;
+      const { line: lineId, row, ...ink } = stroke;
+      const { id, points } = ink;
       const word = touchedWord(stroke);
       if (word !== undefined) return text.open(word.line, word.index);
       const struck = struckOut(points, row, pad.lines);
       const width = element("paper", HTMLElement).clientWidth / paper.zoom;
       const onPaper = points.map(([x, y]) => /** @type {Point} */ ([x, y + row * ROW_HEIGHT]));
       const bar = barBefore(onPaper, row, pad.lines);
-      pad.addStroke({ id, points, pressures }, { id: lineId, row, width, isNew: row === newRow }, bar);
+      pad.addStroke(ink, { id: lineId, row, width, isNew: row === newRow }, bar);
       // One operation more: undo brings back what was struck out, and this stroke with it.
       if (struck.size > 0) pad.erase(struck.add(id));
       changed();
@@ -650,13 +654,27 @@ onClick("eraser", () => {
   paper.isErasing = !paper.isErasing;
   element("eraser", HTMLElement).ariaPressed = String(paper.isErasing);
 });
-onClick("zoom", () => paper.zoomTo(1));
+onClick("colour", () => {
+  const names = /** @type {Colour[]} */ (Object.keys(INKS));
+  paper.colour = names[(names.indexOf(paper.colour) + 1) % names.length] ?? "black";
+  showColour();
+});
+function showColour() {
+  const button = element("colour", HTMLElement);
+  button.ariaLabel = t("Ink: {colour}", { colour: COLOUR_NAMES[paper.colour] });
+  button.style.setProperty("--chosen", `var(${INKS[paper.colour].property})`);
+}
+showColour();
+onClick("zoom", () => {
+  paper.zoomTo(1);
+  paper.show(paper.activeRow);
+});
 onClick("new-document", () => {
   element("documents", HTMLElement).hidePopover();
   return open();
 });
 onClick("example", () => {
-  pad.addInk([exampleInk()]);
+  pad.addInk([exampleInk().map((points) => ({ points, pressures: points.map(() => 0.5) }))]);
   paper.activeRow = 0;
   changed();
 });

@@ -5,9 +5,10 @@
  * @import { Letter, Point, Word } from "../client/protocol.d.ts"
  * @import { Correction } from "./merge.js"
  * @import { Row } from "./paragraphs.js"
+ * @import { Colour } from "./strokes.js"
  */
 
-import { boxOf } from "./box.js";
+import { boxOf } from "./strokes.js";
 import { correct } from "./merge.js";
 import { joinRows } from "./paragraphs.js";
 
@@ -22,7 +23,14 @@ const DIGIT_GAP = 0.25; // of the row's height: ink further from a digit than th
 
 /** What a line is read as. @typedef {"text" | "digit" | "number" | "date" | "pattern"} Reads */
 
-/** A finished stroke; y counts from the top of its line. @typedef {{ id: number, points: readonly Point[], pressures: readonly number[] }} InkStroke */
+/**
+ * @typedef {object} InkStroke
+ * @property {number} id
+ * @property {readonly Point[]} points y counts from the top of the line
+ * @property {readonly number[]} pressures of the points, from 0 to 1
+ * @property {readonly number[]} [times] of the points, milliseconds since the first one; unknown for ink of other programs
+ * @property {Colour} [colour]
+ */
 
 /** A line that came from an image: the base64 of its JPEG, and its size on the paper. @typedef {{ jpeg: string, width: number, height: number }} LineImage */
 
@@ -302,14 +310,11 @@ export class PadDocument {
     );
   }
 
-  /** Add lines of ink below all others. @param {readonly (readonly (readonly Point[])[])[]} lines strokes of each */
+  /** Add lines of ink below all others. @param {readonly (readonly Omit<InkStroke, "id">[])[]} lines strokes of each */
   addInk(lines) {
-    const stroke = (/** @type {readonly Point[]} */ points) => ({
-      id: this.takeId(),
-      points,
-      pressures: points.map(() => 0.5),
-    });
-    return this.#addBelow(lines.map((strokes) => ({ strokes: strokes.map(stroke), correction: null })));
+    return this.#addBelow(
+      lines.map((strokes) => ({ strokes: strokes.map((stroke) => ({ ...stroke, id: this.takeId() })), correction: null })),
+    );
   }
 
   /** @param {Pick<DocumentLine, "strokes" | "correction" | "image">[]} lines */

@@ -7,6 +7,7 @@
 import { ROW_HEIGHT } from "./document.js";
 import { element } from "./dom.js";
 import { t } from "./messages.js";
+import { INKS } from "./strokes.js";
 
 const PICTURE = { width: 72, height: 54 }; // CSS pixels
 const PICTURE_WIDTH = 640; // of the paper, in a picture
@@ -119,12 +120,13 @@ function draw({ lines }) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const scale = canvas.width / PICTURE_WIDTH;
   context.scale(scale, scale);
-  context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--ink");
+  const style = getComputedStyle(document.documentElement);
   context.lineWidth = 1 / scale;
   const first = Math.min(...lines.map(({ row }) => row));
   for (const { row, strokes } of lines) {
     context.setTransform(scale, 0, 0, scale, 0, scale * (row - first) * ROW_HEIGHT);
-    for (const { points } of strokes) {
+    for (const { points, colour = "black" } of strokes) {
+      context.strokeStyle = style.getPropertyValue(INKS[colour].property);
       context.beginPath();
       for (const [x, y] of points) context.lineTo(x, y);
       context.stroke();

@@ -1,16 +1,15 @@
 /**
  * The document in other formats.
  *
- * @import { DocumentLine, PadDocument } from "./document.js"
- * @import { Point } from "../client/protocol.d.ts"
+ * @import { DocumentLine, InkStroke, PadDocument } from "./document.js"
  */
 
 import { IMAGE_LEFT, IMAGE_TOP, ROW_HEIGHT, right } from "./document.js";
 import { bitmapOf } from "./line_images.js";
+import { INKS, drawCurve } from "./strokes.js";
 
 const MARGIN = 16; // around the drawing, CSS pixels
 const PEN_WIDTH = 2.2;
-const INK = "#1b2430";
 
 /** @typedef {{ name: string, type: string, text: string }} File */
 
@@ -58,12 +57,14 @@ function drawingSize(lines) {
   };
 }
 
-/** Return the paths of a line's ink (SVG 1.1). @param {DocumentLine} line */
+/** Return the paths of a line's ink (SVG 1.1), and their colours. @param {DocumentLine} line */
 function paths({ strokes, row }) {
-  return strokes.map(({ points }) => {
-    const [first = [0, 0]] = points;
-    const all = points.length === 1 ? [first, first] : points;
-    return `M${all.map((point) => numbers(point, row)).join("L")}`;
+  return strokes.map(({ points, colour = "black" }) => {
+    let path = "";
+    const add = (/** @type {string} */ letter) => (/** @type {number[]} */ ...numbers) => void (path += letter + numbers.map(round).join(" "));
+    const pen = { moveTo: add("M"), lineTo: add("L"), quadraticCurveTo: add("Q") };
+    drawCurve(pen, points, 0, points.length, ([x, y]) => [x, y + row * ROW_HEIGHT]);
+    return { path, colour: INKS[colour].onWhite };
   });
 }
 
@@ -74,9 +75,9 @@ function svg(lines, title) {
     ...(line.image === undefined
       ? []
       : [`<image x="${IMAGE_LEFT}" y="${line.row * ROW_HEIGHT + IMAGE_TOP}" width="${line.image.width}" height="${line.image.height}" href="data:image/jpeg;base64,${line.image.jpeg}"/>`]),
-    ...paths(line).map((path) => `<path d="${path}"/>`),
+    ...paths(line).map(({ path, colour }) => `<path stroke="${colour}" d="${path}"/>`),
   ]);
-  const style = `fill="none" stroke="${INK}" stroke-width="${PEN_WIDTH}" stroke-linecap="round" stroke-linejoin="round"`;
+  const style = `fill="none" stroke-width="${PEN_WIDTH}" stroke-linecap="round" stroke-linejoin="round"`;
   const group = `<g transform="translate(${MARGIN} ${MARGIN})" ${style}>\n${parts.join("\n")}\n</g>`;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">\n<title>${escaped(title)}</title>\n${group}\n</svg>\n`;
 }
@@ -92,11 +93,13 @@ export async function png(pad) {
   context.translate(MARGIN, MARGIN);
   context.lineWidth = PEN_WIDTH;
   context.lineCap = context.lineJoin = "round";
-  context.strokeStyle = INK;
   for (const line of pad.lines) {
     const bitmap = line.image && bitmapOf(line.image);
     if (line.image && bitmap) context.drawImage(bitmap, IMAGE_LEFT, line.row * ROW_HEIGHT + IMAGE_TOP, line.image.width, line.image.height);
-    for (const path of paths(line)) context.stroke(new Path2D(path));
+    for (const { path, colour } of paths(line)) {
+      context.strokeStyle = colour;
+      context.stroke(new Path2D(path));
+    }
   }
   return canvas.convertToBlob();
 }
@@ -124,23 +127,33 @@ export function printout(pad) {
   });
 }
 
-/** Return the ink as InkML (W3C 2011): a group of traces for each line, with its text. @param {PadDocument} pad */
+/** Return the ink as InkML (W3C 2011): a group of traces for each line, with its text; pressure, and time if it is known. @param {PadDocument} pad */
 function inkml(pad) {
+  const point = (/** @type {InkStroke} */ { points, pressures, times }, /** @type {number} */ row) =>
+    points.map(([x, y], i) => {
+      const values = [x, y + row * ROW_HEIGHT, pressures[i] ?? 0.5].map(round).join(" ");
+      return times === undefined ? values : `${values}:${times[i]}`;
+    });
   const groups = pad.lines
     .filter(({ strokes }) => strokes.length > 0)
     .map((line) => {
-      const traces = line.strokes.map(
-        ({ points }) => `<trace>${points.map((point) => numbers(point, line.row)).join(", ")}</trace>`,
-      );
+      const traces = line.strokes.map((stroke) => `<trace brushRef="#${stroke.colour ?? "black"}">${point(stroke, line.row).join(", ")}</trace>`);
       const text = `<annotation type="truth">${escaped(pad.text(line))}</annotation>`;
       return `<traceGroup>\n${text}\n${traces.join("\n")}\n</traceGroup>`;
     });
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<ink xmlns="http://www.w3.org/2003/InkML">\n${groups.join("\n")}\n</ink>\n`;
-}
-
-/** @param {Point} point @param {number} row */
-function numbers([x, y], row) {
-  return `${round(x)} ${round(y + row * ROW_HEIGHT)}`;
+  const brushes = Object.entries(INKS).map(([name, { onWhite }]) => `<brush xml:id="${name}"><brushProperty name="color" value="${onWhite}"/></brush>`);
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<ink xmlns="http://www.w3.org/2003/InkML">
+<definitions>
+${brushes.join("\n")}
+</definitions>
+<context><traceFormat>
+<channel name="X" type="decimal"/><channel name="Y" type="decimal"/><channel name="F" type="decimal" min="0" max="1"/>
+<intermittentChannels><channel name="T" type="integer" units="ms"/></intermittentChannels>
+</traceFormat></context>
+${groups.join("\n")}
+</ink>
+`;
 }
 
 /** @param {number} value */

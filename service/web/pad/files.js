@@ -3,10 +3,13 @@
  * lines that `inkstream train hand` reads).
  *
  * @import { Point } from "../client/protocol.d.ts"
+ * @import { InkStroke } from "./document.js"
+ * @import { Colour } from "./strokes.js"
  */
 
 import { ROW_HEIGHT } from "./document.js";
 import { element } from "./dom.js";
+import { INKS, boxOf } from "./strokes.js";
 
 const MARGIN = 0.1; // of the height of a line: above and below the ink
 
@@ -41,64 +44,68 @@ export async function kindOf(file) {
   return isText && !file.type.startsWith("image/") ? "text" : "image";
 }
 
-/** @typedef {Point[][]} Strokes */
+/** A stroke of a file. @typedef {Omit<InkStroke, "id">} Stroke */
 
 /**
  * Read a file of ink: a line of strokes for each of its lines, fitted into the height of a line.
  *
  * @param {string} text
- * @returns {Strokes[]}
+ * @returns {Stroke[][]}
  * @throws {SyntaxError} if it is neither
  */
 export function readInk(text) {
   const lines = text.trimStart().startsWith("<") ? readInkml(text) : readJsonLines(text);
-  return lines.filter((strokes) => strokes.flat().length > 0).map(fit);
+  return lines.filter((strokes) => strokes.some(({ points }) => points.length > 0)).map(fit);
 }
 
-/** @param {string} text @returns {Strokes[]} */
+/** @param {string} text @returns {Stroke[][]} */
 function readJsonLines(text) {
   return text
     .split("\n")
     .filter((line) => line.trim() !== "")
     .map((line) => {
-      /** @type {{ strokes?: Strokes }} */
+      /** @type {{ strokes?: number[][][] }} */
       const { strokes } = JSON.parse(line);
-      const isInk = strokes?.every?.((points) => Array.isArray(points) && points.every(isPoint));
-      if (strokes === undefined || !isInk) throw new SyntaxError("a line has no strokes");
-      return strokes.map((points) => points.map(([x, y]) => /** @type {Point} */ ([x, y])));
+      if (!Array.isArray(strokes) || !strokes.every(Array.isArray)) throw new SyntaxError("a line has no strokes");
+      return strokes.map((values) => strokeOf(values));
     });
 }
 
-/** Read traces of x and y, a line for each group of traces. @param {string} text @returns {Strokes[]} */
+/** Read traces, a line for each outer group of them. @param {string} text @returns {Stroke[][]} */
 function readInkml(text) {
-  const groups = [...text.matchAll(/<traceGroup\b[^>]*>(.*?)<\/traceGroup>/gsu)].map(([, inner = ""]) => inner);
-  return (groups.length > 0 ? groups : [text]).map((group) =>
-    [...group.matchAll(/<trace\b[^>]*>(.*?)<\/trace>/gsu)].map(([, trace = ""]) =>
-      trace.split(",").map((numbers) => {
-        const [x, y] = numbers.trim().split(/\s+/u).map(Number);
-        if (!isPoint([x, y])) throw new SyntaxError("a trace has other values than numbers");
-        return /** @type {Point} */ ([x, y]);
-      }),
-    ),
+  const ink = new DOMParser().parseFromString(text, "application/xml");
+  if (ink.querySelector("parsererror") !== null) throw new SyntaxError("this is no XML");
+  const groups = [...ink.querySelectorAll("traceGroup")].filter(({ parentElement }) => !parentElement?.closest("traceGroup"));
+  const channels = [...ink.querySelectorAll("traceFormat > channel")].map((channel) => channel.getAttribute("name"));
+  return (groups.length > 0 ? groups : [ink]).map((group) =>
+    [...group.querySelectorAll("trace")].map((trace) => {
+      const points = (trace.textContent ?? "").split(",").map((point) => point.split(":").map((part) => part.trim().split(/\s+/u).map(Number)));
+      const colour = /** @type {Colour} */ (trace.getAttribute("brushRef")?.slice(1));
+      const force = channels.indexOf("F");
+      const stroke = strokeOf(points.map(([values = []]) => values), force);
+      const times = points.map(([, [time = NaN] = []]) => time);
+      return { ...stroke, ...(times.every(Number.isFinite) && { times }), ...(colour in INKS && { colour }) };
+    }),
   );
 }
 
-/** @param {unknown} point @returns {boolean} */
-function isPoint(point) {
-  return Array.isArray(point) && Number.isFinite(point[0]) && Number.isFinite(point[1]);
+/** Return a stroke of points that begin with x and y. @param {readonly number[][]} values of each @param {number} [force] which of them is the pressure */
+function strokeOf(values, force = -1) {
+  const points = values.map(([x, y]) => {
+    if (!Number.isFinite(x) || !Number.isFinite(y)) throw new SyntaxError("a point has other values than numbers");
+    return /** @type {Point} */ ([x, y]);
+  });
+  return { points, pressures: values.map((each) => each[force] || 0.5) };
 }
 
-/** Move and scale strokes into a line of the paper. @param {Strokes} strokes @returns {Strokes} */
+/** Move and scale strokes into a line of the paper. @param {Stroke[]} strokes @returns {Stroke[]} */
 function fit(strokes) {
-  const points = strokes.flat();
-  const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
-  const least = (/** @type {number[]} */ values) => values.reduce((one, other) => Math.min(one, other));
-  const most = (/** @type {number[]} */ values) => values.reduce((one, other) => Math.max(one, other));
-  const [left, top, height] = [least(xs), least(ys), most(ys) - least(ys)];
+  const { left, right, top, bottom } = boxOf(strokes.flatMap(({ points }) => points));
   const margin = MARGIN * ROW_HEIGHT;
-  const scale = (ROW_HEIGHT - 2 * margin) / Math.max(height, (most(xs) - left) / 20, 1e-6); // a dash stays small
-  const down = margin + (ROW_HEIGHT - 2 * margin - scale * height) / 2;
-  return strokes.map((stroke) =>
-    stroke.map(([x, y]) => /** @type {Point} */ ([margin + scale * (x - left), down + scale * (y - top)])),
-  );
+  const scale = (ROW_HEIGHT - 2 * margin) / Math.max(bottom - top, (right - left) / 20, 1e-6); // a dash stays small
+  const down = margin + (ROW_HEIGHT - 2 * margin - scale * (bottom - top)) / 2;
+  return strokes.map((stroke) => ({
+    ...stroke,
+    points: stroke.points.map(([x, y]) => /** @type {Point} */ ([margin + scale * (x - left), down + scale * (y - top)])),
+  }));
 }

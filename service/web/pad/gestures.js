@@ -6,7 +6,7 @@
  * @import { DocumentLine, InkStroke } from "./document.js"
  */
 
-import { boxOf, distance } from "./box.js";
+import { boxOf, distance } from "./strokes.js";
 import { ROW_HEIGHT } from "./document.js";
 
 const MIN_LEGS = 3; // from side to side

@@ -1,11 +1,12 @@
 /**
  * The paper: ruled lines to write on. It turns pointer events into strokes and draws the document's ink.
  *
- * @import { DocumentLine, LineImage } from "./document.js"
+ * @import { DocumentLine, InkStroke, LineImage } from "./document.js"
  * @import { Point } from "../client/protocol.d.ts"
+ * @import { Colour } from "./strokes.js"
  */
 
-import { boxOf, distance } from "./box.js";
+import { INKS, boxOf, distance, drawCurve } from "./strokes.js";
 import { IMAGE_LEFT, IMAGE_TOP, ROW_HEIGHT, right } from "./document.js";
 import { bitmapOf } from "./line_images.js";
 import { findRow } from "./rows.js";
@@ -14,6 +15,7 @@ const FOLLOW_MS = 500; // the pen has left a row's word: the paper may move
 const FOLLOW_SHARE = 0.8; // of the view's width: ink beyond it has the paper move to the left, where it can
 const SEND_INTERVAL_MS = 12; // at least; points that come meanwhile are read together
 const PEN_WIDTH = 2.2; // CSS pixels at half pressure
+const GLOW = 12; // pixels around marked ink
 const WIDTH_STEP = 0.25; // CSS pixels between two widths of a stroke
 const BASELINE = 0.72; // of the height of a line
 const SPARE_ROWS = 2; // below the last line with ink
@@ -26,7 +28,7 @@ const WHEEL_ZOOM = 0.002; // of one pixel of a wheel, as a power of e
 
 /**
  * The stroke that is being written.
- * @typedef {{ id: number, line: number, row: number, points: Point[], pressures: number[] }} LiveStroke
+ * @typedef {{ line: number, row: number, points: Point[], pressures: number[], times: number[] } & InkStroke} LiveStroke
  */
 
 /**
@@ -47,6 +49,8 @@ export class Paper {
   /** Row that was written in last. */
   activeRow = 0;
   isErasing = false;
+  /** Of what is written next. @type {Colour} */
+  colour = "black";
   /** CSS pixels on the screen for each of the paper. */
   zoom = 1;
 
@@ -223,7 +227,8 @@ export class Paper {
     const [x, y] = this.#position(event);
     this.#rowBefore = this.activeRow;
     const row = findRow([[x, y]], this.#listener.lines(), this.#rowBefore);
-    this.live = { id: this.#listener.onBegin(), line: this.#listener.lineOf(row, x), row, points: [], pressures: [] };
+    const [id, line] = [this.#listener.onBegin(), this.#listener.lineOf(row, x)];
+    this.live = { id, line, row, colour: this.colour, points: [], pressures: [], times: [] };
     this.#beganAt = event.timeStamp;
     this.activeRow = row;
     this.#addPoints([event]);
@@ -346,8 +351,9 @@ export class Paper {
       const [x, y] = this.#position(event);
       live.points.push([x, y - live.row * ROW_HEIGHT]);
       live.pressures.push(event.pressure || 0.5);
+      live.times.push(Math.round(event.timeStamp - this.#beganAt));
     }
-    this.#setColour();
+    this.#setColour(live);
     this.#drawStroke(live, live.row, firstNew);
     if (this.#timer !== undefined) return;
     this.#unsentSince = performance.now();
@@ -406,12 +412,17 @@ export class Paper {
       for (const stroke of strokes.filter(({ id }) => !this.#erased.has(id))) {
         const { top, bottom } = boxOf(stroke.points);
         const isInView = row + bottom / ROW_HEIGHT >= first && row + top / ROW_HEIGHT <= last + 1;
-        context.strokeStyle = style.getPropertyValue(this.#marked.has(stroke.id) ? "--accent" : "--ink");
-        if (isInView) this.#drawStroke(stroke, row, 0);
+        if (!isInView) continue;
+        this.#setColour(stroke);
+        if (this.#marked.has(stroke.id)) [context.shadowColor, context.shadowBlur] = [style.getPropertyValue("--accent"), GLOW];
+        this.#drawStroke(stroke, row, 0);
+        context.shadowBlur = 0;
       }
     }
-    this.#setColour();
-    if (this.live !== undefined) this.#drawStroke(this.live, this.live.row, 0);
+    if (this.live !== undefined) {
+      this.#setColour(this.live);
+      this.#drawStroke(this.live, this.live.row, 0);
+    }
     context.strokeStyle = style.getPropertyValue("--soft");
     for (const points of this.#example) this.#drawStroke({ points, pressures: [] }, 0, 0);
   }
@@ -426,8 +437,9 @@ export class Paper {
     this.#context.drawImage(bitmap, x, y, zoom * image.width, zoom * image.height);
   }
 
-  #setColour() {
-    this.#context.strokeStyle = getComputedStyle(this.#canvas).getPropertyValue("--ink");
+  /** @param {InkStroke} stroke */
+  #setColour({ colour = "black" }) {
+    this.#context.strokeStyle = getComputedStyle(this.#canvas).getPropertyValue(INKS[colour].property);
   }
 
   /**
@@ -457,29 +469,6 @@ export class Paper {
       context.stroke();
     }
   }
-}
-
-/**
- * Draw a part of a stroke: through the middles between its points, each point bending the line.
- *
- * @param {Pick<CanvasPath, "moveTo" | "lineTo" | "quadraticCurveTo">} path
- * @param {readonly Point[]} points of the stroke
- * @param {number} first of the part
- * @param {number} end after it
- * @param {(point: Point) => Point} at where a point is drawn
- */
-function drawCurve(path, points, first, end, at) {
-  const middle = (/** @type {number} */ i) => {
-    const [[x, y], [toX, toY]] = /** @type {[Point, Point]} */ ([points[i], points[i + 1]]);
-    return at([(x + toX) / 2, (y + toY) / 2]);
-  };
-  const start = /** @type {Point} */ (points[first]);
-  path.moveTo(...(first === 0 || points[first + 1] === undefined ? at(start) : middle(first)));
-  for (let i = first + 1; i + 1 < points.length && i < end; i += 1) {
-    path.quadraticCurveTo(...at(/** @type {Point} */ (points[i])), ...middle(i));
-  }
-  const [x, y] = at(/** @type {Point} */ (points[end - 1]));
-  if (end === points.length) path.lineTo(points.length === 1 ? x + 0.01 : x, y); // makes a dot visible
 }
 
 /**

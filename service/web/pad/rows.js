@@ -6,7 +6,7 @@
  * @import { DocumentLine, InkStroke } from "./document.js"
  */
 
-import { boxOf } from "./box.js";
+import { boxOf } from "./strokes.js";
 import { ROW_HEIGHT } from "./document.js";
 
 const NEAR = 0.5 * ROW_HEIGHT; // ink so far to the left or right of a stroke shows where its row runs

@@ -190,14 +190,15 @@ export class TextView {
   }
 }
 
-/** Place a popover below or above something, and not over the ink that it is about. @param {HTMLElement} popover @param {DOMRect} anchor @param {DOMRect} ink */
+/** Place a popover below or above something, and not over the ink that it is about: beside that, if there is no room else. @param {HTMLElement} popover @param {DOMRect} anchor @param {DOMRect} ink */
 function place({ style, offsetWidth, offsetHeight }, anchor, ink) {
   const tops = [anchor, ink].flatMap(({ top, bottom }) => [bottom + MARGIN, top - MARGIN - offsetHeight]);
   const isFree = (/** @type {number} */ top) => top >= ink.bottom || top + offsetHeight <= ink.top;
   const isSeen = (/** @type {number} */ top) => top >= 0 && top + offsetHeight <= innerHeight;
-  const top = tops.find((top) => isFree(top) && isSeen(top)) ?? tops.find(isSeen) ?? 8;
-  style.left = `${Math.max(8, Math.min(anchor.left, innerWidth - offsetWidth - 8))}px`;
-  style.top = `${top}px`;
+  const top = tops.find((top) => isFree(top) && isSeen(top));
+  const left = top === undefined ? ink.right + MARGIN : anchor.left;
+  style.left = `${Math.max(8, Math.min(left, innerWidth - offsetWidth - 8))}px`;
+  style.top = `${top ?? tops.find(isSeen) ?? 8}px`;
 }
 
 /** Scroll the text so that a line of it is seen; `scrollIntoView` would move the paper too. @param {HTMLElement} item */

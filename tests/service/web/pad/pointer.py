@@ -47,8 +47,8 @@ class Pointer:
         event: dict[str, Any] = {"type": f"touch{kind}", "touchPoints": points}
         self._devtools.send("Input.dispatchTouchEvent", event)
 
-    def pen(self, kind: str, x: float, y: float) -> None:
+    def pen(self, kind: str, x: float, y: float, force: float = 0.0) -> None:
         """Let a pen be "Pressed", "Moved" or "Released"."""
         position = {"x": self._left + x, "y": self._top + y, "button": "left", "buttons": 1}
-        event = {"type": f"mouse{kind}", "pointerType": "pen", "clickCount": 1}
+        event = {"type": f"mouse{kind}", "pointerType": "pen", "clickCount": 1, "force": force}
         self._devtools.send("Input.dispatchMouseEvent", position | event)

@@ -209,8 +209,8 @@ def test_the_text_is_copied(open_pad: OpenPad, url: str) -> None:
     [
         ("Text", "txt", "hello"),
         ("Markdown", "md", "hello"),
-        ("Drawing", "svg", "<path d="),
-        ("Ink (InkML)", "inkml", "<trace>"),
+        ("Drawing", "svg", "<path "),
+        ("Ink (InkML)", "inkml", "<trace "),
         ("Ink with its text (JSON lines)", "jsonl", '"strokes"'),
     ],
 )

@@ -122,6 +122,8 @@ def test_files_of_all_kinds_are_taken_one_after_the_other(pad: Pad, tmp_path: Pa
     ("name", "content", "words"),
     [
         ("a.xml", b"<xml></xml>", "no ink"),
+        ("b.xml", b"<ink><trace>a b</trace></ink>", "no ink"),
+        ("c.xml", b"<ink><trace>1 2", "no ink"),
         ("a.txt", b"text", "no ink"),
         ("a.json", b'{"inkstream":"backup","documents":[{"id":1,"lines":2}]}', "no ink"),
         ("b.json", b'{"inkstream":"backup","documents":null}', "no ink"),
