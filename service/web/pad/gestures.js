@@ -26,8 +26,8 @@ const NEAR = 0.5 * ROW_HEIGHT; // from a bar to the ink of the words that it may
 const GAP = 0.2 * ROW_HEIGHT; // between words
 const MIN_STRUCK = 0.6; // of a bar's width: so much of it has ink
 
-const TAP = 6; // CSS pixels that a tap may move
-const REACH = 5; // the same, from a tap to the ink that is meant
+const TAP = 4; // CSS pixels that a tap may move
+const REACH = 4; // the same, from a tap to the ink that is meant
 
 /**
  * Return the stroke that another one only touches, and its line; undefined if it is writing.

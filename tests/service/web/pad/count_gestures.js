@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 
-import { struckOut } from "../../../../service/web/pad/gestures.js";
+import { struckOut, tapped } from "../../../../service/web/pad/gestures.js";
 
 /** @import { Point } from "../../../../service/web/client/protocol.d.ts" */
 
@@ -25,10 +25,11 @@ for (const [kind, all] of Object.entries(drawings)) {
     return right === struck.size && right >= 0.8 * meant; // a dot may stay
   }).length;
 }
-counts["mistaken"] = 0;
+counts["mistaken"] = counts["tapped"] = 0;
 for (const page of pages) {
   page.forEach((points, i) => {
     if (struckOut(points, 0, [lineOf(page.slice(0, i))]).size > 0) counts["mistaken"] += 1;
+    if (tapped(points, 0, [lineOf(page.slice(0, i))]) !== undefined) counts["tapped"] += 1;
   });
 }
 process.stdout.write(JSON.stringify(counts));

@@ -54,3 +54,4 @@ def test_words_are_struck_out_by_bars_and_scratches_and_by_little_else() -> None
     assert counts["scratch"] >= 0.95 * HANDS * DRAWINGS
     assert counts["strike"] >= 0.85 * HANDS * DRAWINGS
     assert counts["mistaken"] <= strokes / 500
+    assert counts["tapped"] <= strokes / 500, "dots and commas on ink that was read before them"

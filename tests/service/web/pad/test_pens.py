@@ -127,7 +127,7 @@ def test_a_touch_that_the_system_cancels_is_removed(touched: Pad) -> None:
 
 
 def test_two_fingers_move_the_paper_and_write_nothing(touched: Pad) -> None:
-    touched.write(*HELLO[:2], row=6)
+    touched.write(*HELLO[:2], row=4)
     touched.settle()
     pointer = Pointer(touched)
     for kind, y in (("Start", 250), ("Move", 200), ("Move", 150)):
