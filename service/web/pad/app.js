@@ -18,7 +18,7 @@ import { element } from "./dom.js";
 import { Example, exampleStrokes } from "./example.js";
 import { exported, png, printout } from "./export.js";
 import { kindOf, listenForFiles, readInk } from "./files.js";
-import { struckOut, tapped } from "./gestures.js";
+import { roomFor, struckOut, tapped } from "./gestures.js";
 import { documentLines } from "./image.js";
 import { ImageView } from "./image_view.js";
 import { chooseLanguage, fillMenu } from "./languages.js";
@@ -83,6 +83,8 @@ let key = localStorage.getItem(KEY) ?? undefined;
 let isRedrawPending = false;
 let areLettersAligned = false;
 let newRow = -1; // which a new line was asked for
+/** Strokes that were written since the pen has rested. @type {Set<number>} */
+const sinceRest = new Set();
 
 const shownLine = new Line(); // where no stream reads the active line
 const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), shownLine);
@@ -108,15 +110,20 @@ const paper = new Paper(
       reader.update();
     },
     onEnd(stroke) {
-      const { line: lineId, row, ...ink } = stroke;
+      const { line: lineId, row, isRested, ...ink } = stroke;
       const { id, points } = ink;
       const word = touchedWord(stroke);
       if (word !== undefined) return text.open(word.line, word.index);
-      const struck = struckOut(points, row, pad.lines);
+      const struck = struckOut(points, row, pad.lines, isRested);
       const width = element("paper", HTMLElement).clientWidth / paper.zoom;
       const onPaper = points.map(([x, y]) => /** @type {Point} */ ([x, y + row * ROW_HEIGHT]));
       const bar = barBefore(onPaper, row, pad.lines);
-      pad.addStroke(ink, { id: lineId, row, width, isNew: row === newRow }, bar);
+      if (isRested) sinceRest.clear();
+      const strokes = pad.line(lineId)?.strokes ?? [];
+      const [written, rest] = [true, false].map((isNew) => strokes.filter((each) => sinceRest.has(each.id) === isNew));
+      const room = struck.size > 0 ? undefined : roomFor([...(written ?? []).map((each) => each.points), points], rest ?? []);
+      sinceRest.add(id);
+      pad.addStroke(ink, { id: lineId, row, width, isNew: row === newRow }, bar, room);
       // One operation more: undo brings back what was struck out, and this stroke with it.
       if (struck.size > 0) pad.erase(struck.add(id));
       changed();

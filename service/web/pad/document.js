@@ -3,6 +3,7 @@
  * with undo and redo. It knows neither the page nor the server, and is plain data when it is stored.
  *
  * @import { Letter, Point, Word } from "../client/protocol.d.ts"
+ * @import { Room } from "./gestures.js"
  * @import { Correction } from "./merge.js"
  * @import { Row } from "./paragraphs.js"
  * @import { Colour } from "./strokes.js"
@@ -257,9 +258,14 @@ export class PadDocument {
    * @param {InkStroke} stroke
    * @param {Pick<DocumentLine, "id" | "row" | "width" | "isNew">} where the id of the line; the rest for a new line
    * @param {{ line: DocumentLine, stroke: InkStroke }} [bar] a stroke that moves from another line to this one
+   * @param {Room} [room] that is made for it
    */
-  addStroke(stroke, { id, ...where }, bar) {
+  addStroke(stroke, { id, ...where }, bar, room) {
     const before = this.#lines.get(id) ?? null;
+    if (before !== null && room !== undefined) {
+      const moved = this.#moved(before, room);
+      return void this.#commit([[before, room.isCaret ? moved : { ...moved, strokes: [...moved.strokes, stroke] }]]);
+    }
     const line = before ?? { id, ...where, reads: this.settings.reads, strokes: [], correction: null };
     if (bar === undefined) return void this.#commit([[before, { ...line, strokes: [...line.strokes, stroke] }]]);
     const rest = bar.line.strokes.filter((other) => other !== bar.stroke);
@@ -269,6 +275,16 @@ export class PadDocument {
       [bar.line, rest.length === 0 ? null : { ...bar.line, strokes: rest }],
       [before, { ...line, strokes: [...line.strokes, moved, stroke] }],
     ]);
+  }
+
+  /** Return a line with room in it. Strokes that move get new ids: they have to be read again. @param {DocumentLine} line @param {Room} room */
+  #moved(line, { ids, by }) {
+    const strokes = line.strokes.map((stroke) => {
+      if (!ids.has(stroke.id)) return stroke;
+      const points = stroke.points.map(([x, y]) => /** @type {Point} */ ([x + by, y]));
+      return { ...stroke, id: this.takeId(), points };
+    });
+    return { ...line, strokes };
   }
 
   /** Erase strokes; a line that keeps none is removed. @param {ReadonlySet<number>} ids @returns {boolean} whether there were any */

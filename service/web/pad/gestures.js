@@ -1,6 +1,7 @@
 /**
  * Gestures on ink: a stroke that goes back and forth over it, in any direction, or a bar through a word removes
- * what it strikes out; a tap on ink chooses its word.
+ * what it strikes out; a tap on ink chooses its word; a caret between two words, or what is written there, makes
+ * room.
  *
  * @import { Point } from "../client/protocol.d.ts"
  * @import { DocumentLine, InkStroke } from "./document.js"
@@ -20,8 +21,8 @@ const FLAT = 0.22; // height of a bar, of its width
 const MIN_WIDTH = 0.35; // of a bar, in heights of a line: that of a small t is shorter
 const WITHIN = 0.6; // of a word's width: so much of it a bar goes through
 const [HIGHEST, LOWEST] = [0, 1]; // of the height of small letters, where a bar goes through: above is that of a t, below an underline
-const BODY = [0.2, 0.85]; // shares of a word's points between which its small letters lie
-const MIN_CROSSED = 3; // times that a bar crosses the ink: it may cross a letter by chance
+const BODY = { head: 0.2, foot: 0.85 }; // shares of a word's points between which its small letters lie
+const MIN_CROSSED = { rested: 2, writing: 3 }; // times that a bar crosses the ink: that of a t crosses its letter, or the next one
 const NEAR = 0.5 * ROW_HEIGHT; // from a bar to the ink of the words that it may strike out
 const GAP = 0.2 * ROW_HEIGHT; // between words
 const MIN_STRUCK = 0.6; // of a bar's width: so much of it has ink
@@ -47,20 +48,78 @@ export function tapped(points, row, lines) {
   return near.filter(({ away }) => away < REACH).sort((one, other) => one.away - other.away)[0];
 }
 
+const OVERLAP = 0.05 * ROW_HEIGHT; // of what is written in a gap with the word before it
+const MIN_HEIGHT = 0.1; // of what is no dot, of the height of small letters
+const SLOPE = 0.1; // height of what is no underline, of its width
+const WITHIN_GAP = 0.12 * ROW_HEIGHT; // from its beginning to the next word: a bar of its letters begins nearer
+const MIN_AFTER = 0.25 * ROW_HEIGHT; // width of what moves: less of it belongs to the same letter
+const SPARE = 0.5 * ROW_HEIGHT; // in front of the next word, for the next letter
+const ROOM = { letter: 1.25 * ROW_HEIGHT, caret: 2 * ROW_HEIGHT }; // that is made
+const CARET = { least: 0.1, most: 0.7, straight: 1.8, foot: 0.5, apart: 0.3, below: 0.15 };
+
+/** Room for ink: the strokes with these ids move to the right. @typedef {{ ids: ReadonlySet<number>, by: number, isCaret: boolean }} Room */
+
+/**
+ * Return the room that ink between two words of a line asks for: a caret, or letters in front of whose
+ * successor there is none.
+ *
+ * @param {readonly (readonly Point[])[]} written strokes since the pen has rested, the newest one last
+ * @param {readonly Ink[]} ink that the line had before
+ * @returns {Room | undefined} undefined if it is writing that needs no room
+ */
+export function roomFor(written, ink) {
+  const { left, right, top, bottom } = boxOf(written.flat());
+  const pieces = piecesOf(ink);
+  const points = (/** @type {readonly Ink[]} */ piece) => piece.flatMap(({ points: of }) => [...of]);
+  const caret = written.length === 1 && isCaret(/** @type {Point[]} */ (written[0]));
+  const middle = (left + right) / 2;
+  const next = pieces.findIndex((piece) => boxOf(points(piece)).left > (caret ? middle : left));
+  if (next < 1) return undefined;
+  const [before = [], after = []] = [pieces[next - 1], pieces.slice(next).flat()];
+  const { left: from, right: end } = boxOf(points(after));
+  if (boxOf(points(before)).right > middle + OVERLAP || end - from < MIN_AFTER) return undefined;
+  const ids = new Set(after.map(({ id }) => id));
+  const [head, foot] = bodyOf(points([...before, .../** @type {Ink[]} */ (pieces[next])]));
+  if (caret && bottom > foot + CARET.below * (bottom - top) && (top + bottom) / 2 > (head + foot) / 2) return { ids, by: ROOM.caret, isCaret: true };
+  const isLetter = bottom - top > Math.max(MIN_HEIGHT * (foot - head), SLOPE * (right - left)) && bottom > head && (top + bottom) / 2 < foot && from - left > WITHIN_GAP;
+  return isLetter && from - right < SPARE ? { ids, by: ROOM.letter - (from - right), isCaret: false } : undefined;
+}
+
+/** Return whether a stroke goes straight up, and straight down again. @param {readonly Point[]} points */
+function isCaret(points) {
+  const { left, right, top, bottom } = boxOf(points);
+  const [width, height] = [(right - left) / ROW_HEIGHT, (bottom - top) / ROW_HEIGHT];
+  if (Math.min(width, height) < CARET.least || Math.max(width, height) > CARET.most) return false;
+  const [start, end] = /** @type {[Point, Point]} */ ([points[0], points.at(-1)]);
+  const apex = /** @type {Point} */ (points.find(([, y]) => y === top));
+  const isApart = Math.abs(end[0] - start[0]) > CARET.apart * (right - left);
+  const isFoot = Math.min(start[1], end[1]) > top + CARET.foot * (bottom - top);
+  const length = (/** @type {readonly Point[]} */ of) => of.reduce((sum, [x, y], i) => sum + Math.hypot(x - (of[i - 1] ?? [x])[0], y - (of[i - 1] ?? [x, y])[1]), 0);
+  return isApart && isFoot && length(points) < CARET.straight * length([start, apex, end]);
+}
+
+/** Return the top and the bottom of the small letters of some ink. @param {readonly Point[]} points @returns {[number, number]} */
+function bodyOf(points) {
+  const ys = points.map(([, y]) => y).sort((one, other) => one - other);
+  const at = (/** @type {number} */ share) => ys[Math.floor(share * ys.length)] ?? 0;
+  return [at(BODY.head), at(BODY.foot)];
+}
+
 /**
  * Return the ids of the strokes that a stroke strikes out; none if it is writing.
  *
  * @param {readonly Point[]} points of the stroke, y from the top of its row
  * @param {number} row
  * @param {readonly DocumentLine[]} lines
+ * @param {boolean} isRested the pen has rested before: else the stroke may be a part of the letter before
  * @returns {Set<number>}
  */
-export function struckOut(points, row, lines) {
+export function struckOut(points, row, lines, isRested) {
   const ink = lines.flatMap((line) => {
     const down = (line.row - row) * ROW_HEIGHT;
     return line.strokes.map(({ id, points: of }) => ({ id, points: of.map(([x, y]) => /** @type {Point} */ ([x, y + down])) }));
   });
-  const struck = barred(points, ink);
+  const struck = barred(points, ink, isRested ? MIN_CROSSED.rested : MIN_CROSSED.writing);
   return new Set(struck.length > 0 ? struck : scratchedOut(points, ink));
 }
 
@@ -92,9 +151,10 @@ function scratchedOut(points, ink) {
  *
  * @param {readonly Point[]} points
  * @param {readonly Ink[]} ink
+ * @param {number} minCrossed times that it crosses them
  * @returns {number[]}
  */
-function barred(points, ink) {
+function barred(points, ink, minCrossed) {
   const { left, right, top, bottom } = boxOf(points);
   const width = right - left;
   if (width < MIN_WIDTH * ROW_HEIGHT || bottom - top > FLAT * width) return [];
@@ -109,11 +169,10 @@ function barred(points, ink) {
   });
   const inked = struck.flat().flatMap(({ points: of }) => [...of]);
   const all = boxOf(inked);
-  const ys = inked.map(([, y]) => y).sort((one, other) => one - other);
-  const [head = 0, foot = 0] = BODY.map((share) => ys[Math.floor(share * ys.length)]); // of small letters
+  const [head, foot] = bodyOf(inked);
   const share = ((top + bottom) / 2 - head) / (foot - head);
   const crossed = struck.flat().reduce((sum, { points: of }) => sum + crossings(points, of), 0);
-  const isThrough = HIGHEST <= share && share <= LOWEST && crossed >= MIN_CROSSED;
+  const isThrough = HIGHEST <= share && share <= LOWEST && crossed >= minCrossed;
   return isThrough && all.right - all.left >= MIN_STRUCK * width ? struck.flat().map(({ id }) => id) : [];
 }
 
@@ -133,12 +192,14 @@ function piecesOf(ink) {
 
 /** Return how often ink crosses a bar. @param {readonly Point[]} bar @param {readonly Point[]} points */
 function crossings(bar, points) {
+  const along = bar.toSorted(([x], [toX]) => x - toX); // it may be drawn from right to left
   const heightAt = (/** @type {number} */ x) => {
-    const after = Math.max(1, bar.findIndex(([to]) => to >= x));
-    const [[fromX, fromY], [toX, toY]] = /** @type {[Point, Point]} */ ([bar[after - 1], bar[after] ?? bar.at(-1)]);
+    const after = Math.max(1, along.findIndex(([to]) => to >= x));
+    const [[fromX, fromY], [toX, toY]] = /** @type {[Point, Point]} */ ([along[after - 1], along[after]]);
     return fromY + ((toY - fromY) * (x - fromX)) / (toX - fromX || 1);
   };
-  const isAbove = points.map(([x, y]) => y < heightAt(x));
+  const { left, right } = boxOf(bar);
+  const isAbove = points.filter(([x]) => left <= x && x <= right).map(([x, y]) => y < heightAt(x));
   return isAbove.filter((above, i) => i > 0 && above !== isAbove[i - 1]).length;
 }
 

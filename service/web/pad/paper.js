@@ -14,6 +14,7 @@ import { findRow } from "./rows.js";
 const FOLLOW_MS = 500; // the pen has left a row's word: the paper may move
 const FOLLOW_SHARE = 0.8; // of the view's width: ink beyond it has the paper move to the left, where it can
 const SEND_INTERVAL_MS = 12; // at least; points that come meanwhile are read together
+const REST_MS = 500; // after which a stroke is no part of the letter before
 const PEN_WIDTH = 2.2; // CSS pixels at half pressure
 const GLOW = 12; // pixels around marked ink
 const WIDTH_STEP = 0.25; // CSS pixels between two widths of a stroke
@@ -27,8 +28,8 @@ const MAX_ZOOM = 4;
 const WHEEL_ZOOM = 0.002; // of one pixel of a wheel, as a power of e
 
 /**
- * The stroke that is being written.
- * @typedef {{ line: number, row: number, points: Point[], pressures: number[], times: number[] } & InkStroke} LiveStroke
+ * The stroke that is being written; `isRested`: the pen had rested before it.
+ * @typedef {{ line: number, row: number, isRested: boolean, points: Point[], pressures: number[], times: number[] } & InkStroke} LiveStroke
  */
 
 /**
@@ -228,7 +229,8 @@ export class Paper {
     this.#rowBefore = this.activeRow;
     const row = findRow([[x, y]], this.#listener.lines(), this.#rowBefore);
     const [id, line] = [this.#listener.onBegin(), this.#listener.lineOf(row, x)];
-    this.live = { id, line, row, colour: this.colour, points: [], pressures: [], times: [] };
+    const isRested = event.timeStamp - this.#liftedAt > REST_MS;
+    this.live = { id, line, row, isRested, colour: this.colour, points: [], pressures: [], times: [] };
     this.#beganAt = event.timeStamp;
     this.activeRow = row;
     this.#addPoints([event]);

@@ -39,6 +39,7 @@ class Hand:
             for category in ("1b", "1c", "1d")
             for text, _, sign in pieces(ink, category)
         ]
+        self.vs = [sign[0] for text, sign in signs if text in "vV" and len(sign) == 1]
         self.zigzags = [sign[0] for text, sign in signs if text in ZIGZAGS and len(sign) == 1]
 
     def choose(self, drawn: Sequence[Any]) -> Any:
@@ -127,7 +128,47 @@ def scratch(hand: Hand) -> Drawing:
     return Drawing(words, index, (zigzag * size + middle) @ turn.T)
 
 
-def pages(hand: Hand) -> Iterator[list[Stroke]]:
+class Insertion(NamedTuple):
+    """What is written into a gap between words: a word, or a caret."""
+
+    before: list[Stroke]
+    after: list[Stroke]
+    drawn: list[Stroke]
+
+
+def gap(hand: Hand) -> tuple[list[Stroke], list[Stroke], list[Stroke]]:
+    """Write words without one of them: return those before it, those after it, and the one."""
+    words, rng = hand.sentence(), hand.rng
+    index = int(rng.integers(1, len(words) - 1))
+    before = [stroke for word in words[:index] for stroke in word]
+    after = [stroke for word in words[index + 1 :] for stroke in word]
+    shift = box_of(before)[1] + rng.uniform(*GAPS) * ROW_HEIGHT - box_of(after)[0]
+    return before, [stroke + np.array([shift, 0]) for stroke in after], words[index]
+
+
+def squeeze(hand: Hand) -> Insertion:
+    """Write a word into a gap, a little smaller than the others or not."""
+    before, after, word = gap(hand)
+    (left, *_), (_, baseline) = box_of(word), body_of(word)
+    size = hand.rng.uniform(0.6, 1)
+    at = (box_of(before)[1] + hand.rng.uniform(0.05, 0.15) * ROW_HEIGHT, baseline)
+    return Insertion(before, after, [size * (stroke - (left, baseline)) + at for stroke in word])
+
+
+def caret(hand: Hand) -> Insertion:
+    """Draw a v upside down below a gap, its point between the words."""
+    before, after, _ = gap(hand)
+    drawn = hand.choose(hand.vs) * (1, -1)
+    drawn = (drawn - drawn.min(0)) / np.ptp(drawn, axis=0) - (0.5, 0)
+    (top, bottom), rng = body_of([*before, *after]), hand.rng
+    size = rng.uniform(0.25, 0.5) * ROW_HEIGHT
+    middle = (box_of(before)[1] + box_of(after)[0]) / 2 + rng.normal(0, 4)
+    point = top + rng.uniform(0.5, 1) * (bottom - top)
+    drawn = drawn * (size * rng.uniform(0.6, 1), size) + (middle, point)
+    return Insertion(before, after, [drawn])
+
+
+def pages(hand: Hand) -> Iterator[list[list[Stroke]]]:
     """Write the hand's lines on pages, at several distances, some words underlined."""
     rng, lines = hand.rng, list(hand.lines)
     rng.shuffle(lines)
@@ -135,16 +176,11 @@ def pages(hand: Hand) -> Iterator[list[Stroke]]:
         size, pitch, slope = rng.uniform(*SIZES), hand.choose(PITCHES), rng.uniform(*SLOPES)
         page = []
         for number, line in enumerate(lines[first : first + 5]):
-            for stroke in line:
-                x, y = size * stroke.T
-                page.append(
-                    np.stack(
-                        [LEFT + x, (0.5 + max(pitch, size) * number) * ROW_HEIGHT + y + slope * x],
-                        1,
-                    )
-                )
+            top = (0.5 + max(pitch, size) * number) * ROW_HEIGHT
+            scaled = [(size * stroke).T for stroke in line]
+            page.append([np.stack([LEFT + x, top + y + slope * x], 1) for x, y in scaled])
             if hand.dashes and rng.random() < 0.2:
-                page.append(underline(hand, page[-len(line) :]))
+                page[-1].append(underline(hand, page[-1]))
         yield page
 
 

@@ -26,17 +26,17 @@ function zigzag(...turns) {
 }
 
 test("a stroke that goes back and forth removes the strokes below it in its row", () => {
-  assert.deepEqual(struckOut(zigzag(20, 200, 20, 200, 20, 200, 20), 0, LINES), new Set([0, 1]));
+  assert.deepEqual(struckOut(zigzag(20, 200, 20, 200, 20, 200, 20), 0, LINES, true), new Set([0, 1]));
 });
 
 test("a stroke that turns once is writing", () => {
-  assert.equal(struckOut(zigzag(20, 200, 20), 0, LINES).size, 0);
+  assert.equal(struckOut(zigzag(20, 200, 20), 0, LINES, true).size, 0);
 });
 
 test("a wave that goes on to the right is writing", () => {
-  assert.equal(struckOut(zigzag(20, 60, 40, 90, 70, 120, 100, 150, 130, 180, 160), 0, LINES).size, 0);
+  assert.equal(struckOut(zigzag(20, 60, 40, 90, 70, 120, 100, 150, 130, 180, 160), 0, LINES, true).size, 0);
 });
 
 test("a scribble beside all ink removes nothing", () => {
-  assert.equal(struckOut(zigzag(500, 600, 500, 600, 500, 600, 500), 0, LINES).size, 0);
+  assert.equal(struckOut(zigzag(500, 600, 500, 600, 500, 600, 500), 0, LINES, true).size, 0);
 });

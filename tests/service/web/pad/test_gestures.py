@@ -38,20 +38,34 @@ def test_words_are_struck_out_by_bars_and_scratches_and_by_little_else() -> None
         kind.__name__: [plain(kind(hand)) for hand in hands for _ in range(DRAWINGS)]
         for kind in (drawings.strike, drawings.scratch)
     }
+    insertions = {
+        kind.__name__: [
+            {
+                part: [stroke.tolist() for stroke in strokes]
+                for part, strokes in made._asdict().items()
+            }
+            for hand in hands
+            for made in (kind(hand) for _ in range(DRAWINGS))
+        ]
+        for kind in (drawings.squeeze, drawings.caret)
+    }
     pages = [
-        [stroke.tolist() for stroke in page] for hand in hands for page in drawings.pages(hand)
+        [[stroke.tolist() for stroke in line] for line in page]
+        for hand in hands
+        for page in drawings.pages(hand)
     ]
     done = subprocess.run(
         [str(NODE), str(COUNT)],
-        input=json.dumps({"drawings": made, "pages": pages}),
+        input=json.dumps({"drawings": made, "insertions": insertions, "pages": pages}),
         capture_output=True,
         text=True,
         check=True,
     )
     counts = json.loads(done.stdout)
-    strokes = sum(map(len, pages))
+    strokes = sum(len(line) for page in pages for line in page)
     print(f"of {HANDS * DRAWINGS} drawings of each kind and {strokes} strokes of writing: {counts}")
-    assert counts["scratch"] >= 0.95 * HANDS * DRAWINGS
-    assert counts["strike"] >= 0.85 * HANDS * DRAWINGS
+    for kind in (*made, *insertions):
+        assert counts[kind] >= 0.95 * HANDS * DRAWINGS, kind
     assert counts["mistaken"] <= strokes / 500
+    assert counts["moved"] <= strokes / 500, "if the pen had rested before each stroke"
     assert counts["tapped"] <= strokes / 500, "dots and commas on ink that was read before them"
