@@ -64,8 +64,11 @@ def test_the_popover_stands_beside_the_ink(
     for row in range(3):
         pad.write(*HELLO[:12], scale=0.6, row=row)
     pad.settle()
-    for open_word in (pad.page.locator("#text button").first.click, lambda: tap(pad)):
-        open_word()
+    for is_tapped in (False, True):
+        if is_tapped:
+            tap(pad)
+        else:
+            pad.page.locator("#text button").first.click()
         expect(pad.page.locator("#word")).to_be_visible()
         box = pad.page.locator("#word").bounding_box()
         assert box is not None
