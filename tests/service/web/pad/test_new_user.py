@@ -13,7 +13,13 @@ LETTERS = {"h": (0, 2), "e": (2, 3), "l": (3, 4), "o": (5, 6), "w": (7, 8), "r":
 LETTERS |= {"d": (12, 14), "!": (14, 16)}
 LETTER_GAP, WORD_GAP = 28.0, 130.0  # units of the example
 SIZE = 0.28  # CSS pixels of a unit
+MAX_REQUESTS = 40
 LIST = ["wool", "red wood", "hoe", "roller", "old door", "hello!"]
+
+
+def test_the_page_takes_few_requests(pad: Pad) -> None:
+    loaded = {url for url in pad.requested_urls if url.startswith("http")}
+    assert 10 < len(loaded) <= MAX_REQUESTS, sorted(loaded)
 
 
 def ink_of(text: str) -> list[list[tuple[float, float]]]:
