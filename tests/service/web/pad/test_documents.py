@@ -57,8 +57,9 @@ def test_a_document_is_renamed_and_found_by_its_name_and_its_text(written: Pad) 
         search.fill(wanted)
         expect(items).to_have_count(count)
     search.fill("ada")
-    assert not written.page.evaluate(
-        "document.querySelector('#document-list canvas').getContext('2d')"
+    expect(items).to_have_count(1)
+    assert not items.locator("canvas").evaluate(
+        "(canvas) => canvas.getContext('2d')"
         ".getImageData(0, 0, 72, 54).data.every((value) => value === 0)"
     )
     written.page.on("dialog", lambda dialog: dialog.accept("Ada"))
