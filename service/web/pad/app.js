@@ -35,7 +35,7 @@ import { barBefore } from "./rows.js";
 import { Status } from "./status.js";
 import { Store } from "./store.js";
 import { INKS } from "./strokes.js";
-import { TextView } from "./text_view.js";
+import { TextView, place } from "./text_view.js";
 import { Windows } from "./windows.js";
 
 const METRICS_INTERVAL_MS = 2000;
@@ -85,6 +85,8 @@ let areLettersAligned = false;
 let newRow = -1; // which a new line was asked for
 /** Strokes that were written since the pen has rested. @type {Set<number>} */
 const sinceRest = new Set();
+/** Strokes that the lasso has chosen. @type {ReadonlySet<number>} */
+let chosen = new Set();
 
 const shownLine = new Line(); // where no stream reads the active line
 const ribbon = new Ribbon(element("ribbon", HTMLCanvasElement), shownLine);
@@ -132,6 +134,10 @@ const paper = new Paper(
     onErase(ids) {
       if (pad.erase(ids)) changed();
     },
+    onChoose: choose,
+    onMove([right, down]) {
+      if (right !== 0 || down !== 0) carry([right, down]);
+    },
     onZoom(zoom) {
       const button = element("zoom", HTMLElement);
       button.hidden = zoom === 1;
@@ -156,6 +162,11 @@ const text = new TextView(
     onText(id, changedText) {
       if (pad.setText(id, changedText)) changed();
     },
+    onType(typed) {
+      paper.activeRow = pad.addText(typed, paper.activeRow);
+      changed();
+      paper.show(paper.activeRow);
+    },
     onRemove(id, from, to) {
       const isErased = pad.erase(pad.strokesOf(id, from, to));
       if (isErased) changed();
@@ -175,7 +186,7 @@ const text = new TextView(
       redraw();
     },
     onOpen: (id, from, to) => paper.mark(pad.strokesOf(id, from, to)),
-    onClose: () => void paper.mark(new Set()),
+    onClose: () => void paper.mark(chosen),
   },
 );
 const example = new Example((strokes, shown) => {
@@ -320,8 +331,25 @@ function changed() {
   refresh();
 }
 
+/** Mark strokes, and offer beside them what can be done with them. @param {ReadonlySet<number>} ids */
+function choose(ids) {
+  chosen = ids;
+  const box = paper.mark(ids);
+  const offer = element("chosen", HTMLElement);
+  offer.togglePopover(box !== undefined);
+  if (box !== undefined) place(offer, box, box);
+}
+
+/** Carry the chosen strokes elsewhere, or copies of them. @param {Point} by @param {boolean} [isCopy] */
+function carry(by, isCopy) {
+  const carried = pad.carry(chosen, by, isCopy);
+  changed();
+  choose(carried);
+}
+
 /** Show the document and have it read. */
 function refresh() {
+  if (chosen.size > 0) choose(new Set());
   for (const { image } of pad.lines) if (image !== undefined) bitmapOf(image, () => paper.draw());
   paper.fitSheet();
   paper.draw();
@@ -657,9 +685,26 @@ onClick("clear", () => {
   paper.activeRow = 0;
   paper.show(0);
 });
-onClick("eraser", () => {
-  paper.isErasing = !paper.isErasing;
-  element("eraser", HTMLElement).ariaPressed = String(paper.isErasing);
+for (const tool of /** @type {const} */ (["eraser", "lasso"])) {
+  onClick(tool, () => {
+    paper.tool = paper.tool === tool ? "pen" : tool;
+    for (const id of ["eraser", "lasso"]) element(id, HTMLElement).ariaPressed = String(id === paper.tool);
+    choose(new Set());
+  });
+}
+onClick("duplicate", () => {
+  const rows = new Set(pad.lines.map(({ row }) => row));
+  const ofChosen = pad.lines.filter(({ strokes }) => strokes.some(({ id }) => chosen.has(id))).map(({ row }) => row);
+  let down = 1;
+  while (ofChosen.some((row) => rows.has(row + down))) down += 1;
+  carry([0, down * ROW_HEIGHT], true);
+});
+onClick("erase", () => {
+  if (pad.erase(chosen)) changed();
+});
+onClick("read-again", () => {
+  for (const id of pad.forget(chosen)) reader.readAgain(id);
+  changed();
 });
 onClick("colour", () => {
   const names = /** @type {Colour[]} */ (Object.keys(INKS));
@@ -685,6 +730,7 @@ onClick("example", () => {
   paper.activeRow = 0;
   changed();
 });
+onClick("type", () => text.openNew(element("type", HTMLElement).getBoundingClientRect()));
 onClick("copy", async () => {
   const button = element("copy", HTMLButtonElement);
   await copy(pad.wholeText);
@@ -710,10 +756,7 @@ element("reads", HTMLSelectElement).addEventListener("change", ({ target }) => {
 });
 element("text-model", HTMLSelectElement).addEventListener("change", ({ target }) => {
   localStorage.setItem(MODEL, /** @type {HTMLSelectElement} */ (target).value);
-  for (const { id } of pad.lines) {
-    const reading = pad.reading(id);
-    if (reading !== undefined) pad.setReading(id, { ...reading, of: "" }); // the text stays until it is read again
-  }
+  for (const { id } of pad.lines) pad.unread(id);
   reader.restart();
   changed();
 });
@@ -774,6 +817,7 @@ reading.addEventListener("wheel", ({ deltaY }) => element("paper", HTMLElement).
 element("paper", HTMLElement).addEventListener("scroll", ({ target }) => {
   reading.style.setProperty("--scroll", `${/** @type {HTMLElement} */ (target).scrollTop}px`);
   areLettersAligned = false;
+  if (chosen.size > 0) choose(chosen);
   redraw();
 });
 const texts = element("text", HTMLElement);
@@ -792,6 +836,8 @@ addEventListener("keydown", (event) => {
   else if (isCommand && key.toLowerCase() === "y") step("redo");
   else if (isCommand && key.toLowerCase() === "a") selectAll();
   else if (key === "Enter" && !isButton) nextLine();
+  else if (["Delete", "Backspace"].includes(key) && pad.erase(chosen)) changed();
+  else if (key === "Escape" && document.querySelector('[popover=""]:popover-open') === null) choose(new Set());
   else return;
   event.preventDefault();
 });

@@ -20,6 +20,10 @@ const MAX_UNDO = 1000; // operations
 /** Where the images of lines stand on the paper: from its left side, and from the top of their row. */
 export const IMAGE_LEFT = 24;
 export const IMAGE_TOP = 10;
+/** Size of typed text on the paper, and about how wide a character is. */
+export const [TEXT_SIZE, TEXT_ADVANCE] = [28, 14];
+/** Where writing stands, of the height of a line. */
+export const BASELINE = 0.72;
 const DIGIT_GAP = 0.25; // of the row's height: ink further from a digit than this belongs to another one
 
 /** What a line is read as. @typedef {"text" | "digit" | "number" | "date" | "pattern"} Reads */
@@ -160,7 +164,7 @@ export class PadDocument {
   lineAt(row, x) {
     const { reads } = this.settings;
     return this.lines.find((line) => {
-      if (line.row !== row || line.image !== undefined || (line.reads === "digit") !== (reads === "digit")) return false;
+      if (line.row !== row || line.strokes.length === 0 || (line.reads === "digit") !== (reads === "digit")) return false;
       const gap = DIGIT_GAP * ROW_HEIGHT;
       return reads !== "digit" || (left(line) - gap <= x && x <= right(line) + gap);
     });
@@ -287,6 +291,41 @@ export class PadDocument {
     return { ...line, strokes };
   }
 
+  /**
+   * Carry strokes elsewhere, or copies of them: each into the line of the row that it comes to, or into a new one.
+   *
+   * @param {ReadonlySet<number>} ids
+   * @param {Point} by how far to the right, and down
+   * @param {boolean} [isCopy]
+   * @returns {Set<number>} ids of the strokes that lie there now
+   */
+  carry(ids, [right, down], isCopy = false) {
+    /** @type {Map<number, DocumentLine>} */
+    const after = new Map();
+    /** @type {DocumentLine[]} */
+    const carried = [];
+    for (const line of this.lines) {
+      const [chosen, rest] = [true, false].map((isChosen) => line.strokes.filter(({ id }) => ids.has(id) === isChosen));
+      if (chosen === undefined || rest === undefined || chosen.length === 0) continue;
+      const row = Math.max(0, line.row + Math.round(down / ROW_HEIGHT));
+      const [dx, dy] = [Math.max(right, -left({ ...line, strokes: chosen })), down - (row - line.row) * ROW_HEIGHT];
+      const strokes = chosen.map((stroke) => {
+        const points = stroke.points.map(([x, y]) => /** @type {Point} */ ([x + dx, y + dy]));
+        return { ...stroke, id: this.takeId(), points };
+      });
+      carried.push({ ...line, row, strokes });
+      if (!isCopy) after.set(line.id, { ...line, strokes: rest });
+    }
+    for (const { row, reads, strokes } of carried) {
+      const ofInk = [...new Map([...this.#lines, ...after])].filter(([id, line]) => after.has(id) || line.strokes.length > 0);
+      const beside = ofInk.find(([, line]) => line.row === row && line.reads === reads && reads !== "digit");
+      const [id, there] = beside ?? [this.takeId()];
+      after.set(id, { ...(there ?? { id, row, reads, correction: null }), strokes: [...(there?.strokes ?? []), ...strokes] });
+    }
+    this.#commit([...after].map(([id, line]) => [this.#lines.get(id) ?? null, line.strokes.length === 0 ? null : line]));
+    return new Set(carried.flatMap(({ strokes }) => strokes.map(({ id }) => id)));
+  }
+
   /** Erase strokes; a line that keeps none is removed. @param {ReadonlySet<number>} ids @returns {boolean} whether there were any */
   erase(ids) {
     /** @type {Operation["lines"]} */
@@ -319,6 +358,16 @@ export class PadDocument {
     return this.#commit([[line, { ...line, correction: { base, text } }]]);
   }
 
+  /** Add a line of typed text: in a row if it is empty, or else below it. @param {string} text @param {number} row @returns {number} its row */
+  addText(text, row) {
+    const isTaken = (/** @type {number} */ row) => this.lines.some((line) => line.row === row);
+    const to = isTaken(row) ? row + 1 : row;
+    /** @type {DocumentLine} */
+    const line = { id: this.takeId(), row: to, reads: "text", strokes: [], correction: { base: "", text } };
+    this.#commit([...(isTaken(to) ? this.#moveDown(to) : []), [null, line]]);
+    return to;
+  }
+
   /** Add lines that came from an image below all others. @param {readonly { text: string, image?: LineImage }[]} lines */
   addImage(lines) {
     return this.#addBelow(
@@ -343,8 +392,29 @@ export class PadDocument {
 
   /** Move all lines from a row on down by one: an empty line is inserted there. @param {number} row */
   insertRow(row) {
+    return this.#commit(this.#moveDown(row));
+  }
+
+  /** @param {number} row @returns {Operation["lines"]} */
+  #moveDown(row) {
     const below = [...this.#lines.values()].filter((line) => line.row >= row);
-    return this.#commit(below.map((line) => [line, { ...line, row: line.row + 1 }]));
+    return below.map((line) => [line, { ...line, row: line.row + 1 }]);
+  }
+
+  /** Have the lines of strokes be read anew, without what was corrected in them. @param {ReadonlySet<number>} strokes @returns {number[]} their ids */
+  forget(strokes) {
+    const lines = [...this.#lines.values()].filter((line) => line.strokes.some(({ id }) => strokes.has(id)));
+    this.#commit(lines.filter(({ correction }) => correction !== null).map((line) => [line, { ...line, correction: null }]));
+    return lines.map(({ id }) => {
+      this.unread(id);
+      return id;
+    });
+  }
+
+  /** Have a line be read again; its text stays until it was. @param {number} id */
+  unread(id) {
+    const reading = this.#readings.get(id);
+    if (reading !== undefined) this.setReading(id, { ...reading, of: "" });
   }
 
   /** Change settings. @param {Partial<DocumentSettings>} changes */
@@ -424,8 +494,16 @@ export function left({ strokes }) {
   return strokes.reduce((least, { points }) => Math.min(least, boxOf(points).left), Infinity);
 }
 
-/** Return the right end of a line's ink or image. @param {DocumentLine} line */
-export function right({ strokes, image }) {
-  const first = image === undefined ? -Infinity : IMAGE_LEFT + image.width;
+/** Return the text of a line that has neither ink nor an image; it was typed. @param {DocumentLine} line */
+export function typedText({ strokes, image, correction }) {
+  return strokes.length === 0 && image === undefined ? (correction?.text ?? "") : "";
+}
+
+/** Return the right end of what a line shows on the paper. @param {DocumentLine} line */
+export function right(line) {
+  const { strokes, image } = line;
+  const typed = typedText(line);
+  const width = image?.width ?? TEXT_ADVANCE * typed.length;
+  const first = width === 0 ? -Infinity : IMAGE_LEFT + width;
   return strokes.reduce((most, { points }) => Math.max(most, boxOf(points).right), first);
 }

@@ -4,7 +4,7 @@
  * @import { DocumentLine, InkStroke, PadDocument } from "./document.js"
  */
 
-import { IMAGE_LEFT, IMAGE_TOP, ROW_HEIGHT, right } from "./document.js";
+import { BASELINE, IMAGE_LEFT, IMAGE_TOP, ROW_HEIGHT, TEXT_SIZE, right, typedText } from "./document.js";
 import { bitmapOf } from "./line_images.js";
 import { INKS, drawCurve } from "./strokes.js";
 
@@ -50,10 +50,9 @@ function jsonLines(pad) {
 
 /** Return the size of a drawing, CSS pixels. @param {readonly DocumentLine[]} lines */
 function drawingSize(lines) {
-  const drawn = lines.filter(({ strokes, image }) => strokes.length > 0 || image !== undefined);
   return {
-    width: Math.ceil(Math.max(0, ...drawn.map(right))) + 2 * MARGIN,
-    height: (Math.max(-1, ...drawn.map(({ row }) => row)) + 1) * ROW_HEIGHT + 2 * MARGIN,
+    width: Math.ceil(Math.max(0, ...lines.map(right))) + 2 * MARGIN,
+    height: (Math.max(-1, ...lines.map(({ row }) => row)) + 1) * ROW_HEIGHT + 2 * MARGIN,
   };
 }
 
@@ -75,6 +74,9 @@ function svg(lines, title) {
     ...(line.image === undefined
       ? []
       : [`<image x="${IMAGE_LEFT}" y="${line.row * ROW_HEIGHT + IMAGE_TOP}" width="${line.image.width}" height="${line.image.height}" href="data:image/jpeg;base64,${line.image.jpeg}"/>`]),
+    ...(typedText(line) === ""
+      ? []
+      : [`<text x="${IMAGE_LEFT}" y="${(line.row + BASELINE) * ROW_HEIGHT}" font-family="serif" font-size="${TEXT_SIZE}" fill="${INKS.black.onWhite}">${escaped(typedText(line))}</text>`]),
     ...paths(line).map(({ path, colour }) => `<path stroke="${colour}" d="${path}"/>`),
   ]);
   const style = `fill="none" stroke-width="${PEN_WIDTH}" stroke-linecap="round" stroke-linejoin="round"`;
@@ -96,6 +98,9 @@ export async function png(pad) {
   for (const line of pad.lines) {
     const bitmap = line.image && bitmapOf(line.image);
     if (line.image && bitmap) context.drawImage(bitmap, IMAGE_LEFT, line.row * ROW_HEIGHT + IMAGE_TOP, line.image.width, line.image.height);
+    context.fillStyle = INKS.black.onWhite;
+    context.font = `${TEXT_SIZE}px serif`;
+    context.fillText(typedText(line), IMAGE_LEFT, (line.row + BASELINE) * ROW_HEIGHT);
     for (const { path, colour } of paths(line)) {
       context.strokeStyle = colour;
       context.stroke(new Path2D(path));

@@ -6,8 +6,8 @@
  * @import { Colour } from "./strokes.js"
  */
 
-import { INKS, boxOf, distance, drawCurve } from "./strokes.js";
-import { IMAGE_LEFT, IMAGE_TOP, ROW_HEIGHT, right } from "./document.js";
+import { INKS, boxOf, distance, drawCurve, isInside } from "./strokes.js";
+import { BASELINE, IMAGE_LEFT, IMAGE_TOP, ROW_HEIGHT, TEXT_SIZE, right, typedText } from "./document.js";
 import { bitmapOf } from "./line_images.js";
 import { findRow } from "./rows.js";
 
@@ -18,7 +18,6 @@ const REST_MS = 500; // after which a stroke is no part of the letter before
 const PEN_WIDTH = 2.2; // CSS pixels at half pressure
 const GLOW = 12; // pixels around marked ink
 const WIDTH_STEP = 0.25; // CSS pixels between two widths of a stroke
-const BASELINE = 0.72; // of the height of a line
 const SPARE_ROWS = 2; // below the last line with ink
 const ERASER_RADIUS = 10; // CSS pixels
 const PAN_MS = 200; // a second finger that comes so soon after the first one moves the paper
@@ -41,6 +40,8 @@ const WHEEL_ZOOM = 0.002; // of one pixel of a wheel, as a power of e
  * @property {(stroke: LiveStroke) => void} onEnd the pen has left the paper
  * @property {() => void} onCancel the stroke came from the palm, or moved the paper
  * @property {(ids: Set<number>) => void} onErase the eraser was lifted
+ * @property {(ids: Set<number>) => void} onChoose the lasso was closed around strokes
+ * @property {(by: Point) => void} onMove the marked strokes were moved; how far to the right, and down
  * @property {(zoom: number) => void} onZoom
  */
 
@@ -49,7 +50,8 @@ export class Paper {
   live;
   /** Row that was written in last. */
   activeRow = 0;
-  isErasing = false;
+  /** What the pen is. @type {"pen" | "eraser" | "lasso"} */
+  tool = "pen";
   /** Of what is written next. @type {Colour} */
   colour = "black";
   /** CSS pixels on the screen for each of the paper. */
@@ -80,6 +82,9 @@ export class Paper {
   #marked = new Set();
   /** Strokes that the eraser has touched since it was put down. @type {Set<number>} */
   #erased = new Set();
+  /** Where the lasso went, or whither it moves the marked strokes. @type {Point[] | undefined} */
+  #loop;
+  #isMoving = false;
   /** Example ink that is shown while the paper is empty. @type {readonly (readonly Point[])[]} */
   #example = [];
 
@@ -178,15 +183,20 @@ export class Paper {
     this.draw();
     const { left: x, top: y } = this.#canvas.getBoundingClientRect();
     const { scrollLeft, scrollTop } = this.#scroller;
-    const points = this.#listener.lines().flatMap(({ row, strokes }) =>
-      strokes
-        .filter(({ id }) => ids.has(id))
-        .flatMap((stroke) => stroke.points.map(([right, down]) => /** @type {Point} */ ([right, down + row * ROW_HEIGHT]))),
-    );
-    const { left, right, top, bottom } = boxOf(points);
-    if (points.length === 0) return undefined;
+    const { left, right, top, bottom } = this.#boxOfMarked();
+    if (right < left) return undefined;
     const { zoom } = this;
     return new DOMRect(x + zoom * left - scrollLeft, y + zoom * top - scrollTop, zoom * (right - left), zoom * (bottom - top));
+  }
+
+  /** Return where the marked strokes lie, y from the top of the paper. */
+  #boxOfMarked() {
+    const points = this.#listener.lines().flatMap(({ row, strokes }) =>
+      strokes
+        .filter(({ id }) => this.#marked.has(id))
+        .flatMap((stroke) => stroke.points.map(([x, y]) => /** @type {Point} */ ([x, y + row * ROW_HEIGHT]))),
+    );
+    return boxOf(points);
   }
 
   /** Show ink that is not in the document. @param {readonly (readonly Point[])[]} strokes */
@@ -224,7 +234,8 @@ export class Paper {
     clearTimeout(this.#followTimer);
     this.#pointerId = event.pointerId;
     this.#canvas.setPointerCapture(event.pointerId);
-    if (this.isErasing || event.buttons === 32) return this.#erase(event);
+    if (this.tool === "lasso") return this.#beginLoop(event);
+    if (this.tool === "eraser" || event.buttons === 32) return this.#erase(event);
     const [x, y] = this.#position(event);
     this.#rowBefore = this.activeRow;
     const row = findRow([[x, y]], this.#listener.lines(), this.#rowBefore);
@@ -257,6 +268,10 @@ export class Paper {
     const isPanning = this.#isPanning || (this.#penSeen && this.#pointerId === undefined); // else it is the palm
     if (isPanning && this.#fingers.has(event.pointerId)) this.#followFinger(event);
     if (event.pointerId !== this.#pointerId) return;
+    if (this.#loop !== undefined) {
+      this.#loop.push(this.#position(event));
+      return this.draw();
+    }
     if (this.live === undefined) return this.#erase(event);
     const coalesced = event.getCoalescedEvents?.() ?? [];
     this.#addPoints(coalesced.length > 0 ? coalesced : [event]);
@@ -299,7 +314,8 @@ export class Paper {
     this.#fingers.delete(event.pointerId);
     if (this.#fingers.size === 0) this.#isPanning = false;
     if (event.pointerId !== this.#pointerId) return;
-    if (this.live === undefined) {
+    if (this.#loop !== undefined) this.#endLoop(this.#loop);
+    else if (this.live === undefined) {
       this.#pointerId = undefined;
       if (this.#erased.size > 0) this.#listener.onErase(this.#erased);
       this.#erased = new Set();
@@ -338,7 +354,7 @@ export class Paper {
 
   #cancel() {
     this.#stopTimer();
-    this.#pointerId = this.live = undefined;
+    this.#pointerId = this.live = this.#loop = undefined;
     this.activeRow = this.#rowBefore;
     this.#listener.onCancel();
     this.draw();
@@ -388,6 +404,36 @@ export class Paper {
     if (ids.size > 0) this.draw();
   }
 
+  /** Begin a loop around strokes, or move those that are marked. @param {PointerEvent} event */
+  #beginLoop(event) {
+    const [x, y] = this.#position(event);
+    const { left, right, top, bottom } = this.#boxOfMarked();
+    const reach = ERASER_RADIUS / this.zoom;
+    this.#isMoving = left - reach < x && x < right + reach && top - reach < y && y < bottom + reach;
+    this.#loop = [[x, y]];
+  }
+
+  /** Choose the strokes that are inside a loop by more than half, or move the marked ones. @param {readonly Point[]} loop */
+  #endLoop(loop) {
+    const by = this.#moved;
+    this.#pointerId = this.#loop = undefined;
+    this.draw();
+    if (this.#isMoving) return this.#listener.onMove(by);
+    const isChosen = (/** @type {readonly Point[]} */ points, /** @type {number} */ top) =>
+      2 * points.filter(([x, y]) => isInside([x, y + top], loop)).length > points.length;
+    const ids = this.#listener
+      .lines()
+      .flatMap(({ row, strokes }) => strokes.filter(({ points }) => isChosen(points, row * ROW_HEIGHT)).map(({ id }) => id));
+    this.#listener.onChoose(new Set(ids));
+  }
+
+  /** How far the lasso has moved the marked strokes. @returns {Point} */
+  get #moved() {
+    const loop = this.#isMoving ? this.#loop : undefined;
+    const [[x, y], [toX, toY]] = [loop?.[0] ?? [0, 0], loop?.at(-1) ?? [0, 0]];
+    return [toX - x, toY - y];
+  }
+
   // Drawing
 
   #drawNow() {
@@ -409,16 +455,25 @@ export class Paper {
       context.lineTo(clientWidth, y);
       context.stroke();
     }
-    for (const { row, strokes, image } of this.#listener.lines()) {
+    context.font = `${this.zoom * TEXT_SIZE}px serif`;
+    context.fillStyle = style.getPropertyValue("--ink");
+    for (const line of this.#listener.lines()) {
+      const { row, strokes, image } = line;
+      context.fillText(typedText(line), this.zoom * IMAGE_LEFT - this.offset, (row + BASELINE) * rowHeight - scrollTop);
       if (image !== undefined && first <= row && row <= last) this.#drawImage(image, row);
       for (const stroke of strokes.filter(({ id }) => !this.#erased.has(id))) {
         const { top, bottom } = boxOf(stroke.points);
         const isInView = row + bottom / ROW_HEIGHT >= first && row + top / ROW_HEIGHT <= last + 1;
         if (!isInView) continue;
         this.#setColour(stroke);
-        if (this.#marked.has(stroke.id)) [context.shadowColor, context.shadowBlur] = [style.getPropertyValue("--accent"), GLOW];
+        context.save();
+        if (this.#marked.has(stroke.id)) {
+          [context.shadowColor, context.shadowBlur] = [style.getPropertyValue("--accent"), GLOW];
+          const [right, down] = this.#moved;
+          context.translate(this.zoom * right, this.zoom * down);
+        }
         this.#drawStroke(stroke, row, 0);
-        context.shadowBlur = 0;
+        context.restore();
       }
     }
     if (this.live !== undefined) {
@@ -426,6 +481,11 @@ export class Paper {
       this.#drawStroke(this.live, this.live.row, 0);
     }
     context.strokeStyle = style.getPropertyValue("--soft");
+    if (this.#loop !== undefined && !this.#isMoving) {
+      context.setLineDash([4, 6]);
+      this.#drawStroke({ points: this.#loop, pressures: [] }, 0, 0);
+      context.setLineDash([]);
+    }
     for (const points of this.#example) this.#drawStroke({ points, pressures: [] }, 0, 0);
   }
 

@@ -102,6 +102,11 @@ export class Reader {
     this.open(lineReader.kind);
   }
 
+  /** Read a line again. @param {number} id */
+  readAgain(id) {
+    this.lineReaders.find(({ lineId }) => lineId === id)?.release();
+  }
+
   /** Read all lines again, with a key for instance. */
   restart() {
     const kinds = new Set(this.lineReaders.map(({ kind }) => kind));

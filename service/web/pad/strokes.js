@@ -46,6 +46,16 @@ export function distance([x, y], points) {
   return least;
 }
 
+/** Return whether a point is inside a closed line (even-odd rule). @param {Point} at @param {readonly Point[]} line */
+export function isInside([x, y], line) {
+  let inside = false;
+  line.forEach(([toX, toY], i) => {
+    const [fromX, fromY] = /** @type {Point} */ (line.at(i - 1));
+    if (toY > y !== fromY > y && x < fromX + ((y - fromY) * (toX - fromX)) / (toY - fromY)) inside = !inside;
+  });
+  return inside;
+}
+
 /**
  * Draw a part of a stroke: through the middles between its points, each point bending the line.
  *

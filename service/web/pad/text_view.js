@@ -20,6 +20,7 @@ const WORDS = /[\p{L}\p{N}](?:\S*[\p{L}\p{N}])?/gu; // without the marks around 
  * @property {(lineId: number, text: string) => void} onText a line's text was changed by the user
  * @property {(lineId: number, from: number, to: number) => boolean} onRemove remove the ink of some of what was
  *   read; false if it is not known
+ * @property {(text: string) => void} onType a line was typed
  * @property {(word: string) => void} onLearn
  * @property {(lineId: number) => void} onSelect a line was chosen
  * @property {(lineId: number, from: number, to: number) => DOMRect | undefined} onOpen a word's popover opens:
@@ -35,7 +36,7 @@ export class TextView {
   #listener;
   /** @type {PadDocument | undefined} */
   #document;
-  /** The word whose popover is open. @type {{ line: number, token: Token } | undefined} */
+  /** The word whose popover is open; it has no line if a line is typed. @type {{ line?: number, token: Token } | undefined} */
   #open;
 
   /**
@@ -153,6 +154,17 @@ export class TextView {
     if (token !== undefined) setTimeout(() => this.#show(lineId, token));
   }
 
+  /** Open the popover for a line that is typed. @param {DOMRect} anchor */
+  openNew(anchor) {
+    this.#open = { token: { start: 0, end: 0, text: "", from: undefined, to: undefined } };
+    this.#field.value = "";
+    this.#choices.replaceChildren();
+    this.#popover.toggleAttribute("data-new", true);
+    this.#popover.showPopover();
+    place(this.#popover, anchor, anchor);
+    this.#field.focus();
+  }
+
   /** @param {number} lineId @param {Token} token @param {DOMRect} [anchor] what the popover stands beside, if not the word's ink */
   #show(lineId, token, anchor) {
     const line = this.#document?.line(lineId);
@@ -160,6 +172,7 @@ export class TextView {
     this.#open = { line: lineId, token };
     this.#listener.onSelect(lineId);
     this.#field.value = token.text;
+    this.#popover.toggleAttribute("data-new", false);
     const choices = alternatives(this.#document, line, token).map((text) => {
       const choice = document.createElement("button");
       choice.type = "button";
@@ -179,8 +192,9 @@ export class TextView {
     const open = this.#open;
     this.#open = undefined;
     this.#popover.hidePopover();
-    const line = open && this.#document?.line(open.line);
-    if (open === undefined || line === undefined || this.#document === undefined) return;
+    if (open !== undefined && open.line === undefined && replacement !== "") return this.#listener.onType(replacement);
+    const line = open?.line === undefined ? undefined : this.#document?.line(open.line);
+    if (open?.line === undefined || line === undefined || this.#document === undefined) return;
     const text = this.#document.text(line);
     const at = placeOf(text, open.token);
     if (at < 0) return;
@@ -191,7 +205,7 @@ export class TextView {
 }
 
 /** Place a popover below or above something, and not over the ink that it is about: beside that, if there is no room else. @param {HTMLElement} popover @param {DOMRect} anchor @param {DOMRect} ink */
-function place({ style, offsetWidth, offsetHeight }, anchor, ink) {
+export function place({ style, offsetWidth, offsetHeight }, anchor, ink) {
   const tops = [anchor, ink].flatMap(({ top, bottom }) => [bottom + MARGIN, top - MARGIN - offsetHeight]);
   const isFree = (/** @type {number} */ top) => top >= ink.bottom || top + offsetHeight <= ink.top;
   const isSeen = (/** @type {number} */ top) => top >= 0 && top + offsetHeight <= innerHeight;

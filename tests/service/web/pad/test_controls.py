@@ -32,7 +32,7 @@ def press(pad: Pad, name: str) -> None:
 def type_word(pad: Pad, text: str) -> None:
     """Type another text for the first word, into its field."""
     pad.page.locator("#text button").first.click()
-    pad.page.get_by_label("Correct text").fill(text)
+    pad.page.locator("#correct").fill(text)
 
 
 def correct(pad: Pad, text: str) -> None:

@@ -67,7 +67,7 @@ def test_a_shopping_list_is_written_corrected_kept_and_copied_on_a_phone(
         assert [text.lower() for text in pad.texts[:-1]] == LIST[:-1]
         expect(pad.page.locator("#text li").last).to_be_in_viewport(ratio=1)
         pad.page.get_by_role("button", name="hoe").tap()
-        pad.page.get_by_label("Correct text").fill("hoes")
+        pad.page.locator("#correct").fill("hoes")
         pad.page.get_by_role("button", name="Change").tap()
         expect(pad.page.locator("#text li").nth(2)).to_have_text("hoes")
         texts = pad.texts

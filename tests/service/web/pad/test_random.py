@@ -81,7 +81,7 @@ def correct(pad: Pad, model: Model, rng: random.Random) -> None:
         return
     typed = f"word{next(model.numbers)}"
     words.click()
-    pad.page.get_by_label("Correct text").fill(typed)
+    pad.page.locator("#correct").fill(typed)
     pad.page.get_by_role("button", name="Change").click()
     after = copied(model.now)
     after[sorted(after)[index]]["typed"] = typed
