@@ -203,3 +203,18 @@ def test_the_focus_is_always_seen(pad: Pad) -> None:
     in_page = [style for name, style in found if name != "BODY"]
     assert len(in_page) > 8
     assert set(in_page) == {"solid"}
+
+
+def test_at_400_percent_a_line_is_written_and_read(open_pad: OpenPad, url: str) -> None:
+    """A window of 1280 x 1024 pixels has 320 x 256 then (WCAG 2.2, 1.4.10)."""
+    pad = open_pad(url, viewport={"width": 320, "height": 256})
+    wide = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
+    assert pad.page.evaluate(wide) == 0
+    pad.write(*HELLO[:5], scale=0.6)
+    pad.settle()
+    expect(pad.page.locator("#text [data-active] button").first).to_be_in_viewport(ratio=0.9)
+    for name in ("Documents", "Image", "Export", "Settings", "Copy", "Type", "Select", "Clear"):
+        button = pad.page.get_by_role("button", name=name, exact=True)
+        button.scroll_into_view_if_needed()
+        expect(button).to_be_in_viewport(ratio=1)
+    assert pad.page.evaluate(wide) == 0
