@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tests.service.web.pad.pad_page import Pad, chromium
-from tests.service.web.pad.test_random import run_sequence
+from tests.service.web.pad.test_random import run_sequence, servers
 
 
 @click.command()
@@ -20,7 +20,11 @@ from tests.service.web.pad.test_random import run_sequence
 def main(sequences: int, seed: int) -> None:
     """Run sequences one after the other; say which ones lost something."""
     lost = []
-    with chromium() as browser, tempfile.TemporaryDirectory() as folder:
+    with (
+        chromium() as browser,
+        tempfile.TemporaryDirectory() as folder,
+        servers(Path(folder)) as (switch, url, ports),
+    ):
         for number in range(seed, seed + sequences):
             pads: list[Pad] = []
 
@@ -29,7 +33,7 @@ def main(sequences: int, seed: int) -> None:
                 return pads[-1]
 
             try:
-                run_sequence(opened, Path(folder), number)
+                run_sequence(opened, switch, url, ports, number)
             except AssertionError as error:
                 lost.append(number)
                 click.echo(f"seed {number}: {str(error).splitlines()[0]}")

@@ -1,4 +1,4 @@
-"""TCP proxies on this machine: one cuts connections, one serves a server below a path."""
+"""TCP proxies on this machine: they cut connections, or serve a server below a path."""
 
 import asyncio
 import re
@@ -60,6 +60,42 @@ def cutting_proxy(port: int, plan: Sequence[Cut] = ()) -> Iterator[tuple[Cutting
     proxy = CuttingProxy(port, plan)
     with _serving(proxy.serve) as url:
         yield proxy, url
+
+
+class Switch:
+    """A proxy that goes on to another server, or to none, and then cuts all connections."""
+
+    def __init__(self) -> None:
+        self._port: int | None = None  # of the server; None: connections are closed at once
+        self._writers: set[Writer] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def serve(self, reader: Reader, writer: Writer) -> None:
+        """Serve one connection."""
+        self._loop = asyncio.get_running_loop()
+        if self._port is None:
+            writer.transport.abort()
+            return
+        from_server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
+        both = {writer, to_server}
+        self._writers |= both
+        await asyncio.gather(_copy(reader, to_server), _copy(from_server, writer))
+        self._writers -= both
+
+    def to(self, port: int | None) -> None:
+        """Serve the server on `port` from now on."""
+        self._port = port
+        for writer in [*self._writers]:
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(writer.transport.abort)
+
+
+@contextmanager
+def switched_proxy() -> Iterator[tuple[Switch, str]]:
+    """Serve a server, or none at first, while the block runs; yield the proxy and its address."""
+    switch = Switch()
+    with _serving(switch.serve) as url:
+        yield switch, url
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """Random use of the writing pad in a browser: in the end its document is what its model holds."""
 
 import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.helpers.command_line import EXAMPLES
+from tests.helpers.proxies import Switch, switched_proxy
 from tests.helpers.running_server import server
-from tests.service.web.conftest import OpenPad, address
+from tests.service.web.conftest import OpenPad
 from tests.service.web.pad.pad_page import CHROMIUM, ROW_HEIGHT, Pad
 from tests.service.web.pad.pointer import draw
 from tests.service.web.pad.test_keeping import FULL
@@ -18,7 +21,7 @@ from tests.service.web.pad.test_keeping import FULL
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
 N_STEPS = 18
-N_SERVERS = 3  # one after the other
+N_CUTS = 3
 N_ROWS = 3
 Lines = dict[int, dict[str, Any]]  # by row: how many strokes, and the text if it was typed
 
@@ -188,7 +191,7 @@ def check(pad: Pad, model: Model) -> None:
 def use(pad: Pad, model: Model, rng: random.Random) -> None:
     """Do random things while the server is there."""
     expect(pad.page.locator("#state-words")).to_have_text("connected")
-    for _ in range(N_STEPS // N_SERVERS):
+    for _ in range(N_STEPS // N_CUTS):
         step(pad, model, rng)
 
 
@@ -201,26 +204,42 @@ def use_without_server(pad: Pad, model: Model, rng: random.Random) -> None:
     check(pad, model)
 
 
-def run_sequence(open_pad: OpenPad, folder: Path, seed: int) -> None:
-    """Do random things on the pad while servers come and go; at the end nothing may be lost."""
+def run_sequence(
+    open_pad: OpenPad, switch: Switch, url: str, ports: Sequence[int], seed: int
+) -> None:
+    """Do random things while servers come and go; at the end nothing may be lost.
+
+    Connections go through a proxy, which cuts them all and goes on to one of `ports`: where that
+    is another server, its client's session is lost.
+    """
     rng, model = random.Random(seed), Model()
-    with server(folder, models="lines") as running:
-        port = running.port
-        pad = open_pad(address(running), FULL)
+    switch.to(ports[0])
+    pad = open_pad(f"{url}/", FULL)
+    for _ in range(N_CUTS):
         use(pad, model, rng)
-    use_without_server(pad, model, rng)
-    for _ in range(N_SERVERS - 1):
-        with server(folder, models="lines", port=port):
-            use(pad, model, rng)
+        switch.to(None)
         use_without_server(pad, model, rng)
-    with server(folder, models="lines", port=port):
-        expect(pad.page.locator("#text")).to_have_attribute("aria-busy", "false")
-        reload(pad)
-        check(pad, model)
-        for item in pad.page.locator("#text li").all():
-            expect(item).not_to_have_text("")
+        switch.to(rng.choice(ports))
+    expect(pad.page.locator("#text")).to_have_attribute("aria-busy", "false")
+    reload(pad)
+    check(pad, model)
+    for item in pad.page.locator("#text li").all():
+        expect(item).not_to_have_text("")
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[tuple[Switch, str, list[int]]]:
+    """Run a proxy and two servers behind it while the block runs."""
+    with (
+        switched_proxy() as (switch, url),
+        server(folder, models="lines") as one,
+        server(folder, models="lines") as other,
+    ):
+        yield switch, url, [one.port, other.port]
+        switch.to(None)
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_document_is_what_its_model_holds(open_pad: OpenPad, tmp_path: Path, seed: int) -> None:
-    run_sequence(open_pad, tmp_path, seed)
+    with servers(tmp_path) as (switch, url, ports):
+        run_sequence(open_pad, switch, url, ports, seed)
