@@ -18,7 +18,7 @@ import { element } from "./dom.js";
 import { Example, exampleStrokes } from "./example.js";
 import { exported, png, printout } from "./export.js";
 import { kindOf, listenForFiles, readInk } from "./files.js";
-import { roomFor, struckOut, tapped } from "./gestures.js";
+import { isTap, roomFor, struckOut, tapped } from "./gestures.js";
 import { documentLines } from "./image.js";
 import { ImageView } from "./image_view.js";
 import { chooseLanguage, fillMenu } from "./languages.js";
@@ -41,6 +41,7 @@ import { Windows } from "./windows.js";
 const METRICS_INTERVAL_MS = 2000;
 const ANSWER_TIMEOUT_MS = 10_000;
 const EXAMPLE_LEFT = 24; // CSS pixels from the paper's left side to the example
+const OFFER_MS = 4000; // after the newest stroke: until then other readings of its word are offered
 const COPIED_MS = 1500; // for which the button says so
 const COLOUR_NAMES = { black: t("black"), blue: t("blue"), red: t("red") };
 const NUMBERS = "0123456789.,:+-/% "; // characters of a line of numbers
@@ -85,6 +86,8 @@ let areLettersAligned = false;
 let newRow = -1; // which a new line was asked for
 /** Strokes that were written since the pen has rested. @type {Set<number>} */
 const sinceRest = new Set();
+/** The stroke that was written last, and its line. @type {{ line: number, stroke: number } | undefined} */
+let newest;
 /** Strokes that the lasso has chosen. @type {ReadonlySet<number>} */
 let chosen = new Set();
 
@@ -108,14 +111,16 @@ const paper = new Paper(
     lineOf: (row, x) => pad.lineAt(row, x)?.id ?? pad.takeId(),
     onInk(since) {
       if (pad.isEmpty) showIntro();
+      if (paper.live && tapBy(paper.live) === undefined) text.withdraw();
       metrics.recordInk(since);
       reader.update();
     },
     onEnd(stroke) {
       const { line: lineId, row, isRested, ...ink } = stroke;
       const { id, points } = ink;
-      const word = touchedWord(stroke);
-      if (word !== undefined) return text.open(word.line, word.index);
+      const tap = tapBy(stroke);
+      if (tap !== undefined) return tap();
+      newest = { line: lineId, stroke: id };
       const struck = struckOut(points, row, pad.lines, isRested);
       const width = element("paper", HTMLElement).clientWidth / paper.zoom;
       const onPaper = points.map(([x, y]) => /** @type {Point} */ ([x, y + row * ROW_HEIGHT]));
@@ -154,6 +159,7 @@ const text = new TextView(
     popover: element("word", HTMLElement),
     field: element("correct", HTMLInputElement),
     choices: element("choices", HTMLElement),
+    candidates: element("candidates", HTMLElement),
     form: element("word-form", HTMLFormElement),
     remove: element("remove-word", HTMLElement),
     learn: element("learn", HTMLElement),
@@ -187,6 +193,7 @@ const text = new TextView(
     },
     onOpen: (id, from, to) => paper.mark(pad.strokesOf(id, from, to)),
     onClose: () => void paper.mark(chosen),
+    inkOf: (id, from, to) => paper.boxOf(pad.strokesOf(id, from, to)),
   },
 );
 const example = new Example((strokes, shown) => {
@@ -201,6 +208,8 @@ const reader = new Reader(connectTo, ROW_HEIGHT, {
     pad.setReading(id, reading);
     if (reading.of !== "") save();
     redraw();
+    const isNewest = reading.of !== "" && newest?.line === id && paper.live === undefined && paper.restedMs < OFFER_MS;
+    if (isNewest) text.offer(id, pad.indexOf(id, newest?.stroke ?? -1));
   },
   onMessage(lineReader, message) {
     if (message.type === "result") metrics.recordResult();
@@ -275,7 +284,7 @@ async function connectTo(kind) {
 
 /** Return the lines as they are to be read, the active one first. @returns {Source[]} */
 function sources() {
-  const live = paper.live && touchedWord(paper.live) === undefined ? paper.live : undefined;
+  const live = paper.live && tapBy(paper.live) === undefined ? paper.live : undefined;
   const lines = pad.lines;
   const isNew = live !== undefined && pad.line(live.line) === undefined;
   if (isNew) lines.push({ id: live.line, row: live.row, reads: pad.settings.reads, strokes: [], correction: null });
@@ -349,6 +358,7 @@ function carry(by, isCopy) {
 
 /** Show the document and have it read. */
 function refresh() {
+  text.withdraw();
   if (chosen.size > 0) choose(new Set());
   for (const { image } of pad.lines) if (image !== undefined) bitmapOf(image, () => paper.draw());
   paper.fitSheet();
@@ -603,15 +613,19 @@ function activeLineReader() {
 }
 
 /**
- * Return the word of which a stroke only touches the ink: it was decided, and a tap opens it.
+ * Return what a stroke does that is a tap: on a reading that is offered, or on the ink of a word that was decided;
+ * undefined if it is writing.
  *
  * @param {LiveStroke} stroke
- * @returns {{ line: number, index: number } | undefined} the line's id, and the word's place in what was read
+ * @returns {(() => void) | undefined}
  */
-function touchedWord({ points, row }) {
+function tapBy({ points, row }) {
+  const [[x, y] = [0, 0]] = points;
+  const candidate = isTap(points) ? text.candidateAt(paper.inWindow([x, y + row * ROW_HEIGHT])) : undefined;
+  if (candidate !== undefined) return () => candidate.click();
   const touched = tapped(points, row, pad.lines.filter((each) => pad.isRead(each)));
   const index = touched === undefined ? -1 : pad.indexOf(touched.line, touched.stroke);
-  return touched === undefined || index < 0 ? undefined : { line: touched.line, index };
+  return touched === undefined || index < 0 ? undefined : () => text.open(touched.line, index);
 }
 
 /** @param {Letter} letter @param {string} char */
@@ -689,6 +703,7 @@ for (const tool of /** @type {const} */ (["eraser", "lasso"])) {
   onClick(tool, () => {
     paper.tool = paper.tool === tool ? "pen" : tool;
     for (const id of ["eraser", "lasso"]) element(id, HTMLElement).ariaPressed = String(id === paper.tool);
+    text.withdraw();
     choose(new Set());
   });
 }
@@ -818,6 +833,7 @@ element("paper", HTMLElement).addEventListener("scroll", ({ target }) => {
   reading.style.setProperty("--scroll", `${/** @type {HTMLElement} */ (target).scrollTop}px`);
   areLettersAligned = false;
   if (chosen.size > 0) choose(chosen);
+  text.withdraw();
   redraw();
 });
 const texts = element("text", HTMLElement);

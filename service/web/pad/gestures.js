@@ -30,6 +30,12 @@ const MIN_STRUCK = 0.6; // of a bar's width: so much of it has ink
 const TAP = 4; // CSS pixels that a tap may move
 const REACH = 4; // the same, from a tap to the ink that is meant
 
+/** Return whether a stroke does not move from where it begins. @param {readonly Point[]} points */
+export function isTap(points) {
+  const [[x, y] = [0, 0]] = points;
+  return points.every(([toX, toY]) => Math.hypot(toX - x, toY - y) <= TAP);
+}
+
 /**
  * Return the stroke that another one only touches, and its line; undefined if it is writing.
  *
@@ -40,7 +46,7 @@ const REACH = 4; // the same, from a tap to the ink that is meant
  */
 export function tapped(points, row, lines) {
   const [[x, y] = [0, 0]] = points;
-  if (points.some(([toX, toY]) => Math.hypot(toX - x, toY - y) > TAP)) return undefined;
+  if (!isTap(points)) return undefined;
   const near = lines.flatMap(({ id: line, row: of, strokes }) => {
     const at = /** @type {Point} */ ([x, y + (row - of) * ROW_HEIGHT]);
     return strokes.map((stroke) => ({ line, stroke: stroke.id, away: distance(at, stroke.points) }));

@@ -147,14 +147,14 @@ export class Paper {
     this.#sheet.style.height = `${Math.max(least * clientHeight, rows * rowHeight)}px`;
   }
 
-  /** Scroll to a line, with the next one in view. @param {number} row */
+  /** Scroll to a line, with the next one in view where both fit. @param {number} row */
   show(row) {
     const { scrollTop, clientHeight } = this.#scroller;
     const rowHeight = this.zoom * ROW_HEIGHT;
     const [top, bottom] = [row * rowHeight, (row + 2) * rowHeight];
     const least = Math.ceil((bottom - clientHeight) / rowHeight) * rowHeight;
     if (top < scrollTop) this.#scroller.scrollTo({ top });
-    else if (bottom > scrollTop + clientHeight) this.#scroller.scrollTo({ top: least });
+    else if (bottom > scrollTop + clientHeight) this.#scroller.scrollTo({ top: Math.min(top, least) });
   }
 
   /**
@@ -181,19 +181,29 @@ export class Paper {
   mark(ids) {
     this.#marked = ids;
     this.draw();
-    const { left: x, top: y } = this.#canvas.getBoundingClientRect();
-    const { scrollLeft, scrollTop } = this.#scroller;
-    const { left, right, top, bottom } = this.#boxOfMarked();
-    if (right < left) return undefined;
-    const { zoom } = this;
-    return new DOMRect(x + zoom * left - scrollLeft, y + zoom * top - scrollTop, zoom * (right - left), zoom * (bottom - top));
+    return this.boxOf(ids);
   }
 
-  /** Return where the marked strokes lie, y from the top of the paper. */
-  #boxOfMarked() {
+  /** Return the box around strokes in the window; undefined if there are none. @param {ReadonlySet<number>} ids */
+  boxOf(ids) {
+    const box = this.#boxOf(ids);
+    if (box.right < box.left) return undefined;
+    const [x, y] = this.inWindow([box.left, box.top]);
+    return new DOMRect(x, y, this.zoom * (box.right - box.left), this.zoom * (box.bottom - box.top));
+  }
+
+  /** Return where a point of the paper is in the window. @param {Point} point @returns {Point} */
+  inWindow([x, y]) {
+    const { left, top } = this.#canvas.getBoundingClientRect();
+    const { scrollLeft, scrollTop } = this.#scroller;
+    return [left + this.zoom * x - scrollLeft, top + this.zoom * y - scrollTop];
+  }
+
+  /** Return where strokes lie, y from the top of the paper. @param {ReadonlySet<number>} ids */
+  #boxOf(ids) {
     const points = this.#listener.lines().flatMap(({ row, strokes }) =>
       strokes
-        .filter(({ id }) => this.#marked.has(id))
+        .filter(({ id }) => ids.has(id))
         .flatMap((stroke) => stroke.points.map(([x, y]) => /** @type {Point} */ ([x, y + row * ROW_HEIGHT]))),
     );
     return boxOf(points);
@@ -407,7 +417,7 @@ export class Paper {
   /** Begin a loop around strokes, or move those that are marked. @param {PointerEvent} event */
   #beginLoop(event) {
     const [x, y] = this.#position(event);
-    const { left, right, top, bottom } = this.#boxOfMarked();
+    const { left, right, top, bottom } = this.#boxOf(this.#marked);
     const reach = ERASER_RADIUS / this.zoom;
     this.#isMoving = left - reach < x && x < right + reach && top - reach < y && y < bottom + reach;
     this.#loop = [[x, y]];

@@ -2,11 +2,13 @@
  * The text of the document beside its ink: a paragraph for each line, a button for each word, and a popover
  * with what the word may be.
  *
+ * @import { Point } from "../client/protocol.d.ts"
  * @import { DocumentLine, PadDocument } from "./document.js"
  */
 
 const MIN_SHOWN = 0.005; // probability from which on an alternative is shown
 const MAX_ALTERNATIVES = 6;
+const [UNSURE, MAX_CANDIDATES] = [0.8, 3]; // confidence of a letter below which readings of its word are offered
 const MARGIN = 4; // CSS pixels between the popover and what it stands beside
 const WORDS = /[\p{L}\p{N}](?:\S*[\p{L}\p{N}])?/gu; // without the marks around them
 
@@ -26,6 +28,8 @@ const WORDS = /[\p{L}\p{N}](?:\S*[\p{L}\p{N}])?/gu; // without the marks around 
  * @property {(lineId: number, from: number, to: number) => DOMRect | undefined} onOpen a word's popover opens:
  *   marks the ink of these characters of what was read, and returns the box around it
  * @property {() => void} onClose
+ * @property {(lineId: number, from: number, to: number) => DOMRect | undefined} inkOf returns the box around the
+ *   ink of these characters of what was read
  */
 
 export class TextView {
@@ -33,6 +37,7 @@ export class TextView {
   #popover;
   #field;
   #choices;
+  #candidates;
   #listener;
   /** @type {PadDocument | undefined} */
   #document;
@@ -41,14 +46,15 @@ export class TextView {
 
   /**
    * @param {{ list: HTMLElement, popover: HTMLElement, field: HTMLInputElement, choices: HTMLElement,
-   *   form: HTMLFormElement, remove: HTMLElement, learn: HTMLElement }} elements
+   *   candidates: HTMLElement, form: HTMLFormElement, remove: HTMLElement, learn: HTMLElement }} elements
    * @param {Listener} listener
    */
-  constructor({ list, popover, field, choices, form, remove, learn }, listener) {
+  constructor({ list, popover, field, choices, candidates, form, remove, learn }, listener) {
     this.#list = list;
     this.#popover = popover;
     this.#field = field;
     this.#choices = choices;
+    this.#candidates = candidates;
     this.#listener = listener;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -146,12 +152,56 @@ export class TextView {
 
   /** Open the popover of the word that a character of what was read belongs to, beside its ink. @param {number} lineId @param {number} index */
   open(lineId, index) {
-    const line = this.#document?.line(lineId);
-    if (line === undefined || this.#document === undefined) return;
-    const { text, origins } = this.#document.corrected(line);
-    const token = tokensOf(text, origins).find(({ from = Infinity, to = 0 }) => from <= index && index < to);
+    const token = this.#tokenAt(lineId, index);
     // The browser closes popovers when the pointer that the tap came from is up.
     if (token !== undefined) setTimeout(() => this.#show(lineId, token));
+  }
+
+  /** @param {number} lineId @param {number} index of a character of what was read */
+  #tokenAt(lineId, index) {
+    const line = this.#document?.line(lineId);
+    if (line === undefined || this.#document === undefined) return undefined;
+    const { text, origins } = this.#document.corrected(line);
+    return tokensOf(text, origins).find(({ from = Infinity, to = 0 }) => from <= index && index < to);
+  }
+
+  /** Offer other readings of an unsure word beside its ink. @param {number} lineId @param {number} index of one of its characters in what was read */
+  offer(lineId, index) {
+    const token = this.#tokenAt(lineId, index);
+    const [line, reading] = [this.#document?.line(lineId), this.#document?.reading(lineId)];
+    if (!line || !reading || token?.from === undefined || token.to === undefined || this.isOpen) return;
+    const letters = reading.letters.slice(countLetters(reading.text, token.from), countLetters(reading.text, token.to));
+    const ink = letters.some(({ confidence }) => confidence < UNSURE) ? this.#listener.inkOf(lineId, token.from, token.to) : undefined;
+    if (ink === undefined) return;
+    const texts = alternatives(/** @type {PadDocument} */ (this.#document), line, token).slice(0, MAX_CANDIDATES);
+    this.#candidates.replaceChildren(...texts.map((text) => this.#createChoice(text, { line: lineId, token })));
+    this.#candidates.showPopover();
+    place(this.#candidates, ink, ink);
+  }
+
+  /** Offer no more readings. */
+  withdraw() {
+    this.#candidates.hidePopover();
+  }
+
+  /** Return the reading that is offered at a point of the window. @param {Point} point */
+  candidateAt([x, y]) {
+    return [...this.#candidates.querySelectorAll("button")].find((button) => {
+      const { left, right, top, bottom } = button.getBoundingClientRect();
+      return left <= x && x <= right && top <= y && y <= bottom;
+    });
+  }
+
+  /** @param {string} text @param {{ line: number, token: Token }} word */
+  #createChoice(text, word) {
+    const choice = document.createElement("button");
+    choice.type = "button";
+    choice.textContent = text;
+    choice.addEventListener("click", () => {
+      this.#open = word;
+      this.#replace(text);
+    });
+    return choice;
   }
 
   /** Open the popover for a line that is typed. @param {DOMRect} anchor */
@@ -173,14 +223,8 @@ export class TextView {
     this.#listener.onSelect(lineId);
     this.#field.value = token.text;
     this.#popover.toggleAttribute("data-new", false);
-    const choices = alternatives(this.#document, line, token).map((text) => {
-      const choice = document.createElement("button");
-      choice.type = "button";
-      choice.textContent = text;
-      choice.addEventListener("click", () => this.#replace(text));
-      return choice;
-    });
-    this.#choices.replaceChildren(...choices);
+    const texts = alternatives(this.#document, line, token);
+    this.#choices.replaceChildren(...texts.map((text) => this.#createChoice(text, { line: lineId, token })));
     const ink = token.from === undefined ? undefined : this.#listener.onOpen(lineId, token.from, token.to ?? 0);
     this.#popover.showPopover();
     const box = ink ?? anchor ?? this.#list.getBoundingClientRect(); // ink may belong to two words
@@ -228,6 +272,11 @@ function placeOf(text, token) {
   return text.indexOf(token.text);
 }
 
+/** Return how many letters a text has before an index. @param {string} text @param {number} end */
+function countLetters(text, end) {
+  return text.slice(0, end).match(/\S/gu)?.length ?? 0;
+}
+
 /** Return how many code units of what was read are decided. @param {PadDocument} pad @param {DocumentLine} line */
 function decidedLength(pad, line) {
   const reading = pad.reading(line.id);
@@ -266,7 +315,7 @@ export function alternatives(pad, line, { text, from, to }) {
   const add = (/** @type {string} */ other, /** @type {number} */ p) => {
     if (p >= MIN_SHOWN) found.set(other, Math.max(p, found.get(other) ?? 0));
   };
-  const isBefore = reading.text.slice(0, from).match(/\S/gu)?.length ?? 0;
+  const isBefore = countLetters(reading.text, from);
   for (const word of reading.words) {
     // Words that the server considered come before those made by exchanging a letter.
     if (word.text === asRead) for (const other of word.alternatives) add(other.text, 1 + other.p);
