@@ -28,6 +28,7 @@ NODE = shutil.which("node")
 NPM = shutil.which("npm")
 TOOLS = Path(sys.prefix) / "npm" / "node_modules"  # where `make` installs TypeScript
 TSC = TOOLS / ".bin" / "tsc"
+FRAMEWORKS = Path(sys.prefix) / "frameworks" / "node_modules"  # where it installs React
 DECLARATIONS = CLIENT / "types"  # written by `npm run types`
 
 NODE_OPTIONS = ["--experimental-websocket", "--no-warnings"]  # the first for Node 20
@@ -126,6 +127,7 @@ def test_the_package_can_be_imported(installed: Path) -> None:
     script = """
         import { connect, InkstreamError } from "inkstream";
         import { HandwritingStroke } from "inkstream/handwriting";
+        import "inkstream/ink-pad"; // a server may render a page with the element
         new HandwritingStroke().addPoint({ x: 1, y: 2 });
         await connect("ftp://nowhere").catch((error) => {
           if (!(error instanceof InkstreamError)) throw error;
@@ -175,3 +177,28 @@ def test_the_package_has_types(installed: Path, resolution: tuple[str, str]) -> 
     options = ["--noEmit", "--strict", "--target", "es2023", "--lib", "es2023,dom"]
     resolved = ["--module", module, "--moduleResolution", kind, "--typeRoots", str(installed)]
     run([str(NODE), str(TSC), *options, *resolved, "use.mts"], cwd=installed)
+
+
+@pytest.mark.needs(NODE and NPM and TSC.exists() and FRAMEWORKS.exists())
+def test_the_element_has_types_in_html_and_in_react(installed: Path) -> None:
+    modules = installed / "node_modules"
+    for name in ("@types", "csstype"):
+        if not (modules / name).exists():
+            (modules / name).symlink_to(FRAMEWORKS / name)
+    (installed / "use.tsx").write_text("""
+        import { useRef } from "react";
+        import { InkPad } from "inkstream/ink-pad";
+        export const value: string | undefined = document.querySelector("ink-pad")?.value;
+        document.createElement("ink-pad").addEventListener("input", () => {});
+        export function Field() {
+          const field = useRef<InkPad>(null);
+          return <ink-pad ref={field} className="wide" name="city" required multiline rows={2} />;
+        }
+        // @ts-expect-error
+        export const wrong = <ink-pad required={3} />;
+        // @ts-expect-error
+        export const unknown = <ink-pad colour="red" />;
+    """)
+    options = ["--noEmit", "--strict", "--target", "es2023", "--lib", "es2023,dom"]
+    resolved = ["--module", "esnext", "--moduleResolution", "bundler", "--jsx", "react-jsx"]
+    run([str(NODE), str(TSC), *options, *resolved, "use.tsx"], cwd=installed)
