@@ -76,7 +76,11 @@ class Switch:
         if self._port is None:
             writer.transport.abort()
             return
-        from_server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            from_server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError:  # the server has just stopped
+            writer.transport.abort()
+            return
         both = {writer, to_server}
         self._writers |= both
         await asyncio.gather(_copy(reader, to_server), _copy(from_server, writer))

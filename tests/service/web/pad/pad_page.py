@@ -28,7 +28,7 @@ from tests.helpers.running_server import Running
 # A headless shell draws the same and takes a fifth less time.
 CHROMIUM: Final = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 BROWSER_ARGS: Final = "--no-sandbox --disable-gpu --disable-background-networking --no-first-run\
- --disable-component-update --disable-sync"
+ --disable-component-update --disable-sync --disable-smooth-scrolling"
 
 DEADLINE_MS: Final = 20_000
 expect.set_options(timeout=DEADLINE_MS)

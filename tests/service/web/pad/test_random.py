@@ -14,12 +14,17 @@ from tests.helpers.command_line import EXAMPLES
 from tests.helpers.proxies import Switch, switched_proxy
 from tests.helpers.running_server import server
 from tests.service.web.conftest import OpenPad
-from tests.service.web.pad.pad_page import CHROMIUM, ROW_HEIGHT, Pad
-from tests.service.web.pad.pointer import draw
+from tests.service.web.pad.pad_page import CHROMIUM, DEADLINE_MS, ROW_HEIGHT, Pad
+from tests.service.web.pad.pointer import origin
 from tests.service.web.pad.test_keeping import FULL
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs(CHROMIUM)]
 
+SCROLL = """(to) => {
+  const paper = document.querySelector("#paper");
+  paper.scrollTop = to;
+  return paper.scrollTop;
+}"""
 N_STEPS = 18
 N_CUTS = 3
 N_ROWS = 3
@@ -63,11 +68,16 @@ def write(pad: Pad, model: Model, rng: random.Random) -> None:
     images = [row for row, line in model.now.items() if line["strokes"] == 0]
     row = rng.choice([row for row in range(N_ROWS + len(images)) if row not in images])
     n = model.now.get(row, {"strokes": 0})["strokes"]
-    pad.page.evaluate(f"document.querySelector('#paper').scrollTop = {(row - 1) * ROW_HEIGHT}")
-    scrolled = float(pad.page.evaluate("document.querySelector('#paper').scrollTop"))
-    # From the middle of the row down: such a stroke never belongs to the row above or below.
-    x, y = 20 + 40 * n, row * ROW_HEIGHT + 48 - scrolled
-    draw(pad, (x, y), (x + 4, y + 40), steps=6)
+    (left, top), scrolled, is_there = origin(pad), 0.0, False
+    while not is_there:  # the paper may follow the stroke before meanwhile
+        scrolled = float(pad.page.evaluate(SCROLL, (row - 1) * ROW_HEIGHT))
+        # From the middle of the row down: such a stroke never belongs to the row above or below.
+        x, y = left + 20 + 40 * n, top + row * ROW_HEIGHT + 48 - scrolled
+        pad.page.mouse.move(x, y)
+        is_there = pad.page.evaluate("document.querySelector('#paper').scrollTop") == scrolled
+    pad.page.mouse.down()
+    pad.page.mouse.move(x + 4, y + 40, steps=6)
+    pad.page.mouse.up()
     after = copied(model.now)
     after.setdefault(row, {"strokes": 0, "typed": None})["strokes"] += 1
     model.commit(after)
@@ -164,7 +174,6 @@ def step(pad: Pad, model: Model, rng: random.Random) -> None:
 
 def stored(pad: Pad) -> Lines:
     """Return the document that is open, as the browser has stored it."""
-    pad.page.wait_for_timeout(300)  # until it is written
     data = pad.page.evaluate(
         """() => new Promise((resolve) => {
           indexedDB.open(`inkstream ${location.pathname}`).onsuccess = ({ target }) => {
@@ -184,8 +193,11 @@ def stored(pad: Pad) -> Lines:
 
 
 def check(pad: Pad, model: Model) -> None:
-    found = stored(pad)
-    assert found == model.now, f"stored: {found}, expected: {model.now}"
+    for _ in range(DEADLINE_MS // 100):  # until it is written
+        pad.page.wait_for_timeout(100)
+        if (found := stored(pad)) == model.now:
+            return
+    raise AssertionError(f"stored: {found}, expected: {model.now}")
 
 
 def use(pad: Pad, model: Model, rng: random.Random) -> None:
