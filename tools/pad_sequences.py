@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from tqdm import tqdm
 
 from tests.service.web.pad.pad_page import Pad, chromium
 from tests.service.web.pad.test_random import run_sequence, servers
@@ -25,7 +26,7 @@ def main(sequences: int, seed: int) -> None:
         tempfile.TemporaryDirectory() as folder,
         servers(Path(folder)) as (switch, url, ports),
     ):
-        for number in range(seed, seed + sequences):
+        for number in tqdm(range(seed, seed + sequences), desc="sequences", mininterval=60):
             pads: list[Pad] = []
 
             def opened(url: str, script: str = "", pads: list[Pad] = pads, **options: Any) -> Pad:
@@ -36,7 +37,7 @@ def main(sequences: int, seed: int) -> None:
                 run_sequence(opened, switch, url, ports, number)
             except AssertionError as error:
                 lost.append(number)
-                click.echo(f"seed {number}: {str(error).splitlines()[0]}")
+                tqdm.write(f"seed {number}: {str(error).splitlines()[0]}")
             for pad in pads:
                 pad.page.close()
     click.echo(f"sequences that lost something: {len(lost)} of {sequences} {lost or ''}")

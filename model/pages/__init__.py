@@ -35,6 +35,7 @@ __all__ = [
     "cut_lines",
     "find_page",
     "page_columns",
+    "read_page",
 ]
 
 # The letters of 25 validation pages on ruled paper have a mean confidence of 0.74 and more upright,
@@ -73,7 +74,7 @@ def find_page(
     image, it is turned by 270 degrees; only reading tells whether it is upside down. The net that
     finds them uses so many `threads`. For `max_pixels` and errors see `read_image`.
     """
-    grey = _read_page(image, max_pixels)
+    grey = read_page(image, max_pixels)
     width, height = upright_size(image, max_pixels)
     shares = np.array([width / grey.shape[1], height / grey.shape[0]])
     mapped = map_page(grey, threads)
@@ -91,7 +92,7 @@ def cut_lines(image: ImageSource, outlines: Sequence[Points] | None = None) -> l
     corners [n, 2] as shares of the image's width and height; None is one without ink. For errors
     see `read_image`.
     """
-    grey = _read_page(image, MAX_PIXELS)
+    grey = read_page(image, MAX_PIXELS)
     if outlines is None:
         text, layout, scale = map_page(grey, THREADS)
     else:
@@ -103,8 +104,11 @@ def cut_lines(image: ImageSource, outlines: Sequence[Points] | None = None) -> l
     return [strips[line].cut if line in strips else None for line in layout.lines]
 
 
-def _read_page(image: ImageSource, max_pixels: int) -> Grey:
-    """Return grey pixels; larger images are reduced: 1 << 22 are A4 at 170 dots an inch."""
+def read_page(image: ImageSource, max_pixels: int) -> Grey:
+    """Return grey pixels; larger images are reduced: 1 << 22 are A4 at 170 dots an inch.
+
+    For `max_pixels` and errors see `read_image`.
+    """
     return read_image(image, max_pixels, max_side=1 << 13, max_kept=1 << 22)
 
 

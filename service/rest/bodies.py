@@ -159,6 +159,20 @@ class BodyReader:
                         yield content, is_document
                     index += 1
 
+    async def image(self, request: Request, number: int) -> tuple[bytes, int]:
+        """Return a page of a body, from 1, as JPEG, and how many there are.
+
+        Holds and raises as `columns` does.
+        """
+        client, max_pages = address_of(request), self._service.settings.max_document_pages
+        task = self._task(request, None, is_page=True)
+        task = replace(task, max_pages=max_pages, page_index=number - 1)
+        async with self._service.sessions.admit_request(client):
+            with self._memory(client) as reserve:
+                body = await self._receive(request, self._kind(task), reserve)
+                outcome = await self._work(request, Job(drawing=task), body)
+        return outcome.image or b"", outcome.n_pages or 1
+
     async def rendered(self, request: Request, rendering: Rendering) -> str:
         """Return the answer about a page, made by a page worker; raises as `columns` does."""
         outcome = await self._work(request, Job(rendering=rendering), has_begun=True)

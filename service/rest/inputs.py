@@ -9,13 +9,14 @@ from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic_core import from_json
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, create_form_parser
 
 from inkstream.model.config import Kind, ModelConfig
 from inkstream.model.errors import InkSizeError, InputError
-from inkstream.model.pages import Page, bounded, find_page
+from inkstream.model.pages import Page, bounded, find_page, read_page
 from inkstream.model.pages.content import content_of, kind_for
 from inkstream.model.preprocess.columns import LINE_SIDE, image_columns, ink_hint
 from inkstream.model.preprocess.documents import Pages, pages_of
@@ -34,6 +35,8 @@ from inkstream.service.protocol.strokes import json_strokes
 FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
 PDF: Final = "application/pdf"
+JPEG: Final = "image/jpeg"
+JPEG_QUALITY: Final = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,17 @@ def find_lines(task: Task, pages: Pages) -> Page:
     for line in page.lines:
         _bounded(task, line.columns)
     return page
+
+
+def draw_page(task: Task, pages: Pages) -> bytes:
+    """Return the page that a task names as grey JPEG, upright; raises as `read` does."""
+    if task.page_index >= pages.count:
+        text = f"page is {task.page_index + 1}, allowed: 1 to {pages.count}"
+        raise ValueRefusedError(text)
+    jpeg = BytesIO()
+    grey = read_page(pages.page(task.page_index), task.max_pixels)
+    Image.fromarray(grey).save(jpeg, "JPEG", quality=JPEG_QUALITY)
+    return jpeg.getvalue()
 
 
 def _file(task: Task, body: bytes | bytearray) -> bytes:

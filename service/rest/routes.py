@@ -59,7 +59,7 @@ from inkstream.service.rest.errors import (
     error_response,
     request_id_of,
 )
-from inkstream.service.rest.inputs import JSON, Input
+from inkstream.service.rest.inputs import JPEG, JSON, Input
 from inkstream.service.rest.recognition import Encoder, recognize, recognize_page
 from inkstream.service.rest.work import FORMS, PageForm, Rendering
 from inkstream.service.service import RunningModel, Service, check_repeated
@@ -68,6 +68,8 @@ READING: Final = [  # calls that ask the models: they are measured and logged
     f"/v1/{call}"
     for call in ("classify", "classify/json", "transcribe", "transcribe/json", "page", "recognize")
 ]
+
+N_PAGES_HEADER: Final = "x-inkstream-pages"
 
 log = get_logger()
 
@@ -100,6 +102,12 @@ class ModelParameter(NoParameters):
     model: str | None = Field(
         None, description="Name of a model; absent: the first that suits the call and the input."
     )
+
+
+class PageImageParameters(NoParameters):
+    """The parameters of `/v1/page/image`."""
+
+    page: int = Field(1, ge=1, description="Number of the page, from 1.")
 
 
 class CharactersParameter(ModelParameter):
@@ -221,7 +229,7 @@ def add_rest(app: FastAPI, service: Service) -> None:
             allow_origins=list(service.settings.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
-            expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
+            expose_headers=[REQUEST_ID_HEADER, N_PAGES_HEADER, "Retry-After"],
         )
     app.add_middleware(Requests, service=service)  # the outermost: it sees every answer
 
@@ -387,6 +395,20 @@ def _add_columns(router: APIRouter, service: Service, bodies: BodyReader) -> Non
             height = model.info.column_height
             body = await asyncio.to_thread(lambda: columns_of(page, height).model_dump_json())
         return Response(body, media_type=JSON)
+
+    n_pages = {"schema": {"type": "integer"}, "description": "How many pages there are."}
+    media = {"content": {JPEG: openapi.BINARY}, "headers": {N_PAGES_HEADER: n_pages}}
+
+    @router.post(**openapi.page_call("/v1/page/image", None, **media))
+    async def page_image(
+        request: Request, query: Annotated[PageImageParameters, Query()]
+    ) -> Response:
+        """Give a page of a document, or an image of any kind that is read, as grey JPEG.
+
+        For programs that show what is read, where they cannot draw a PDF, TIFF or HEIC.
+        """
+        image, count = await bodies.image(request, query.page)
+        return Response(image, 200, {N_PAGES_HEADER: str(count)}, JPEG)
 
 
 def _add_models(router: APIRouter, service: Service) -> None:

@@ -21,7 +21,15 @@ from inkstream.model.pages.formats import alto, hocr, page_xml
 from inkstream.model.pages.transcription import json_of
 from inkstream.service.page_workers.worker import serve
 from inkstream.service.protocol.errors import OverLimitError
-from inkstream.service.rest.inputs import JSON, Input, Task, find_lines, read, read_pages
+from inkstream.service.rest.inputs import (
+    JSON,
+    Input,
+    Task,
+    draw_page,
+    find_lines,
+    read,
+    read_pages,
+)
 
 PageForm = Literal["json", "hocr", "alto", "pagexml"]
 Render = Callable[[Page, Iterable[ReadLine]], str]
@@ -56,6 +64,7 @@ class Job:
     """What a page worker is to do: one of these."""
 
     task: Task | None = None  # with a body
+    drawing: Task | None = None  # with a body, of which a page is drawn
     rendering: Rendering | None = None
 
 
@@ -66,6 +75,7 @@ class Outcome:
     input: Input | None = None
     page: Page | None = None
     n_pages: int | None = None  # of the document of that page, or of the one that is refused
+    image: bytes | None = None  # of a drawing, JPEG
     text: str | None = None  # of a rendering
     refusal: tuple[str, str] | None = None  # code and message of an error
     failure: str | None = None  # traceback of a failure that no error of ours names
@@ -98,6 +108,9 @@ def work(job: bytes, body: bytes) -> bytes:
 def _outcome(job: Job, body: bytes) -> Outcome:
     if job.rendering is not None:
         return Outcome(text=_rendered(job.rendering))
+    if job.drawing is not None:
+        pages = read_pages(job.drawing, body)
+        return Outcome(image=draw_page(job.drawing, pages), n_pages=pages.count)
     assert job.task is not None
     if not job.task.is_page:
         return Outcome(input=read(job.task, body))

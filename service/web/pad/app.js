@@ -3,14 +3,14 @@
  *
  * @import { Letter, Point } from "../client/protocol.d.ts"
  * @import { Stream } from "../client/inkstream.js"
- * @import { DocumentLine, LineImage } from "./document.js"
+ * @import { DocumentLine } from "./document.js"
  * @import { LiveStroke } from "./paper.js"
  * @import { Kind, LineReader, Source } from "./reader.js"
  * @import { Stored } from "./store.js"
  * @import { Colour } from "./strokes.js"
  */
 
-import { InkstreamError, connect } from "../client/inkstream.js";
+import { connect } from "../client/inkstream.js";
 import { Bars, Curve } from "./digits.js";
 import { IMAGE_LEFT, IMAGE_TOP, PadDocument, ROW_HEIGHT, checkStored } from "./document.js";
 import { Documents } from "./documents.js";
@@ -19,7 +19,6 @@ import { Example, exampleStrokes } from "./example.js";
 import { exported, png, printout } from "./export.js";
 import { kindOf, listenForFiles, readInk } from "./files.js";
 import { isTap, roomFor, struckOut, tapped } from "./gestures.js";
-import { documentLines } from "./image.js";
 import { ImageView } from "./image_view.js";
 import { chooseLanguage, fillMenu } from "./languages.js";
 import { Letters } from "./letters.js";
@@ -222,7 +221,7 @@ const reader = new Reader(connectTo, ROW_HEIGHT, {
     const ready = lineReader.stream?.ready;
     if (ready === undefined) return;
     metrics.showModel(ready.model);
-    element("pages", HTMLElement).hidden = !metrics.readsPages;
+    element("pages", HTMLElement).hidden = !metrics.readsText;
     if (lineReader.kind === "classifier") return bars.setLabels(ready.labels);
     ({ languages, labels } = ready);
     element("text-model-label", HTMLElement).hidden = metrics.textModels.length < 2;
@@ -249,17 +248,14 @@ const images = new ImageView({
     width: element("paper", HTMLElement).clientWidth / paper.zoom - 2 * IMAGE_LEFT,
     height: ROW_HEIGHT - 2 * IMAGE_TOP,
   }),
-  onLines: addLines,
+  onLines(lines) {
+    if (!pad.addImage(lines)) return;
+    paper.activeRow = (pad.lines.at(-1)?.row ?? 0) + 1; // what is written next stands below them
+    changed();
+    paper.show(paper.activeRow);
+  },
   onError: showError,
 });
-
-/** Add lines of an image; what is written next stands below them. @param {{ text: string, image?: LineImage }[]} lines */
-function addLines(lines) {
-  if (!pad.addImage(lines)) return;
-  paper.activeRow = (pad.lines.at(-1)?.row ?? 0) + 1;
-  changed();
-  paper.show(paper.activeRow);
-}
 
 /** @param {{ code: string, message: string }} error */
 function showError(error) {
@@ -469,21 +465,8 @@ async function takeFiles(files) {
     const kind = await kindOf(file);
     if (kind === undefined) {
       status.showError({ code: "no_file", message: t("{name} cannot be opened. Choose the files of a folder themselves.", { name: file.name }) });
-    } else if (kind === "image") await images.load(file);
-    else if (kind === "pdf") await takePdf(file);
-    else await takeText(await file.text());
-  }
-}
-
-/** @param {File} file */
-async function takePdf(file) {
-  try {
-    const model = await metrics.chooseModel(localStorage.getItem(MODEL) ?? "lines", credentials());
-    const texts = await documentLines(file, model, credentials());
-    addLines(texts.map((text) => ({ text })));
-  } catch (error) {
-    if (!(error instanceof InkstreamError)) throw error;
-    showError(error);
+    } else if (kind === "text") await takeText(await file.text());
+    else await images.loadFile(file, kind === "pdf");
   }
 }
 

@@ -8,7 +8,7 @@
 
 import { InkstreamError } from "../client/inkstream.js";
 import { element, setText } from "./dom.js";
-import { imageLines } from "./image.js";
+import { imageLines, imagesOf } from "./image.js";
 import { Line } from "./line.js";
 import { cutLines } from "./line_images.js";
 import { t } from "./messages.js";
@@ -21,7 +21,7 @@ const SHOWN_UNTIL = 0.8; // of the canvas's width: beyond it, the picture is scr
 /**
  * @typedef {object} Listener
  * @property {(asText: boolean) => Promise<Stream>} connect to the model of text, or to the one that is chosen
- * @property {{ readsText: boolean, readsPages: boolean }} server what it can read, as far as is known
+ * @property {{ readsText: boolean }} server what it can read, as far as is known
  * @property {() => Record<string, string>} headers of requests, with the key
  * @property {() => void} onToggle an image is shown, or no longer
  * @property {() => { width: number, height: number }} largestLine that an image of a line may be on the paper, CSS pixels
@@ -48,7 +48,8 @@ export class ImageView {
   /** The image, if it was read as a digit and looks like text. @type {Blob | undefined} */
   #textFile;
   #page = new PageView(element("page", HTMLElement), (index) => this.#showLine(index));
-  #onEnd = () => {}; // called when the image was read, closed or refused
+  /** Called when the image was read or refused, or (true) closed. @param {boolean} _isClosed */
+  #onEnd = (_isClosed) => {};
   #number = 0; // of the image: messages and answers for an earlier one are ignored
   #player = new Player({
     onColumns: (pixels) => this.#stream?.columns(pixels).catch(() => {}),
@@ -69,7 +70,7 @@ export class ImageView {
 
   #close() {
     this.#number += 1;
-    this.#onEnd();
+    this.#onEnd(true);
     this.#player.pause();
     this.#section.hidden = true;
     this.#listener.onToggle();
@@ -79,17 +80,40 @@ export class ImageView {
   }
 
   /**
-   * Have the server convert an image into columns, and play them.
+   * Read an image, or the pages of a document one after the other until one is closed.
    *
    * @param {Blob} file
-   * @param {boolean} [asText]
-   * @returns {Promise<void>} resolved when it was read, closed or refused
+   * @param {boolean} isDocument
    */
-  load(file, asText = false) {
+  async loadFile(file, isDocument) {
+    this.#player.countPreparing(1);
+    try {
+      for await (const image of imagesOf(file, isDocument, this.#listener.headers())) {
+        this.#player.countPreparing(-1);
+        const isClosed = await this.load(image);
+        this.#player.countPreparing(1);
+        if (isClosed) return;
+      }
+    } catch (error) {
+      if (!(error instanceof InkstreamError)) throw error;
+      this.#listener.onError(error);
+    } finally {
+      this.#player.countPreparing(-1);
+    }
+  }
+
+  /**
+   * Have the server convert an image into columns, and play them.
+   *
+   * @param {Blob} image that the browser can draw
+   * @param {boolean} [asText]
+   * @returns {Promise<boolean>} resolved when it was read or refused, or (true) closed
+   */
+  load(image, asText = false) {
     this.#close();
     return new Promise((resolve) => {
-      this.#onEnd = () => resolve(undefined);
-      void this.#load(file, asText);
+      this.#onEnd = resolve;
+      void this.#load(image, asText);
     });
   }
 
@@ -103,23 +127,20 @@ export class ImageView {
       stream = await this.#listener.connect(asText);
       const { model: { name, kind }, column_height } = stream.ready;
       const isText = kind === "transcriber";
-      const options = { model: name, mayBePage: isText && this.#listener.server.readsPages };
-      const { lines, page, looksOther } = await imageLines(file, options, this.#listener.headers());
+      const options = { model: name, isText };
+      const { lines, page, looksLikeText } = await imageLines(file, options, this.#listener.headers());
       const images = await cutLines(file, page, this.#listener.largestLine());
       if (number !== this.#number) return stream.close();
       this.#images = images;
-      if (looksOther && isText) {
-        throw new InkstreamError("no_pages", t("This server reads no whole pages. An image of one line can be read."));
-      }
       this.#stream = stream;
-      if (looksOther && this.#listener.server.readsText) this.#textFile = file;
+      if (looksLikeText && this.#listener.server.readsText) this.#textFile = file;
       element("looks-like-text", HTMLElement).hidden = this.#textFile === undefined;
       void this.#page.show(file, page);
       void this.#receive(stream);
       this.#play(lines, column_height, 0);
     } catch (error) {
       stream?.close();
-      this.#onEnd();
+      this.#onEnd(false);
       if (!(error instanceof InkstreamError)) throw error;
       this.#listener.onError(error);
     } finally {
@@ -142,7 +163,7 @@ export class ImageView {
   /** @param {Uint8Array[]} lines columns of each @param {number} columnHeight @param {number} lineIndex */
   #play(lines, columnHeight, lineIndex) {
     if (lines.length === 0) {
-      this.#onEnd();
+      this.#onEnd(false);
       return this.#listener.onError({ code: "no_lines", message: t("No writing was found in this image.") });
     }
     if (lineIndex === 0) this.#texts = [];
@@ -167,11 +188,11 @@ export class ImageView {
     this.#page.setText(this.#texts.length, text);
     this.#texts.push(text);
     const { lines, columnHeight, lineIndex, isLastLine } = this.#player;
-    if (this.#textFile !== undefined) return this.#onEnd(); // a digit that is none would be no text
+    if (this.#textFile !== undefined) return this.#onEnd(false); // a digit that is none would be no text
     const read = this.#texts.map((text, index) => ({ text, ...(this.#images[index] && { image: this.#images[index] }) }));
     if (isLastLine) {
       this.#listener.onLines(read.filter(({ text }) => text !== ""));
-      this.#onEnd();
+      this.#onEnd(false);
     } else this.#play(lines, columnHeight, lineIndex + 1);
   }
 

@@ -34,11 +34,10 @@ export function decodeBase64(base64) {
  * @param {Blob} file
  * @param {{ width: number, height: number, boxes: Box[] } | undefined} page undefined: the image is one line
  * @param {{ width: number, height: number }} largest that a line may be on the paper, CSS pixels
- * @returns {Promise<LineImage[]>} none if the browser does not know the image's format
+ * @returns {Promise<LineImage[]>}
  */
 export async function cutLines(file, page, largest) {
-  const bitmap = await createImageBitmap(file).catch(() => undefined);
-  if (bitmap === undefined) return [];
+  const bitmap = await createImageBitmap(file);
   const { width, height } = page ?? bitmap;
   /** @type {Box[]} */
   const boxes = page?.boxes ?? [[[0, 0], [width, 0], [width, height], [0, height]]];

@@ -19,9 +19,6 @@ const CAPTIONS = {
 /** @typedef {"version" | "model" | "measured" | "round-trip" | "rate" | "latency"} Field */
 
 export class Metrics {
-  /** Whether the server reads text, and whole pages of it. */
-  readsText = false;
-  readsPages = false;
   /** Names of the models that read text. @type {string[]} */
   textModels = [];
   #elementOf;
@@ -34,6 +31,11 @@ export class Metrics {
   /** @type {number[]} */
   #times = []; // of the latest columns
   #nColumns = 0;
+
+  /** Whether the server reads text. */
+  get readsText() {
+    return this.textModels.length > 0;
+  }
 
   /** @param {(field: Field) => HTMLElement} elementOf the element that shows a field */
   constructor(elementOf) {
@@ -82,8 +84,6 @@ export class Metrics {
     if (listing === undefined) return name;
     this.#models = listing.models;
     this.textModels = this.#models.filter(({ kind }) => kind === "transcriber").map((model) => model.name);
-    this.readsText = this.textModels.length > 0;
-    this.readsPages = this.readsText && listing.pages === true;
     this.#set("version", listing.version);
     const kind = name === "digits" ? "classifier" : "transcriber";
     const ofKind = this.#models.filter((model) => model.kind === kind);

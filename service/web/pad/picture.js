@@ -86,7 +86,7 @@ export class PageView {
   }
 
   /**
-   * Show a page; nothing if the image is none, or of a format that the browser does not know.
+   * Show a page; nothing if the image is none.
    *
    * @param {Blob} file
    * @param {{ width: number, height: number, boxes: Box[] } | undefined} page
@@ -97,8 +97,8 @@ export class PageView {
     if (page === undefined) return;
     const boxes = page.boxes.map((box, index) => this.#createBox(box, index, page));
     this.#boxes = boxes;
-    const image = await createImageBitmap(file).catch(() => undefined);
-    if (image === undefined || boxes !== this.#boxes) return;
+    const image = await createImageBitmap(file);
+    if (boxes !== this.#boxes) return;
     const canvas = document.createElement("canvas");
     canvas.width = Math.min(MAX_WIDTH, page.width);
     canvas.height = Math.round((canvas.width * page.height) / page.width);

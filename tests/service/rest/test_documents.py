@@ -1,5 +1,6 @@
 """Documents over REST: each page has its answer or its error, within limits."""
 
+import io
 import time
 from pathlib import Path
 
@@ -83,6 +84,23 @@ def test_calls_for_one_page_take_documents_of_one_page(client: httpx.Client, pat
     assert client.post(path, content=saved(SHEETS[:1], "PDF")).status_code == 200
     text = error(client.post(path, content=saved(SHEETS, "PDF")), 413, "over_limit")
     assert "has 3 pages, allowed: up to 1; with format=json /v1/page reads all" in text
+
+
+@pytest.mark.parametrize("kind", ["PDF", "TIFF"])
+def test_a_page_of_a_document_is_drawn(client: httpx.Client, kind: str) -> None:
+    content = saved(SHEETS, kind)
+    for number, sheet in enumerate(SHEETS, start=1):
+        answer = client.post(f"/v1/page/image?page={number}", content=content)
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert answer.headers["x-inkstream-pages"] == "3"
+        image = Image.open(io.BytesIO(answer.content))
+        drawn = np.asarray(image.resize(sheet.size)).astype(int)
+        assert abs(drawn - np.asarray(sheet).astype(int)).mean() < 8
+    text = error(client.post("/v1/page/image?page=4", content=content), 422, "bad_value")
+    assert text == "page is 4, allowed: 1 to 3"
+    error(client.post("/v1/page/image?page=0", content=content), 422, "bad_value")
+    for broken in (ENCRYPTED, b"none"):
+        error(client.post("/v1/page/image", content=broken), 415, "bad_image")
 
 
 @pytest.mark.parametrize("call", ["classify", "transcribe"])

@@ -50,6 +50,7 @@ def test_every_route_is_described(description: dict[str, Any]) -> None:
         *("classify post /v1/classify", "classifyJson post /v1/classify/json"),
         *("transcribe post /v1/transcribe", "transcribeJson post /v1/transcribe/json"),
         *("page post /v1/page", "pageColumns post /v1/page/columns"),
+        "pageImage post /v1/page/image",
         *("columns post /v1/columns", "columnsJson post /v1/columns/json"),
         *("recognize post /v1/recognize", "models get /v1/models", "tokens post /v1/tokens"),
         *("healthz get /healthz", "readyz get /readyz", "metrics get /metrics"),

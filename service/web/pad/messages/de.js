@@ -89,8 +89,6 @@ export default {
   Copied: "Kopiert",
   "The server's answer was {status}. Try again later.":
     "Die Antwort des Servers war {status}. Versuche es später noch einmal.",
-  "This server reads no whole pages. An image of one line can be read.":
-    "Dieser Server liest keine ganzen Seiten. Das Bild einer einzelnen Zeile kann gelesen werden.",
   "No writing was found in this image.": "In diesem Bild wurde keine Schrift gefunden.",
   "Automatic: no language": "Automatisch: keine Sprache",
   "Automatic: {language}": "Automatisch: {language}",

@@ -86,8 +86,6 @@ export default {
     "Este archivo no tiene tinta que se pueda leer. Tiene que ser líneas JSON o InkML.",
   Copied: "Copiado",
   "The server's answer was {status}. Try again later.": "La respuesta del servidor fue {status}. Inténtalo más tarde.",
-  "This server reads no whole pages. An image of one line can be read.":
-    "Este servidor no lee páginas enteras. Se puede leer la imagen de una sola línea.",
   "No writing was found in this image.": "No se encontró escritura en esta imagen.",
   "Automatic: no language": "Automático: ningún idioma",
   "Automatic: {language}": "Automático: {language}",

@@ -87,8 +87,6 @@ export default {
     "Ce fichier n’a pas d’encre lisible. Il doit contenir des lignes JSON ou de l’InkML.",
   Copied: "Copié",
   "The server's answer was {status}. Try again later.": "La réponse du serveur était {status}. Réessayez plus tard.",
-  "This server reads no whole pages. An image of one line can be read.":
-    "Ce serveur ne lit pas de pages entières. L’image d’une seule ligne peut être lue.",
   "No writing was found in this image.": "Aucune écriture n’a été trouvée dans cette image.",
   "Automatic: no language": "Automatique : aucune langue",
   "Automatic: {language}": "Automatique : {language}",

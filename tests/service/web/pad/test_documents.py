@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from tests.helpers.command_line import EXAMPLES
+from tests.helpers.documents import saved
 from tests.helpers.running_server import server
 from tests.service.web.conftest import OpenPad, address
 from tests.service.web.pad.pad_page import CHROMIUM, HELLO, Pad
@@ -117,6 +118,22 @@ def test_files_of_all_kinds_are_taken_one_after_the_other(pad: Pad, tmp_path: Pa
     expect(lines.first).to_have_text("hello, world!")
     expect(lines.last).to_have_text("hello, world!")
     assert sum("hello" in text for text in pad.texts) >= 7
+
+
+@pytest.mark.parametrize("kind", ["PDF", "TIFF"])
+def test_each_page_of_a_document_is_an_image_of_its_lines(
+    pad: Pad, tmp_path: Path, kind: str
+) -> None:
+    with Image.open(EXAMPLES / "page.jpg") as page:
+        (tmp_path / "sheets").write_bytes(saved([page, page], kind))
+    give(pad, tmp_path / "sheets")
+    expect(pad.page.locator("#text li")).to_have_count(12)
+    assert sum("hello" in text for text in pad.texts) >= 10
+    press(pad, "Documents")
+    with pad.page.expect_download() as download:
+        press(pad, "Save a backup of everything")
+    (document,) = json.loads(download.value.path().read_text())["documents"]
+    assert [len(line["image"]["jpeg"]) > 1000 for line in document["lines"]] == [True] * 12
 
 
 @pytest.mark.parametrize(

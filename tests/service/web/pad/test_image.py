@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, expect
 from rapidfuzz.distance import Levenshtein
 
 from inkstream.service.protocol.errors import UnreadableError
@@ -125,27 +125,6 @@ def test_a_server_without_text_offers_none(browser: Browser, tmp_path: Path) -> 
         expect(page.locator("#looks-like-text")).to_be_hidden()
         expect(page.locator("#pages")).to_have_attribute("hidden", "")
         page.close()
-
-
-def without_pages(route: Route) -> None:
-    """Answer as a server that does not read pages."""
-    answered = route.fetch()
-    route.fulfill(response=answered, json=answered.json() | {"pages": False})
-
-
-def test_a_server_without_pages_promises_none_and_gets_none(pad: Pad) -> None:
-    expect(pad.page.locator("#pages")).not_to_have_attribute("hidden", "")
-    pad.page.route("**/v1/models", without_pages)
-    pad.page.reload()
-    expect(pad.page.locator("#state-words")).to_have_text("connected")
-    expect(pad.page.locator("#pages")).to_have_attribute("hidden", "")
-    choose(pad, PAGE)
-    expect(pad.page.locator("#error")).to_contain_text("reads no whole pages")
-    expect(pad.page.locator("#player")).to_be_hidden()
-    pad.choose_speed("all")
-    choose(pad, LINE)
-    expect(pad.page.locator("#text li")).to_have_text("hello, world!")
-    assert not any("page/columns" in url for url in pad.requested_urls)
 
 
 def test_playing_can_be_paused_stepped_and_resumed(pad: Pad) -> None:
